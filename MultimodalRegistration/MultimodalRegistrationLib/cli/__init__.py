@@ -1,0 +1,1 @@
+"""The command ``multimodal-registration``: one file per subcommand."""

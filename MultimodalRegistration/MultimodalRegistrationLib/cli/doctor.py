@@ -1,0 +1,49 @@
+"""``doctor``: which engines are ready, where, which versions, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from typing import Any
+
+import numpy as np
+
+import MultimodalRegistrationLib
+from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_folder, engine_status, install_command
+from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.errors import EngineError
+from MultimodalRegistrationLib.io.memory import available_memory_bytes
+from MultimodalRegistrationLib.presets.store import user_preset_folder
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser("doctor", help="tell which engines are ready and what is missing")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    free = available_memory_bytes()
+    print(f"multimodal-registration {MultimodalRegistrationLib.__version__}")
+    print(f"Python {platform.python_version()} at {sys.executable}; numpy {np.__version__}; {platform.platform()}")
+    print(f"{os.cpu_count()} cores; {'unknown' if free is None else f'{free / 1e9:.1f} GB'} of memory free")
+    print(f"Own engines folder: {engine_folder()}{'' if engine_folder().is_dir() else ' (not there)'}")
+    print(f"Own presets folder: {user_preset_folder()}{'' if user_preset_folder().is_dir() else ' (not there)'}")
+    print()
+    for name in ENGINES:
+        status = engine_status(name)
+        if not status.ready:
+            print(f"{name:10} missing   install with: {install_command(status.engine)}")
+            continue
+        try:
+            with EngineSession(name) as session:
+                session.wait_until_ready()
+        except EngineError as error:
+            print(f"{name:10} broken    {status.version} in {status.location}: {error}")
+        else:
+            print(f"{name:10} ready     {status.version} in {status.location}")
+    return 0

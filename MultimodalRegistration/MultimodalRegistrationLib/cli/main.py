@@ -1,0 +1,46 @@
+"""Entry point of the command line: parse, run a subcommand, turn errors into messages and exit codes.
+
+Exit codes: 0 done, 2 bad input or usage, 3 engine failed, 4 cancelled, 5 engine not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import MultimodalRegistrationLib
+from MultimodalRegistrationLib.cli import doctor, presets, register
+from MultimodalRegistrationLib.errors import RegistrationError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    parser = argparse.ArgumentParser(
+        prog="multimodal-registration",
+        description="Register CT, MRI, PET and other volumes to each other.",
+        epilog="Exit codes: 0 done, 2 bad input or usage, 3 engine failed, 4 cancelled, 5 engine not installed.",
+    )
+    parser.add_argument("--version", action="version", version=MultimodalRegistrationLib.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (register, presets, doctor):
+        module.add_parser(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except RegistrationError as error:
+        print(f"multimodal-registration: error: {error}", file=sys.stderr)
+        return error.exit_code

@@ -1,0 +1,195 @@
+"""``register``: one volume to another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import SimpleITK as sitk
+
+from MultimodalRegistrationLib.cli.progress import ProgressPrinter
+from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
+from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.errors import EngineError, InputError
+from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
+from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, read_mask, read_volume
+from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.registration.report import result_content
+from MultimodalRegistrationLib.registration.resample import resample_to_fixed
+from MultimodalRegistrationLib.registration.run import DEFAULT_SEED, RegistrationResult, register, select_engine
+
+__all__ = ["add_parser"]
+
+_LARGEST_SEED = 2**31 - 1
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand and its options."""
+    parser = commands.add_parser(
+        "register",
+        help="register one volume to another",
+        description="Find the linear transform that puts the moving volume onto the fixed one.",
+        allow_abbrev=False,
+    )
+    volume = f"{', '.join(VOLUME_SUFFIXES)} or the folder of one DICOM series"
+    parser.add_argument("--fixed", required=True, metavar="F", help=f"volume that stays: {volume}")
+    parser.add_argument("--moving", required=True, metavar="M", help="volume that is moved onto it; likewise")
+    parser.add_argument(
+        "--output-transform",
+        required=True,
+        metavar="T.h5",
+        help="result; loads in Slicer as a transform node for the moving volume, in SimpleITK as the fixed-to-moving "
+        "resampling transform",
+    )
+    parser.add_argument("--output-volume", metavar="R.nrrd", help="the moving volume, resampled to the fixed grid")
+    parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FILE", help="default: %(default)s")
+    parser.add_argument("--engine", choices=sorted(ENGINES), help="default: elastix if installed, else simpleitk")
+    parser.add_argument(
+        "--initial-transform",
+        metavar="T0",
+        help="linear ITK transform to start from, same convention as the result; default: the centres aligned",
+    )
+    parser.add_argument("--fixed-mask", metavar="L", help="label map; voxels above zero are used")
+    parser.add_argument("--moving-mask", metavar="L", help="likewise for the moving volume")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
+    parser.add_argument("--threads", type=int, metavar="N", help="for the engine; default: all cores")
+    parser.add_argument("--json", metavar="RESULT.json", help="everything about the run, for scripts")
+    parser.add_argument("--keep-temporary-files", metavar="DIR", help="put the engine's log and settings here")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    _check_numbers(options)
+    preset = find_preset(options.preset)
+    engine = select_engine(preset, options.engine)
+    printer = ProgressPrinter(quiet=options.quiet)
+    inputs = [options.fixed, options.moving, options.initial_transform, options.fixed_mask, options.moving_mask]
+    with OutputFiles([path for path in inputs if path]) as outputs, _signals_cancel() as cancel:
+        transform_file = outputs.add(options.output_transform, TRANSFORM_SUFFIXES)
+        volume_file = outputs.add(options.output_volume, VOLUME_SUFFIXES) if options.output_volume else None
+        json_file = outputs.add(options.json, (".json",)) if options.json else None
+        kept = _folder_for_temporary_files(options.keep_temporary_files)
+        # The engine loads while the volumes are read.
+        with EngineSession(engine, threads=options.threads) as session:
+            if options.engine is None and engine != list(preset.engines)[0]:
+                printer.warning(
+                    f"The engine {list(preset.engines)[0]} is not installed; {engine} is used. "
+                    "See: multimodal-registration doctor"
+                )
+            began = time.perf_counter()
+            fixed, moving = read_volume(options.fixed), read_volume(options.moving)
+            start = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
+            fixed_mask = None if options.fixed_mask is None else read_mask(options.fixed_mask)
+            moving_mask = None if options.moving_mask is None else read_mask(options.moving_mask)
+            read_seconds = time.perf_counter() - began
+            try:
+                result = register(
+                    fixed,
+                    moving,
+                    preset=preset,
+                    session=session,
+                    initial_fixed_to_moving_lps=start,
+                    fixed_mask=fixed_mask,
+                    moving_mask=moving_mask,
+                    seed=options.seed,
+                    on_progress=printer.progress,
+                    on_warning=printer.warning,
+                    cancel=cancel,
+                )
+            except EngineError as error:
+                printer.finish()
+                raise _with_log_file(error, options, kept) from error
+        began = time.perf_counter()
+        write_linear_transform(transform_file, result.fixed_to_moving_lps)
+        if volume_file is not None:
+            resampled = resample_to_fixed(fixed, moving, result.fixed_to_moving_lps)
+            sitk.WriteImage(resampled.image, str(volume_file), True)
+        result.seconds["read"] = read_seconds
+        result.seconds["write"] = time.perf_counter() - began
+        if json_file is not None:
+            content = result_content(result, inputs=_inputs(options))
+            json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        if kept is not None:
+            (kept / f"{engine}.log").write_text(result.log, encoding="utf-8")
+            shutil.copyfile(preset.path, kept / "preset.json")
+        outputs.commit()
+    printer.finish()
+    if not options.quiet:
+        print(_summary(result, options.output_transform))
+    return 0
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    if not 0 < options.seed <= _LARGEST_SEED:
+        raise InputError("--seed", f"{options.seed} was given", f"Give a whole number from 1 to {_LARGEST_SEED}.")
+    if options.threads is not None and options.threads < 1:
+        raise InputError("--threads", f"{options.threads} was given", "Give a whole number from 1.")
+
+
+def _folder_for_temporary_files(folder: str | None) -> Path | None:
+    if folder is None:
+        return None
+    path = Path(folder)
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(path, f"the folder cannot be made ({error.strerror})", "Choose another folder.") from error
+    return path
+
+
+def _with_log_file(error: EngineError, options: argparse.Namespace, kept: Path | None) -> EngineError:
+    """Keep the log of a failed engine beside the output, or where the user asked, and say where."""
+    target = Path(options.output_transform)
+    log_file = (kept or target.parent) / f"{target.name}.engine.log"
+    log_file.write_text(error.log, encoding="utf-8")
+    return EngineError(error.subject, error.found, f"{error.remedy} The engine's log: {log_file}", log=error.log)
+
+
+@contextmanager
+def _signals_cancel() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and a termination request into an orderly cancel."""
+    cancel = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        cancel.set()
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancel
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _inputs(options: argparse.Namespace) -> dict[str, str | None]:
+    names = ("fixed", "moving", "initial_transform", "fixed_mask", "moving_mask")
+    return {name: getattr(options, name) for name in names}
+
+
+def _summary(result: RegistrationResult, transform_path: str) -> str:
+    information = ", ".join(
+        "none" if value is None else f"{value:.3f}"
+        for value in (result.mutual_information_at_start, result.mutual_information_at_end)
+    )
+    engine = f"{result.engine} {engine_status(result.engine).version}"
+    lines = [
+        f"Registered with {engine}, preset {result.preset}, in {sum(result.seconds.values()):.1f} s "
+        f"(engine {result.seconds['engine']:.1f} s).",
+        f"Moved from the start by {result.moved_mm:.1f} mm on average, {result.rotated_deg:.1f} degrees.",
+        f"Mutual information at start and end: {information} nat; "
+        f"overlap at the end: {result.overlap_at_end:.0%} of the smaller volume.",
+        result.convergence.words,
+        f"Transform: {transform_path}",
+    ]
+    return "\n".join(lines)

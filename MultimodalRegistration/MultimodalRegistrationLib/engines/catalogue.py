@@ -1,0 +1,144 @@
+"""Which engines there are, and which of them are installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from MultimodalRegistrationLib.errors import EngineNotInstalledError
+from MultimodalRegistrationLib.io.user_folder import user_folder
+
+__all__ = ["ENGINES", "Engine", "EngineStatus", "choose_engine", "engine_folder", "engine_status", "require_engine"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A registration engine.
+
+    Parameters
+    ----------
+    name : str
+        As on the command line.
+    distribution : str
+        The Python package that provides it.
+    requirement : str
+        What to install.
+    size_mb : int
+        Download with everything it needs, on Linux.
+    """
+
+    name: str
+    distribution: str
+    requirement: str
+    size_mb: int
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """Whether an engine is installed.
+
+    Parameters
+    ----------
+    engine : Engine
+        Which one.
+    version : str or None
+        Version of its package; None when it is not installed.
+    location : str or None
+        Folder that holds the package.
+    """
+
+    engine: Engine
+    version: str | None
+    location: str | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can run."""
+        return self.version is not None
+
+
+ENGINES: Mapping[str, Engine] = {
+    engine.name: engine
+    for engine in (
+        Engine("elastix", "itk-elastix", "itk-elastix>=0.23", 330),
+        Engine("ants", "antspyx", "antspyx>=0.6", 130),
+        Engine("simpleitk", "SimpleITK", "SimpleITK>=2.3", 50),
+    )
+}
+_PREFERENCE = ("elastix", "simpleitk", "ants")
+
+
+def engine_folder() -> Path:
+    """Folder of engines that are installed apart from this Python's own packages.
+
+    Installing there (``pip install --target``) leaves the numpy and scipy of Slicer as they are. Only the
+    worker process looks into it.
+    """
+    override = os.environ.get("MULTIMODAL_REGISTRATION_ENGINES")
+    return Path(override) if override else user_folder() / "engines"
+
+
+def engine_status(name: str) -> EngineStatus:
+    """Look for an engine in its own folder, then among this Python's packages, without importing it."""
+    engine = ENGINES[name]
+    found = importlib.metadata.distributions(name=engine.distribution, path=[str(engine_folder()), *sys.path])
+    for distribution in found:
+        return EngineStatus(engine, distribution.version, str(distribution.locate_file("")))
+    if name == "simpleitk":
+        # Slicer up to 5.10 brings a SimpleITK of its own build, without package metadata.
+        import SimpleITK as sitk
+
+        return EngineStatus(engine, sitk.Version.VersionString(), str(Path(sitk.__file__).parent.parent))
+    return EngineStatus(engine, None, None)
+
+
+def install_command(engine: Engine) -> str:
+    """The one command that installs an engine for this Python."""
+    return f'"{sys.executable}" -m pip install "{engine.requirement}"'
+
+
+def require_engine(name: str) -> EngineStatus:
+    """Return the status of an installed engine.
+
+    Raises
+    ------
+    EngineNotInstalledError
+        With the command that installs it.
+    """
+    status = engine_status(name)
+    if not status.ready:
+        raise EngineNotInstalledError(
+            f"Engine {name}",
+            f"not installed (download about {status.engine.size_mb} MB)",
+            f"Install it with: {install_command(status.engine)}",
+        )
+    return status
+
+
+def choose_engine(supported: list[str]) -> str:
+    """The installed engine to use when the user named none.
+
+    Parameters
+    ----------
+    supported : list of str
+        Engines that the preset has settings for.
+
+    Returns
+    -------
+    str
+        elastix where it is installed, otherwise SimpleITK, otherwise ANTs.
+
+    Raises
+    ------
+    EngineNotInstalledError
+        None of them is installed.
+    """
+    wanted = [name for name in _PREFERENCE if name in supported]
+    for name in wanted:
+        if engine_status(name).ready:
+            return name
+    return require_engine(wanted[0]).engine.name

@@ -1,0 +1,105 @@
+"""Volumes and jobs as files between this process and the worker.
+
+A volume is a NumPy file, which is written and mapped at the speed of the disk cache, with its grid beside it. A job
+is a JSON file. All of them live in the session's temporary folder, which the supervisor removes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+
+__all__ = ["EngineJob", "EngineResult", "EngineVolume", "load_job", "save_job"]
+
+
+@dataclass(frozen=True)
+class EngineVolume:
+    """A volume as an engine sees it.
+
+    Parameters
+    ----------
+    voxels : array, shape (K, J, I), float32
+        Intensities.
+    grid : VolumeGrid
+        Orthogonal LPS grid.
+    mask : array, shape (K, J, I), uint8, or None
+        Voxels to use, on the same grid.
+    """
+
+    voxels: NDArray[np.float32]
+    grid: VolumeGrid
+    mask: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class EngineJob:
+    """What an engine is asked to do: start at the identity and find ``fixed_to_moving_lps``.
+
+    Parameters
+    ----------
+    fixed, moving : EngineVolume
+        In the engine's sense: the metric is sampled in ``fixed``.
+    stages : list of mapping
+        Settings from the preset, for this engine.
+    seed : int
+        Of every random draw.
+    """
+
+    fixed: EngineVolume
+    moving: EngineVolume
+    stages: list[dict[str, Any]]
+    seed: int
+
+
+@dataclass(frozen=True)
+class EngineResult:
+    """What an engine found.
+
+    Parameters
+    ----------
+    fixed_to_moving_lps : array, shape (4, 4)
+        Maps points of the job's fixed volume to its moving volume, mm.
+    seconds : float
+        The engine's own time: from volumes in memory to the transform.
+    log : str
+        Everything that it printed.
+    """
+
+    fixed_to_moving_lps: NDArray[np.float64]
+    seconds: float
+    log: str
+
+
+def save_job(job: EngineJob, folder: Path) -> Path:
+    """Write a job with its volumes into an empty folder; returns the job file."""
+    folder.mkdir()
+    content: dict[str, Any] = {"stages": job.stages, "seed": job.seed}
+    for role, volume in (("fixed", job.fixed), ("moving", job.moving)):
+        np.save(folder / f"{role}.npy", np.ascontiguousarray(volume.voxels, dtype=np.float32))
+        if volume.mask is not None:
+            np.save(folder / f"{role}-mask.npy", np.ascontiguousarray(volume.mask, dtype=np.uint8))
+        content[role] = asdict(volume.grid)
+    path = folder / "job.json"
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return path
+
+
+def load_job(path: Path) -> EngineJob:
+    """Read a job that :func:`save_job` wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    volumes = {}
+    for role in ("fixed", "moving"):
+        mask = path.parent / f"{role}-mask.npy"
+        volumes[role] = EngineVolume(
+            voxels=np.load(path.parent / f"{role}.npy"),
+            grid=VolumeGrid(**{key: tuple(value) for key, value in content[role].items()}),
+            mask=np.load(mask) if mask.exists() else None,
+        )
+    return EngineJob(volumes["fixed"], volumes["moving"], content["stages"], content["seed"])

@@ -1,0 +1,102 @@
+"""One antsRegistration run, inside the worker.
+
+Calls antsRegistration as antspyx wraps it, with its own options: the convenience function of antspyx would
+resample both volumes with every run and does not pass masks to all stages.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import ants
+import numpy as np
+from ants.internal import get_lib_fn, get_pointer_string
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.io.transforms import read_linear_transform
+
+__all__ = ["run"]
+
+
+def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
+    """Register with antsRegistration.
+
+    Parameters
+    ----------
+    job : EngineJob
+        Stages as in :data:`~MultimodalRegistrationLib.presets.specification.STAGE_SETTINGS`.
+    folder : Path
+        Where ANTs may write its transform.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        ``fixed_to_moving_lps``.
+
+    Raises
+    ------
+    RuntimeError
+        antsRegistration returned a non-zero code.
+    """
+    _print_line_by_line()
+    fixed, moving = _image(job.fixed.voxels, job.fixed.grid), _image(job.moving.voxels, job.moving.grid)
+    masks = [_mask(job.fixed), _mask(job.moving)]
+    prefix = folder / "ants"
+    arguments = ["--dimensionality", "3", "--float", "1", "--verbose", "1", "--random-seed", str(job.seed)]
+    # Without this, antsRegistration starts from the centres of mass.
+    arguments += ["--initial-moving-transform", "Identity", "--collapse-output-transforms", "1"]
+    arguments += ["--output", f"[{prefix}]", "--write-composite-transform", "0", "--use-histogram-matching", "0"]
+    mask_option = ",".join("NULL" if mask is None else get_pointer_string(mask) for mask in masks)
+    for stage in job.stages:
+        arguments += _stage_arguments(stage, get_pointer_string(fixed), get_pointer_string(moving))
+        arguments += ["--masks", f"[{mask_option}]"]
+    code = get_lib_fn("antsRegistration")(arguments)
+    if code != 0:
+        raise RuntimeError(f"antsRegistration returned the code {code}")
+    return read_linear_transform(f"{prefix}0GenericAffine.mat")
+
+
+def _stage_arguments(stage: dict[str, Any], fixed: str, moving: str) -> list[str]:
+    metric = f"MI[{fixed},{moving},1,{stage['histogram_bins']},{stage['sampling']},{stage['sampling_rate']}]"
+    convergence = f"[{_join(stage['iterations'])},{stage['convergence_threshold']},{stage['convergence_window']}]"
+    return [
+        *("--transform", f"{stage['transform'].capitalize()}[{stage['gradient_step']}]"),
+        *("--metric", metric),
+        *("--convergence", convergence),
+        *("--shrink-factors", _join(stage["shrink_factors"])),
+        *("--smoothing-sigmas", _join(stage["smoothing_sigmas_mm"]) + "mm"),
+    ]
+
+
+def _join(values: list[float]) -> str:
+    return "x".join(f"{value:g}" for value in values)
+
+
+def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
+    return ants.from_numpy(
+        # ANTs images are indexed I, J, K.
+        np.ascontiguousarray(voxels.astype(np.float32, copy=False).T),
+        origin=grid.origin_lps,
+        spacing=grid.spacing_mm,
+        direction=np.asarray(grid.direction).reshape(3, 3),
+    )
+
+
+def _mask(volume: EngineVolume) -> Any:
+    return None if volume.mask is None else _image(volume.mask, volume.grid)
+
+
+def _print_line_by_line() -> None:
+    """Make the C library write each line at once: into a pipe it would keep them back, and progress with them."""
+    if sys.platform == "win32":
+        return
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    name = "__stdoutp" if sys.platform == "darwin" else "stdout"
+    line_buffered = 0 if sys.platform == "darwin" else 1
+    library.setvbuf(ctypes.c_void_p.in_dll(library, name), None, line_buffered, 0)

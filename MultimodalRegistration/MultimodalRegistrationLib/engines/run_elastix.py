@@ -1,0 +1,104 @@
+"""One elastix run, inside the worker.
+
+Imports the compiled submodules of ITK by name: ``import itk`` and its lazy loader would take some 8 s.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from itk import elxParameterObjectPython as elx_parameters
+from itk import itkElastixRegistrationMethodPython as elx_registration
+from itk import itkMatrixPython as itk_matrix
+from itk import itkPointPython as itk_point
+from itk import itkPyBufferPython as itk_buffer
+from itk import vnl_matrix_fixedPython as vnl_matrix
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.engines.handover import EngineJob
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+
+__all__ = ["run"]
+
+
+def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
+    """Register with elastix.
+
+    Parameters
+    ----------
+    job : EngineJob
+        Stages hold elastix parameters by name.
+    folder : Path
+        Unused: elastix keeps everything in memory.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        ``fixed_to_moving_lps``.
+    """
+    method = elx_registration.itkElastixRegistrationMethodIF3IF3_New()
+    fixed = _image(job.fixed.voxels, job.fixed.grid)
+    moving = _image(job.moving.voxels, job.moving.grid)
+    method.SetFixedImage(fixed)
+    method.SetMovingImage(moving)
+    if job.fixed.mask is not None:
+        method.SetFixedMask(_image(job.fixed.mask, job.fixed.grid))
+    if job.moving.mask is not None:
+        method.SetMovingMask(_image(job.moving.mask, job.moving.grid))
+    parameters = elx_parameters.elastixParameterObject_New()
+    for stage in job.stages:
+        parameters.AddParameterMap(_parameter_map(stage, job.seed))
+    method.SetParameterObject(parameters)
+    method.SetLogToConsole(True)
+    method.Update()
+    return _matrix(method.GetCombinationTransform())
+
+
+def _parameter_map(stage: dict[str, Any], seed: int) -> dict[str, tuple[str, ...]]:
+    parameters = {
+        **stage,
+        "FixedImageDimension": 3,
+        "MovingImageDimension": 3,
+        "UseDirectionCosines": True,
+        "AutomaticTransformInitialization": False,
+        "WriteResultImage": False,
+        "WriteFinalTransformParameters": False,
+        "RandomSeed": seed,
+    }
+    return {key: _texts(value) for key, value in parameters.items()}
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    return tuple(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
+
+
+def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
+    buffer = itk_buffer.itkPyBufferIUC3 if voxels.dtype == np.uint8 else itk_buffer.itkPyBufferIF3
+    image = buffer.GetImageFromArray(voxels)
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_lps)
+    direction = vnl_matrix.vnl_matrix_fixedD_3_3()
+    for entry, value in enumerate(grid.direction):
+        direction.put(entry // 3, entry % 3, value)
+    image.SetDirection(itk_matrix.itkMatrixD33(direction))
+    return image
+
+
+def _matrix(transform: Any) -> NDArray[np.float64]:
+    """Ask the transform where it takes the origin and the unit vectors: no parameterisation to get wrong."""
+
+    def moved(point: list[float]) -> NDArray[np.float64]:
+        start = itk_point.itkPointD3()
+        for axis, coordinate in enumerate(point):
+            start.SetElement(axis, coordinate)
+        end = transform.TransformPoint(start)
+        return np.array([end.GetElement(axis) for axis in range(3)])
+
+    matrix = np.eye(4)
+    matrix[:3, 3] = moved([0.0, 0.0, 0.0])
+    for axis in range(3):
+        matrix[:3, axis] = moved(list(np.eye(3)[axis])) - matrix[:3, 3]
+    return matrix

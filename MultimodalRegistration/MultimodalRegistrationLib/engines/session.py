@@ -1,0 +1,258 @@
+"""The application's side of an engine: start it, hand over volumes, follow it, cancel it."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from MultimodalRegistrationLib.engines import supervisor
+from MultimodalRegistrationLib.engines.catalogue import engine_folder, require_engine
+from MultimodalRegistrationLib.engines.failures import engine_error
+from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult, save_job
+from MultimodalRegistrationLib.errors import Cancelled, EngineError
+
+__all__ = ["EngineSession"]
+
+_POLL_SECONDS = 0.05
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+
+class EngineSession:
+    """A running engine, good for any number of jobs one after the other.
+
+    The engine starts to load as soon as the session is made, while the caller reads its volumes.
+
+    Parameters
+    ----------
+    engine : str
+        Name of the engine.
+    threads : int, optional
+        Threads that it may use; all cores by default.
+
+    Raises
+    ------
+    EngineNotInstalledError
+        The engine is not installed.
+    """
+
+    def __init__(self, engine: str, *, threads: int | None = None) -> None:
+        require_engine(engine)
+        self.engine = engine
+        self._folder: Path | None = None
+        self._worker_pid: int | None = None
+        self._jobs = 0
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._supervisor = _start_supervisor(engine, threads or os.cpu_count() or 1)
+        self._reader = threading.Thread(target=self._read_lines, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> EngineSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def folder(self) -> Path | None:
+        """The session's temporary folder, once the engine has started."""
+        return self._folder
+
+    def run(
+        self,
+        job: EngineJob,
+        *,
+        on_line: Callable[[str], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> EngineResult:
+        """Run one job to its end.
+
+        Parameters
+        ----------
+        job : EngineJob
+            What to do.
+        on_line : callable, optional
+            Called with each line that the engine prints.
+        cancel : threading.Event, optional
+            Set from another thread or a signal handler to stop at once.
+
+        Returns
+        -------
+        EngineResult
+            The transform and the log.
+
+        Raises
+        ------
+        Cancelled
+            ``cancel`` was set. The session is closed.
+        EngineError
+            The engine failed or its process ended. The session is closed if it did.
+        """
+        log: list[str] = []
+        folder: Path | None = None
+        try:
+            while True:
+                if self._folder is not None and folder is None:
+                    folder = self._hand_over(job)
+                event = self._next_event(log, on_line, cancel)
+                if event["event"] == "done":
+                    matrix = np.asarray(event["fixed_to_moving_lps"], dtype=np.float64)
+                    if not np.all(np.isfinite(matrix)):
+                        raise engine_error(self.engine, "the transform holds NaN or infinite values", "".join(log))
+                    return EngineResult(matrix, float(event["seconds"]), "".join(log))
+                if event["event"] == "failed":
+                    raise engine_error(self.engine, event["message"], "".join(log) + event["message"])
+                if event["event"] == "worker-ended":
+                    self.close()
+                    raise self._crashed(event["code"], "".join(log))
+        finally:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def wait_until_ready(self) -> None:
+        """Wait until the engine has loaded.
+
+        Raises
+        ------
+        EngineError
+            It could not be loaded.
+        """
+        log: list[str] = []
+        while True:
+            event = self._next_event(log, None, None)
+            if event["event"] == "ready":
+                return
+            if event["event"] == "worker-ended":
+                self.close()
+                raise self._crashed(event["code"], "".join(log))
+
+    def close(self) -> None:
+        """Kill the engine if it still runs and remove the temporary folder."""
+        if self._supervisor.stdin is not None and not self._supervisor.stdin.closed:
+            try:
+                self._supervisor.stdin.close()
+            except BrokenPipeError:
+                pass  # The supervisor is gone already; what it leaves is removed below.
+        try:
+            self._supervisor.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
+        self._reader.join(timeout=10)
+        # Only needed when the supervisor itself was killed.
+        if self._supervisor.returncode != 0 and self._worker_pid is not None:
+            _kill_if_running(self._worker_pid)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _hand_over(self, job: EngineJob) -> Path:
+        assert self._folder is not None and self._supervisor.stdin is not None
+        self._jobs += 1
+        folder = self._folder / f"job-{self._jobs}"
+        path = save_job(job, folder)
+        try:
+            self._supervisor.stdin.write(f"{path}\n")
+            self._supervisor.stdin.flush()
+        except BrokenPipeError:
+            pass  # The supervisor is gone, which the end of its output will tell.
+        return folder
+
+    def _next_event(
+        self, log: list[str], on_line: Callable[[str], None] | None, cancel: threading.Event | None
+    ) -> dict[str, Any]:
+        while True:
+            if cancel is not None and cancel.is_set():
+                self.close()
+                raise Cancelled()
+            try:
+                line = self._lines.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if line is None:
+                return {"event": "worker-ended", "code": None}
+            printed, separator, record = line.partition(supervisor.RECORD_SEPARATOR)
+            if printed:
+                log.append(printed)
+                if on_line is not None:
+                    on_line(printed.rstrip("\r\n"))
+            if separator:
+                event: dict[str, Any] = json.loads(record)
+                if event["event"] == "started":
+                    self._folder = Path(event["folder"])
+                elif event["event"] == "ready":
+                    self._worker_pid = event["pid"]
+                return event
+
+    def _read_lines(self) -> None:
+        assert self._supervisor.stdout is not None
+        for line in self._supervisor.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _crashed(self, code: int | None, log: str) -> EngineError:
+        if code is None:
+            how = "its process was killed"
+        elif code < 0:
+            how = f"its process crashed ({signal.Signals(-code).name})"
+        else:
+            how = f"its process ended with the code {code}"
+        error = engine_error(self.engine, "", log)
+        if "it stopped with" not in error.found:
+            return error
+        last = [line for line in log.splitlines() if line.strip()][-1:]
+        told = f"; its last line was: {last[0].strip()}" if last else ""
+        return EngineError(
+            f"Engine {self.engine}",
+            f"{how}{told}",
+            "Try again, or another engine (--engine); if it repeats, report it with the log.",
+            log=log,
+        )
+
+
+def _start_supervisor(engine: str, threads: int) -> subprocess.Popen[str]:
+    paths = [str(_PACKAGE_PARENT)]
+    if engine_folder().is_dir():
+        paths.insert(0, str(engine_folder()))
+    if inherited := os.environ.get("PYTHONPATH"):
+        paths.append(inherited)
+    config = {
+        "command": [sys.executable, "-u", "-m", "MultimodalRegistrationLib.engines.worker", engine],
+        "environment": {
+            "PYTHONPATH": os.pathsep.join(paths),
+            "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": str(threads),
+            # Set by Slicer's launcher; it would make the engine's own ITK load Slicer's plugins and crash.
+            "ITK_AUTOLOAD_PATH": None,
+        },
+    }
+    return subprocess.Popen(
+        [sys.executable, "-S", "-u", str(Path(supervisor.__file__)), json.dumps(config)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        # Its own session: Ctrl-C in the terminal reaches the application alone, which then ends it in order.
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+
+
+def _kill_if_running(pid: int) -> None:
+    try:
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    except ProcessLookupError:
+        pass  # It ended by itself.

@@ -1,0 +1,138 @@
+"""A small process between the application and the engine that leaves nothing behind.
+
+Engines hold Python's global lock while they run, so a thread inside the worker cannot notice that it should stop.
+This process can: it owns the temporary folder and the worker, passes commands on, and when its standard input
+closes, because the application closed it or died, it kills the worker and removes the folder.
+
+Run as ``python supervisor.py CONFIG`` with CONFIG a JSON text: ``command`` (list) and ``environment`` (what to set;
+null to unset). It imports only the standard library and starts in some 20 ms. Lines for the application
+start with a record separator and hold one JSON object; everything else is the engine's log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+RECORD_SEPARATOR = "\x1e"
+FOLDER_PREFIX = "multimodal-registration-"
+WORKER_PID_FILE = "worker.pid"
+
+
+def emit(event: dict[str, Any]) -> None:
+    """Write one line for the application."""
+    line = (RECORD_SEPARATOR + json.dumps(event) + "\n").encode("ascii")
+    os.write(1, line)
+
+
+def main() -> None:
+    config = json.loads(sys.argv[1])
+    remove_abandoned_folders(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
+    worker = None
+    try:
+        # SIGTERM would skip the clean-up below; as SystemExit it runs it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        worker = start_worker(config, folder)
+        emit({"event": "started", "folder": str(folder)})
+        threading.Thread(target=report_end, args=(worker,), daemon=True).start()
+        pass_on(sys.stdin.buffer, worker)
+    finally:
+        if worker is not None:
+            kill(worker, folder)
+        remove(folder)
+    # The thread that waits for the worker must not delay the end.
+    os._exit(0)
+
+
+def start_worker(config: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
+    environment = dict(os.environ)
+    # Temporary files of the engine itself go where they will be removed.
+    changes = {**config["environment"], "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
+    for name, value in changes.items():
+        if value is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = value
+    return subprocess.Popen(
+        config["command"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        env=environment,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+
+
+def pass_on(commands: IO[bytes], worker: subprocess.Popen[bytes]) -> None:
+    """Pass the application's lines on until it closes the pipe or dies."""
+    assert worker.stdin is not None
+    for line in commands:
+        try:
+            worker.stdin.write(line)
+            worker.stdin.flush()
+        except OSError:
+            # The worker is gone, which report_end has told; go on reading, to notice the application's end.
+            continue
+
+
+def report_end(worker: subprocess.Popen[bytes]) -> None:
+    emit({"event": "worker-ended", "code": worker.wait()})
+
+
+def kill(worker: subprocess.Popen[bytes], folder: Path) -> None:
+    """Kill the worker: the process that was started and, where that is a launcher, the one that it started."""
+    worker.kill()
+    pid_file = folder / WORKER_PID_FILE
+    if pid_file.exists() and (text := pid_file.read_text(encoding="ascii")) and int(text) != worker.pid:
+        try:
+            os.kill(int(text), getattr(signal, "SIGKILL", signal.SIGTERM))
+        except ProcessLookupError:
+            pass  # It ended together with its launcher.
+    worker.wait()
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder; on Windows its files stay locked for a moment after their user was killed."""
+    deadline = time.monotonic() + 5
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.01)
+
+
+def remove_abandoned_folders(parent: Path) -> None:
+    """Remove folders whose supervisor was itself killed, so that they do not pile up."""
+    for folder in parent.glob(f"{FOLDER_PREFIX}*-*"):
+        pid = folder.name[len(FOLDER_PREFIX) :].split("-")[0]
+        if pid.isdigit() and not is_running(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_running(pid: int) -> bool:
+    if sys.platform == "win32":
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+if __name__ == "__main__":
+    main()

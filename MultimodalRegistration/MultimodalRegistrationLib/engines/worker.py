@@ -1,0 +1,68 @@
+"""The child process: loads one engine and runs the jobs that it is told on standard input.
+
+``python -m MultimodalRegistrationLib.engines.worker ENGINE``. Each line on standard input is the path of a job file;
+the answer is one event on standard output (see :mod:`~MultimodalRegistrationLib.engines.supervisor`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.engines.supervisor import RECORD_SEPARATOR, WORKER_PID_FILE
+
+__all__ = ["main"]
+
+
+def _emit(event: dict[str, Any]) -> None:
+    sys.stdout.flush()
+    # One write, so that the line is not torn apart by what the engine's own threads print.
+    os.write(1, (RECORD_SEPARATOR + json.dumps(event) + "\n").encode("ascii"))
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the supervisor ends without having killed it."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def main() -> None:
+    """Run jobs until standard input closes."""
+    _die_with_parent()
+    Path(WORKER_PID_FILE).write_text(str(os.getpid()), encoding="ascii")
+    # Ctrl-C is the application's business; it ends this process through the supervisor.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    began = time.perf_counter()
+    engine = importlib.import_module(f"MultimodalRegistrationLib.engines.run_{sys.argv[1]}")
+    _emit({"event": "ready", "pid": os.getpid(), "seconds": time.perf_counter() - began})
+    for line in sys.stdin:
+        _run(engine, Path(line.rstrip("\n")))
+
+
+def _run(engine: Any, job_file: Path) -> None:
+    from MultimodalRegistrationLib.engines.handover import load_job
+
+    job = load_job(job_file)
+    began = time.perf_counter()
+    try:
+        matrix = engine.run(job, job_file.parent)
+    # The boundary of the process: whatever happens inside an engine is told to the application.
+    except Exception:
+        _emit({"event": "failed", "message": traceback.format_exc(limit=-3)})
+        return
+    _emit({"event": "done", "fixed_to_moving_lps": matrix.tolist(), "seconds": time.perf_counter() - began})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The errors of this project: one hierarchy, each with the exit code of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = [
+    "Cancelled",
+    "EngineError",
+    "EngineNotInstalledError",
+    "InputError",
+    "RegistrationError",
+]
+
+
+class RegistrationError(Exception):
+    """Base of all errors raised on purpose.
+
+    Parameters
+    ----------
+    subject : str or Path
+        The node or file that the error is about.
+    found : str
+        What was found, with the value.
+    remedy : str
+        What the reader can do about it: one or two sentences.
+    """
+
+    exit_code = 1
+
+    def __init__(self, subject: str | Path, found: str, remedy: str) -> None:
+        self.subject = str(subject)
+        self.found = found
+        self.remedy = remedy
+        super().__init__(f"{self.subject}: {found.rstrip('.')}. {remedy}")
+
+
+class InputError(RegistrationError):
+    """An input, an option or an output location that cannot be used."""
+
+    exit_code = 2
+
+
+class EngineError(RegistrationError):
+    """An engine stopped without a result.
+
+    Parameters
+    ----------
+    log : str
+        Everything the engine printed.
+    """
+
+    exit_code = 3
+
+    def __init__(self, subject: str | Path, found: str, remedy: str, *, log: str = "") -> None:
+        super().__init__(subject, found, remedy)
+        self.log = log
+
+
+class Cancelled(RegistrationError):
+    """The user asked to stop."""
+
+    exit_code = 4
+
+    def __init__(self, subject: str = "Registration") -> None:
+        super().__init__(subject, "cancelled", "Nothing was written.")
+
+
+class EngineNotInstalledError(RegistrationError):
+    """The engine that was asked for is not installed."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""Frames, grids and linear transforms."""

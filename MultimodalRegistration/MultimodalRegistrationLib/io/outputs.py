@@ -1,0 +1,99 @@
+"""Output files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from MultimodalRegistrationLib.errors import InputError
+
+__all__ = ["OutputFiles"]
+
+
+class OutputFiles:
+    """A set of output files that appear together, once all of them are complete.
+
+    Each file is written under a temporary name in its own folder and renamed at :meth:`commit`. Leaving the
+    ``with`` block without a commit removes the temporary files and leaves everything as it was.
+
+    Parameters
+    ----------
+    inputs : iterable of Path
+        Files that must never be overwritten.
+    """
+
+    def __init__(self, inputs: Iterable[str | Path] = ()) -> None:
+        self._inputs = {Path(path).resolve() for path in inputs}
+        self._staged: dict[Path, Path] = {}
+
+    def __enter__(self) -> OutputFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for staged in self._staged.values():
+            staged.unlink(missing_ok=True)
+        self._staged.clear()
+
+    def add(self, path: str | Path, suffixes: tuple[str, ...]) -> Path:
+        """Announce an output file and prove that it can be written.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where the file will be.
+        suffixes : tuple of str
+            The file types that can be written, for example ``(".nrrd",)``.
+
+        Returns
+        -------
+        Path
+            The temporary file to write to; it has the same suffix.
+
+        Raises
+        ------
+        InputError
+            Wrong file type, folder missing or not writable, or the path is an input or announced twice.
+        """
+        target = Path(path)
+        suffix = next((s for s in suffixes if target.name.lower().endswith(s)), None)
+        if suffix is None:
+            raise InputError(target, "this file type cannot be written", f"Use one of {', '.join(suffixes)}.")
+        folder = target.parent
+        if not folder.is_dir():
+            raise InputError(target, f"the folder {folder} does not exist", "Create it first.")
+        if target.is_dir():
+            raise InputError(target, "this is a folder", "Give a file name.")
+        if target.resolve() in self._inputs:
+            raise InputError(target, "this is also an input", "Inputs are never overwritten; give another name.")
+        if target in self._staged:
+            raise InputError(target, "given for two outputs", "Give each output a name of its own.")
+        try:
+            handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=folder)
+        except OSError as error:
+            raise InputError(
+                target, f"the folder {folder} cannot be written to ({error.strerror})", "Choose another folder."
+            ) from error
+        os.close(handle)
+        self._staged[target] = Path(name)
+        return Path(name)
+
+    def commit(self) -> None:
+        """Move every announced file to its final name."""
+        for target, staged in self._staged.items():
+            _give_default_permissions(staged)
+            with staged.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(staged, target)
+        self._staged.clear()
+
+
+def _give_default_permissions(path: Path) -> None:
+    """``mkstemp`` makes files that only the owner can read; outputs follow the user's umask instead."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)

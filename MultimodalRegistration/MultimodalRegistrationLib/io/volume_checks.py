@@ -1,0 +1,170 @@
+"""What makes a volume unfit for registration, found before any engine starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+
+__all__ = ["check_header", "check_label_map", "check_pair", "check_scalar_volume"]
+
+# A clinical scan is at most about 2 m long (whole-body CT or PET) and 1 m across (the bore).
+_LONGEST_EXTENT_MM = 2500.0
+_WIDEST_EXTENT_MM = 1000.0
+# Two volumes of one subject whose sizes differ by more than this are in different units (mm and micrometre).
+_LARGEST_EXTENT_RATIO = 50.0
+_LABEL_MAP_VALUES = 20
+_SUBSAMPLE_VOXELS = 2_000_000
+
+
+def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
+    """Refuse files that are not scalar volumes, before their voxels are read.
+
+    Parameters
+    ----------
+    reader : SimpleITK.ImageFileReader
+        A reader that has read the image information of ``path``.
+    path : Path
+        The file that messages name.
+
+    Raises
+    ------
+    InputError
+        Two-dimensional, a time series, vector or colour, or without voxels.
+    """
+    size = tuple(reader.GetSize())
+    shape = " x ".join(map(str, size))
+    if 0 in size:
+        raise InputError(path, f"the image has no voxels ({shape})", "Export it again.")
+    dimension = sum(n > 1 for n in size)
+    if len(size) > 3 and dimension > 3:
+        raise InputError(
+            path,
+            f"a time series or sequence ({shape})",
+            "Save one frame as a volume: in Slicer's Sequences module, select the frame and save the proxy volume.",
+        )
+    if len(size) != 3:
+        raise InputError(path, f"not a three-dimensional volume ({shape})", "Give a volume of many slices.")
+    if min(size) < 4:
+        raise InputError(
+            path,
+            f"too few voxels along one axis ({shape})",
+            "Registration needs a volume of at least 4 slices; a single slice cannot be placed in space.",
+        )
+    components = reader.GetNumberOfComponents()
+    if components > 1:
+        raise InputError(
+            path,
+            f"a vector or colour volume ({components} components a voxel)",
+            "Convert it to a scalar volume first: in Slicer, the module Vector to Scalar Volume does it.",
+        )
+    if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
+        raise InputError(path, "a complex-valued volume", "Save its magnitude as a scalar volume.")
+
+
+def check_scalar_volume(image: sitk.Image, name: str) -> None:
+    """Refuse volumes whose voxels or placement cannot be registered.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        A three-dimensional scalar image.
+    name : str
+        The file or node that messages name.
+
+    Raises
+    ------
+    InputError
+        Implausible extent, NaN or infinite voxels, a constant volume, or a label map.
+    """
+    _check_geometry(VolumeGrid.of_image(image), name)
+    voxels = sitk.GetArrayViewFromImage(image)
+    if np.issubdtype(voxels.dtype, np.floating):
+        bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
+        if bad:
+            raise InputError(
+                name,
+                f"{bad} of {voxels.size} voxels are NaN or infinite",
+                "Replace them, for example by the value of air, and save the volume again.",
+            )
+    low, high = voxels.min(), voxels.max()
+    if low == high:
+        raise InputError(
+            name,
+            f"every voxel has the value {low}",
+            "The volume is empty; check that the right one was exported.",
+        )
+    check_label_map(image, name)
+
+
+def check_label_map(image: sitk.Image, name: str) -> None:
+    """Refuse label maps and segmentations given in place of a volume.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        A scalar image, or a segmentation read from a ``.seg.nrrd`` file.
+    name : str
+        The file or node that messages name.
+
+    Raises
+    ------
+    InputError
+        Few distinct integer values, or the header of a segmentation.
+    """
+    remedy = "Give the scan itself here; a label map belongs to --fixed-mask or --moving-mask."
+    if any(key.startswith("Segment0_") for key in image.GetMetaDataKeys()):
+        raise InputError(name, "this is a segmentation, not a scan", remedy)
+    voxels = sitk.GetArrayViewFromImage(image)
+    step = max(1, voxels.size // _SUBSAMPLE_VOXELS)
+    sample = voxels.ravel()[::step]
+    values = np.unique(sample)
+    if values.size <= _LABEL_MAP_VALUES and np.array_equal(values, np.round(values)):
+        raise InputError(
+            name, f"this looks like a label map: its voxels have only {values.size} different values", remedy
+        )
+
+
+def check_pair(fixed: VolumeGrid, fixed_name: str, moving: VolumeGrid, moving_name: str) -> None:
+    """Refuse two volumes whose sizes in space cannot belong to one subject.
+
+    Raises
+    ------
+    InputError
+        One extent is more than 50 times the other.
+    """
+    ratio = float(np.cbrt(np.prod(fixed.extent_mm) / np.prod(moving.extent_mm)))
+    if not 1 / _LARGEST_EXTENT_RATIO < ratio < _LARGEST_EXTENT_RATIO:
+        name, extent = (fixed_name, fixed.extent_mm) if ratio > 1 else (moving_name, moving.extent_mm)
+        factor = max(ratio, 1 / ratio)
+        raise InputError(
+            name,
+            f"its extent ({_mm(extent)}) is {factor:.0f} times that of the other volume",
+            "One of the two headers is probably not in millimetres; correct its voxel spacing.",
+        )
+
+
+def _check_geometry(grid: VolumeGrid, name: str) -> None:
+    if not np.all(np.isfinite(grid.ijk_to_lps)) or min(grid.spacing_mm) <= 0:
+        raise InputError(
+            name,
+            f"the voxel spacing or position is not usable (spacing {grid.spacing_mm} mm)",
+            "Correct the spacing and origin in the file's header.",
+        )
+    extent = np.sort(grid.extent_mm)[::-1]
+    if extent[0] > _LONGEST_EXTENT_MM or extent[1] > _WIDEST_EXTENT_MM:
+        raise InputError(
+            name,
+            f"the volume would be {_mm(grid.extent_mm)} large, with voxels of "
+            f"{' x '.join(f'{s:g}' for s in grid.spacing_mm)} mm",
+            "The voxel spacing is probably missing from the file (1 mm is the default) or in micrometres. Set the "
+            "real spacing in millimetres (in Slicer: Volumes module, Volume Information) and save the volume again.",
+        )
+
+
+def _mm(extent_mm: np.ndarray) -> str:
+    return " x ".join(f"{e:.0f}" for e in extent_mm) + " mm"

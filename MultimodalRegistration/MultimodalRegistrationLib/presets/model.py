@@ -1,0 +1,125 @@
+"""The content of a preset and its check on loading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.presets.specification import ENGINE_CHECKS, suggest
+
+__all__ = ["SCHEMA_VERSION", "Preset", "load_preset_file"]
+
+SCHEMA_VERSION = 1
+_KEYS = {"schema": int, "name": str, "title": str, "description": str, "winsorize_percentiles": list, "engines": dict}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of a registration for one purpose.
+
+    Parameters
+    ----------
+    name : str
+        Short name, as used on the command line.
+    title : str
+        Name for people.
+    description : str
+        What it is for, in one or two sentences.
+    winsorize_percentiles : tuple of 2 float
+        Intensities below and above these percentiles are clipped for the engine.
+    engines : mapping
+        For each engine, its stages: a list of mappings from setting to value, run one after the other.
+    path : Path
+        The file that it was read from.
+    """
+
+    name: str
+    title: str
+    description: str
+    winsorize_percentiles: tuple[float, float]
+    engines: Mapping[str, list[dict[str, Any]]]
+    path: Path
+
+
+def load_preset_file(path: str | Path) -> Preset:
+    """Read and check a preset file.
+
+    Parameters
+    ----------
+    path : str or Path
+        JSON file.
+
+    Returns
+    -------
+    Preset
+        The checked content.
+
+    Raises
+    ------
+    InputError
+        Missing or not a valid preset; the message lists every problem found.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(path, "no such preset file", "Check the spelling and the folder.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(path, f"the preset cannot be read ({error})", "Give a readable JSON file.") from error
+    except json.JSONDecodeError as error:
+        raise InputError(
+            path, f"not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}", "Correct it there."
+        ) from error
+    problems = _problems(content)
+    if problems:
+        raise InputError(path, "not a valid preset: " + "; ".join(problems), "Correct the file and try again.")
+    low, high = content["winsorize_percentiles"]
+    return Preset(
+        name=content["name"],
+        title=content["title"],
+        description=content["description"],
+        winsorize_percentiles=(float(low), float(high)),
+        engines=content["engines"],
+        path=path,
+    )
+
+
+def _problems(content: Any) -> list[str]:
+    if not isinstance(content, dict):
+        return ["the file must hold one JSON object"]
+    if content.get("schema") != SCHEMA_VERSION:
+        return [f"'schema' is {content.get('schema')!r}; this version reads schema {SCHEMA_VERSION}"]
+    problems = [f"unknown key '{key}'.{suggest(key, list(_KEYS))}" for key in content if key not in _KEYS]
+    problems += [f"'{key}' is missing" for key in _KEYS if key not in content]
+    problems += [
+        f"'{key}' must be a {kind.__name__}"
+        for key, kind in _KEYS.items()
+        if key in content and not isinstance(content[key], kind)
+    ]
+    if problems:
+        return problems
+    percentiles = content["winsorize_percentiles"]
+    if not (
+        len(percentiles) == 2
+        and all(isinstance(p, (int, float)) for p in percentiles)
+        and 0 <= percentiles[0] < percentiles[1] <= 100
+    ):
+        problems.append("'winsorize_percentiles' must be two rising numbers from 0 to 100")
+    if not content["engines"]:
+        problems.append("'engines' is empty")
+    for engine, stages in content["engines"].items():
+        if engine not in ENGINE_CHECKS:
+            problems.append(f"unknown engine '{engine}'.{suggest(engine, list(ENGINE_CHECKS))}")
+        elif not (isinstance(stages, list) and stages and all(isinstance(stage, dict) for stage in stages)):
+            problems.append(f"'{engine}' must hold a list of stages")
+        else:
+            problems += [
+                f"{engine} stage {number}: {problem}"
+                for number, stage in enumerate(stages, start=1)
+                for problem in ENGINE_CHECKS[engine](stage)
+            ]
+    return problems

@@ -1,0 +1,170 @@
+"""Which settings an engine's stage may hold, what they mean, and the check of each."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ENGINE_CHECKS", "STAGE_SETTINGS", "Setting", "suggest"]
+
+TRANSFORMS = ("rigid", "similarity", "affine")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a stage.
+
+    Parameters
+    ----------
+    meaning : str
+        One line for the reader, with the unit.
+    expects : str
+        What a valid value is, in words.
+    valid : callable
+        Tells whether a value is valid.
+    """
+
+    meaning: str
+    expects: str
+    valid: Callable[[Any], bool]
+
+
+def _number(low: float, high: float) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and low <= v <= high
+
+
+def _integer(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+
+
+def _levels(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, list) and len(v) > 0 and all(map(check, v))
+
+
+def _choice(*options: str) -> Callable[[Any], bool]:
+    return lambda v: v in options
+
+
+_COMMON = {
+    "transform": Setting("Transform model of the stage", f"one of {', '.join(TRANSFORMS)}", _choice(*TRANSFORMS)),
+    "histogram_bins": Setting("Bins of the joint histogram, per volume", "a whole number, 8 to 256", _integer(8, 256)),
+    "sampling_rate": Setting(
+        "Share of voxels that the metric uses", "a number above 0, at most 1", _number(1e-6, 1.0)
+    ),
+    "iterations": Setting("Most iterations, per level", "a list of whole numbers", _levels(_integer(0, 100_000))),
+    "shrink_factors": Setting("Downsampling, per level", "a list of whole numbers, 1 to 64", _levels(_integer(1, 64))),
+    "smoothing_sigmas_mm": Setting(
+        "Gaussian smoothing in mm, per level", "a list of numbers, 0 to 100", _levels(_number(0, 100))
+    ),
+}
+
+STAGE_SETTINGS: Mapping[str, Mapping[str, Setting]] = {
+    "ants": {
+        **_COMMON,
+        "gradient_step": Setting("Step of the gradient descent", "a number above 0, at most 10", _number(1e-9, 10)),
+        "sampling": Setting("How voxels are chosen", "Regular or Random", _choice("Regular", "Random")),
+        "convergence_threshold": Setting(
+            "Slope of the metric below which a level ends", "a number, 0 to 1", _number(0, 1)
+        ),
+        "convergence_window": Setting(
+            "Iterations over which that slope is taken", "a whole number, 2 to 1000", _integer(2, 1000)
+        ),
+    },
+    "simpleitk": {
+        **_COMMON,
+        "iterations": Setting("Most iterations of a level", "a whole number, 1 to 100000", _integer(1, 100_000)),
+        "learning_rate_mm": Setting("First step in mm", "a number above 0, at most 100", _number(1e-6, 100)),
+        "minimum_step_mm": Setting("Step in mm at which a level ends", "a number above 0", _number(1e-9, 100)),
+        "relaxation": Setting(
+            "Factor of the step when the gradient turns", "a number between 0 and 1", _number(0.01, 0.99)
+        ),
+    },
+}
+
+# Set by this library for every run; in a preset they would be ignored or break the hand-over.
+_ELASTIX_RESERVED = {
+    "AutomaticTransformInitialization": "the start is set by the initial transform",
+    "CompressResultImage": "volumes are resampled outside the engine",
+    "FixedImageDimension": "always 3",
+    "InitialTransformParameterFileName": "the start is set by the initial transform",
+    "InitialTransformParametersFileName": "the start is set by the initial transform",
+    "MovingImageDimension": "always 3",
+    "RandomSeed": "set by --seed",
+    "UseDirectionCosines": "always true",
+    "WriteITKCompositeTransform": "transforms are written outside the engine",
+    "WriteResultImage": "volumes are resampled outside the engine",
+}
+_ELASTIX_TRANSFORMS = ("EulerTransform", "SimilarityTransform", "AffineTransform")
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """A sentence with the closest known words, or an empty string."""
+    close = difflib.get_close_matches(word, known, n=2, cutoff=0.6)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
+
+
+def _check_stage_of(engine: str) -> Callable[[Mapping[str, Any]], list[str]]:
+    settings = STAGE_SETTINGS[engine]
+
+    def check(stage: Mapping[str, Any]) -> list[str]:
+        problems = [
+            f"unknown setting '{key}'.{suggest(key, list(settings))}" for key in stage if key not in settings
+        ]
+        problems += [f"setting '{key}' is missing" for key in settings if key not in stage]
+        problems += [
+            f"'{key}' is {stage[key]!r}; it must be {setting.expects}"
+            for key, setting in settings.items()
+            if key in stage and not setting.valid(stage[key])
+        ]
+        per_level = {key: len(value) for key, value in stage.items() if isinstance(value, list)}
+        if not problems and len(set(per_level.values())) != 1:
+            problems.append(f"{', '.join(per_level)} must have one value per level each")
+        return problems
+
+    return check
+
+
+@cache
+def _elastix_names() -> tuple[frozenset[str], re.Pattern[str]]:
+    content = json.loads(Path(__file__).with_name("elastix_parameter_names.json").read_text(encoding="utf-8"))
+    numbered = "|".join(re.escape(name).replace("<N>", r"\d+") for name in content["numbered"])
+    return frozenset(content["names"]), re.compile(numbered)
+
+
+def _check_elastix_stage(stage: Mapping[str, Any]) -> list[str]:
+    names, numbered = _elastix_names()
+    problems = []
+    for key, values in stage.items():
+        if key in _ELASTIX_RESERVED:
+            problems.append(f"'{key}' cannot be set in a preset ({_ELASTIX_RESERVED[key]})")
+        elif key not in names and not numbered.fullmatch(key):
+            problems.append(f"unknown elastix parameter '{key}'.{suggest(key, sorted(names))}")
+        entries = values if isinstance(values, list) else [values]
+        if not entries or not all(isinstance(v, (str, int, float, bool)) for v in entries):
+            problems.append(f"'{key}' must be a text, a number, true, false, or a list of them")
+    if stage.get("Transform") not in _ELASTIX_TRANSFORMS:
+        problems.append(f"'Transform' must be one of {', '.join(_ELASTIX_TRANSFORMS)}")
+    problems += [
+        f"'{key}' must be a positive whole number, or a list with one per resolution"
+        for key in ("NumberOfResolutions", "MaximumNumberOfIterations")
+        if not _is_count(stage.get(key))
+    ]
+    return problems
+
+
+def _is_count(value: Any) -> bool:
+    entries = value if isinstance(value, list) else [value]
+    return len(entries) > 0 and all(_integer(1, 1_000_000)(v) for v in entries)
+
+
+ENGINE_CHECKS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "elastix": _check_elastix_stage,
+    "ants": _check_stage_of("ants"),
+    "simpleitk": _check_stage_of("simpleitk"),
+}

@@ -1,0 +1,1 @@
+"""One registration, from two volumes to a transform and what is known about it."""

@@ -1,0 +1,102 @@
+"""How much of the two volumes lies on each other, before an engine is asked to compare them."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import ArrayLike, NDArray
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.io.volumes import Volume
+
+__all__ = ["check_overlap", "overlap_fraction"]
+
+_POINTS_PER_AXIS = 32
+# Below this share of the smaller volume there is too little in common to compare.
+_SMALLEST_OVERLAP = 0.01
+
+
+def overlap_fraction(
+    fixed: Volume,
+    moving: Volume,
+    fixed_to_moving_lps: ArrayLike,
+    *,
+    fixed_mask: Volume | None = None,
+    moving_mask: Volume | None = None,
+) -> float:
+    """Share of the smaller volume that lies inside the other one.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        World coordinates.
+    fixed_to_moving_lps : array, shape (4, 4)
+        Transform to judge.
+    fixed_mask, moving_mask : Volume, optional
+        Zeros and ones; only points inside both count.
+
+    Returns
+    -------
+    float
+        0 to 1.
+    """
+    matrix = np.asarray(fixed_to_moving_lps, dtype=np.float64)
+    shares = []
+    for sampled, other, mask, other_mask, transform in (
+        (fixed, moving, fixed_mask, moving_mask, matrix),
+        (moving, fixed, moving_mask, fixed_mask, np.linalg.inv(matrix)),
+    ):
+        points = _points(sampled, mask)
+        mapped = apply_matrix(transform, points)
+        inside = other.grid.contains(mapped)
+        if other_mask is not None:
+            inside[inside] = _values_at(other_mask, mapped[inside]) > 0
+        shares.append(float(inside.mean()))
+    return max(shares)
+
+
+def check_overlap(share: float, fixed_name: str, moving_name: str, start: str, masks: list[str]) -> None:
+    """Refuse a start from which nothing can be compared.
+
+    Parameters
+    ----------
+    share : float
+        From :func:`overlap_fraction`.
+    fixed_name, moving_name : str
+        Files or nodes.
+    start : str
+        What the start is, for the message.
+    masks : list of str
+        Names of the masks in use.
+
+    Raises
+    ------
+    InputError
+        The overlap is below 1 % of the smaller volume.
+    """
+    if share >= _SMALLEST_OVERLAP:
+        return
+    what = f"the parts marked by {' and '.join(masks)}" if masks else "the two volumes"
+    raise InputError(
+        moving_name,
+        f"with {start}, {what} have no overlap ({share:.1%} of the smaller one lies inside the other, {fixed_name})",
+        "Give an --initial-transform that puts them onto each other, or leave it out to start from their centres."
+        if not masks
+        else "Check the masks and the start; masks must mark the region that both volumes show.",
+    )
+
+
+def _points(volume: Volume, mask: Volume | None) -> NDArray[np.float64]:
+    if mask is None:
+        return volume.grid.sample_points_lps(_POINTS_PER_AXIS)
+    marked = np.argwhere(mask.voxels > 0)[:, ::-1]
+    step = max(1, len(marked) // _POINTS_PER_AXIS**3)
+    return apply_matrix(mask.grid.ijk_to_lps, marked[::step])
+
+
+def _values_at(mask: Volume, points_lps: NDArray[np.float64]) -> NDArray[np.generic]:
+    index = np.rint(apply_matrix(np.linalg.inv(mask.grid.ijk_to_lps), points_lps)).astype(int)
+    index = np.clip(index, 0, np.asarray(mask.grid.size) - 1)
+    voxels: NDArray[np.generic] = sitk.GetArrayViewFromImage(mask.image)
+    return voxels[index[:, 2], index[:, 1], index[:, 0]]

@@ -1,0 +1,206 @@
+"""From volumes in world coordinates to what an engine gets.
+
+The engine always starts at the identity: the start transform is folded into the header of the moving volume, which
+costs nothing and loses nothing, so that every engine honours it in the same way.
+
+The engine samples its metric in one of the two volumes, and it does so in the one with the smaller field of view,
+whatever its role. Sampling the larger one wastes most points outside the other volume and pulls the result; the
+figures are in ``Resources/Docs/decisions.md``. It also makes the result independent of which volume the user calls
+fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import ArrayLike, NDArray
+
+from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.linear import is_rigid, sitk_from_matrix, translation_matrix
+from MultimodalRegistrationLib.io.volumes import Volume
+
+__all__ = [
+    "center_start",
+    "engine_volume",
+    "informative_extent_mm3",
+    "mask_on_grid",
+    "orthogonal_volume",
+    "padding_value",
+    "sample_moving",
+]
+
+
+def center_start(fixed: VolumeGrid, moving: VolumeGrid) -> NDArray[np.float64]:
+    """Start transform that puts the centres of the two volumes onto each other.
+
+    Parameters
+    ----------
+    fixed, moving : VolumeGrid
+        World coordinates.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        ``fixed_to_moving_lps``, a translation in mm.
+    """
+    return translation_matrix(moving.center_lps - fixed.center_lps)
+
+
+def padding_value(voxels: NDArray[np.generic]) -> float | None:
+    """Value that fills the volume's border, or None when its eight corners do not agree.
+
+    Parameters
+    ----------
+    voxels : array, shape (K, J, I)
+        Intensities.
+    """
+    corners = voxels[:: voxels.shape[0] - 1, :: voxels.shape[1] - 1, :: voxels.shape[2] - 1].ravel()
+    values, counts = np.unique(corners, return_counts=True)
+    most = int(counts.argmax())
+    return float(values[most]) if counts[most] >= 4 else None
+
+
+def informative_extent_mm3(volume: Volume) -> float:
+    """Volume of space in mm^3 that holds image information: all voxels but those of the padding value."""
+    voxels = volume.voxels
+    padding = padding_value(voxels)
+    count = voxels.size if padding is None else int(np.count_nonzero(voxels != padding))
+    return count * float(np.prod(volume.grid.spacing_mm))
+
+
+def sample_moving(fixed: Volume, moving: Volume) -> bool:
+    """Whether the engine should sample the moving volume, because its field of view is the smaller one."""
+    return informative_extent_mm3(moving) < informative_extent_mm3(fixed)
+
+
+def orthogonal_volume(volume: Volume, matrix_lps: ArrayLike, *, nearest: bool = False) -> Volume:
+    """Move a volume by a linear transform, keeping the grid orthogonal.
+
+    Parameters
+    ----------
+    volume : Volume
+        Not changed.
+    matrix_lps : array, shape (4, 4)
+        Where each point of the volume goes, LPS, mm.
+    nearest : bool
+        Interpolate by nearest neighbour (for masks).
+
+    Returns
+    -------
+    Volume
+        With a new header and the same voxels where the moved grid is orthogonal, otherwise resampled to a grid
+        that encloses it: the engines take the axes of a volume to be perpendicular.
+    """
+    matrix = np.asarray(matrix_lps, dtype=np.float64)
+    moved = volume.grid.moved(matrix)
+    if is_rigid(matrix) and volume.grid.is_orthogonal:
+        image = sitk.Image(volume.image)
+        moved.place(image)
+        return Volume(image, volume.name)
+    enclosing = _enclosing_grid(moved)
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize(enclosing.size)
+    resampler.SetOutputSpacing(enclosing.spacing_mm)
+    resampler.SetOutputOrigin(enclosing.origin_lps)
+    resampler.SetOutputDirection(enclosing.direction)
+    resampler.SetTransform(sitk_from_matrix(np.linalg.inv(matrix)))
+    resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
+    resampler.SetDefaultPixelValue(0.0 if nearest else float(volume.voxels.min()))
+    return Volume(resampler.Execute(volume.image), volume.name)
+
+
+def _enclosing_grid(grid: VolumeGrid) -> VolumeGrid:
+    """Orthogonal grid with the rotation closest to ``grid``'s axes and the same spacing that encloses it."""
+    u, _, vt = np.linalg.svd(np.asarray(grid.direction).reshape(3, 3))
+    axes = u @ vt
+    corners = grid.corners_lps @ axes
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    spacing = np.asarray(grid.spacing_mm)
+    size = np.ceil((high - low) / spacing - 1e-6).astype(int)
+    ijk_to_lps = np.eye(4)
+    ijk_to_lps[:3, :3] = axes * spacing
+    ijk_to_lps[:3, 3] = axes @ (low + spacing / 2)
+    return VolumeGrid.of_matrix((int(size[0]), int(size[1]), int(size[2])), ijk_to_lps)
+
+
+def mask_on_grid(mask: Volume, reference: Volume) -> tuple[Volume, bool]:
+    """Bring a mask onto the grid of its volume.
+
+    Parameters
+    ----------
+    mask : Volume
+        Zeros and ones.
+    reference : Volume
+        The volume that it masks; both in world coordinates.
+
+    Returns
+    -------
+    mask : Volume
+        On the grid of ``reference``.
+    resampled : bool
+        Whether the grids differed.
+
+    Raises
+    ------
+    InputError
+        The mask marks nothing inside the volume.
+    """
+    same = mask.grid.size == reference.grid.size and np.allclose(
+        mask.grid.corners_lps, reference.grid.corners_lps, atol=1e-3
+    )
+    if same:
+        return mask, False
+    image = sitk.Resample(mask.image, reference.image, sitk.Transform(3, sitk.sitkIdentity), sitk.sitkNearestNeighbor)
+    if not np.any(sitk.GetArrayViewFromImage(image)):
+        raise InputError(
+            mask.name,
+            f"the mask marks nothing inside {reference.name}",
+            "Check that it belongs to this volume and was drawn in the same coordinates.",
+        )
+    return Volume(image, mask.name), True
+
+
+def engine_volume(volume: Volume, mask: Volume | None, winsorize_percentiles: tuple[float, float]) -> EngineVolume:
+    """Make the engine's copy of a volume: 32-bit intensities without outliers.
+
+    Parameters
+    ----------
+    volume : Volume
+        On an orthogonal grid.
+    mask : Volume, optional
+        On the same grid.
+    winsorize_percentiles : tuple of 2 float
+        Intensities are clipped to these percentiles of the voxels that are not padding: a few metal voxels would
+        otherwise squeeze all tissue into a few histogram bins.
+
+    Returns
+    -------
+    EngineVolume
+        A copy; the volume itself is left alone.
+
+    Raises
+    ------
+    InputError
+        The masked part of the volume has no contrast.
+    """
+    voxels = volume.voxels.astype(np.float32)
+    padding = padding_value(voxels)
+    informative = voxels if padding is None else voxels[voxels != padding]
+    low, high = np.percentile(informative, winsorize_percentiles)
+    if low < high:
+        # Padding stays what it is only if it lies between the two; below them it becomes the lowest value.
+        np.clip(voxels, low, high, out=voxels)
+    mask_voxels = None if mask is None else np.asarray(mask.voxels, dtype=np.uint8)
+    inside = voxels if mask_voxels is None else voxels[mask_voxels > 0]
+    if inside.min() == inside.max():
+        where = "" if mask is None else f" inside the mask {mask.name}"
+        raise InputError(
+            volume.name,
+            f"every voxel{where} has the same value after outliers were clipped",
+            "Check that the right volume and mask were given.",
+        )
+    return EngineVolume(voxels, volume.grid, mask_voxels)

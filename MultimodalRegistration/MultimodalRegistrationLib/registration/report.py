@@ -1,0 +1,67 @@
+"""The content of RESULT.json."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+import MultimodalRegistrationLib
+from MultimodalRegistrationLib.engines.catalogue import engine_status
+from MultimodalRegistrationLib.registration.run import RegistrationResult
+
+__all__ = ["RESULT_SCHEMA_VERSION", "result_content"]
+
+RESULT_SCHEMA_VERSION = 1
+
+
+def result_content(result: RegistrationResult, *, inputs: dict[str, str | None]) -> dict[str, Any]:
+    """Everything about a run that a script may want, ready for JSON.
+
+    Parameters
+    ----------
+    result : RegistrationResult
+        The run.
+    inputs : dict
+        What was given: files by option.
+
+    Returns
+    -------
+    dict
+        Keys and values are documented in ``Resources/Docs/command-line.md``.
+    """
+    return {
+        "schema": RESULT_SCHEMA_VERSION,
+        "inputs": inputs,
+        "transform": {
+            "type": "linear",
+            "moving_to_fixed_ras": result.moving_to_fixed_ras.tolist(),
+        },
+        "engine": result.engine,
+        "preset": result.preset,
+        "seed": result.seed,
+        "sampled_volume": result.sampled,
+        "metric": {
+            "name": "mutual information",
+            "unit": "nat",
+            "at_start": result.mutual_information_at_start,
+            "at_end": result.mutual_information_at_end,
+            "engine_levels": [asdict(level) for level in result.convergence.levels],
+        },
+        "convergence": {"settled": result.convergence.settled, "words": result.convergence.words},
+        "overlap": {"at_start": result.overlap_at_start, "at_end": result.overlap_at_end},
+        "moved_from_start": {"mean_mm": result.moved_mm, "rotation_deg": result.rotated_deg},
+        "seconds": result.seconds,
+        "warnings": list(result.warnings),
+        "versions": {
+            "multimodal-registration": MultimodalRegistrationLib.__version__,
+            result.engine: engine_status(result.engine).version,
+            "SimpleITK": sitk.Version.VersionString(),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
+    }

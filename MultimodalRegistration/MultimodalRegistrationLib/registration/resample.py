@@ -1,0 +1,39 @@
+"""The moving volume on the fixed grid."""
+
+from __future__ import annotations
+
+import SimpleITK as sitk
+from numpy.typing import ArrayLike
+
+from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
+from MultimodalRegistrationLib.io.volumes import Volume
+
+__all__ = ["resample_to_fixed"]
+
+
+def resample_to_fixed(fixed: Volume, moving: Volume, fixed_to_moving_lps: ArrayLike) -> Volume:
+    """Resample a volume once, by linear interpolation, keeping its pixel type.
+
+    Parameters
+    ----------
+    fixed : Volume
+        Gives the grid.
+    moving : Volume
+        Gives the intensities.
+    fixed_to_moving_lps : array, shape (4, 4)
+        Maps fixed points to moving points, LPS, mm.
+
+    Returns
+    -------
+    Volume
+        Where the moving volume shows nothing, its lowest value: zero would be soft tissue in a CT.
+    """
+    image = sitk.Resample(
+        moving.image,
+        fixed.image,
+        sitk_from_matrix(fixed_to_moving_lps),
+        sitk.sitkLinear,
+        float(moving.voxels.min()),
+        moving.image.GetPixelID(),
+    )
+    return Volume(image, f"{moving.name} on {fixed.name}")
