@@ -62,7 +62,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--fixed-mask", metavar="L", help="label map; voxels above zero are used")
     parser.add_argument("--moving-mask", metavar="L", help="likewise for the moving volume")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, metavar="N", help="for the engine; default: all cores")
+    parser.add_argument("--threads", type=int, metavar="N", help="for the engine; default: all cores for elastix, 1 for the others, whose last digits vary with more")
     parser.add_argument("--json", metavar="RESULT.json", help="everything about the run, for scripts")
     parser.add_argument("--keep-temporary-files", metavar="DIR", help="put the engine's log and settings here")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")

@@ -29,12 +29,21 @@ class Engine:
         What to install.
     size_mb : int
         Download with everything it needs, on Linux.
+    reproducible_in_parallel : bool
+        Whether the result stays the same to the last digit with several threads. The metrics of ITK itself add up
+        their threads' shares in the order in which they end.
     """
 
     name: str
     distribution: str
     requirement: str
     size_mb: int
+    reproducible_in_parallel: bool
+
+    @property
+    def default_threads(self) -> int:
+        """Threads to use when the user does not say: all cores where the result does not depend on it, else one."""
+        return (os.cpu_count() or 1) if self.reproducible_in_parallel else 1
 
 
 @dataclass(frozen=True)
@@ -64,9 +73,9 @@ class EngineStatus:
 ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
-        Engine("elastix", "itk-elastix", "itk-elastix>=0.23", 330),
-        Engine("ants", "antspyx", "antspyx>=0.6", 130),
-        Engine("simpleitk", "SimpleITK", "SimpleITK>=2.3", 50),
+        Engine("elastix", "itk-elastix", "itk-elastix>=0.23", 330, True),
+        Engine("ants", "antspyx", "antspyx>=0.6", 130, False),
+        Engine("simpleitk", "SimpleITK", "SimpleITK>=2.3", 50, False),
     )
 }
 _PREFERENCE = ("elastix", "simpleitk", "ants")

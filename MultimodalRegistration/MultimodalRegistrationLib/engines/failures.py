@@ -8,6 +8,8 @@ from MultimodalRegistrationLib.errors import EngineError
 
 __all__ = ["engine_error"]
 
+_ERROR_LINE = re.compile(r"error|exception|terminate|bad_alloc", re.IGNORECASE)
+
 _NOT_OVERLAPPING = (
     "Check in the slice views that the start puts the two volumes roughly onto each other; give a better start with "
     "--initial-transform, or crop both volumes to the region that they share."
@@ -35,11 +37,6 @@ _EXPLANATIONS = (
         "Close other programs, or crop or downsample the volumes first.",
     ),
     (
-        r"(All pixel|[Cc]onstant|intensity range|histogram.*(range|zero)|Minimum and maximum.*equal)",
-        "one of the volumes has no contrast in the region that is used",
-        "Check the masks and that the right volumes were given.",
-    ),
-    (
         r"ImportError|ModuleNotFoundError",
         "the engine's package is damaged or does not fit this Python",
         "Run 'multimodal-registration doctor', and install the engine again.",
@@ -65,8 +62,11 @@ def engine_error(engine: str, printed: str, log: str) -> EngineError:
         With the cause and the remedy if they are known, otherwise with the engine's own last words.
     """
     subject = f"Engine {engine}"
+    # Of the log only lines that tell of an error: its ordinary lines use the same words.
+    told = [line for line in log.splitlines() if _ERROR_LINE.search(line)]
+    text = "\n".join([printed, *told])
     for pattern, cause, remedy in _EXPLANATIONS:
-        if re.search(pattern, printed) or re.search(pattern, log[-20_000:]):
+        if re.search(pattern, text):
             return EngineError(subject, cause, remedy, log=log)
     lines = [line.strip() for line in printed.strip().splitlines() if line.strip()]
     last = lines[-1] if lines else "it printed nothing"

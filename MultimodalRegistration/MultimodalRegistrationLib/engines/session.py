@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from MultimodalRegistrationLib.engines import supervisor
-from MultimodalRegistrationLib.engines.catalogue import engine_folder, require_engine
+from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_folder, require_engine
 from MultimodalRegistrationLib.engines.failures import engine_error
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult, save_job
 from MultimodalRegistrationLib.errors import Cancelled, EngineError
@@ -39,7 +39,7 @@ class EngineSession:
     engine : str
         Name of the engine.
     threads : int, optional
-        Threads that it may use; all cores by default.
+        Threads that it may use; by default as many as leave the result reproducible.
 
     Raises
     ------
@@ -54,7 +54,7 @@ class EngineSession:
         self._worker_pid: int | None = None
         self._jobs = 0
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._supervisor = _start_supervisor(engine, threads or os.cpu_count() or 1)
+        self._supervisor = _start_supervisor(engine, threads or ENGINES[engine].default_threads)
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
         self._reader.start()
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "flip_ijk_to_space",
     "flip_matrix_lps_ras",
     "flip_points_lps_ras",
     "modelling_ras_from_resampling_lps",
@@ -54,6 +55,22 @@ def flip_matrix_lps_ras(matrix: ArrayLike) -> NDArray[np.float64]:
         The same mapping of space in the other frame, in the same direction.
     """
     return np.asarray(_FLIP @ np.asarray(matrix, dtype=np.float64) @ _FLIP)
+
+
+def flip_ijk_to_space(ijk_to_space: ArrayLike) -> NDArray[np.float64]:
+    """Turn a voxel-to-LPS matrix into a voxel-to-RAS one, or back.
+
+    Parameters
+    ----------
+    ijk_to_space : array, shape (4, 4)
+        From voxel indices, which are the same in both frames, to points in mm.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        To the same points in the other frame.
+    """
+    return np.asarray(_FLIP @ np.asarray(ijk_to_space, dtype=np.float64))
 
 
 def modelling_ras_from_resampling_lps(fixed_to_moving_lps: ArrayLike) -> NDArray[np.float64]:

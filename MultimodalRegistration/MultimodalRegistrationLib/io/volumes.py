@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.io.raw_headers import check_raw_header
 from MultimodalRegistrationLib.io.volume_checks import check_header, check_scalar_volume
 
 __all__ = ["VOLUME_SUFFIXES", "Volume", "read_mask", "read_volume"]
@@ -108,6 +109,7 @@ def _read_image(path: Path, *, what: str) -> sitk.Image:
             f"the file type is not one of {', '.join(VOLUME_SUFFIXES)}",
             f"Save it as {what} in one of these formats, or give the folder of a DICOM series.",
         )
+    check_raw_header(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:

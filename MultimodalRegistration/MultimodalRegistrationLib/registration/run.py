@@ -163,7 +163,7 @@ def register(
     seed : int
         Same seed, inputs and machine: same transform.
     threads : int, optional
-        For the engine; all cores by default. Unused with ``session``.
+        For the engine; by default as many as leave the result reproducible. Unused with ``session``.
     on_progress, on_warning : callable, optional
         Called as the run goes on.
     cancel : threading.Event, optional

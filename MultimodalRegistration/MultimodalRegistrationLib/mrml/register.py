@@ -1,0 +1,85 @@
+"""Registration with nodes in and a transform node out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, start_from_node
+from MultimodalRegistrationLib.mrml.volumes import mask_from_node, volume_from_node
+from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.registration.report import result_content
+from MultimodalRegistrationLib.registration.run import RegistrationResult, register
+
+__all__ = ["register_nodes"]
+
+
+def register_nodes(
+    scene: Any,
+    fixed_node: Any,
+    moving_node: Any,
+    *,
+    preset: str = DEFAULT_PRESET,
+    initial_transform_node: Any = None,
+    fixed_mask_node: Any = None,
+    moving_mask_node: Any = None,
+    **options: Any,
+) -> tuple[Any, RegistrationResult]:
+    """Register one volume node to another.
+
+    Everything is computed in world coordinates: parent transforms of the inputs are honoured, hardened or not.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the transform node; nothing else in it changes.
+    fixed_node, moving_node : vtkMRMLScalarVolumeNode
+        The volumes.
+    preset : str
+        Name or file.
+    initial_transform_node : vtkMRMLTransformNode, optional
+        Linear; moves the moving volume, from where it lies, towards the fixed one.
+    fixed_mask_node, moving_mask_node : vtkMRMLLabelMapVolumeNode, optional
+        Voxels above zero are used.
+    **options
+        Passed to :func:`~MultimodalRegistrationLib.registration.run.register`: engine, seed, threads, on_progress,
+        on_warning, cancel.
+
+    Returns
+    -------
+    node : vtkMRMLTransformNode
+        Maps the moving volume, from where it lies in the world, onto the fixed one; references both and keeps the
+        settings. Apply it with :func:`~MultimodalRegistrationLib.mrml.transforms.apply_to_moving`.
+    result : RegistrationResult
+        The evidence.
+
+    Raises
+    ------
+    RegistrationError
+        As :func:`~MultimodalRegistrationLib.registration.run.register`.
+    """
+    nodes = {
+        "fixed": fixed_node,
+        "moving": moving_node,
+        "initial_transform": initial_transform_node,
+        "fixed_mask": fixed_mask_node,
+        "moving_mask": moving_mask_node,
+    }
+    result = register(
+        volume_from_node(fixed_node),
+        volume_from_node(moving_node),
+        preset=find_preset(preset),
+        initial_fixed_to_moving_lps=None if initial_transform_node is None else start_from_node(initial_transform_node),
+        fixed_mask=None if fixed_mask_node is None else mask_from_node(fixed_mask_node),
+        moving_mask=None if moving_mask_node is None else mask_from_node(moving_mask_node),
+        **options,
+    )
+    inputs = {role: None if node is None else node.GetName() for role, node in nodes.items()}
+    transform_node = add_linear_transform_node(
+        scene,
+        result.moving_to_fixed_ras,
+        name=f"{moving_node.GetName()} to {fixed_node.GetName()}",
+        fixed_node=fixed_node,
+        moving_node=moving_node,
+        settings=result_content(result, inputs=inputs),
+    )
+    return transform_node, result

@@ -1,0 +1,154 @@
+"""Transform nodes: results of registrations, and where they act."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import vtk
+from numpy.typing import ArrayLike, NDArray
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import resampling_lps_from_modelling_ras
+from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
+
+__all__ = [
+    "SETTINGS_ATTRIBUTE",
+    "add_linear_transform_node",
+    "apply_to_moving",
+    "inverted_copy",
+    "start_from_node",
+]
+
+SETTINGS_ATTRIBUTE = "MultimodalRegistration.Settings"
+
+
+def add_linear_transform_node(
+    scene: Any, moving_to_fixed_ras: ArrayLike, *, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]
+) -> Any:
+    """Add the result of a registration to a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the node.
+    moving_to_fixed_ras : array, shape (4, 4)
+        In world coordinates, RAS, mm.
+    name : str
+        Name of the node.
+    fixed_node, moving_node : vtkMRMLVolumeNode
+        Referenced by the node in the roles that Slicer has for them.
+    settings : dict
+        Kept as JSON in the node's attribute :data:`SETTINGS_ATTRIBUTE`.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        Linear. Its parent is the world.
+    """
+    node = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(np.asarray(moving_to_fixed_ras, dtype=np.float64).ravel())
+    node.SetMatrixTransformToParent(matrix)
+    node.AddNodeReferenceID(node.GetFixedNodeReferenceRole(), fixed_node.GetID())
+    node.AddNodeReferenceID(node.GetMovingNodeReferenceRole(), moving_node.GetID())
+    node.SetAttribute(SETTINGS_ATTRIBUTE, json.dumps(settings))
+    return node
+
+
+def apply_to_moving(result_node: Any, moving_node: Any) -> Any:
+    """Put the moving volume onto the fixed one by a result, without hardening anything.
+
+    A result acts in the world. A volume without parent simply gets it as its parent. A volume that already has a
+    parent keeps that movement: it gets a new transform that holds its old parent followed by the result. Other
+    nodes under the old parent do not move.
+
+    Parameters
+    ----------
+    result_node : vtkMRMLTransformNode
+        From :func:`add_linear_transform_node`.
+    moving_node : vtkMRMLTransformableNode
+        In the same scene.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        The volume's new parent.
+    """
+    parent = moving_node.GetParentTransformNode()
+    if parent is None:
+        moving_node.SetAndObserveTransformNodeID(result_node.GetID())
+        return result_node
+    scene = moving_node.GetScene()
+    name = f"{result_node.GetName()} after {parent.GetName()}"
+    combined = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
+    result_matrix = vtk.vtkMatrix4x4()
+    result_node.GetMatrixTransformToWorld(result_matrix)
+    if parent.IsTransformToWorldLinear():
+        parent_matrix, matrix = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformToWorld(parent_matrix)
+        vtk.vtkMatrix4x4.Multiply4x4(result_matrix, parent_matrix, matrix)
+        combined.SetMatrixTransformToParent(matrix)
+    else:
+        parent_to_world = vtk.vtkGeneralTransform()
+        parent.GetTransformToWorld(parent_to_world)
+        chain = vtk.vtkGeneralTransform()
+        chain.Concatenate(result_matrix)
+        chain.Concatenate(parent_to_world)
+        combined.SetAndObserveTransformToParent(chain)
+    moving_node.SetAndObserveTransformNodeID(combined.GetID())
+    return combined
+
+
+def inverted_copy(node: Any) -> Any:
+    """Add the inverse of a transform node to its scene; the node itself stays as it is.
+
+    Parameters
+    ----------
+    node : vtkMRMLTransformNode
+        Any transform that MRML can invert.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        Maps what ``node`` maps, the other way round.
+    """
+    scene = node.GetScene()
+    inverse = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(f"{node.GetName()} inverse"))
+    inverse.CopyContent(node)
+    inverse.Inverse()
+    return inverse
+
+
+def start_from_node(node: Any) -> NDArray[np.float64]:
+    """Read a transform node as the start of a registration.
+
+    Parameters
+    ----------
+    node : vtkMRMLTransformNode
+        Moves the moving volume, from where it lies in the world, onto the fixed one. Parents included.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        ``fixed_to_moving_lps``.
+
+    Raises
+    ------
+    InputError
+        Not linear or not invertible.
+    """
+    if not node.IsTransformToWorldLinear():
+        raise InputError(node.GetName(), "this transform is not linear", "Choose a linear transform as the start.")
+    matrix = vtk.vtkMatrix4x4()
+    node.GetMatrixTransformToWorld(matrix)
+    moving_to_fixed_ras = matrix_from_vtk(matrix)
+    condition = np.linalg.cond(moving_to_fixed_ras[:3, :3])
+    if not condition < 1e6:
+        raise InputError(
+            node.GetName(),
+            f"this transform cannot be inverted (condition number {condition:.3g})",
+            "Choose a transform that does not flatten space.",
+        )
+    return resampling_lps_from_modelling_ras(moving_to_fixed_ras)

@@ -1,0 +1,167 @@
+"""Volume nodes as volumes in world coordinates, and the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import vtk
+from numpy.typing import NDArray
+from vtk.util.numpy_support import vtk_to_numpy
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.io.volume_checks import check_scalar_volume
+from MultimodalRegistrationLib.io.volumes import Volume
+
+__all__ = ["mask_from_node", "matrix_from_vtk", "volume_from_node"]
+
+
+
+def matrix_from_vtk(matrix: Any) -> NDArray[np.float64]:
+    """Copy a ``vtkMatrix4x4`` to an array, shape (4, 4)."""
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def volume_from_node(node: Any) -> Volume:
+    """Read a scalar volume node where it lies in the world, parent transforms included.
+
+    Parameters
+    ----------
+    node : vtkMRMLScalarVolumeNode
+        Not changed.
+
+    Returns
+    -------
+    Volume
+        A copy of its voxels. Under a linear parent only the header differs from the node's; under a non-linear one the
+        voxels are resampled to a grid that encloses the warped volume.
+
+    Raises
+    ------
+    InputError
+        Another kind of volume, no voxels, or voxels that cannot be registered.
+    """
+    _check_kind(node)
+    volume = Volume(_image_in_world(node, nearest=False), node.GetName())
+    check_scalar_volume(volume.image, volume.name)
+    return volume
+
+
+def mask_from_node(node: Any) -> Volume:
+    """Read a label map node as a mask in world coordinates.
+
+    Parameters
+    ----------
+    node : vtkMRMLScalarVolumeNode
+        Voxels above zero are used. Not changed.
+
+    Returns
+    -------
+    Volume
+        Zeros and ones.
+
+    Raises
+    ------
+    InputError
+        The node has no voxels or marks none.
+    """
+    _check_voxels(node)
+    image = _image_in_world(node, nearest=True) > 0
+    if not np.any(sitk.GetArrayViewFromImage(image)):
+        raise InputError(
+            node.GetName(), "the mask is empty (no voxel above zero)", "Draw the region to use, or choose no mask."
+        )
+    return Volume(image, node.GetName())
+
+
+def _check_kind(node: Any) -> None:
+    name, kind = node.GetName(), node.GetClassName()
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise InputError(name, "this is a label map, not a scan", "Choose the scan; label maps can be used as masks.")
+    if node.IsA("vtkMRMLVectorVolumeNode"):
+        raise InputError(
+            name,
+            "this is a vector or colour volume",
+            "Convert it to a scalar volume with the module Vector to Scalar Volume.",
+        )
+    if node.IsA("vtkMRMLDiffusionWeightedVolumeNode") or node.IsA("vtkMRMLDiffusionTensorVolumeNode"):
+        raise InputError(
+            name, f"this is a diffusion volume ({kind})", "Extract a baseline or a scalar map of it first."
+        )
+    if not node.IsA("vtkMRMLScalarVolumeNode"):
+        raise InputError(name, f"this is not a scalar volume ({kind})", "Choose a scalar volume.")
+    _check_voxels(node)
+
+
+def _check_voxels(node: Any) -> None:
+    data = node.GetImageData()
+    if data is None or data.GetPointData().GetScalars() is None:
+        raise InputError(node.GetName(), "the volume holds no voxels", "Load its data first.")
+    if data.GetNumberOfScalarComponents() != 1:
+        raise InputError(
+            node.GetName(),
+            f"the voxels have {data.GetNumberOfScalarComponents()} components",
+            "Convert it to a scalar volume with the module Vector to Scalar Volume.",
+        )
+
+
+def _image_in_world(node: Any, *, nearest: bool) -> sitk.Image:
+    ijk_to_ras = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(ijk_to_ras)
+    parent = node.GetParentTransformNode()
+    if parent is not None and not parent.IsTransformToWorldLinear():
+        return _warped_image(node, parent, matrix_from_vtk(ijk_to_ras), nearest=nearest)
+    parent_to_world = vtk.vtkMatrix4x4()
+    if parent is not None:
+        parent.GetMatrixTransformToWorld(parent_to_world)
+    ijk_to_world = matrix_from_vtk(parent_to_world) @ matrix_from_vtk(ijk_to_ras)
+    return _image(node.GetImageData(), ijk_to_world)
+
+
+def _image(data: Any, ijk_to_ras: NDArray[np.float64]) -> sitk.Image:
+    i, j, k = data.GetDimensions()
+    voxels = vtk_to_numpy(data.GetPointData().GetScalars()).reshape(k, j, i)
+    image = sitk.GetImageFromArray(voxels)
+    VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras)).place(image)
+    return image
+
+
+def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, nearest: bool) -> sitk.Image:
+    """Resample the voxels through a non-linear parent, without touching the node or its scene."""
+    bounds = np.zeros(6)
+    node.GetRASBounds(bounds)
+    low, high = bounds[::2], bounds[1::2]
+    # An axis-aligned grid in the world, as fine as the finest axis of the volume.
+    spacing = min(node.GetSpacing())
+    size = np.ceil((high - low) / spacing).astype(int)
+    world_ijk_to_ras = np.diag([spacing, spacing, spacing, 1.0])
+    world_ijk_to_ras[:3, 3] = low + spacing / 2
+    world_to_local = vtk.vtkGeneralTransform()
+    parent.GetTransformFromWorld(world_to_local)
+    # Applied from right to left: world voxel, world point, local point, local voxel.
+    chain = vtk.vtkGeneralTransform()
+    chain.Concatenate(_vtk_matrix(np.linalg.inv(ijk_to_ras)))
+    chain.Concatenate(world_to_local)
+    chain.Concatenate(_vtk_matrix(world_ijk_to_ras))
+    reslice = vtk.vtkImageReslice()
+    reslice.SetInputData(node.GetImageData())
+    reslice.SetResliceTransform(chain)
+    reslice.SetOutputOrigin(0, 0, 0)
+    reslice.SetOutputSpacing(1, 1, 1)
+    reslice.SetOutputExtent(0, int(size[0]) - 1, 0, int(size[1]) - 1, 0, int(size[2]) - 1)
+    if nearest:
+        reslice.SetInterpolationModeToNearestNeighbor()
+    else:
+        reslice.SetInterpolationModeToLinear()
+    reslice.SetBackgroundLevel(0.0 if nearest else node.GetImageData().GetScalarRange()[0])
+    reslice.Update()
+    return _image(reslice.GetOutput(), world_ijk_to_ras)
+
+
+def _vtk_matrix(matrix: NDArray[np.float64]) -> Any:
+    result = vtk.vtkMatrix4x4()
+    result.DeepCopy(matrix.ravel())
+    return result

@@ -1,0 +1,65 @@
+"""Imports point downward only: each file imports with everything above its layer blocked."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT
+
+PACKAGE_PARENT = PROJECT / "MultimodalRegistration"
+LIBRARY = PACKAGE_PARENT / "MultimodalRegistrationLib"
+LAYER_OF_FOLDER = {"mrml": 2}
+ABOVE = {1: ["slicer", "vtk", "vtkmodules", "qt", "ctk"], 2: ["qt", "ctk"]}
+ENGINE_PACKAGES = {"run_elastix": "itk", "run_ants": "ants"}
+FILES = sorted(path.relative_to(PACKAGE_PARENT) for path in LIBRARY.rglob("*.py"))
+
+BLOCK = """
+import importlib, sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ImportError("blocked: " + name)
+sys.meta_path.insert(0, Blocker())
+importlib.import_module({module!r})
+"""
+
+
+def layer(file) -> int:
+    return LAYER_OF_FOLDER.get(file.parts[1], 1)
+
+
+def module_name(file) -> str:
+    return ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_imports_with_the_layers_above_blocked(file):
+    if file.name == "__main__.py":
+        pytest.skip("runs the command line")
+    engine_package = ENGINE_PACKAGES.get(file.stem)
+    blocked = ABOVE[layer(file)] + [name for name in ("itk", "ants") if name != engine_package]
+    script = BLOCK.format(blocked=blocked, module=module_name(file))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=PACKAGE_PARENT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_imports_of_the_library_point_downward(file):
+    for node in ast.walk(ast.parse((PACKAGE_PARENT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("MultimodalRegistrationLib."):
+            imported = node.module.split(".")[1]
+            assert LAYER_OF_FOLDER.get(imported, 1) <= layer(file), f"{file} imports {node.module}"
+
+
+def test_the_supervisor_needs_the_standard_library_only():
+    source = (LIBRARY / "engines" / "supervisor.py").read_text(encoding="utf-8")
+    imported = {
+        name.name.split(".")[0] if isinstance(node, ast.Import) else (node.module or "").split(".")[0]
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in node.names
+    }
+    assert imported <= set(sys.stdlib_module_names)

@@ -1,0 +1,65 @@
+"""Outputs appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.outputs import OutputFiles
+
+
+def test_nothing_is_left_when_the_work_fails(tmp_path):
+    target = tmp_path / "result.json"
+    target.write_text("old")
+
+    def work():
+        with OutputFiles() as outputs:
+            outputs.add(target, (".json",)).write_text("half")
+            raise RuntimeError("stopped in the middle")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        work()
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["result.json"]
+
+
+def test_all_files_appear_at_the_commit(tmp_path):
+    with OutputFiles() as outputs:
+        first = outputs.add(tmp_path / "a.h5", (".h5",))
+        second = outputs.add(tmp_path / "b.nii.gz", (".nrrd", ".nii.gz"))
+        assert (first.suffix, second.name[-7:]) == (".h5", ".nii.gz")
+        first.write_text("one")
+        second.write_text("two")
+        assert not (tmp_path / "a.h5").exists()
+        outputs.commit()
+    assert sorted(os.listdir(tmp_path)) == ["a.h5", "b.nii.gz"]
+    assert (tmp_path / "b.nii.gz").read_text() == "two"
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (tmp_path / "a.h5").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_refused_targets(tmp_path):
+    source = tmp_path / "in.nrrd"
+    source.write_text("x")
+    (tmp_path / "folder.nrrd").mkdir()
+    with OutputFiles([source]) as outputs:
+        outputs.add(tmp_path / "twice.nrrd", (".nrrd",))
+        for path, found in {
+            tmp_path / "in.nrrd": "also an input",
+            tmp_path / "folder.nrrd": "this is a folder",
+            tmp_path / "missing" / "out.nrrd": "does not exist",
+            tmp_path / "out.jpg": "cannot be written",
+            tmp_path / "twice.nrrd": "two outputs",
+        }.items():
+            with pytest.raises(InputError, match=found):
+                outputs.add(path, (".nrrd",))
+    assert sorted(os.listdir(tmp_path)) == ["folder.nrrd", "in.nrrd"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that even root cannot write to")
+def test_a_folder_that_cannot_be_written_to():
+    with OutputFiles() as outputs, pytest.raises(InputError, match="cannot be written to"):
+        outputs.add("/proc/out.nrrd", (".nrrd",))
