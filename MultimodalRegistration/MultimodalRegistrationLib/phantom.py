@@ -114,7 +114,9 @@ def make_head(
     for part in _HEAD:
         share = _share_inside(part, points, blur_mm)
         voxels += share * (np.float32(intensities[part.tissue]) - voxels)
-    voxels += np.random.default_rng(seed).normal(0, noise * _NOISE[modality], voxels.shape).astype(np.float32)
+    voxels += np.random.default_rng(seed).standard_normal(voxels.shape, np.float32) * np.float32(
+        noise * _NOISE[modality]
+    )
     image = sitk.GetImageFromArray(voxels)
     grid.place(image)
     return Volume(image, f"head phantom {modality}")

@@ -70,9 +70,7 @@ def test_swapped_volumes_give_the_inverse(engine, head_ct, head_mr):
     forward = register(head_ct, head_mr, preset=preset, engine=engine)
     backward = register(head_mr, head_ct, preset=preset, engine=engine)
     assert {forward.sampled, backward.sampled} == {"fixed", "moving"}
-    np.testing.assert_allclose(
-        np.linalg.inv(backward.fixed_to_moving_lps), forward.fixed_to_moving_lps, atol=1e-6
-    )
+    np.testing.assert_allclose(np.linalg.inv(backward.fixed_to_moving_lps), forward.fixed_to_moving_lps, atol=1e-6)
 
 
 def test_the_two_sampling_directions_agree(head_ct, head_mr, truth_ct_to_mr_lps):
@@ -122,9 +120,7 @@ def test_masks_keep_a_decoy_out(engine, side, head_ct, head_mr, truth_ct_to_mr_l
 def test_an_affine_start_with_shear_is_honoured(engine, head_ct, head_mr, truth_ct_to_mr_lps):
     shear = np.array([[1.02, 0.03, 0, 2], [0, 0.99, 0, -3], [0, 0.02, 1, 4], [0, 0, 0, 1]])
     start = truth_ct_to_mr_lps @ CT_POSE @ shear @ np.linalg.inv(CT_POSE)
-    result = register(
-        head_ct, head_mr, preset=find_preset("affine"), engine=engine, initial_fixed_to_moving_lps=start
-    )
+    result = register(head_ct, head_mr, preset=find_preset("affine"), engine=engine, initial_fixed_to_moving_lps=start)
     assert error_mm(result, truth_ct_to_mr_lps) < 1.2
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def start_of(name, case, fixed):
-    """As given, which is none; porcine, which lay the other way up, from its right orientation, 20 degrees and 30 mm off."""
+    """None, as given; porcine lay the other way up and starts from its right orientation, 20 degrees and 30 mm off."""
     if name != "porcine":
         return None
     off = rigid([1, 2, -1.5], 20, [0, 0, 0])

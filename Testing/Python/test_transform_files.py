@@ -73,9 +73,7 @@ def test_files_that_mrml_wrote(tmp_path, suffix, direction):
     storage = scene.AddNewNodeByClass("vtkMRMLTransformStorageNode")
     storage.SetFileName(str(tmp_path / f"slicer{suffix}"))
     assert storage.WriteData(node) == 1
-    np.testing.assert_allclose(
-        read_linear_transform(tmp_path / f"slicer{suffix}"), FIXED_TO_MOVING_LPS, atol=1e-9
-    )
+    np.testing.assert_allclose(read_linear_transform(tmp_path / f"slicer{suffix}"), FIXED_TO_MOVING_LPS, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +91,7 @@ def test_any_linear_simpleitk_transform_can_be_read(tmp_path, transform):
     sitk.WriteTransform(transform, str(tmp_path / "t.h5"))
     matrix = read_linear_transform(tmp_path / "t.h5")
     for point in POINTS_LPS:
-        np.testing.assert_allclose(
-            apply_matrix(matrix, point), transform.TransformPoint(point.tolist()), atol=1e-9
-        )
+        np.testing.assert_allclose(apply_matrix(matrix, point), transform.TransformPoint(point.tolist()), atol=1e-9)
 
 
 def test_refused_transforms(tmp_path):

@@ -62,7 +62,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--fixed-mask", metavar="L", help="label map; voxels above zero are used")
     parser.add_argument("--moving-mask", metavar="L", help="likewise for the moving volume")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, metavar="N", help="for the engine; default: all cores for elastix, 1 for the others, whose last digits vary with more")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="for the engine; default: all cores for elastix, 1 for the others, whose last digits vary with more",
+    )
     parser.add_argument("--json", metavar="RESULT.json", help="everything about the run, for scripts")
     parser.add_argument("--keep-temporary-files", metavar="DIR", help="put the engine's log and settings here")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
@@ -82,9 +87,9 @@ def _run(options: argparse.Namespace) -> int:
         kept = _folder_for_temporary_files(options.keep_temporary_files)
         # The engine loads while the volumes are read.
         with EngineSession(engine, threads=options.threads) as session:
-            if options.engine is None and engine != list(preset.engines)[0]:
+            if options.engine is None and engine != next(iter(preset.engines)):
                 printer.warning(
-                    f"The engine {list(preset.engines)[0]} is not installed; {engine} is used. "
+                    f"The engine {next(iter(preset.engines))} is not installed; {engine} is used. "
                     "See: multimodal-registration doctor"
                 )
             began = time.perf_counter()
@@ -100,6 +105,7 @@ def _run(options: argparse.Namespace) -> int:
                     preset=preset,
                     session=session,
                     initial_fixed_to_moving_lps=start,
+                    initial_name=str(options.initial_transform),
                     fixed_mask=fixed_mask,
                     moving_mask=moving_mask,
                     seed=options.seed,

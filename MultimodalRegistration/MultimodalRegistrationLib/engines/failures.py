@@ -21,13 +21,12 @@ _EXPLANATIONS = (
         _NOT_OVERLAPPING,
     ),
     (
-        r"[Jj]oint PDF summed to zero|[Jj]oint PDF .*zero|No overlap between moving and fixed",
+        r"[Jj]oint PDF summed to zero|All samples map outside|VirtualSampledPointSet must have 1 or more points",
         "no point of one volume falls inside the other, or inside its mask, so there is nothing to compare",
         _NOT_OVERLAPPING,
     ),
     (
-        r"(Could not find enough image samples|[Nn]ot enough.*samples|mask.*(too small|empty)|"
-        r"All samples map outside|VirtualSampledPointSet must have 1 or more points)",
+        r"Could not find enough image samples",
         "the region left by the masks is too small to draw samples from",
         "Enlarge the masks, or check that they lie where the volumes overlap.",
     ),

@@ -80,7 +80,7 @@ def _planned_iterations(engine: str, stage: Mapping[str, Any]) -> list[int]:
         return iterations if isinstance(iterations, list) else [iterations] * levels
     if engine == "ants":
         return list(stage["iterations"])
-    return [stage["iterations"]] * len(stage["shrink_factors"])
+    return [stage["iterations"]] * len(stage["resolutions_mm"])
 
 
 def _read_elastix(reader: LogReader, line: str) -> Iteration | None:

@@ -24,7 +24,7 @@ _TRANSFORMS: dict[str, Callable[[], Any]] = {
 
 
 def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
-    """Register with SimpleITK: Mattes mutual information, regular-step gradient descent.
+    """Register with SimpleITK: Mattes mutual information, conjugate gradients with a line search.
 
     Parameters
     ----------
@@ -45,50 +45,55 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
     )
     matrix = np.eye(4)
     for number, stage in enumerate(job.stages):
-        matrix = matrix @ _run_stage(number, stage, job, matrix, fixed, moving, masks)
+        for level, resolution_mm in enumerate(stage["resolutions_mm"]):
+            matrix = matrix @ _run_level(number, level, stage, resolution_mm, job, matrix, (fixed, moving), masks)
     return matrix
 
 
-def _run_stage(
+def _run_level(
     number: int,
+    level: int,
     stage: dict[str, Any],
+    resolution_mm: float,
     job: EngineJob,
     previous: NDArray[np.float64],
-    fixed: sitk.Image,
-    moving: sitk.Image,
+    volumes: tuple[sitk.Image, sitk.Image],
     masks: tuple[sitk.Image | None, sitk.Image | None],
 ) -> NDArray[np.float64]:
     """Refine ``previous``; the result is applied before it, so that the centre of rotation is the fixed volume's."""
+    fixed, moving = (_coarsen(volume, resolution_mm) for volume in volumes)
     transform = _TRANSFORMS[stage["transform"]]()
     transform.SetCenter(job.fixed.grid.center_lps.tolist())
     method = sitk.ImageRegistrationMethod()
     method.SetMovingInitialTransform(sitk_from_matrix(previous))
     method.SetInitialTransform(transform, inPlace=True)
     method.SetMetricAsMattesMutualInformation(stage["histogram_bins"])
+    voxels = fixed.GetNumberOfPixels()
     method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(stage["sampling_rate"], job.seed)
+    method.SetMetricSamplingPercentage(min(1.0, stage["samples"] / voxels), job.seed)
     if masks[0] is not None:
         method.SetMetricFixedMask(masks[0])
     if masks[1] is not None:
         method.SetMetricMovingMask(masks[1])
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=stage["learning_rate_mm"],
-        minStep=stage["minimum_step_mm"],
+    # The step is searched along each direction; plain gradient descent creeps along the flat rotations of round heads.
+    method.SetOptimizerAsConjugateGradientLineSearch(
+        learningRate=1.0,
         numberOfIterations=stage["iterations"],
-        relaxationFactor=stage["relaxation"],
-        gradientMagnitudeTolerance=1e-8,
+        convergenceMinimumValue=stage["convergence_threshold"],
+        convergenceWindowSize=10,
+        lineSearchLowerLimit=0,
+        lineSearchUpperLimit=5,
+        estimateLearningRate=method.EachIteration,
+        maximumStepSizeInPhysicalUnits=resolution_mm,
     )
     method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel(stage["shrink_factors"])
-    method.SetSmoothingSigmasPerLevel(stage["smoothing_sigmas_mm"])
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
 
     def report() -> None:
         # The same columns as engines.logs reads.
         print(
-            f"STAGE {number} LEVEL {method.GetCurrentLevel()} ITERATION {method.GetOptimizerIteration()} "
-            f"METRIC {method.GetMetricValue():.6f} STEP {method.GetOptimizerLearningRate():.6g}",
+            f"STAGE {number} LEVEL {level} ITERATION {method.GetOptimizerIteration()} "
+            f"METRIC {method.GetMetricValue():.6f}",
             flush=True,
         )
 
@@ -96,6 +101,16 @@ def _run_stage(
     method.Execute(fixed, moving)
     print(f"STOPPED {method.GetOptimizerStopConditionDescription()}", flush=True)
     return matrix_from_sitk(transform)
+
+
+def _coarsen(volume: sitk.Image, resolution_mm: float) -> sitk.Image:
+    """Smooth and shrink each axis on its own, so that thick slices are not shrunk with the rest."""
+    factors = [max(1, round(resolution_mm / spacing)) for spacing in volume.GetSpacing()]
+    sigmas_mm = [0.5 * resolution_mm if factor > 1 else 0.0 for factor in factors]
+    for axis, sigma_mm in enumerate(sigmas_mm):
+        if sigma_mm > 0:
+            volume = sitk.RecursiveGaussian(volume, sigma_mm, False, sitk.RecursiveGaussianImageFilter.ZeroOrder, axis)
+    return sitk.Shrink(volume, factors)
 
 
 def _image(voxels: NDArray[Any], grid: VolumeGrid) -> sitk.Image:

@@ -159,7 +159,8 @@ class EngineSession:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _hand_over(self, job: EngineJob) -> Path:
-        assert self._folder is not None and self._supervisor.stdin is not None
+        assert self._folder is not None
+        assert self._supervisor.stdin is not None
         self._jobs += 1
         folder = self._folder / f"job-{self._jobs}"
         path = save_job(job, folder)

@@ -35,6 +35,7 @@ def emit(event: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    """Start the worker, pass commands on, and clean up when the application closes the pipe."""
     config = json.loads(sys.argv[1])
     remove_abandoned_folders(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
@@ -55,6 +56,7 @@ def main() -> None:
 
 
 def start_worker(config: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
+    """Start the worker in the temporary folder; what it prints goes straight to the application."""
     environment = dict(os.environ)
     # Temporary files of the engine itself go where they will be removed.
     changes = {**config["environment"], "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
@@ -86,6 +88,7 @@ def pass_on(commands: IO[bytes], worker: subprocess.Popen[bytes]) -> None:
 
 
 def report_end(worker: subprocess.Popen[bytes]) -> None:
+    """Tell the application that the worker has ended, and how."""
     emit({"event": "worker-ended", "code": worker.wait()})
 
 
@@ -118,6 +121,7 @@ def remove_abandoned_folders(parent: Path) -> None:
 
 
 def is_running(pid: int) -> bool:
+    """Tell whether a process exists."""
     if sys.platform == "win32":
         import ctypes
 

@@ -51,8 +51,8 @@ class VolumeGrid:
         spacing = np.linalg.norm(matrix[:3, :3], axis=0)
         return cls(
             size=size,
-            spacing_mm=tuple(float(s) for s in spacing),
-            origin_lps=tuple(float(o) for o in matrix[:3, 3]),
+            spacing_mm=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
+            origin_lps=(float(matrix[0, 3]), float(matrix[1, 3]), float(matrix[2, 3])),
             direction=tuple(float(d) for d in (matrix[:3, :3] / spacing).ravel()),
         )
 

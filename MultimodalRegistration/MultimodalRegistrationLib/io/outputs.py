@@ -88,7 +88,7 @@ class OutputFiles:
             _give_default_permissions(staged)
             with staged.open("rb+") as file:
                 os.fsync(file.fileno())
-            os.replace(staged, target)
+            staged.replace(target)
         self._staged.clear()
 
 

@@ -89,9 +89,7 @@ def _check_nifti(path: Path) -> None:
     expected = data_offset + voxels * bits // 8
     present = _uncompressed_size(path, expected) if compressed else path.stat().st_size
     if present < expected:
-        raise InputError(
-            path, f"the file is truncated: {present} of {expected} bytes", "Copy or export it again."
-        )
+        raise InputError(path, f"the file is truncated: {present} of {expected} bytes", "Copy or export it again.")
 
 
 def _uncompressed_size(path: Path, expected: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -40,9 +41,9 @@ class Volume:
         return VolumeGrid.of_image(self.image)
 
     @property
-    def voxels(self) -> NDArray[np.generic]:
+    def voxels(self) -> NDArray[Any]:
         """Read-only view of the voxels, shape (K, J, I)."""
-        view: NDArray[np.generic] = sitk.GetArrayViewFromImage(self.image)
+        view: NDArray[Any] = sitk.GetArrayViewFromImage(self.image)
         return view
 
 
@@ -179,7 +180,10 @@ def _unreadable(path: Path, error: RuntimeError) -> InputError:
     if "spacing" in lowered and ("zero" in lowered or "negative" in lowered):
         found, remedy = "the voxel spacing is zero or negative", "Correct the spacing in the file's header."
     elif "direction" in lowered and ("determinant" in lowered or "singular" in lowered):
-        found, remedy = "the axis directions in the header are singular", "Correct the orientation in the file's header."
+        found, remedy = (
+            "the axis directions in the header are singular",
+            "Correct the orientation in the file's header.",
+        )
     elif "could not create" in lowered or "unable to determine imageio" in lowered or "no imageio" in lowered:
         found, remedy = "this is not an image file", "Give the volume itself; export it again if in doubt."
     else:

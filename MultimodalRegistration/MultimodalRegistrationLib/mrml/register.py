@@ -69,6 +69,7 @@ def register_nodes(
         volume_from_node(moving_node),
         preset=find_preset(preset),
         initial_fixed_to_moving_lps=None if initial_transform_node is None else start_from_node(initial_transform_node),
+        initial_name="none" if initial_transform_node is None else initial_transform_node.GetName(),
         fixed_mask=None if fixed_mask_node is None else mask_from_node(fixed_mask_node),
         moving_mask=None if moving_mask_node is None else mask_from_node(moving_mask_node),
         **options,

@@ -25,7 +25,13 @@ SETTINGS_ATTRIBUTE = "MultimodalRegistration.Settings"
 
 
 def add_linear_transform_node(
-    scene: Any, moving_to_fixed_ras: ArrayLike, *, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]
+    scene: Any,
+    moving_to_fixed_ras: ArrayLike,
+    *,
+    name: str,
+    fixed_node: Any,
+    moving_node: Any,
+    settings: dict[str, Any],
 ) -> Any:
     """Add the result of a registration to a scene.
 

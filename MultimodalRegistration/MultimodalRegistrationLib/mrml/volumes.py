@@ -19,7 +19,6 @@ from MultimodalRegistrationLib.io.volumes import Volume
 __all__ = ["mask_from_node", "matrix_from_vtk", "volume_from_node"]
 
 
-
 def matrix_from_vtk(matrix: Any) -> NDArray[np.float64]:
     """Copy a ``vtkMatrix4x4`` to an array, shape (4, 4)."""
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
@@ -137,13 +136,13 @@ def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, ne
     # An axis-aligned grid in the world, as fine as the finest axis of the volume.
     spacing = min(node.GetSpacing())
     size = np.ceil((high - low) / spacing).astype(int)
-    world_ijk_to_ras = np.diag([spacing, spacing, spacing, 1.0])
+    world_ijk_to_ras = np.asarray(np.diag([spacing, spacing, spacing, 1.0]), dtype=np.float64)
     world_ijk_to_ras[:3, 3] = low + spacing / 2
     world_to_local = vtk.vtkGeneralTransform()
     parent.GetTransformFromWorld(world_to_local)
     # Applied from right to left: world voxel, world point, local point, local voxel.
     chain = vtk.vtkGeneralTransform()
-    chain.Concatenate(_vtk_matrix(np.linalg.inv(ijk_to_ras)))
+    chain.Concatenate(_vtk_matrix(np.asarray(np.linalg.inv(ijk_to_ras))))
     chain.Concatenate(world_to_local)
     chain.Concatenate(_vtk_matrix(world_ijk_to_ras))
     reslice = vtk.vtkImageReslice()
@@ -161,7 +160,7 @@ def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, ne
     return _image(reslice.GetOutput(), world_ijk_to_ras)
 
 
-def _vtk_matrix(matrix: NDArray[np.float64]) -> Any:
+def _vtk_matrix(matrix: NDArray[Any]) -> Any:
     result = vtk.vtkMatrix4x4()
     result.DeepCopy(matrix.ravel())
     return result

@@ -51,38 +51,44 @@ def _choice(*options: str) -> Callable[[Any], bool]:
     return lambda v: v in options
 
 
-_COMMON = {
-    "transform": Setting("Transform model of the stage", f"one of {', '.join(TRANSFORMS)}", _choice(*TRANSFORMS)),
-    "histogram_bins": Setting("Bins of the joint histogram, per volume", "a whole number, 8 to 256", _integer(8, 256)),
-    "sampling_rate": Setting(
-        "Share of voxels that the metric uses", "a number above 0, at most 1", _number(1e-6, 1.0)
-    ),
-    "iterations": Setting("Most iterations, per level", "a list of whole numbers", _levels(_integer(0, 100_000))),
-    "shrink_factors": Setting("Downsampling, per level", "a list of whole numbers, 1 to 64", _levels(_integer(1, 64))),
-    "smoothing_sigmas_mm": Setting(
-        "Gaussian smoothing in mm, per level", "a list of numbers, 0 to 100", _levels(_number(0, 100))
-    ),
-}
+_TRANSFORM = Setting("Transform model of the stage", f"one of {', '.join(TRANSFORMS)}", _choice(*TRANSFORMS))
+_BINS = Setting("Bins of the joint histogram, per volume", "a whole number, 8 to 256", _integer(8, 256))
 
 STAGE_SETTINGS: Mapping[str, Mapping[str, Setting]] = {
     "ants": {
-        **_COMMON,
+        "transform": _TRANSFORM,
         "gradient_step": Setting("Step of the gradient descent", "a number above 0, at most 10", _number(1e-9, 10)),
+        "histogram_bins": _BINS,
         "sampling": Setting("How voxels are chosen", "Regular or Random", _choice("Regular", "Random")),
+        "sampling_rate": Setting(
+            "Share of voxels that the metric uses", "a number above 0, at most 1", _number(1e-6, 1.0)
+        ),
+        "iterations": Setting("Most iterations, per level", "a list of whole numbers", _levels(_integer(0, 100_000))),
         "convergence_threshold": Setting(
             "Slope of the metric below which a level ends", "a number, 0 to 1", _number(0, 1)
         ),
         "convergence_window": Setting(
             "Iterations over which that slope is taken", "a whole number, 2 to 1000", _integer(2, 1000)
         ),
+        "shrink_factors": Setting(
+            "Downsampling, per level", "a list of whole numbers, 1 to 64", _levels(_integer(1, 64))
+        ),
+        "smoothing_sigmas_mm": Setting(
+            "Gaussian smoothing in mm, per level", "a list of numbers, 0 to 100", _levels(_number(0, 100))
+        ),
     },
     "simpleitk": {
-        **_COMMON,
+        "transform": _TRANSFORM,
+        "histogram_bins": _BINS,
+        "samples": Setting("Voxels that the metric uses", "a whole number from 1000", _integer(1000, 100_000_000)),
         "iterations": Setting("Most iterations of a level", "a whole number, 1 to 100000", _integer(1, 100_000)),
-        "learning_rate_mm": Setting("First step in mm", "a number above 0, at most 100", _number(1e-6, 100)),
-        "minimum_step_mm": Setting("Step in mm at which a level ends", "a number above 0", _number(1e-9, 100)),
-        "relaxation": Setting(
-            "Factor of the step when the gradient turns", "a number between 0 and 1", _number(0.01, 0.99)
+        "resolutions_mm": Setting(
+            "Voxel size that both volumes are coarsened to, per level; also the longest step of the optimiser",
+            "a list of numbers above 0, at most 100",
+            _levels(_number(1e-3, 100)),
+        ),
+        "convergence_threshold": Setting(
+            "Slope of the metric below which a level ends", "a number, 0 to 1", _number(0, 1)
         ),
     },
 }
@@ -113,9 +119,7 @@ def _check_stage_of(engine: str) -> Callable[[Mapping[str, Any]], list[str]]:
     settings = STAGE_SETTINGS[engine]
 
     def check(stage: Mapping[str, Any]) -> list[str]:
-        problems = [
-            f"unknown setting '{key}'.{suggest(key, list(settings))}" for key in stage if key not in settings
-        ]
+        problems = [f"unknown setting '{key}'.{suggest(key, list(settings))}" for key in stage if key not in settings]
         problems += [f"setting '{key}' is missing" for key in settings if key not in stage]
         problems += [
             f"'{key}' is {stage[key]!r}; it must be {setting.expects}"

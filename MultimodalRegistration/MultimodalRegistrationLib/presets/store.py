@@ -49,7 +49,7 @@ def find_preset(name_or_file: str | Path) -> Preset:
     files = preset_files()
     if text in files:
         return load_preset_file(files[text])
-    if text.lower().endswith(".json") or Path(text).parent != Path("."):
+    if text.lower().endswith(".json") or Path(text).parent != Path():
         return load_preset_file(text)
     raise InputError(
         text,

@@ -102,6 +102,4 @@ def judge_convergence(trace: Sequence[Iteration]) -> Convergence:
 
 def _level(stage: int, level: int, values: list[float]) -> LevelTrace:
     tenth = max(1, len(values) // 10)
-    return LevelTrace(
-        stage, level, len(values), float(np.mean(values[:tenth])), float(np.mean(values[-tenth:]))
-    )
+    return LevelTrace(stage, level, len(values), float(np.mean(values[:tenth])), float(np.mean(values[-tenth:])))

@@ -29,6 +29,6 @@ def memory_warning(engine: str, fixed: VolumeGrid, moving: VolumeGrid) -> str | 
     if free is None or needed <= free:
         return None
     return (
-        f"This registration needs about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free. It may become "
-        "very slow or be stopped by the system; close other programs, or crop or downsample the volumes first."
+        f"This registration needs about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free. It may "
+        "become very slow or be stopped by the system; close other programs, or crop or downsample the volumes first."
     )

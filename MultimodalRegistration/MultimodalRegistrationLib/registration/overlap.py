@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
@@ -95,8 +97,8 @@ def _points(volume: Volume, mask: Volume | None) -> NDArray[np.float64]:
     return apply_matrix(mask.grid.ijk_to_lps, marked[::step])
 
 
-def _values_at(mask: Volume, points_lps: NDArray[np.float64]) -> NDArray[np.generic]:
+def _values_at(mask: Volume, points_lps: NDArray[np.float64]) -> NDArray[Any]:
     index = np.rint(apply_matrix(np.linalg.inv(mask.grid.ijk_to_lps), points_lps)).astype(int)
     index = np.clip(index, 0, np.asarray(mask.grid.size) - 1)
-    voxels: NDArray[np.generic] = sitk.GetArrayViewFromImage(mask.image)
+    voxels: NDArray[Any] = sitk.GetArrayViewFromImage(mask.image)
     return voxels[index[:, 2], index[:, 1], index[:, 0]]

@@ -11,7 +11,7 @@ fixed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -50,7 +50,7 @@ def center_start(fixed: VolumeGrid, moving: VolumeGrid) -> NDArray[np.float64]:
     return translation_matrix(moving.center_lps - fixed.center_lps)
 
 
-def padding_value(voxels: NDArray[np.generic]) -> float | None:
+def padding_value(voxels: NDArray[Any]) -> float | None:
     """Value that fills the volume's border, or None when its eight corners do not agree.
 
     Parameters

@@ -136,6 +136,7 @@ def register(
     engine: str | None = None,
     session: EngineSession | None = None,
     initial_fixed_to_moving_lps: ArrayLike | None = None,
+    initial_name: str = "given",
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
     seed: int = DEFAULT_SEED,
@@ -158,6 +159,8 @@ def register(
         A running engine to use, which stays open; by default one is started and closed.
     initial_fixed_to_moving_lps : array, shape (4, 4), optional
         Start, in the resampling direction, LPS, mm; by default the centres of the two volumes are aligned.
+    initial_name : str
+        What messages call the start: its file or node.
     fixed_mask, moving_mask : Volume, optional
         Zeros and ones in world coordinates, on any grid.
     seed : int
@@ -202,7 +205,8 @@ def register(
     if initial_fixed_to_moving_lps is None:
         start, start_words = prepare.center_start(fixed.grid, moving.grid), "the centres aligned"
     else:
-        start, start_words = np.asarray(initial_fixed_to_moving_lps, dtype=np.float64), "the given initial transform"
+        start = np.asarray(initial_fixed_to_moving_lps, dtype=np.float64)
+        start_words = f"the initial transform {initial_name}"
     fixed_mask, moving_mask = (
         _placed_mask(mask, volume, warn) for mask, volume in ((fixed_mask, fixed), (moving_mask, moving))
     )
@@ -284,7 +288,7 @@ def _make_job(
     if sample_moving:
         sampled, other, other_goes = (moving, moving_mask), (fixed, fixed_mask), start
     else:
-        sampled, other, other_goes = (fixed, fixed_mask), (moving, moving_mask), np.linalg.inv(start)
+        sampled, other, other_goes = (fixed, fixed_mask), (moving, moving_mask), np.asarray(np.linalg.inv(start))
     volumes = []
     for (volume, mask), matrix in ((sampled, np.eye(4)), (other, other_goes)):
         placed_mask = None if mask is None else prepare.orthogonal_volume(mask, matrix, nearest=True)

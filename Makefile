@@ -1,0 +1,36 @@
+# make demo | make test | make check | make bench: each installs what it needs into .venv first.
+# Nothing outside this folder is changed, except that on Debian and Ubuntu, as root, the missing package
+# python3-venv is installed.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.installed-demo
+	$(RUN) Resources/Demo/run_demo.py
+
+test: check
+	$(RUN) -m pytest
+
+# The checks that need no engine: style, types, CMake lists.
+check: $(VENV)/.installed-test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+bench: $(VENV)/.installed-test
+	$(RUN) Testing/Benchmarks/accuracy.py
+	$(RUN) Testing/Benchmarks/overhead.py
+
+$(VENV)/bin/python:
+	sh Resources/Build/make_venv.sh "$(PYTHON)" "$(VENV)"
+
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-output

@@ -1,0 +1,1 @@
+"""Pictures of volumes, made without a display."""

@@ -1,0 +1,115 @@
+"""One run of a peer's rigid preset, through the same engine packages, as a process of its own.
+
+``peers.py PEER FIXED MOVING RESULT.json [INITIAL.tfm]``. The values are the peers' published settings; the
+initial transform, where one is given, is folded into the header of the moving volume, so that all start alike.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
+from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk
+from MultimodalRegistrationLib.io.transforms import read_linear_transform
+from MultimodalRegistrationLib.io.volumes import Volume, read_volume
+from MultimodalRegistrationLib.registration.prepare import center_start, orthogonal_volume
+
+_COMMON = {
+    "Registration": "MultiResolutionRegistration",
+    "Interpolator": "BSplineInterpolator",
+    "ResampleInterpolator": "FinalBSplineInterpolator",
+    "Resampler": "DefaultResampler",
+    "Optimizer": "AdaptiveStochasticGradientDescent",
+    "Transform": "EulerTransform",
+    "Metric": "AdvancedMattesMutualInformation",
+    "AutomaticScalesEstimation": True,
+    "HowToCombineTransforms": "Compose",
+    "NumberOfHistogramBins": 32,
+    "NewSamplesEveryIteration": True,
+    "BSplineInterpolationOrder": 1,
+}
+ELASTIX_PEERS = {
+    "SlicerElastix": {
+        **_COMMON,
+        "FixedImagePyramid": "FixedRecursiveImagePyramid",
+        "MovingImagePyramid": "MovingRecursiveImagePyramid",
+        "NumberOfResolutions": 4,
+        "MaximumNumberOfIterations": 250,
+        "NumberOfSpatialSamples": 2048,
+        "ImageSampler": "Random",
+    },
+    "Par0035": {
+        **_COMMON,
+        "FixedImagePyramid": "FixedSmoothingImagePyramid",
+        "MovingImagePyramid": "MovingSmoothingImagePyramid",
+        "ImagePyramidSchedule": [4, 4, 4, 2, 2, 2, 1, 1, 1],
+        "NumberOfResolutions": 3,
+        "MaximumNumberOfIterations": 500,
+        "AutomaticParameterEstimation": True,
+        "UseAdaptiveStepSizes": True,
+        "FixedLimitRangeRatio": 0.0,
+        "MovingLimitRangeRatio": 0.0,
+        "FixedKernelBSplineOrder": 1,
+        "MovingKernelBSplineOrder": 3,
+        "NumberOfSpatialSamples": 5000,
+        "ImageSampler": "RandomCoordinate",
+    },
+}
+
+
+def main() -> None:
+    """Run the peer and write its transform and time."""
+    peer, fixed_path, moving_path, result_path, *initial = sys.argv[1:]
+    began = time.perf_counter()
+    fixed, moving = read_volume(fixed_path), read_volume(moving_path)
+    start = read_linear_transform(initial[0]) if initial else np.eye(4)
+    moving = orthogonal_volume(moving, np.linalg.inv(start))
+    seconds = time.perf_counter() - began
+    try:
+        matrix, engine_seconds = (_ants if peer == "ANTsPy Rigid" else _elastix)(peer, fixed, moving)
+    except RuntimeError as error:
+        reason = "samples outside" if "map outside" in str(error) else str(error).strip().splitlines()[-1]
+        content: dict[str, object] = {"stopped": reason}
+    else:
+        content = {"fixed_to_moving_lps": (start @ matrix).tolist(), "seconds": seconds + engine_seconds}
+    Path(result_path).write_text(json.dumps(content), encoding="utf-8")
+
+
+def _elastix(peer: str, fixed: Volume, moving: Volume) -> tuple[np.ndarray, float]:
+    from MultimodalRegistrationLib.engines import run_elastix
+
+    # Both peers begin at the geometric centres (AutomaticTransformInitialization).
+    center = center_start(fixed.grid, moving.grid)
+    placed = orthogonal_volume(moving, np.linalg.inv(center))
+    volumes = (EngineVolume(volume.voxels.astype(np.float32), volume.grid) for volume in (fixed, placed))
+    job = EngineJob(*volumes, [ELASTIX_PEERS[peer]], seed=1)
+    began = time.perf_counter()
+    return center @ run_elastix.run(job, Path()), time.perf_counter() - began
+
+
+def _ants(peer: str, fixed: Volume, moving: Volume) -> tuple[np.ndarray, float]:
+    import ants
+
+    images = [
+        ants.from_numpy(
+            np.ascontiguousarray(volume.voxels.astype(np.float32).T),
+            origin=volume.grid.origin_lps,
+            spacing=volume.grid.spacing_mm,
+            direction=np.reshape(volume.grid.direction, (3, 3)),
+        )
+        for volume in (fixed, moving)
+    ]
+    began = time.perf_counter()
+    result = ants.registration(*images, type_of_transform="Rigid", random_seed=1)
+    seconds = time.perf_counter() - began
+    transform = sitk.ReadTransform(result["fwdtransforms"][0])
+    return matrix_from_sitk(transform), seconds
+
+
+if __name__ == "__main__":
+    main()
