@@ -20,17 +20,19 @@ Resolution: 0
 0	-0.200000	11.619128	1.278592	0.025729	0.3
 """
 ANTS_LINES = """\
+  Shrink factors (level 1 out of 2): [4, 3, 4]
 *** Running Euler3DTransform registration ***
 
-  Current level = 1 of 2
 DIAGNOSTIC,Iteration,metricValue,convergenceValue,ITERATION_TIME_INDEX,SINCE_LAST
- 2DIAGNOSTIC,     1, -4.183021783829e-01, 1.797693134862e+308, 4.9890e-02, 4.9890e-02,
- 2DIAGNOSTIC,     2, -4.213021783829e-01, 1.797693134862e+308, 4.9890e-02, 4.9890e-02,
-  Current level = 2 of 2
- 2DIAGNOSTIC,     1, -5.183021783829e-01, 1.797693134862e+308, 4.9890e-02, 4.9890e-02,
+ 2DIAGNOSTIC,     1, -8.099702000618e-01, inf, 4.2537e-02, 4.2537e-02,
+ 2DIAGNOSTIC,     2, -8.213021783829e-01, inf, 4.9890e-02, 4.9890e-02,
+DIAGNOSTIC,Iteration,metricValue,convergenceValue,ITERATION_TIME_INDEX,SINCE_LAST
+ 2DIAGNOSTIC,     1, -9.183021783829e-01, 1.106309355237e-06, 3.7913e+00, 6.3868e-02,
+  Elapsed time (stage 0): 3.8572e+00
 *** Running AffineTransform registration ***
-  Current level = 1 of 2
- 2DIAGNOSTIC,     1, -6.183021783829e-01, 1.797693134862e+308, 4.9890e-02, 4.9890e-02,
+
+DIAGNOSTIC,Iteration,metricValue,convergenceValue,ITERATION_TIME_INDEX,SINCE_LAST
+ 2DIAGNOSTIC,     1, -9.822245836258e-01, inf, 4.9890e-02, 4.9890e-02,
 """
 
 
@@ -100,6 +102,11 @@ def test_a_steady_slope_has_not():
     judged = judge_convergence(trace(values))
     assert judged.settled is False
     assert "Still improving" in judged.words
+
+
+def test_an_optimiser_that_found_nothing_better_has_settled():
+    judged = judge_convergence(trace([-0.5, -0.6]), "PowellOptimizerv4: values are within Value Tolerance ( 1e-06 )")
+    assert judged.settled is True
 
 
 def test_too_few_iterations_tell_nothing():

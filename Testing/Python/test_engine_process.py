@@ -96,7 +96,7 @@ def test_cancel_at_any_moment_answers_within_a_second_and_leaves_nothing(engine,
 LONG = {
     "elastix": {"MaximumNumberOfIterations": 100_000},
     "ants": {"iterations": [10_000] * 3, "convergence_threshold": 0},
-    "simpleitk": {"iterations": 100_000, "convergence_threshold": 0, "samples": 1_000_000},
+    "simpleitk": {"resolutions_mm": [2, 2], "iterations": 100_000, "samples": 1_000_000},
 }
 
 PARENT = """

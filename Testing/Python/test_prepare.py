@@ -78,6 +78,13 @@ def test_mask_beside_the_volume_is_refused(head_ct):
         prepare.mask_on_grid(far, head_ct)
 
 
+def test_a_view_of_voxels_outlives_its_volume():
+    view = Volume(sitk.Image(50, 60, 70, sitk.sitkUInt8) + 1, "gone").voxels[5:]
+    others = [sitk.Image(50, 60, 70, sitk.sitkUInt8) + 7 for _ in range(4)]
+    assert (view == 1).all()
+    assert len(others) == 4
+
+
 def test_outliers_are_clipped_and_the_volume_is_left_alone(head_ct):
     image = sitk.Image(head_ct.image)
     image[40, 40, 20] = 30_000

@@ -73,7 +73,7 @@ class EngineStatus:
 ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
-        Engine("elastix", "itk-elastix", "itk-elastix>=0.23", 330, True),
+        Engine("elastix", "itk-elastix", "itk-elastix>=0.23", 300, True),
         Engine("ants", "antspyx", "antspyx>=0.6", 130, False),
         Engine("simpleitk", "SimpleITK", "SimpleITK>=2.3", 50, False),
     )

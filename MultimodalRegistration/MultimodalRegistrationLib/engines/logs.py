@@ -31,12 +31,13 @@ class Iteration:
 # elastix: "12<TAB>-0.35<TAB>..." under a header line, after "Resolution: 1".
 _ELASTIX_LEVEL = re.compile(r"Resolution: (\d+)")
 _ELASTIX_ITERATION = re.compile(r"(\d+)\t(\S+)\t")
-# ANTs: "*** Running Euler3DTransform registration ***", "  Current level = 1 of 4",
-# " 2DIAGNOSTIC,    12, -3.5e-01, ..." (the first number after the comma counts from 1).
+# ANTs: "*** Running Euler3DTransform registration ***", then for each level a line of headings and its iterations,
+# " 2DIAGNOSTIC,    12, -3.5e-01, ..." (counted from 1).
 _ANTS_STAGE = re.compile(r"\*\*\* Running \w+ registration")
-_ANTS_LEVEL = re.compile(r"\s*Current level = (\d+) of")
+_ANTS_LEVEL = re.compile(r"\s*DIAGNOSTIC,Iteration,")
 _ANTS_ITERATION = re.compile(r"\s*\dDIAGNOSTIC,\s*(\d+),\s*([^,\s]+),")
 # SimpleITK: printed by run_simpleitk itself.
+_SIMPLEITK_STOP = re.compile(r"STOPPED (.+)")
 _SIMPLEITK_ITERATION = re.compile(r"STAGE (\d+) LEVEL (\d+) ITERATION (\d+) METRIC (\S+)")
 
 
@@ -49,6 +50,11 @@ class LogReader:
         Name of the engine.
     stages : list of mapping
         The settings that it runs with: they tell how many iterations there will be at most.
+
+    Attributes
+    ----------
+    stop_reason : str
+        Why the optimiser ended the last level, in its own words; empty when the engine does not say.
     """
 
     def __init__(self, engine: str, stages: list[dict[str, Any]]) -> None:
@@ -61,8 +67,9 @@ class LogReader:
                 self._level_offset[stage, level] = total
                 total += count
         self._total = max(total, 1)
-        self.stage = -1 if engine != "simpleitk" else 0
+        self.stage = -1
         self.level = 0
+        self.stop_reason = ""
 
     def feed(self, line: str) -> Iteration | None:
         """Take one line; returns the iteration that it reports, if any."""
@@ -95,8 +102,9 @@ def _read_elastix(reader: LogReader, line: str) -> Iteration | None:
 def _read_ants(reader: LogReader, line: str) -> Iteration | None:
     if _ANTS_STAGE.match(line):
         reader.stage += 1
-    elif match := _ANTS_LEVEL.match(line):
-        reader.level = int(match[1]) - 1
+        reader.level = -1
+    elif _ANTS_LEVEL.match(line):
+        reader.level += 1
     elif match := _ANTS_ITERATION.match(line):
         return Iteration(reader.stage, reader.level, int(match[1]) - 1, float(match[2]))
     return None
@@ -105,6 +113,8 @@ def _read_ants(reader: LogReader, line: str) -> Iteration | None:
 def _read_simpleitk(reader: LogReader, line: str) -> Iteration | None:
     if match := _SIMPLEITK_ITERATION.match(line):
         return Iteration(int(match[1]), int(match[2]), int(match[3]), float(match[4]))
+    if match := _SIMPLEITK_STOP.match(line):
+        reader.stop_reason = match[1]
     return None
 
 

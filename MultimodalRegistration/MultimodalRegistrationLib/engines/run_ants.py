@@ -50,7 +50,7 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
     # Without this, antsRegistration starts from the centres of mass.
     arguments += ["--initial-moving-transform", "Identity", "--collapse-output-transforms", "1"]
     arguments += ["--output", f"[{prefix}]", "--write-composite-transform", "0", "--use-histogram-matching", "0"]
-    mask_option = ",".join("NULL" if mask is None else get_pointer_string(mask) for mask in masks)
+    mask_option = ",".join("NA" if mask is None else get_pointer_string(mask) for mask in masks)
     for stage in job.stages:
         arguments += _stage_arguments(stage, get_pointer_string(fixed), get_pointer_string(moving))
         arguments += ["--masks", f"[{mask_option}]"]
@@ -79,7 +79,7 @@ def _join(values: list[float]) -> str:
 def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
     return ants.from_numpy(
         # ANTs images are indexed I, J, K.
-        np.ascontiguousarray(voxels.astype(np.float32, copy=False).T),
+        np.ascontiguousarray(voxels.T),
         origin=grid.origin_lps,
         spacing=grid.spacing_mm,
         direction=np.asarray(grid.direction).reshape(3, 3),
@@ -87,6 +87,7 @@ def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
 
 
 def _mask(volume: EngineVolume) -> Any:
+    # As 8-bit image: antsRegistration takes the memory for one, whatever it is.
     return None if volume.mask is None else _image(volume.mask, volume.grid)
 
 

@@ -24,7 +24,7 @@ _TRANSFORMS: dict[str, Callable[[], Any]] = {
 
 
 def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
-    """Register with SimpleITK: Mattes mutual information, conjugate gradients with a line search.
+    """Register with SimpleITK: Mattes mutual information, gradient descent, then Powell's line searches.
 
     Parameters
     ----------
@@ -76,17 +76,24 @@ def _run_level(
     if masks[1] is not None:
         method.SetMetricMovingMask(masks[1])
     method.SetInterpolator(sitk.sitkLinear)
-    # The step is searched along each direction; plain gradient descent creeps along the flat rotations of round heads.
-    method.SetOptimizerAsConjugateGradientLineSearch(
-        learningRate=1.0,
-        numberOfIterations=stage["iterations"],
-        convergenceMinimumValue=stage["convergence_threshold"],
-        convergenceWindowSize=10,
-        lineSearchLowerLimit=0,
-        lineSearchUpperLimit=5,
-        estimateLearningRate=method.EachIteration,
-        maximumStepSizeInPhysicalUnits=resolution_mm,
-    )
+    # Gradient descent is robust far from the answer but creeps along the flat rotations of round heads; Powell's line
+    # searches do not, and finish the work on the last level.
+    if resolution_mm == stage["resolutions_mm"][-1]:
+        method.SetOptimizerAsPowell(
+            numberOfIterations=20,
+            maximumLineIterations=50,
+            stepLength=resolution_mm,
+            stepTolerance=resolution_mm / 200,
+            valueTolerance=stage["convergence_threshold"],
+        )
+    else:
+        method.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=resolution_mm,
+            minStep=resolution_mm / 500,
+            numberOfIterations=stage["iterations"],
+            relaxationFactor=0.8,
+            gradientMagnitudeTolerance=1e-8,
+        )
     method.SetOptimizerScalesFromPhysicalShift()
 
     def report() -> None:

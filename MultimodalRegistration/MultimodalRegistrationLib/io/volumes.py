@@ -43,8 +43,18 @@ class Volume:
     @property
     def voxels(self) -> NDArray[Any]:
         """Read-only view of the voxels, shape (K, J, I)."""
-        view: NDArray[Any] = sitk.GetArrayViewFromImage(self.image)
+        view = sitk.GetArrayViewFromImage(self.image).view(_VoxelView)
+        view.image = self.image
         return view
+
+
+class _VoxelView(np.ndarray[Any, Any]):
+    """A view that keeps its image alive: SimpleITK's own view would show freed memory once the image is gone."""
+
+    image: sitk.Image | None
+
+    def __array_finalize__(self, parent: Any) -> None:
+        self.image = getattr(parent, "image", None)
 
 
 def read_volume(path: str | Path) -> Volume:

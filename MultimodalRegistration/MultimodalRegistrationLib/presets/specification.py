@@ -81,14 +81,18 @@ STAGE_SETTINGS: Mapping[str, Mapping[str, Setting]] = {
         "transform": _TRANSFORM,
         "histogram_bins": _BINS,
         "samples": Setting("Voxels that the metric uses", "a whole number from 1000", _integer(1000, 100_000_000)),
-        "iterations": Setting("Most iterations of a level", "a whole number, 1 to 100000", _integer(1, 100_000)),
+        "iterations": Setting(
+            "Most iterations of a level but the last", "a whole number, 1 to 100000", _integer(1, 100_000)
+        ),
         "resolutions_mm": Setting(
             "Voxel size that both volumes are coarsened to, per level; also the longest step of the optimiser",
             "a list of numbers above 0, at most 100",
             _levels(_number(1e-3, 100)),
         ),
         "convergence_threshold": Setting(
-            "Slope of the metric below which a level ends", "a number, 0 to 1", _number(0, 1)
+            "Relative gain of a round of line searches below which the last level ends",
+            "a number, 0 to 1",
+            _number(0, 1),
         ),
     },
 }

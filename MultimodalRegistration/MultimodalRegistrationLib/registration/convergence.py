@@ -54,7 +54,7 @@ class Convergence:
     levels: tuple[LevelTrace, ...]
 
 
-def judge_convergence(trace: Sequence[Iteration]) -> Convergence:
+def judge_convergence(trace: Sequence[Iteration], stop_reason: str = "") -> Convergence:
     """Judge the last level of a run.
 
     The optimisers end at a fixed number of iterations or at a step size, and either can be success or failure. What
@@ -65,6 +65,8 @@ def judge_convergence(trace: Sequence[Iteration]) -> Convergence:
     ----------
     trace : sequence of Iteration
         All iterations in their order.
+    stop_reason : str
+        Why the optimiser stopped, in its own words, if it says so.
 
     Returns
     -------
@@ -78,6 +80,11 @@ def judge_convergence(trace: Sequence[Iteration]) -> Convergence:
     if not levels:
         return Convergence(None, "The engine reported no iteration, so convergence is unknown.", levels)
     last = np.asarray(groups[levels[-1].stage, levels[-1].level])
+    if "tolerance" in stop_reason.lower():
+        words = (
+            f"Settled: the optimiser found nothing better within its tolerance ({levels[-1].iterations} iterations)."
+        )
+        return Convergence(True, words, levels)
     if len(last) < _FEWEST_ITERATIONS:
         words = f"The last level ended after {len(last)} iterations: too few to tell whether it had settled."
         return Convergence(None, words, levels)

@@ -194,7 +194,7 @@ def engine_volume(volume: Volume, mask: Volume | None, winsorize_percentiles: tu
     if low < high:
         # Padding stays what it is only if it lies between the two; below them it becomes the lowest value.
         np.clip(voxels, low, high, out=voxels)
-    mask_voxels = None if mask is None else np.asarray(mask.voxels, dtype=np.uint8)
+    mask_voxels = None if mask is None else np.array(mask.voxels, dtype=np.uint8)
     inside = voxels if mask_voxels is None else voxels[mask_voxels > 0]
     if inside.min() == inside.max():
         where = "" if mask is None else f" inside the mask {mask.name}"

@@ -225,7 +225,7 @@ def register(
 
     began = time.perf_counter()
     with EngineSession(name, threads=threads) if session is None else nullcontext(session) as running:
-        engine_result, trace = _run_engine(running, job, tell, cancel)
+        engine_result, convergence = _run_engine(running, job, tell, cancel)
     seconds["engine"] = engine_result.seconds
     seconds["engine start and hand-over"] = time.perf_counter() - began - engine_result.seconds
 
@@ -234,7 +234,6 @@ def register(
     found = engine_result.fixed_to_moving_lps
     fixed_to_moving_lps = np.linalg.inv(found) @ start if sample_moving else start @ found
     at_end = mutual_information(job.fixed, job.moving, found)
-    convergence = judge_convergence(trace)
     overlap_at_end = overlap_fraction(fixed, moving, fixed_to_moving_lps, **masks)
     if convergence.settled is False:
         warn(convergence.words)
@@ -299,7 +298,7 @@ def _make_job(
 
 def _run_engine(
     session: EngineSession, job: EngineJob, tell: Callable[[str, float], None], cancel: threading.Event | None
-) -> tuple[EngineResult, list[Iteration]]:
+) -> tuple[EngineResult, Convergence]:
     reader = LogReader(session.engine, job.stages)
     trace: list[Iteration] = []
     levels_told: set[tuple[int, int]] = set()
@@ -316,4 +315,5 @@ def _run_engine(
             tell(stage, 0.05 + 0.9 * reader.fraction(iteration))
 
     tell(f"{session.engine}: starting", 0.05)
-    return session.run(job, on_line=on_line, cancel=cancel), trace
+    result = session.run(job, on_line=on_line, cancel=cancel)
+    return result, judge_convergence(trace, reader.stop_reason)
