@@ -37,7 +37,11 @@ def main() -> None:
             command = [sys.executable, "-m", "MultimodalRegistrationLib", "register", "--quiet", "--engine", engine]
             command += ["--fixed", f"{folder}/fixed.nrrd", "--moving", f"{folder}/moving.nrrd"]
             command += ["--output-transform", f"{folder}/T.h5", "--json", f"{folder}/r.json"]
+            Path(f"{folder}/r.json").unlink(missing_ok=True)
             run = run_measured(command)
+            if run.code != 0:
+                print(f"| {engine} | failed: {run.output.strip().splitlines()[-1]} |")
+                continue
             seconds = json.loads(Path(f"{folder}/r.json").read_text())["seconds"]
             start, reading = seconds["engine start and hand-over"], seconds["read"]
             other = run.seconds - seconds["engine"] - start - reading

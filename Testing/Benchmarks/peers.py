@@ -1,7 +1,8 @@
 """One run of a peer's rigid preset, through the same engine packages, as a process of its own.
 
 ``peers.py PEER FIXED MOVING RESULT.json [INITIAL.tfm]``. The values are the peers' published settings; the
-initial transform, where one is given, is folded into the header of the moving volume, so that all start alike.
+initial transform, where one is given, is folded into the header of the moving volume and the peer starts from there, as we do;
+otherwise it starts as it does by itself (elastix: geometric centres; ANTsPy: centres of mass).
 """
 
 from __future__ import annotations
@@ -70,8 +71,9 @@ def main() -> None:
     start = read_linear_transform(initial[0]) if initial else np.eye(4)
     moving = orthogonal_volume(moving, np.linalg.inv(start))
     seconds = time.perf_counter() - began
+    run = _ants if peer == "ANTsPy Rigid" else _elastix
     try:
-        matrix, engine_seconds = (_ants if peer == "ANTsPy Rigid" else _elastix)(peer, fixed, moving)
+        matrix, engine_seconds = run(peer, fixed, moving, centered=bool(initial))
     except RuntimeError as error:
         reason = "samples outside" if "map outside" in str(error) else str(error).strip().splitlines()[-1]
         content: dict[str, object] = {"stopped": reason}
@@ -80,11 +82,10 @@ def main() -> None:
     Path(result_path).write_text(json.dumps(content), encoding="utf-8")
 
 
-def _elastix(peer: str, fixed: Volume, moving: Volume) -> tuple[np.ndarray, float]:
+def _elastix(peer: str, fixed: Volume, moving: Volume, *, centered: bool) -> tuple[np.ndarray, float]:
     from MultimodalRegistrationLib.engines import run_elastix
 
-    # Both peers begin at the geometric centres (AutomaticTransformInitialization).
-    center = center_start(fixed.grid, moving.grid)
+    center = np.eye(4) if centered else center_start(fixed.grid, moving.grid)
     placed = orthogonal_volume(moving, np.linalg.inv(center))
     volumes = (EngineVolume(volume.voxels.astype(np.float32), volume.grid) for volume in (fixed, placed))
     job = EngineJob(*volumes, [ELASTIX_PEERS[peer]], seed=1)
@@ -92,7 +93,7 @@ def _elastix(peer: str, fixed: Volume, moving: Volume) -> tuple[np.ndarray, floa
     return center @ run_elastix.run(job, Path()), time.perf_counter() - began
 
 
-def _ants(peer: str, fixed: Volume, moving: Volume) -> tuple[np.ndarray, float]:
+def _ants(peer: str, fixed: Volume, moving: Volume, *, centered: bool) -> tuple[np.ndarray, float]:
     import ants
 
     images = [
@@ -105,7 +106,8 @@ def _ants(peer: str, fixed: Volume, moving: Volume) -> tuple[np.ndarray, float]:
         for volume in (fixed, moving)
     ]
     began = time.perf_counter()
-    result = ants.registration(*images, type_of_transform="Rigid", random_seed=1)
+    start = "Identity" if centered else None
+    result = ants.registration(*images, type_of_transform="Rigid", initial_transform=start, random_seed=1)
     seconds = time.perf_counter() - began
     transform = sitk.ReadTransform(result["fwdtransforms"][0])
     return matrix_from_sitk(transform), seconds
