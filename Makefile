@@ -25,10 +25,11 @@ bench: $(VENV)/.installed-test
 	$(RUN) Testing/Benchmarks/accuracy.py
 	$(RUN) Testing/Benchmarks/overhead.py
 
-$(VENV)/bin/python:
+$(VENV)/.made:
 	sh Resources/Build/make_venv.sh "$(PYTHON)" "$(VENV)"
+	touch $@
 
-$(VENV)/.installed-%: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/.made
 	$(RUN) -m pip install --quiet --editable ".[$*]"
 	touch $@
 

@@ -18,4 +18,4 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$package" >/dev/null
 fi
-"$python" -m venv "$venv"
+"$python" -m venv --clear "$venv"

@@ -1,8 +1,8 @@
 """One run of a peer's rigid preset, through the same engine packages, as a process of its own.
 
 ``peers.py PEER FIXED MOVING RESULT.json [INITIAL.tfm]``. The values are the peers' published settings; the
-initial transform, where one is given, is folded into the header of the moving volume and the peer starts from there, as we do;
-otherwise it starts as it does by itself (elastix: geometric centres; ANTsPy: centres of mass).
+initial transform, where one is given, is folded into the header of the moving volume and the peer starts from there, as
+we do; otherwise it starts as it does by itself (elastix: geometric centres; ANTsPy: centres of mass).
 """
 
 from __future__ import annotations

@@ -67,6 +67,12 @@ def truth_ct_to_mr_lps() -> np.ndarray:
     return MR_POSE @ np.linalg.inv(CT_POSE)
 
 
+@pytest.fixture(autouse=True)
+def _own_user_folder(tmp_path_factory, monkeypatch):
+    """A developer's own presets and engines must not change what the tests see."""
+    monkeypatch.setenv("MULTIMODAL_REGISTRATION_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+
+
 def real_cases() -> dict[str, dict[str, Any]]:
     """Cases with a known truth by name, those with an additional PET included; empty when the data is missing."""
     if not REAL_DATA.is_dir():

@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import CT_POSE, rigid, run_command
+from conftest import CT_GRID, CT_POSE, rigid, run_command
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.phantom import target_points_lps
+from MultimodalRegistrationLib.presets.store import user_preset_folder
+from MultimodalRegistrationLib.registration import memory_need
 from test_volume_files import bad_files
 
 TARGETS = target_points_lps(CT_POSE)
@@ -42,7 +45,7 @@ def test_the_main_job(files, tmp_path, head_ct, truth_ct_to_mr_lps):
     )
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(tmp_path)) == ["R.nrrd", "T.h5", "kept", "result.json"]
-    assert sorted(os.listdir(tmp_path / "kept")) == ["elastix.log", "preset.json"]
+    assert sorted(os.listdir(tmp_path / "kept")) == ["elastix.log", "job-1", "preset.json"]
     assert "elastix: stage 1 of 1, level 3" in done.stderr
     assert "\r" not in done.stderr, "plain lines when it is not a terminal"
     assert "Settled" in done.stdout
@@ -114,6 +117,8 @@ def bad_calls(files, folder):
         ({"--output-transform": folder / "absent" / "T.h5"}, "does not exist"),
         ({"--output-transform": folder / "T.xyz"}, "cannot be written"),
         ({"--output-volume": folder / "R.jpg"}, "cannot be written"),
+        ({"--output-volume": folder / "R.mhd"}, "cannot be written"),
+        ({"--keep-temporary-files": "/proc/kept"}, "cannot be used"),
         ({"--output-volume": files / "ct.nrrd"}, "also an input"),
     ]
     return calls
@@ -209,7 +214,40 @@ def test_a_missing_engine_ends_with_5_and_the_command_that_installs_it(tmp_path,
     monkeypatch.setattr(catalogue, "engine_status", not_there)
     options = ["--fixed", "f", "--moving", "m", "--output-transform", str(tmp_path / "T.h5"), "--engine", "elastix"]
     assert main(["register", *options]) == 5
-    assert '-m pip install "itk-elastix' in capsys.readouterr().err
+    assert re.search('-m pip install --target .* "itk-elastix', capsys.readouterr().err)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
+@pytest.mark.parametrize("delay", [0.6, 1.0, 1.4])
+def test_cancelled_before_the_engine_runs_ends_with_4(files, tmp_path, delay):
+    command = [sys.executable, "-m", "MultimodalRegistrationLib", "register", "--engine", "ants"]
+    command += ["--fixed", str(files / "ct.nrrd"), "--moving", str(files / "mr.nii.gz")]
+    command += ["--output-transform", str(tmp_path / "T.h5")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 4, errors
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_broken_preset_of_the_users_is_listed_with_its_reason(capsys):
+    user_preset_folder().mkdir(parents=True, exist_ok=True)
+    (user_preset_folder() / "old.json").write_text('{"schema": 0}')
+    try:
+        assert main(["presets", "list"]) == 0
+    finally:
+        (user_preset_folder() / "old.json").unlink()
+    assert "cannot be used" in capsys.readouterr().out
+
+
+def test_memory_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setattr(memory_need, "available_memory_bytes", lambda: 1_000_000_000)
+    grid = CT_GRID
+    large = VolumeGrid((512, 512, 400), grid.spacing_mm, grid.origin_lps, grid.direction)
+    assert "GB of memory and 1.0 GB are free" in memory_need.memory_warning("elastix", large, large)
+    assert memory_need.memory_warning("elastix", grid, grid) is None
 
 
 def test_presets_and_doctor(tmp_path, capsys):

@@ -138,7 +138,7 @@ def test_a_crash_of_the_engine_is_an_error_with_its_log(number, head_ct, head_mr
         if line.startswith("1:ItNr"):
             os.kill(session._worker_pid, number)
 
-    with pytest.raises(EngineError, match=f"crashed \\({number.name}\\)") as caught:
+    with pytest.raises(EngineError, match="crashed" if number == signal.SIGSEGV else "memory runs out") as caught:
         session.run(job_for("elastix", head_ct, head_mr), on_line=crash)
     assert "ELASTIX version" in caught.value.log
     assert not session.folder.exists()
@@ -162,13 +162,15 @@ def test_folders_of_killed_supervisors_are_removed_at_the_next_start(tmp_path):
     # A process number that was in use a moment ago and is free now.
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    abandoned = tmp_path / f"{supervisor.FOLDER_PREFIX}{ended.pid}-abc"
-    running = tmp_path / f"{supervisor.FOLDER_PREFIX}{os.getpid()}-abc"
-    for folder in (abandoned, running, tmp_path / "multimodal-registration-notes"):
+    abandoned = tmp_path / f"{supervisor.own_prefix()}{ended.pid}-abc"
+    running = tmp_path / f"{supervisor.own_prefix()}{os.getpid()}-abc"
+    elsewhere = tmp_path / f"{supervisor.FOLDER_PREFIX}other-machine-{ended.pid}-abc"
+    for folder in (abandoned, running, elsewhere, tmp_path / "multimodal-registration-notes"):
         folder.mkdir()
     supervisor.remove_abandoned_folders(tmp_path)
     assert not abandoned.exists()
     assert running.exists()
+    assert elsewhere.exists()
     assert (tmp_path / "multimodal-registration-notes").exists()
 
 
@@ -184,9 +186,21 @@ def test_a_failed_job_does_not_end_the_session(head_ct, head_mr):
     good = job_for("elastix", head_ct, head_mr)
     bad = EngineJob(good.fixed, good.moving, [{**good.stages[0], "Metric": "NoSuchMetric"}], 1)
     with EngineSession("elastix") as session:
-        with pytest.raises(EngineError, match="Engine elastix"):
+        with pytest.raises(EngineError, match="NoSuchMetric"):
             session.run(bad)
         assert session.run(good).fixed_to_moving_lps.shape == (4, 4)
+
+
+def test_an_error_of_the_caller_ends_the_job(head_ct, head_mr):
+    session = EngineSession("elastix")
+
+    def on_line(line):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        session.run(job_for("elastix", head_ct, head_mr), on_line=on_line)
+    with pytest.raises(EngineError, match="session is closed"):
+        session.run(job_for("elastix", head_ct, head_mr))
 
 
 def test_little_overlap_is_explained_by_cause_and_remedy(head_ct, head_mr):
@@ -213,7 +227,7 @@ def test_no_overlap_is_explained_by_cause_and_remedy(head_ct, head_mr):
 
 def test_a_missing_engine_is_told_with_the_command_that_installs_it(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(EngineNotInstalledError, match=r'-m pip install "itk-elastix'):
+    with pytest.raises(EngineNotInstalledError, match=r'-m pip install --target .* "itk-elastix'):
         EngineSession("elastix")
 
 

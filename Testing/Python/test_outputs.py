@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from MultimodalRegistrationLib.errors import InputError
@@ -39,6 +40,25 @@ def test_all_files_appear_at_the_commit(tmp_path):
     mask = os.umask(0)
     os.umask(mask)
     assert (tmp_path / "a.h5").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_all_files_stay_as_they_were_when_one_cannot_be_replaced(tmp_path, monkeypatch):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("old")
+    replace = Path.replace
+
+    def locked(self, target):
+        if not self.name.endswith(".previous") and Path(target).name == "b.txt":
+            raise PermissionError(13, "in use by another program")
+        return replace(self, target)
+
+    with OutputFiles() as outputs:
+        for name in ("a.txt", "b.txt"):
+            outputs.add(tmp_path / name, (".txt",)).write_text("new")
+        monkeypatch.setattr(Path, "replace", locked)
+        with pytest.raises(InputError, match="in use by another program"):
+            outputs.commit()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.txt": "old", "b.txt": "old"}
 
 
 def test_refused_targets(tmp_path):

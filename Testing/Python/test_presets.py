@@ -20,8 +20,8 @@ def content():
     return json.loads(find_preset("rigid").path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(autouse=True)
-def _own_user_folder(tmp_path, monkeypatch):
+@pytest.fixture
+def _home(tmp_path, monkeypatch):
     monkeypatch.setenv("MULTIMODAL_REGISTRATION_HOME", str(tmp_path / "home"))
 
 
@@ -37,9 +37,12 @@ def test_built_in_presets_are_valid_and_support_every_engine():
     for name in preset_files():
         preset = find_preset(name)
         assert preset.name == name
-        assert set(preset.engines) == {"elastix", "ants", "simpleitk"}
+        assert list(preset.engines)[:2] == ["elastix", "ants"]
+        # SimpleITK's optimisers do not find scale and shear reliably, so it has no affine settings.
+        assert ("simpleitk" in preset.engines) == (name != "affine")
 
 
+@pytest.mark.usefixtures("_home")
 def test_users_presets_are_found_and_hide_built_in_ones(content):
     content.update(name="rigid", title="Mine")
     path = save(user_preset_folder(), content)
@@ -74,6 +77,11 @@ MISTAKES = {
         lambda c: c["engines"]["elastix"][0].update(Transform="BSplineTransform"),
         "'Transform' must be one of",
     ),
+    "elastix levels": (
+        lambda c: c["engines"]["elastix"][0].update(MaximumNumberOfIterations=[9, 9]),
+        "one for each resolution",
+    ),
+    "elastix list": (lambda c: c["engines"]["elastix"][0].update(NumberOfResolutions=[3]), "positive whole number"),
     "elastix count": (lambda c: c["engines"]["elastix"][0].update(NumberOfResolutions="three"), "positive whole"),
     "ants name": (lambda c: c["engines"]["ants"][0].update(bins=32), "ants stage 1: unknown setting 'bins'"),
     "ants missing": (lambda c: c["engines"]["ants"][0].pop("sampling"), "'sampling' is missing"),

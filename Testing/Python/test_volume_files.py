@@ -34,7 +34,7 @@ def test_every_file_type_keeps_voxels_and_oblique_placement(tmp_path, head_ct, s
     np.testing.assert_allclose(volume.grid.ijk_to_lps, CT_GRID.ijk_to_lps, atol=1e-4)
 
 
-def write_dicom_series(folder, positions_mm, uid="1.2.826.0.1.3680043.2.1125.1"):
+def write_dicom_series(folder, positions_mm, uid="1.2.826.0.1.3680043.2.1125.1", shear=0.0):
     folder.mkdir(exist_ok=True)
     voxels = noise(len(positions_mm), 20, 24)
     for number, position in enumerate(positions_mm):
@@ -44,7 +44,7 @@ def write_dicom_series(folder, positions_mm, uid="1.2.826.0.1.3680043.2.1125.1")
             "0008|0060": "CT",
             "0020|000e": uid,
             "0020|0013": str(number + 1),
-            "0020|0032": f"-8\\-9\\{position}",
+            "0020|0032": f"-8\\{-9 + shear * position}\\{position}",
             "0020|0037": "1\\0\\0\\0\\1\\0",
             "0028|1053": "1",
             "0028|1052": "-1024",
@@ -71,6 +71,31 @@ def test_dicom_folder_with_a_missing_slice(tmp_path):
     write_dicom_series(tmp_path / "series", [0, 2.5, 5, 10, 12.5, 15])
     with pytest.raises(InputError, match=r"5\.00 mm between slices 3 and 4"):
         read_volume(tmp_path / "series")
+
+
+def test_dicom_folder_with_a_tilted_gantry(tmp_path):
+    write_dicom_series(tmp_path / "series", [0, 2.5, 5, 7.5, 10], shear=np.tan(np.radians(20)))
+    with pytest.raises(InputError, match=r"tilted gantry \(20\.0 degrees\)"):
+        read_volume(tmp_path / "series")
+
+
+@pytest.mark.parametrize("positions", [[0, 0, 2.5, 2.5, 5, 5, 7.5, 7.5], [0, 2.5, 5, 7.5, 0, 2.5, 5, 7.5], [5] * 6])
+def test_dicom_folder_with_a_time_series(tmp_path, positions):
+    write_dicom_series(tmp_path / "series", positions)
+    with pytest.raises(InputError, match="a time series"):
+        read_volume(tmp_path / "series")
+
+
+def test_dicom_folder_with_one_slice(tmp_path):
+    write_dicom_series(tmp_path / "series", [0])
+    with pytest.raises(InputError, match="too few voxels"):
+        read_volume(tmp_path / "series")
+
+
+def test_a_fourth_axis_of_one_frame_is_dropped(tmp_path):
+    for suffix in (".nrrd", ".nii.gz", ".mha"):
+        volume = read_volume(write(tmp_path / f"one{suffix}", noise(1, 20, 21, 22)))
+        assert volume.grid.size == (22, 21, 20)
 
 
 def test_dicom_folder_with_two_series(tmp_path):
@@ -101,6 +126,9 @@ def bad_files(folder):
         voxels[3, 4, 5] = value
         write(folder / f"{name}.nrrd", voxels)
     write(folder / "labels.nrrd", (good > 500).astype(np.uint8) * 3)
+    many = np.repeat(np.repeat(np.repeat(good[::5, ::5, ::5] % 60, 5, 0), 5, 1), 5, 2)
+    write(folder / "many-labels.nrrd", many)
+    (folder / "corrupt.nii.gz").write_bytes(b"\x1f\x8b\x08\x00" + bytes(range(200)))
     write(folder / "huge.nrrd", noise(47, 216, 256), spacing=(10, 10, 10))
     segmentation = sitk.GetImageFromArray(good)
     segmentation.SetMetaData("Segment0_ID", "Segment_1")
@@ -133,6 +161,8 @@ def bad_files(folder):
         "nan.nrrd": "1 of 8000 voxels are NaN",
         "inf.nrrd": "1 of 8000 voxels are NaN or infinite",
         "labels.nrrd": "label map",
+        "many-labels.nrrd": "label map",
+        "corrupt.nii.gz": "not an image|cannot be read",
         "bones.seg.nrrd": "segmentation",
         "huge.nrrd": "2560 x 2160 x 470 mm",
         "truncated.nrrd": "truncated",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.cli import doctor, presets, register
-from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError, RegistrationError
 
 __all__ = ["main"]
 
@@ -42,5 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except RegistrationError as error:
-        print(f"multimodal-registration: error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _tell(error)
+    except KeyboardInterrupt:
+        return _tell(Cancelled())
+    except MemoryError as error:
+        return _tell(EngineError("Memory", f"used up ({error})", "Crop or downsample the volumes first."))
+    except OSError as error:
+        name = error.filename or "A file"
+        return _tell(
+            InputError(name, f"cannot be read or written ({error.strerror})", "Check its rights and the disk.")
+        )
+
+
+def _tell(error: RegistrationError) -> int:
+    print(f"multimodal-registration: error: {error}", file=sys.stderr)
+    return error.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.presets.model import load_preset_file
 from MultimodalRegistrationLib.presets.store import find_preset, preset_files, user_preset_folder
 
@@ -28,7 +29,11 @@ def _list(options: argparse.Namespace) -> int:
     files = preset_files()
     width = max(map(len, files))
     for name, path in files.items():
-        preset = load_preset_file(path)
+        try:
+            preset = load_preset_file(path)
+        except InputError as error:
+            print(f"{name:{width}}  cannot be used: {error}")
+            continue
         own = " (yours)" if path.parent == user_preset_folder() else ""
         print(f"{name:{width}}  {preset.title}{own} [{', '.join(preset.engines)}]")
     print(f"\nYour own presets go into {user_preset_folder()}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,14 +21,20 @@ import SimpleITK as sitk
 from MultimodalRegistrationLib.cli.progress import ProgressPrinter
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import EngineError, InputError
+from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
-from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, read_mask, read_volume
+from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES, read_mask, read_volume
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.resample import resample_to_fixed
-from MultimodalRegistrationLib.registration.run import DEFAULT_SEED, RegistrationResult, register, select_engine
+from MultimodalRegistrationLib.registration.run import (
+    DEFAULT_SEED,
+    RegistrationResult,
+    fallback_warning,
+    register,
+    select_engine,
+)
 
 __all__ = ["add_parser"]
 
@@ -80,18 +88,17 @@ def _run(options: argparse.Namespace) -> int:
     engine = select_engine(preset, options.engine)
     printer = ProgressPrinter(quiet=options.quiet)
     inputs = [options.fixed, options.moving, options.initial_transform, options.fixed_mask, options.moving_mask]
+    inputs.append(str(preset.path))
     with OutputFiles([path for path in inputs if path]) as outputs, _signals_cancel() as cancel:
         transform_file = outputs.add(options.output_transform, TRANSFORM_SUFFIXES)
-        volume_file = outputs.add(options.output_volume, VOLUME_SUFFIXES) if options.output_volume else None
+        volume_file = outputs.add(options.output_volume, OUTPUT_VOLUME_SUFFIXES) if options.output_volume else None
         json_file = outputs.add(options.json, (".json",)) if options.json else None
         kept = _folder_for_temporary_files(options.keep_temporary_files)
         # The engine loads while the volumes are read.
         with EngineSession(engine, threads=options.threads) as session:
-            if options.engine is None and engine != next(iter(preset.engines)):
-                printer.warning(
-                    f"The engine {next(iter(preset.engines))} is not installed; {engine} is used. "
-                    "See: multimodal-registration doctor"
-                )
+            fallback = fallback_warning(preset, options.engine, engine)
+            if fallback is not None:
+                printer.warning(fallback)
             began = time.perf_counter()
             fixed, moving = read_volume(options.fixed), read_volume(options.moving)
             start = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
@@ -112,24 +119,36 @@ def _run(options: argparse.Namespace) -> int:
                     on_progress=printer.progress,
                     on_warning=printer.warning,
                     cancel=cancel,
+                    keep_job_files=kept,
                 )
             except EngineError as error:
                 printer.finish()
                 raise _with_log_file(error, options, kept) from error
+        if fallback is not None:
+            result = dataclasses.replace(result, warnings=(fallback, *result.warnings))
         began = time.perf_counter()
-        write_linear_transform(transform_file, result.fixed_to_moving_lps)
-        if volume_file is not None:
-            resampled = resample_to_fixed(fixed, moving, result.fixed_to_moving_lps)
-            sitk.WriteImage(resampled.image, str(volume_file), True)
+        try:
+            write_linear_transform(transform_file, result.fixed_to_moving_lps)
+            if volume_file is not None:
+                resampled = resample_to_fixed(fixed, moving, result.fixed_to_moving_lps)
+                sitk.WriteImage(resampled.image, str(volume_file), True)
+        except RuntimeError as error:
+            raise InputError(
+                options.output_volume or options.output_transform,
+                f"the file cannot be written ({str(error).strip().splitlines()[-1]})",
+                "Free disk space, or choose another folder.",
+            ) from error
         result.seconds["read"] = read_seconds
         result.seconds["write"] = time.perf_counter() - began
         if json_file is not None:
             content = result_content(result, inputs=_inputs(options))
             json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        if kept is not None:
-            (kept / f"{engine}.log").write_text(result.log, encoding="utf-8")
-            shutil.copyfile(preset.path, kept / "preset.json")
+        if cancel.is_set():
+            raise Cancelled()
         outputs.commit()
+    if kept is not None:
+        (kept / f"{engine}.log").write_text(result.log, encoding="utf-8")
+        shutil.copyfile(preset.path, kept / "preset.json")
     printer.finish()
     if not options.quiet:
         print(_summary(result, options.output_transform))
@@ -149,8 +168,10 @@ def _folder_for_temporary_files(folder: str | None) -> Path | None:
     path = Path(folder)
     try:
         path.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
     except OSError as error:
-        raise InputError(path, f"the folder cannot be made ({error.strerror})", "Choose another folder.") from error
+        raise InputError(path, f"the folder cannot be used ({error.strerror})", "Choose another folder.") from error
     return path
 
 
@@ -158,19 +179,30 @@ def _with_log_file(error: EngineError, options: argparse.Namespace, kept: Path |
     """Keep the log of a failed engine beside the output, or where the user asked, and say where."""
     target = Path(options.output_transform)
     log_file = (kept or target.parent) / f"{target.name}.engine.log"
-    log_file.write_text(error.log, encoding="utf-8")
+    try:
+        log_file.write_text(error.log, encoding="utf-8")
+    except OSError as problem:
+        return EngineError(
+            error.subject,
+            error.found,
+            f"{error.remedy} The engine's log could not be written to {log_file} ({problem.strerror}).",
+            log=error.log,
+        )
     return EngineError(error.subject, error.found, f"{error.remedy} The engine's log: {log_file}", log=error.log)
 
 
 @contextmanager
 def _signals_cancel() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and a termination request into an orderly cancel."""
+    """Turn Ctrl-C, a termination request and a closed terminal into an orderly cancel; the second stops at once."""
     cancel = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
+        if cancel.is_set():
+            raise KeyboardInterrupt
         cancel.set()
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    previous = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield cancel
     finally:
@@ -190,7 +222,7 @@ def _summary(result: RegistrationResult, transform_path: str) -> str:
     )
     engine = f"{result.engine} {engine_status(result.engine).version}"
     lines = [
-        f"Registered with {engine}, preset {result.preset}, in {sum(result.seconds.values()):.1f} s "
+        f"Registered with {engine}, preset {result.preset.name}, in {sum(result.seconds.values()):.1f} s "
         f"(engine {result.seconds['engine']:.1f} s).",
         f"Moved from the start by {result.moved_mm:.1f} mm on average, {result.rotated_deg:.1f} degrees.",
         f"Mutual information at start and end: {information} nat; "

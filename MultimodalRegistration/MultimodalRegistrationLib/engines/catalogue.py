@@ -12,7 +12,16 @@ from pathlib import Path
 from MultimodalRegistrationLib.errors import EngineNotInstalledError
 from MultimodalRegistrationLib.io.user_folder import user_folder
 
-__all__ = ["ENGINES", "Engine", "EngineStatus", "choose_engine", "engine_folder", "engine_status", "require_engine"]
+__all__ = [
+    "ENGINES",
+    "PREFERENCE",
+    "Engine",
+    "EngineStatus",
+    "choose_engine",
+    "engine_folder",
+    "engine_status",
+    "require_engine",
+]
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ ENGINES: Mapping[str, Engine] = {
         Engine("simpleitk", "SimpleITK", "SimpleITK>=2.3", 50, False),
     )
 }
-_PREFERENCE = ("elastix", "simpleitk", "ants")
+PREFERENCE = ("elastix", "simpleitk", "ants")
 
 
 def engine_folder() -> Path:
@@ -106,8 +115,8 @@ def engine_status(name: str) -> EngineStatus:
 
 
 def install_command(engine: Engine) -> str:
-    """The one command that installs an engine for this Python."""
-    return f'"{sys.executable}" -m pip install "{engine.requirement}"'
+    """The one command that installs an engine, into a folder of its own: this Python's packages stay as they are."""
+    return f'"{sys.executable}" -m pip install --target "{engine_folder()}" "{engine.requirement}"'
 
 
 def require_engine(name: str) -> EngineStatus:
@@ -146,7 +155,7 @@ def choose_engine(supported: list[str]) -> str:
     EngineNotInstalledError
         None of them is installed.
     """
-    wanted = [name for name in _PREFERENCE if name in supported]
+    wanted = [name for name in PREFERENCE if name in supported]
     for name in wanted:
         if engine_status(name).ready:
             return name

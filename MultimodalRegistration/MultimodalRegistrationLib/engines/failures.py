@@ -68,5 +68,8 @@ def engine_error(engine: str, printed: str, log: str) -> EngineError:
         if re.search(pattern, text):
             return EngineError(subject, cause, remedy, log=log)
     lines = [line.strip() for line in printed.strip().splitlines() if line.strip()]
+    if "See elastix log" in printed:
+        # elastix says only that; what happened is the last error of its log.
+        lines = [line.strip() for line in told if "See elastix log" not in line] or lines
     last = lines[-1] if lines else "it printed nothing"
     return EngineError(subject, f"it stopped with: {last}", "The log holds what it printed before.", log=log)

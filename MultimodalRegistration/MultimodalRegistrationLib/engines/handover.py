@@ -1,6 +1,6 @@
 """Volumes and jobs as files between this process and the worker.
 
-A volume is a NumPy file, which is written and mapped at the speed of the disk cache, with its grid beside it. A job
+A volume is a NumPy file, which is written and read at the speed of the disk cache, with its grid beside it. A job
 is a JSON file. All of them live in the session's temporary folder, which the supervisor removes.
 """
 
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 
-__all__ = ["EngineJob", "EngineResult", "EngineVolume", "load_job", "save_job"]
+__all__ = ["JOB_FILE", "EngineJob", "EngineResult", "EngineVolume", "load_job", "save_job"]
+
+
+JOB_FILE = "job.json"
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def save_job(job: EngineJob, folder: Path) -> Path:
         if volume.mask is not None:
             np.save(folder / f"{role}-mask.npy", np.ascontiguousarray(volume.mask, dtype=np.uint8))
         content[role] = asdict(volume.grid)
-    path = folder / "job.json"
+    path = folder / JOB_FILE
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return path
 

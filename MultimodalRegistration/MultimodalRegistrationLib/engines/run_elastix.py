@@ -58,6 +58,8 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
 
 def _parameter_map(stage: dict[str, Any], seed: int) -> dict[str, tuple[str, ...]]:
     parameters = {
+        # By default elastix would shrink the masks at coarse levels, and thin ones to nothing.
+        "ErodeMask": False,
         **stage,
         "FixedImageDimension": 3,
         "MovingImageDimension": 3,

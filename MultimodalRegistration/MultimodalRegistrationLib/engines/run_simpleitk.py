@@ -68,7 +68,10 @@ def _run_level(
     method.SetMovingInitialTransform(sitk_from_matrix(previous))
     method.SetInitialTransform(transform, inPlace=True)
     method.SetMetricAsMattesMutualInformation(stage["histogram_bins"])
+    # The share is drawn from the whole grid and then loses what the mask leaves out.
     voxels = fixed.GetNumberOfPixels()
+    if masks[0] is not None:
+        voxels = max(1, round(voxels * float(sitk.GetArrayViewFromImage(masks[0]).mean())))
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(min(1.0, stage["samples"] / voxels), job.seed)
     if masks[0] is not None:
@@ -78,7 +81,7 @@ def _run_level(
     method.SetInterpolator(sitk.sitkLinear)
     # Gradient descent is robust far from the answer but creeps along the flat rotations of round heads; Powell's line
     # searches do not, and finish the work on the last level.
-    if resolution_mm == stage["resolutions_mm"][-1]:
+    if level == len(stage["resolutions_mm"]) - 1:
         method.SetOptimizerAsPowell(
             numberOfIterations=20,
             maximumLineIterations=50,

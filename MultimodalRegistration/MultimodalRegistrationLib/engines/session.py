@@ -20,12 +20,13 @@ import numpy as np
 from MultimodalRegistrationLib.engines import supervisor
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_folder, require_engine
 from MultimodalRegistrationLib.engines.failures import engine_error
-from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult, save_job
+from MultimodalRegistrationLib.engines.handover import JOB_FILE, EngineJob, EngineResult, save_job
 from MultimodalRegistrationLib.errors import Cancelled, EngineError
 
 __all__ = ["EngineSession"]
 
 _POLL_SECONDS = 0.05
+_LONGEST_START_SECONDS = 120.0
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
 
@@ -53,6 +54,7 @@ class EngineSession:
         self._folder: Path | None = None
         self._worker_pid: int | None = None
         self._jobs = 0
+        self._closed = False
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._supervisor = _start_supervisor(engine, threads or ENGINES[engine].default_threads)
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
@@ -77,6 +79,7 @@ class EngineSession:
         *,
         on_line: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
+        keep: Path | None = None,
     ) -> EngineResult:
         """Run one job to its end.
 
@@ -88,6 +91,8 @@ class EngineSession:
             Called with each line that the engine prints.
         cancel : threading.Event, optional
             Set from another thread or a signal handler to stop at once.
+        keep : Path, optional
+            Folder that gets a copy of the job's files when it ends.
 
         Returns
         -------
@@ -101,25 +106,49 @@ class EngineSession:
         EngineError
             The engine failed or its process ended. The session is closed if it did.
         """
+        if self._closed:
+            raise EngineError(f"Engine {self.engine}", "the session is closed", "Start a new one.")
         log: list[str] = []
+        try:
+            return self._run(job, log, on_line, cancel, keep)
+        except EngineError:
+            raise
+        # Cancelled, an interrupt, or an error in the caller's own on_line: the job must not run on unseen.
+        except BaseException:
+            self.close()
+            raise
+
+    def _run(
+        self,
+        job: EngineJob,
+        log: list[str],
+        on_line: Callable[[str], None] | None,
+        cancel: threading.Event | None,
+        keep: Path | None,
+    ) -> EngineResult:
         folder: Path | None = None
         try:
             while True:
                 if self._folder is not None and folder is None:
-                    folder = self._hand_over(job)
+                    self._jobs += 1
+                    folder = self._folder / f"job-{self._jobs}"
+                    self._hand_over(job, folder)
                 event = self._next_event(log, on_line, cancel)
-                if event["event"] == "done":
-                    matrix = np.asarray(event["fixed_to_moving_lps"], dtype=np.float64)
-                    if not np.all(np.isfinite(matrix)):
-                        raise engine_error(self.engine, "the transform holds NaN or infinite values", "".join(log))
-                    return EngineResult(matrix, float(event["seconds"]), "".join(log))
-                if event["event"] == "failed":
-                    raise engine_error(self.engine, event["message"], "".join(log) + event["message"])
                 if event["event"] == "worker-ended":
                     self.close()
                     raise self._crashed(event["code"], "".join(log))
+                if folder is None or event.get("job") != str(folder / JOB_FILE):
+                    continue
+                if event["event"] == "failed":
+                    raise engine_error(self.engine, event["message"], "".join(log) + event["message"])
+                matrix = np.asarray(event["fixed_to_moving_lps"], dtype=np.float64)
+                if not np.all(np.isfinite(matrix)):
+                    raise engine_error(self.engine, "the transform holds NaN or infinite values", "".join(log))
+                return EngineResult(matrix, float(event["seconds"]), "".join(log))
         finally:
-            if folder is not None:
+            if folder is not None and folder.exists():
+                if keep is not None:
+                    shutil.copytree(folder, keep / folder.name, dirs_exist_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)
 
     def wait_until_ready(self) -> None:
@@ -128,11 +157,27 @@ class EngineSession:
         Raises
         ------
         EngineError
-            It could not be loaded.
+            It could not be loaded, or not within two minutes.
         """
         log: list[str] = []
+        late = threading.Event()
+        timer = threading.Timer(_LONGEST_START_SECONDS, late.set)
+        timer.start()
+        try:
+            self._wait_until_ready(log, late)
+        except Cancelled as error:
+            raise EngineError(
+                f"Engine {self.engine}",
+                f"it did not load within {_LONGEST_START_SECONDS:.0f} s",
+                "Install the engine again.",
+                log="".join(log),
+            ) from error
+        finally:
+            timer.cancel()
+
+    def _wait_until_ready(self, log: list[str], late: threading.Event) -> None:
         while True:
-            event = self._next_event(log, None, None)
+            event = self._next_event(log, None, late)
             if event["event"] == "ready":
                 return
             if event["event"] == "worker-ended":
@@ -141,10 +186,14 @@ class EngineSession:
 
     def close(self) -> None:
         """Kill the engine if it still runs and remove the temporary folder."""
+        self._closed = True
+        if self._supervisor.poll() is not None and self._worker_pid is not None:
+            # The supervisor was killed: the worker may still run.
+            _kill_if_running(self._worker_pid)
         if self._supervisor.stdin is not None and not self._supervisor.stdin.closed:
             try:
                 self._supervisor.stdin.close()
-            except BrokenPipeError:
+            except OSError:
                 pass  # The supervisor is gone already; what it leaves is removed below.
         try:
             self._supervisor.wait(timeout=10)
@@ -152,24 +201,24 @@ class EngineSession:
             self._supervisor.kill()
             self._supervisor.wait()
         self._reader.join(timeout=10)
-        # Only needed when the supervisor itself was killed.
-        if self._supervisor.returncode != 0 and self._worker_pid is not None:
-            _kill_if_running(self._worker_pid)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _hand_over(self, job: EngineJob) -> Path:
-        assert self._folder is not None
+    def _hand_over(self, job: EngineJob, folder: Path) -> None:
         assert self._supervisor.stdin is not None
-        self._jobs += 1
-        folder = self._folder / f"job-{self._jobs}"
-        path = save_job(job, folder)
+        try:
+            path = save_job(job, folder)
+        except OSError as error:
+            raise EngineError(
+                folder.parent,
+                f"the volumes cannot be handed to the engine ({error.strerror})",
+                "Free space in the temporary folder, or set TMPDIR to another one.",
+            ) from error
         try:
             self._supervisor.stdin.write(f"{path}\n")
             self._supervisor.stdin.flush()
-        except BrokenPipeError:
+        except OSError:
             pass  # The supervisor is gone, which the end of its output will tell.
-        return folder
 
     def _next_event(
         self, log: list[str], on_line: Callable[[str], None] | None, cancel: threading.Event | None
@@ -204,8 +253,10 @@ class EngineSession:
         self._lines.put(None)
 
     def _crashed(self, code: int | None, log: str) -> EngineError:
-        if code is None:
-            how = "its process was killed"
+        remedy = "Try again, or another engine (--engine); if it repeats, report it with the log."
+        if code is None or code == -9:
+            how = "its process was killed, as the system does when memory runs out"
+            remedy = "Close other programs, or crop or downsample the volumes first."
         elif code < 0:
             how = f"its process crashed ({signal.Signals(-code).name})"
         else:
@@ -218,7 +269,7 @@ class EngineSession:
         return EngineError(
             f"Engine {self.engine}",
             f"{how}{told}",
-            "Try again, or another engine (--engine); if it repeats, report it with the log.",
+            remedy,
             log=log,
         )
 
@@ -233,6 +284,7 @@ def _start_supervisor(engine: str, threads: int) -> subprocess.Popen[str]:
         "command": [sys.executable, "-u", "-m", "MultimodalRegistrationLib.engines.worker", engine],
         "environment": {
             "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONUTF8": "1",
             "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": str(threads),
             # Set by Slicer's launcher; it would make the engine's own ITK load Slicer's plugins and crash.
             "ITK_AUTOLOAD_PATH": None,

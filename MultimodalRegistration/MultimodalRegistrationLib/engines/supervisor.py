@@ -11,8 +11,10 @@ start with a record separator and hold one JSON object; everything else is the e
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -38,7 +40,7 @@ def main() -> None:
     """Start the worker, pass commands on, and clean up when the application closes the pipe."""
     config = json.loads(sys.argv[1])
     remove_abandoned_folders(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{own_prefix()}{os.getpid()}-"))
     worker = None
     try:
         # SIGTERM would skip the clean-up below; as SystemExit it runs it.
@@ -53,6 +55,11 @@ def main() -> None:
         remove(folder)
     # The thread that waits for the worker must not delay the end.
     os._exit(0)
+
+
+def own_prefix() -> str:
+    """Start of the names of this machine's folders: others may share the temporary folder and count otherwise."""
+    return f"{FOLDER_PREFIX}{platform.node()}-"
 
 
 def start_worker(config: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
@@ -114,8 +121,8 @@ def remove(folder: Path) -> None:
 
 def remove_abandoned_folders(parent: Path) -> None:
     """Remove folders whose supervisor was itself killed, so that they do not pile up."""
-    for folder in parent.glob(f"{FOLDER_PREFIX}*-*"):
-        pid = folder.name[len(FOLDER_PREFIX) :].split("-")[0]
+    for folder in parent.glob(f"{glob.escape(own_prefix())}*-*"):
+        pid = folder.name[len(own_prefix()) :].split("-")[0]
         if pid.isdigit() and not is_running(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -34,7 +34,10 @@ def _die_with_parent() -> None:
     import ctypes
 
     set_parent_death_signal = 1
+    parent = os.getppid()
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit("the supervisor ended while the engine started")
 
 
 def main() -> None:
@@ -53,15 +56,17 @@ def main() -> None:
 def _run(engine: Any, job_file: Path) -> None:
     from MultimodalRegistrationLib.engines.handover import load_job
 
-    job = load_job(job_file)
     began = time.perf_counter()
     try:
+        job = load_job(job_file)
+        began = time.perf_counter()
         matrix = engine.run(job, job_file.parent)
     # The boundary of the process: whatever happens inside an engine is told to the application.
     except Exception:
-        _emit({"event": "failed", "message": traceback.format_exc(limit=-3)})
+        _emit({"event": "failed", "job": str(job_file), "message": traceback.format_exc(limit=-3)})
         return
-    _emit({"event": "done", "fixed_to_moving_lps": matrix.tolist(), "seconds": time.perf_counter() - began})
+    seconds = time.perf_counter() - began
+    _emit({"event": "done", "job": str(job_file), "fixed_to_moving_lps": matrix.tolist(), "seconds": seconds})
 
 
 if __name__ == "__main__":

@@ -79,16 +79,45 @@ class OutputFiles:
                 target, f"the folder {folder} cannot be written to ({error.strerror})", "Choose another folder."
             ) from error
         os.close(handle)
+        # Only its name is kept: a run that is killed before it writes leaves nothing.
+        Path(name).unlink()
         self._staged[target] = Path(name)
         return Path(name)
 
     def commit(self) -> None:
-        """Move every announced file to its final name."""
-        for target, staged in self._staged.items():
+        """Move every announced file to its final name; if one cannot be moved, put all of them back.
+
+        Raises
+        ------
+        InputError
+            A file could not be replaced, for example because another program has it open.
+        """
+        for staged in self._staged.values():
             _give_default_permissions(staged)
             with staged.open("rb+") as file:
                 os.fsync(file.fileno())
-            staged.replace(target)
+        done: list[tuple[Path, Path | None]] = []
+        try:
+            for target, staged in self._staged.items():
+                previous = None
+                if target.exists():
+                    previous = target.with_name(f"{staged.name}.previous")
+                    target.replace(previous)
+                done.append((target, previous))
+                staged.replace(target)
+        except OSError as error:
+            for target, previous in reversed(done):
+                target.unlink(missing_ok=True)
+                if previous is not None:
+                    previous.replace(target)
+            raise InputError(
+                done[-1][0] if done else next(iter(self._staged)),
+                f"the file cannot be replaced ({error.strerror})",
+                "Close the program that has it open, or give another name. All outputs are as they were before.",
+            ) from error
+        for _, previous in done:
+            if previous is not None:
+                previous.unlink()
         self._staged.clear()
 
 

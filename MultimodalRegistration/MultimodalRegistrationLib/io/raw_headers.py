@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -64,7 +65,7 @@ def _check_nifti(path: Path) -> None:
     try:
         with cast(BinaryIO, gzip.open(path, "rb")) if compressed else path.open("rb") as file:
             header = file.read(540)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return  # Not gzip at all, or cut off within the header: ITK's reader refuses it with a message.
     if len(header) < 348:
         return  # Likewise.
@@ -103,6 +104,6 @@ def _uncompressed_size(path: Path, expected: int) -> int:
         try:
             while block := content.read(1 << 20):
                 size += len(block)
-        except (EOFError, OSError):
+        except (EOFError, OSError, zlib.error):
             return size  # Cut off here, which is what the caller asks.
     return size

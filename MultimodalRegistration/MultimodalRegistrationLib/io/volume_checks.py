@@ -18,6 +18,7 @@ _WIDEST_EXTENT_MM = 1000.0
 # Two volumes of one subject whose sizes differ by more than this are in different units (mm and micrometre).
 _LARGEST_EXTENT_RATIO = 50.0
 _LABEL_MAP_VALUES = 20
+_LABEL_MAP_EQUAL_NEIGHBOURS = 0.7
 _SUBSAMPLE_VOXELS = 2_000_000
 
 
@@ -40,21 +41,15 @@ def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
     shape = " x ".join(map(str, size))
     if 0 in size:
         raise InputError(path, f"the image has no voxels ({shape})", "Export it again.")
-    dimension = sum(n > 1 for n in size)
-    if len(size) > 3 and dimension > 3:
+    if len(size) > 3 and max(size[3:]) > 1:
         raise InputError(
             path,
             f"a time series or sequence ({shape})",
             "Save one frame as a volume: in Slicer's Sequences module, select the frame and save the proxy volume.",
         )
-    if len(size) != 3:
+    if len(size) not in (3, 4):
         raise InputError(path, f"not a three-dimensional volume ({shape})", "Give a volume of many slices.")
-    if min(size) < 4:
-        raise InputError(
-            path,
-            f"too few voxels along one axis ({shape})",
-            "Registration needs a volume of at least 4 slices; a single slice cannot be placed in space.",
-        )
+    _check_size(size[:3], str(path))
     components = reader.GetNumberOfComponents()
     if components > 1:
         raise InputError(
@@ -81,6 +76,7 @@ def check_scalar_volume(image: sitk.Image, name: str) -> None:
     InputError
         Implausible extent, NaN or infinite voxels, a constant volume, or a label map.
     """
+    _check_size(image.GetSize(), name)
     _check_geometry(VolumeGrid.of_image(image), name)
     voxels = sitk.GetArrayViewFromImage(image)
     if np.issubdtype(voxels.dtype, np.floating):
@@ -123,7 +119,8 @@ def check_label_map(image: sitk.Image, name: str) -> None:
     step = max(1, voxels.size // _SUBSAMPLE_VOXELS)
     sample = voxels.ravel()[::step]
     values = np.unique(sample)
-    if values.size <= _LABEL_MAP_VALUES and np.array_equal(values, np.round(values)):
+    whole = np.array_equal(values, np.round(values))
+    if whole and (values.size <= _LABEL_MAP_VALUES or _is_made_of_patches(voxels)):
         raise InputError(
             name, f"this looks like a label map: its voxels have only {values.size} different values", remedy
         )
@@ -145,6 +142,25 @@ def check_pair(fixed: VolumeGrid, fixed_name: str, moving: VolumeGrid, moving_na
             name,
             f"its extent ({_mm(extent)}) is {factor:.0f} times that of the other volume",
             "One of the two headers is probably not in millimetres; correct its voxel spacing.",
+        )
+
+
+def _is_made_of_patches(voxels: np.ndarray) -> bool:
+    """Whether neighbours nearly always have the same value, away from the most frequent one: scans have noise."""
+    step = max(1, voxels.shape[0] // 16)
+    slices = np.asarray(voxels[::step])
+    values, counts = np.unique(slices, return_counts=True)
+    left, right = slices[..., :-1], slices[..., 1:]
+    inside = (left != values[counts.argmax()]) | (right != values[counts.argmax()])
+    return bool(inside.any() and (left == right)[inside].mean() > _LABEL_MAP_EQUAL_NEIGHBOURS)
+
+
+def _check_size(size: tuple[int, ...], name: str) -> None:
+    if min(size) < 4:
+        raise InputError(
+            name,
+            f"too few voxels along one axis ({' x '.join(map(str, size))})",
+            "Registration needs a volume of at least 4 slices; a single slice cannot be placed in space.",
         )
 
 

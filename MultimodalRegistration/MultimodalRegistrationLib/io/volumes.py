@@ -15,9 +15,11 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.raw_headers import check_raw_header
 from MultimodalRegistrationLib.io.volume_checks import check_header, check_scalar_volume
 
-__all__ = ["VOLUME_SUFFIXES", "Volume", "read_mask", "read_volume"]
+__all__ = ["OUTPUT_VOLUME_SUFFIXES", "VOLUME_SUFFIXES", "Volume", "read_mask", "read_volume"]
 
 VOLUME_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".nii.gz")
+# Without those that keep their voxels in a second file, which would have to be renamed with the first.
+OUTPUT_VOLUME_SUFFIXES = (".nrrd", ".mha", ".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def _read_image(path: Path, *, what: str) -> sitk.Image:
         image: sitk.Image = reader.Execute()
     except RuntimeError as error:
         raise _unreadable(path, error) from error
-    return image
+    # A fourth axis of one frame, as some tools write it.
+    return image[:, :, :, 0] if image.GetDimension() == 4 else image
 
 
 def _read_dicom_folder(folder: Path) -> sitk.Image:
@@ -151,7 +154,7 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
     try:
         first.ReadImageInformation()
         if len(files) > 1:
-            _check_slice_gaps(folder, files)
+            _check_slices(folder, files)
         image: sitk.Image = reader.Execute() if len(files) > 1 else first.Execute()
     except RuntimeError as error:
         raise _unreadable(folder, error) from error
@@ -160,24 +163,45 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
     return image
 
 
-def _check_slice_gaps(folder: Path, files: tuple[str, ...]) -> None:
-    """Refuse a series with missing slices: GDCM would close the gap and bend the volume without a word."""
-    positions = []
+def _check_slices(folder: Path, files: tuple[str, ...]) -> None:
+    """Refuse series that ITK would read into a wrong geometry without a word: it takes slices to be evenly stacked."""
+    origins, normal = [], np.zeros(3)
     reader = sitk.ImageFileReader()
     for file in files:
         reader.SetFileName(file)
         reader.ReadImageInformation()
-        direction = np.asarray(reader.GetDirection()).reshape(reader.GetDimension(), -1)
-        if direction.shape[0] != 3:
-            return
-        positions.append(float(np.asarray(reader.GetOrigin()) @ direction[:, 2]))
-    steps = np.abs(np.diff(positions))
-    typical = float(np.median(steps))
-    if typical > 0 and np.abs(steps - typical).max() > 0.1 * typical:
-        worst = int(np.abs(steps - typical).argmax())
+        if reader.GetDimension() != 3 or reader.GetSize()[2] != 1:
+            raise InputError(
+                folder,
+                "several files, each of many slices or frames",
+                "Give the folder of a series with one slice a file, or save the volume in Slicer.",
+            )
+        normal = np.asarray(reader.GetDirection()).reshape(3, 3)[:, 2]
+        origins.append(reader.GetOrigin())
+    points = np.asarray(origins)
+    order = np.argsort(points @ normal, kind="stable")
+    steps = np.diff(points[order], axis=0)
+    along = steps @ normal
+    typical = float(np.median(along))
+    if np.any(np.linalg.norm(steps, axis=1) < 0.01):
         raise InputError(
             folder,
-            f"slices are missing or unevenly spaced: {steps[worst]:.2f} mm between slices {worst + 1} and "
+            f"several slices lie at the same position ({len(files)} files): a time series, or several echoes or phases",
+            "Give one volume of it: in Slicer's DICOM module load the sequence, select a frame and save the volume.",
+        )
+    sideways = np.linalg.norm(steps - along[:, None] * normal, axis=1)
+    if sideways.max() > 0.02 * typical:
+        tilt = np.degrees(np.arctan2(np.median(sideways), typical))
+        raise InputError(
+            folder,
+            f"the slices are sheared, as by a tilted gantry ({tilt:.1f} degrees)",
+            "Load the series in Slicer, which corrects the tilt by a transform; harden it and save the volume.",
+        )
+    if np.abs(along - typical).max() > 0.1 * typical:
+        worst = int(np.abs(along - typical).argmax())
+        raise InputError(
+            folder,
+            f"slices are missing or unevenly spaced: {along[worst]:.2f} mm between slices {worst + 1} and "
             f"{worst + 2}, {typical:.2f} mm elsewhere",
             "Restore the missing slices, or load the series in Slicer, which resamples it to even spacing, "
             "and save the volume.",

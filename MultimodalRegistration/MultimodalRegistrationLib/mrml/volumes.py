@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volume_checks import check_scalar_volume
 from MultimodalRegistrationLib.io.volumes import Volume
@@ -117,6 +117,12 @@ def _image_in_world(node: Any, *, nearest: bool) -> sitk.Image:
     if parent is not None:
         parent.GetMatrixTransformToWorld(parent_to_world)
     ijk_to_world = matrix_from_vtk(parent_to_world) @ matrix_from_vtk(ijk_to_ras)
+    if not np.linalg.cond(ijk_to_world[:3, :3]) < 1e9:
+        raise InputError(
+            node.GetName(),
+            "its placement in the world is flat (a singular direction or parent transform)",
+            "Correct the transform above the volume, or its orientation in the Volumes module.",
+        )
     return _image(node.GetImageData(), ijk_to_world)
 
 
@@ -130,9 +136,15 @@ def _image(data: Any, ijk_to_ras: NDArray[np.float64]) -> sitk.Image:
 
 def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, nearest: bool) -> sitk.Image:
     """Resample the voxels through a non-linear parent, without touching the node or its scene."""
-    bounds = np.zeros(6)
-    node.GetRASBounds(bounds)
-    low, high = bounds[::2], bounds[1::2]
+    to_world = vtk.vtkGeneralTransform()
+    parent.GetTransformToWorld(to_world)
+    i, j, k = node.GetImageData().GetDimensions()
+    grid = VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras))
+    # Points all over the volume: a warp may bulge between the corners.
+    local_ras = flip_points_lps_ras(np.concatenate([grid.sample_points_lps(12), grid.corners_lps]))
+    points_ras = np.array([to_world.TransformPoint(point) for point in local_ras.tolist()])
+    margin = 0.05 * np.ptp(points_ras, axis=0)
+    low, high = points_ras.min(axis=0) - margin, points_ras.max(axis=0) + margin
     # An axis-aligned grid in the world, as fine as the finest axis of the volume.
     spacing = min(node.GetSpacing())
     size = np.ceil((high - low) / spacing).astype(int)

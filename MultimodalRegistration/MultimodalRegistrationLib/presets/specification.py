@@ -158,17 +158,14 @@ def _check_elastix_stage(stage: Mapping[str, Any]) -> list[str]:
             problems.append(f"'{key}' must be a text, a number, true, false, or a list of them")
     if stage.get("Transform") not in _ELASTIX_TRANSFORMS:
         problems.append(f"'Transform' must be one of {', '.join(_ELASTIX_TRANSFORMS)}")
-    problems += [
-        f"'{key}' must be a positive whole number, or a list with one per resolution"
-        for key in ("NumberOfResolutions", "MaximumNumberOfIterations")
-        if not _is_count(stage.get(key))
-    ]
+    levels, iterations = stage.get("NumberOfResolutions"), stage.get("MaximumNumberOfIterations")
+    is_count = _integer(1, 1_000_000)
+    per_level = iterations if isinstance(iterations, list) else [iterations]
+    if not is_count(levels):
+        problems.append("'NumberOfResolutions' must be a positive whole number")
+    elif not all(map(is_count, per_level)) or (isinstance(iterations, list) and len(per_level) != levels):
+        problems.append("'MaximumNumberOfIterations' must be a positive whole number, or one for each resolution")
     return problems
-
-
-def _is_count(value: Any) -> bool:
-    entries = value if isinstance(value, list) else [value]
-    return len(entries) > 0 and all(_integer(1, 1_000_000)(v) for v in entries)
 
 
 ENGINE_CHECKS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {

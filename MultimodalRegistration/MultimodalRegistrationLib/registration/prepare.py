@@ -1,7 +1,7 @@
 """From volumes in world coordinates to what an engine gets.
 
-The engine always starts at the identity: the start transform is folded into the header of the moving volume, which
-costs nothing and loses nothing, so that every engine honours it in the same way.
+The engine always starts at the identity: the start transform is folded into the header of one volume, which loses
+nothing, so that every engine honours it in the same way.
 
 The engine samples its metric in one of the two volumes, and it does so in the one with the smaller field of view,
 whatever its role. Sampling the larger one wastes most points outside the other volume and pulls the result; the
@@ -64,17 +64,30 @@ def padding_value(voxels: NDArray[Any]) -> float | None:
     return float(values[most]) if counts[most] >= 4 else None
 
 
-def informative_extent_mm3(volume: Volume) -> float:
-    """Volume of space in mm^3 that holds image information: all voxels but those of the padding value."""
+def informative_extent_mm3(volume: Volume, mask: Volume | None = None) -> float:
+    """Volume of space in mm^3 to compare: that of the mask, else of all voxels but those of the padding value."""
     voxels = volume.voxels
     padding = padding_value(voxels)
-    count = voxels.size if padding is None else int(np.count_nonzero(voxels != padding))
+    if mask is not None:
+        count = int(np.count_nonzero(mask.voxels))
+    else:
+        count = voxels.size if padding is None else int(np.count_nonzero(voxels != padding))
     return count * float(np.prod(volume.grid.spacing_mm))
 
 
-def sample_moving(fixed: Volume, moving: Volume) -> bool:
-    """Whether the engine should sample the moving volume, because its field of view is the smaller one."""
-    return informative_extent_mm3(moving) < informative_extent_mm3(fixed)
+def sample_moving(
+    fixed: Volume, moving: Volume, *, fixed_mask: Volume | None = None, moving_mask: Volume | None = None
+) -> bool:
+    """Whether the engine should sample the moving volume, because there is less of it to compare.
+
+    Two equal extents, as of two scans on one grid, are told apart by their content, so that the answer never depends on
+    which of them is called fixed.
+    """
+    fixed_extent = informative_extent_mm3(fixed, fixed_mask)
+    moving_extent = informative_extent_mm3(moving, moving_mask)
+    if fixed_extent == moving_extent:
+        return bool(sitk.Hash(moving.image) < sitk.Hash(fixed.image))
+    return moving_extent < fixed_extent
 
 
 def orthogonal_volume(volume: Volume, matrix_lps: ArrayLike, *, nearest: bool = False) -> Volume:
@@ -187,7 +200,7 @@ def engine_volume(volume: Volume, mask: Volume | None, winsorize_percentiles: tu
     InputError
         The masked part of the volume has no contrast.
     """
-    voxels = volume.voxels.astype(np.float32)
+    voxels = np.array(volume.voxels, dtype=np.float32)
     padding = padding_value(voxels)
     informative = voxels if padding is None else voxels[voxels != padding]
     low, high = np.percentile(informative, winsorize_percentiles)

@@ -41,7 +41,12 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "moving_to_fixed_ras": result.moving_to_fixed_ras.tolist(),
         },
         "engine": result.engine,
-        "preset": result.preset,
+        "preset": result.preset.name,
+        "settings": {
+            "preset_file": str(result.preset.path),
+            "winsorize_percentiles": list(result.preset.winsorize_percentiles),
+            "stages": result.preset.engines[result.engine],
+        },
         "seed": result.seed,
         "sampled_volume": result.sampled,
         "metric": {

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from MultimodalRegistrationLib.engines.catalogue import choose_engine
+from MultimodalRegistrationLib.engines.catalogue import PREFERENCE, choose_engine
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult
 from MultimodalRegistrationLib.engines.logs import Iteration, LogReader
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.errors import Cancelled, InputError
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.geometry.linear import displacement_mm, rotation_angle_deg
 from MultimodalRegistrationLib.io.volume_checks import check_pair
@@ -27,7 +28,7 @@ from MultimodalRegistrationLib.registration.memory_need import memory_warning
 from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
 from MultimodalRegistrationLib.registration.similarity import mutual_information
 
-__all__ = ["DEFAULT_SEED", "Progress", "RegistrationResult", "register", "select_engine"]
+__all__ = ["DEFAULT_SEED", "Progress", "RegistrationResult", "fallback_warning", "register", "select_engine"]
 
 DEFAULT_SEED = 20_250_101
 
@@ -56,8 +57,10 @@ class RegistrationResult:
     ----------
     fixed_to_moving_lps : array, shape (4, 4)
         Resampling direction, LPS, mm: maps points of the fixed volume to the moving one.
-    engine, preset : str
-        Names.
+    engine : str
+        Name.
+    preset : Preset
+        The settings used.
     seed : int
         Of every random draw.
     sampled : str
@@ -80,7 +83,7 @@ class RegistrationResult:
 
     fixed_to_moving_lps: NDArray[np.float64]
     engine: str
-    preset: str
+    preset: Preset
     seed: int
     sampled: str
     overlap_at_start: float
@@ -128,6 +131,14 @@ def select_engine(preset: Preset, engine: str | None) -> str:
     return engine
 
 
+def fallback_warning(preset: Preset, asked: str | None, engine: str) -> str | None:
+    """A sentence when another engine than the best one runs because that one is not installed, otherwise None."""
+    best = next((name for name in PREFERENCE if name in preset.engines), engine)
+    if asked is not None or engine == best:
+        return None
+    return f"The engine {best} is not installed; {engine} is used. See: multimodal-registration doctor"
+
+
 def register(
     fixed: Volume,
     moving: Volume,
@@ -144,6 +155,7 @@ def register(
     on_progress: Callable[[Progress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
     cancel: threading.Event | None = None,
+    keep_job_files: Path | None = None,
 ) -> RegistrationResult:
     """Find the linear transform that puts the moving volume onto the fixed one.
 
@@ -170,7 +182,9 @@ def register(
     on_progress, on_warning : callable, optional
         Called as the run goes on.
     cancel : threading.Event, optional
-        Set it to stop within a fraction of a second.
+        Set it to stop: within a second while the engine runs, otherwise at the end of the step.
+    keep_job_files : Path, optional
+        Folder that gets what the engine was given and wrote.
 
     Returns
     -------
@@ -195,6 +209,8 @@ def register(
                 on_warning(message)
 
     def tell(stage: str, fraction: float) -> None:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled()
         if on_progress is not None:
             on_progress(Progress(stage, fraction))
 
@@ -218,14 +234,14 @@ def register(
 
     began = time.perf_counter()
     tell("preparing the volumes", 0.02)
-    sample_moving = prepare.sample_moving(fixed, moving)
+    sample_moving = prepare.sample_moving(fixed, moving, **masks)
     job = _make_job(fixed, fixed_mask, moving, moving_mask, start, sample_moving, preset, name, seed)
     at_start = mutual_information(job.fixed, job.moving, np.eye(4))
     seconds["prepare"] = time.perf_counter() - began
 
     began = time.perf_counter()
     with EngineSession(name, threads=threads) if session is None else nullcontext(session) as running:
-        engine_result, convergence = _run_engine(running, job, tell, cancel)
+        engine_result, convergence = _run_engine(running, job, tell, cancel, keep_job_files)
     seconds["engine"] = engine_result.seconds
     seconds["engine start and hand-over"] = time.perf_counter() - began - engine_result.seconds
 
@@ -248,7 +264,7 @@ def register(
     return RegistrationResult(
         fixed_to_moving_lps=fixed_to_moving_lps,
         engine=name,
-        preset=preset.name,
+        preset=preset,
         seed=seed,
         sampled="moving" if sample_moving else "fixed",
         overlap_at_start=overlap_at_start,
@@ -297,7 +313,11 @@ def _make_job(
 
 
 def _run_engine(
-    session: EngineSession, job: EngineJob, tell: Callable[[str, float], None], cancel: threading.Event | None
+    session: EngineSession,
+    job: EngineJob,
+    tell: Callable[[str, float], None],
+    cancel: threading.Event | None,
+    keep: Path | None,
 ) -> tuple[EngineResult, Convergence]:
     reader = LogReader(session.engine, job.stages)
     trace: list[Iteration] = []
@@ -315,5 +335,5 @@ def _run_engine(
             tell(stage, 0.05 + 0.9 * reader.fraction(iteration))
 
     tell(f"{session.engine}: starting", 0.05)
-    result = session.run(job, on_line=on_line, cancel=cancel)
+    result = session.run(job, on_line=on_line, cancel=cancel, keep=keep)
     return result, judge_convergence(trace, reader.stop_reason)
