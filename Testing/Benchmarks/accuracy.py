@@ -90,7 +90,8 @@ def _rows(name, case, *, peers):
             run = run_measured([sys.executable, script, peer, fixed, moving, str(result_file), *initial[:1]])
             result = json.loads(result_file.read_text()) if result_file.exists() else {"stopped": f"code {run.code}"}
             if "stopped" in result:
-                yield f"| {name} | {limit} | {peer} | stopped: {result['stopped']} | | | | {run.peak_mb:.0f} |", True
+                reason = "samples map outside" if "samples map outside" in run.output else result["stopped"]
+                yield f"| {name} | {limit} | {peer} | stopped: {reason} | | | | {run.peak_mb:.0f} |", True
                 continue
             error = displacement_mm(result["fixed_to_moving_lps"], truth, points)
             row = f"| {name} | {limit} | {peer} | {error.mean():.2f} | {error.max():.2f} | "

@@ -75,8 +75,7 @@ def main() -> None:
     try:
         matrix, engine_seconds = run(peer, fixed, moving, centered=bool(initial))
     except RuntimeError as error:
-        reason = "samples outside" if "map outside" in str(error) else str(error).strip().splitlines()[-1]
-        content: dict[str, object] = {"stopped": reason}
+        content: dict[str, object] = {"stopped": str(error).strip().splitlines()[-1]}
     else:
         content = {"fixed_to_moving_lps": (start @ matrix).tolist(), "seconds": seconds + engine_seconds}
     Path(result_path).write_text(json.dumps(content), encoding="utf-8")

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -35,8 +34,13 @@ def job_for(engine, head_ct, head_mr):
     )
 
 
-def session_folders():
-    return set(Path(tempfile.gettempdir()).glob(f"{supervisor.FOLDER_PREFIX}*"))
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path, monkeypatch):
+    """Other runs on the machine must not be taken for what these tests leave behind."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
 
 
 def wait_until(condition, seconds=LONGEST_END_SECONDS):
@@ -67,8 +71,9 @@ def test_jobs_survive_the_hand_over(tmp_path, head_ct, head_mr):
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))
-def test_cancel_at_any_moment_answers_within_a_second_and_leaves_nothing(engine, head_ct, head_mr):
-    before = session_folders()
+def test_cancel_at_any_moment_answers_within_a_second_and_leaves_nothing(
+    engine, head_ct, head_mr, own_temporary_folder
+):
     for delay in (0.0, 0.1, 0.4, 0.9, 1.5, 2.5):
         cancel = threading.Event()
         cancelled_at = []
@@ -90,7 +95,7 @@ def test_cancel_at_any_moment_answers_within_a_second_and_leaves_nothing(engine,
         if session._worker_pid is not None:
             pids.append(session._worker_pid)
         assert gone(pids)
-        assert session_folders() <= before
+        assert list(own_temporary_folder.iterdir()) == []
 
 
 LONG = {

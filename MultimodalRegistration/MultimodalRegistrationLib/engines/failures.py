@@ -8,6 +8,7 @@ from MultimodalRegistrationLib.errors import EngineError
 
 __all__ = ["engine_error"]
 
+_DESCRIPTION = re.compile(r"Description: (?:ITK ERROR: )?(.+)")
 _ERROR_LINE = re.compile(r"error|exception|terminate|bad_alloc", re.IGNORECASE)
 
 _NOT_OVERLAPPING = (
@@ -69,7 +70,7 @@ def engine_error(engine: str, printed: str, log: str) -> EngineError:
             return EngineError(subject, cause, remedy, log=log)
     lines = [line.strip() for line in printed.strip().splitlines() if line.strip()]
     if "See elastix log" in printed:
-        # elastix says only that; what happened is the last error of its log.
-        lines = [line.strip() for line in told if "See elastix log" not in line] or lines
+        # elastix says only that; what happened is the last description in its log.
+        lines = [match[1] for line in told if (match := _DESCRIPTION.search(line))] or lines
     last = lines[-1] if lines else "it printed nothing"
     return EngineError(subject, f"it stopped with: {last}", "The log holds what it printed before.", log=log)
