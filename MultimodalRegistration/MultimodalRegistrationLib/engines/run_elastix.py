@@ -22,6 +22,8 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 
 __all__ = ["run"]
 
+_SPARSE_MASK = 0.25
+
 
 def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
     """Register with elastix.
@@ -49,11 +51,24 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
         method.SetMovingMask(_image(job.moving.mask, job.moving.grid))
     parameters = elx_parameters.elastixParameterObject_New()
     for stage in job.stages:
-        parameters.AddParameterMap(_parameter_map(stage, job.seed))
+        parameters.AddParameterMap(_parameter_map({**stage, **_sampler(stage, job.fixed.mask)}, job.seed))
     method.SetParameterObject(parameters)
     method.SetLogToConsole(True)
     method.Update()
     return _matrix(method.GetCombinationTransform())
+
+
+def _sampler(stage: dict[str, Any], mask: NDArray[np.uint8] | None) -> dict[str, Any]:
+    """Another sampler for a mask that fills little of its bounding box.
+
+    RandomCoordinate draws from the box, up to ten times as often as it needs samples, and gives up when most of them
+    lie beside the mask.
+    """
+    if mask is None or stage.get("ImageSampler") != "RandomCoordinate":
+        return {}
+    marked = np.argwhere(mask)
+    box = np.prod(np.ptp(marked, axis=0) + 1)
+    return {"ImageSampler": "RandomSparseMask"} if len(marked) < _SPARSE_MASK * box else {}
 
 
 def _parameter_map(stage: dict[str, Any], seed: int) -> dict[str, tuple[str, ...]]:

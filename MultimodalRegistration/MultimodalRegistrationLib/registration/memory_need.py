@@ -9,7 +9,7 @@ __all__ = ["memory_warning", "needed_memory_bytes"]
 
 # Peak of the engine's process above its start-up, in bytes per voxel of both volumes together, and the start-up
 # itself; measured on 256 x 256 x 150 float pairs with the preset "rigid" (Testing/Benchmarks/overhead.py).
-_ENGINE_BYTES_PER_VOXEL = {"elastix": 24, "ants": 24, "simpleitk": 24}
+_ENGINE_BYTES_PER_VOXEL = {"elastix": 24, "ants": 27, "simpleitk": 15}
 _ENGINE_START_BYTES = {"elastix": 250_000_000, "ants": 300_000_000, "simpleitk": 100_000_000}
 # This process: the engine's 32-bit copy, one working copy, and a resampled result.
 _OWN_BYTES_PER_VOXEL = 12
