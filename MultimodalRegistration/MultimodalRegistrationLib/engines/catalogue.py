@@ -20,6 +20,7 @@ __all__ = [
     "choose_engine",
     "engine_folder",
     "engine_status",
+    "install_command",
     "require_engine",
 ]
 

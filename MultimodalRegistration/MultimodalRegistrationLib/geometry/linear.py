@@ -7,7 +7,9 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "LARGEST_CONDITION",
     "apply_matrix",
+    "condition_number",
     "displacement_mm",
     "is_rigid",
     "matrix_from_sitk",
@@ -15,6 +17,8 @@ __all__ = [
     "sitk_from_matrix",
     "translation_matrix",
 ]
+
+LARGEST_CONDITION = 1e6
 
 
 def apply_matrix(matrix: ArrayLike, points: ArrayLike) -> NDArray[np.float64]:
@@ -60,6 +64,15 @@ def translation_matrix(translation_mm: ArrayLike) -> NDArray[np.float64]:
     matrix = np.eye(4)
     matrix[:3, 3] = np.asarray(translation_mm, dtype=np.float64)
     return matrix
+
+
+def condition_number(matrix: ArrayLike) -> float:
+    """Condition number of the linear part of ``matrix``, shape (4, 4); infinite when an entry is not finite.
+
+    Above :data:`LARGEST_CONDITION` a transform flattens space and cannot be inverted usefully.
+    """
+    m = np.asarray(matrix, dtype=np.float64)
+    return float(np.linalg.cond(m[:3, :3])) if np.all(np.isfinite(m)) else float("inf")
 
 
 def is_rigid(matrix: ArrayLike, tolerance: float = 1e-5) -> bool:

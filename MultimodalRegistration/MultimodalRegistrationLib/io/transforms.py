@@ -13,12 +13,16 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk, sitk_from_matrix
+from MultimodalRegistrationLib.geometry.linear import (
+    LARGEST_CONDITION,
+    condition_number,
+    matrix_from_sitk,
+    sitk_from_matrix,
+)
 
 __all__ = ["TRANSFORM_SUFFIXES", "read_linear_transform", "write_linear_transform"]
 
 TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
-_LARGEST_CONDITION = 1e6
 
 
 def read_linear_transform(path: str | Path) -> NDArray[np.float64]:
@@ -56,8 +60,8 @@ def read_linear_transform(path: str | Path) -> NDArray[np.float64]:
         raise InputError(
             path, f"this is {error}", "The initial transform must be linear and three-dimensional."
         ) from error
-    condition = np.linalg.cond(matrix[:3, :3]) if np.all(np.isfinite(matrix)) else np.inf
-    if condition > _LARGEST_CONDITION:
+    condition = condition_number(matrix)
+    if condition > LARGEST_CONDITION:
         raise InputError(
             path,
             f"the transform cannot be inverted (condition number {condition:.3g})",

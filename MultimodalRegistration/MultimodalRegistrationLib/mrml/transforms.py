@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import resampling_lps_from_modelling_ras
+from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
 from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
 
 __all__ = [
@@ -150,8 +151,8 @@ def start_from_node(node: Any) -> NDArray[np.float64]:
     matrix = vtk.vtkMatrix4x4()
     node.GetMatrixTransformToWorld(matrix)
     moving_to_fixed_ras = matrix_from_vtk(matrix)
-    condition = np.linalg.cond(moving_to_fixed_ras[:3, :3])
-    if not condition < 1e6:
+    condition = condition_number(moving_to_fixed_ras)
+    if condition > LARGEST_CONDITION:
         raise InputError(
             node.GetName(),
             f"this transform cannot be inverted (condition number {condition:.3g})",
