@@ -17,7 +17,7 @@ from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.pictures.overlay import overlay_planes
-from MultimodalRegistrationLib.registration.prepare import center_start
+from MultimodalRegistrationLib.registration.start import center_start
 from PIL import Image, ImageDraw, ImageFont
 
 OUTPUT = Path(__file__).resolve().parents[2] / "demo-output"

@@ -18,7 +18,8 @@ from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
 from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.io.volumes import Volume, read_volume
-from MultimodalRegistrationLib.registration.prepare import center_start, orthogonal_volume
+from MultimodalRegistrationLib.registration.prepare import orthogonal_volume
+from MultimodalRegistrationLib.registration.start import center_start
 
 _COMMON = {
     "Registration": "MultiResolutionRegistration",

@@ -49,6 +49,7 @@ def test_the_main_job(files, tmp_path, head_ct, truth_ct_to_mr_lps):
     assert "elastix: stage 1 of 1, level 3" in done.stderr
     assert "\r" not in done.stderr, "plain lines when it is not a terminal"
     assert "Settled" in done.stdout
+    assert "Verdict: VERIFIED; estimated error" in done.stdout
 
     matrix = read_linear_transform(tmp_path / "T.h5")
     assert displacement_mm(matrix, truth_ct_to_mr_lps, TARGETS).mean() < 0.8
@@ -63,14 +64,16 @@ def test_the_main_job(files, tmp_path, head_ct, truth_ct_to_mr_lps):
     assert np.corrcoef(pair[0][inside], pair[1][inside])[0, 1] > 0.97
 
     result = json.loads((tmp_path / "result.json").read_text())
-    assert result["schema"] == 1
+    assert result["schema"] == 2
+    assert (result["verdict"]["word"], result["verdict"]["against"]) == ("verified", [])
+    assert result["verdict"]["evidence"]["margin_over_rival"] > 0.05
     assert (result["engine"], result["preset"], result["seed"]) == ("elastix", "rigid", 11)
     np.testing.assert_allclose(
         result["transform"]["moving_to_fixed_ras"], modelling_ras_from_resampling_lps(matrix), atol=1e-9
     )
     assert result["metric"]["at_end"] > result["metric"]["at_start"]
     assert result["convergence"]["settled"] is True
-    assert {"read", "check", "prepare", "engine", "judge", "write"} <= set(result["seconds"])
+    assert {"read", "check", "prepare", "search", "engine", "verdict", "write"} <= set(result["seconds"])
     assert {"elastix", "SimpleITK", "numpy", "python"} <= set(result["versions"])
 
 
@@ -85,11 +88,13 @@ def test_initial_transform_and_masks(files, tmp_path, head_ct, truth_ct_to_mr_lp
         *("register", "--fixed", files / "ct.nrrd", "--moving", files / "mr.nii.gz", "--engine", "simpleitk"),
         *("--output-transform", tmp_path / "T.tfm", "--initial-transform", tmp_path / "start.tfm"),
         *("--fixed-mask", tmp_path / "mask.nii.gz", "--json", tmp_path / "r.json"),
+        *("--start", "given", "--no-verdict"),
     )
     assert done.returncode == 0, done.stderr
     assert "is on another grid" in done.stderr
     assert displacement_mm(read_linear_transform(tmp_path / "T.tfm"), truth_ct_to_mr_lps, TARGETS).mean() < 0.8
     result = json.loads((tmp_path / "r.json").read_text())
+    assert result["verdict"] is None
     assert any("another grid" in warning for warning in result["warnings"])
     assert result["moved_from_start"]["mean_mm"] < 1.5
 
@@ -106,7 +111,11 @@ def bad_calls(files, folder):
     calls = [({"--fixed": folder / name}, found) for name, found in bad_files(folder).items()]
     calls += [
         ({"--moving": folder / "nan.nrrd"}, "NaN"),
-        ({"--initial-transform": folder / "far.tfm"}, "no overlap"),
+        ({"--initial-transform": folder / "far.tfm", "--start": "given"}, "no overlap"),
+        ({"--initial-transform": folder / "far.tfm", "--start": "center"}, "does not use it"),
+        ({"--max-rotation": "200"}, "a number from 0 to 180"),
+        ({"--max-translation": "-3"}, "zero or a positive number"),
+        ({"--max-translation": "nan"}, "zero or a positive number"),
         ({"--initial-transform": folder / "absent.tfm"}, "no such file"),
         ({"--fixed-mask": folder / "empty-mask.nrrd"}, "mask is empty"),
         ({"--moving-mask": folder / "mask-beside.nrrd"}, "marks nothing inside"),
@@ -170,7 +179,7 @@ def test_a_failed_engine_ends_with_3_and_keeps_its_log(files, tmp_path):
     done = run_command(
         *("register", "--fixed", files / "ct.nrrd", "--moving", files / "mr.nii.gz", "--quiet"),
         *("--output-transform", tmp_path / "T.h5", "--preset", tmp_path / "strict.json"),
-        *("--initial-transform", tmp_path / "off.tfm"),
+        *("--initial-transform", tmp_path / "off.tfm", "--start", "given"),
     )
     assert done.returncode == 3
     assert "most points of one fall outside the other" in done.stderr

@@ -22,6 +22,12 @@ TARGETS = target_points_lps(CT_POSE)
 LIMIT_MM = 0.8
 
 
+def run(fixed, moving, **options):
+    """The engine alone, from the centres aligned or the start given."""
+    start = "given" if "initial_fixed_to_moving_lps" in options else "center"
+    return register(fixed, moving, start=start, verdict=False, **options)
+
+
 def error_mm(result, truth):
     return float(displacement_mm(result.fixed_to_moving_lps, truth, TARGETS).mean())
 
@@ -29,7 +35,7 @@ def error_mm(result, truth):
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 @pytest.mark.parametrize("preset", ["rigid", "ct-mr-head-rigid", "ct-mr-bone-rigid"])
 def test_ct_to_mr_rigid(engine, preset, head_ct, head_mr, truth_ct_to_mr_lps):
-    result = register(head_ct, head_mr, preset=find_preset(preset), engine=engine)
+    result = run(head_ct, head_mr, preset=find_preset(preset), engine=engine)
     assert error_mm(result, truth_ct_to_mr_lps) < LIMIT_MM
     assert is_rigid(result.fixed_to_moving_lps)
     assert result.mutual_information_at_end > result.mutual_information_at_start
@@ -39,7 +45,7 @@ def test_ct_to_mr_rigid(engine, preset, head_ct, head_mr, truth_ct_to_mr_lps):
 def test_pet_to_mr(engine, head_mr):
     pet = make_head("PET", CT_GRID, CT_POSE, seed=3)
     blurred = Volume(sitk.SmoothingRecursiveGaussian(pet.image, 2.5), "PET")
-    result = register(blurred, head_mr, preset=find_preset("pet-mr-rigid"), engine=engine)
+    result = run(blurred, head_mr, preset=find_preset("pet-mr-rigid"), engine=engine)
     assert error_mm(result, MR_POSE @ np.linalg.inv(CT_POSE)) < 1.5
 
 
@@ -51,8 +57,8 @@ def test_affine_finds_scale_and_shear(engine, head_ct):
     # The pose without the stretch, 5 degrees and 7 mm off: what is asked here is the stretch.
     start = MR_POSE @ rigid([1, -1, 0.5], 5, [4, -3, 5]) @ np.linalg.inv(CT_POSE)
     options = {"engine": engine, "initial_fixed_to_moving_lps": start}
-    result = register(head_ct, stretched, preset=find_preset("affine"), **options)
-    rigid_result = register(head_ct, stretched, preset=find_preset("rigid"), **options)
+    result = run(head_ct, stretched, preset=find_preset("affine"), **options)
+    rigid_result = run(head_ct, stretched, preset=find_preset("rigid"), **options)
     assert error_mm(result, truth) < 1.2
     assert error_mm(rigid_result, truth) > 2, "the stretch is large enough to matter"
 
@@ -60,9 +66,9 @@ def test_affine_finds_scale_and_shear(engine, head_ct):
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 def test_same_seed_same_transform(engine, head_ct, head_mr):
     preset = find_preset("rigid")
-    first, second = (register(head_ct, head_mr, preset=preset, engine=engine, seed=5) for _ in range(2))
+    first, second = (run(head_ct, head_mr, preset=preset, engine=engine, seed=5) for _ in range(2))
     np.testing.assert_array_equal(first.fixed_to_moving_lps, second.fixed_to_moving_lps)
-    other = register(head_ct, head_mr, preset=preset, engine=engine, seed=6)
+    other = run(head_ct, head_mr, preset=preset, engine=engine, seed=6)
     if engine != "ants":  # Its regular sampling draws nothing.
         assert not np.array_equal(first.fixed_to_moving_lps, other.fixed_to_moving_lps)
 
@@ -70,8 +76,8 @@ def test_same_seed_same_transform(engine, head_ct, head_mr):
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 def test_swapped_volumes_give_the_inverse(engine, head_ct, head_mr):
     preset = find_preset("rigid")
-    forward = register(head_ct, head_mr, preset=preset, engine=engine)
-    backward = register(head_mr, head_ct, preset=preset, engine=engine)
+    forward = run(head_ct, head_mr, preset=preset, engine=engine)
+    backward = run(head_mr, head_ct, preset=preset, engine=engine)
     assert {forward.sampled, backward.sampled} == {"fixed", "moving"}
     np.testing.assert_allclose(np.linalg.inv(backward.fixed_to_moving_lps), forward.fixed_to_moving_lps, atol=1e-6)
 
@@ -84,7 +90,7 @@ def test_the_two_sampling_directions_agree(head_ct, head_mr, truth_ct_to_mr_lps)
         size = crop.grid.size
         smaller = Volume(crop.image[4 : size[0] - 4, 4 : size[1] - 4, 3 : size[2] - 3], "cropped")
         pair = (smaller, head_mr) if name == "ct" else (head_ct, smaller)
-        results[name] = register(*pair, preset=preset, engine="elastix")
+        results[name] = run(*pair, preset=preset, engine="elastix")
     assert (results["ct"].sampled, results["mr"].sampled) == ("fixed", "moving")
     assert error_mm(results["ct"], truth_ct_to_mr_lps) < LIMIT_MM
     assert error_mm(results["mr"], truth_ct_to_mr_lps) < LIMIT_MM
@@ -121,7 +127,7 @@ def test_the_mask_says_which_of_two_heads_is_registered(engine, sides):
     for half in (0, 1):
         masks = {"fixed_mask": ct_masks[half], "moving_mask": mr_masks[half]}
         chosen = {side: masks[side] for side in sides}
-        result = register(ct, mr, preset=find_preset("rigid"), engine=engine, **chosen)
+        result = run(ct, mr, preset=find_preset("rigid"), engine=engine, **chosen)
         targets = target_points_lps(ct_poses[half])
         errors = [
             displacement_mm(result.fixed_to_moving_lps, mr_poses[n] @ np.linalg.inv(ct_poses[n]), targets).mean()
@@ -139,7 +145,7 @@ def test_a_start_with_shear_is_honoured(engine, head_ct, truth_ct_to_mr_lps):
     truth = MR_POSE @ shear @ np.linalg.inv(CT_POSE)
     # Off by a rigid move in the space of the moving volume, which is the one that is sampled and moved rigidly here.
     off = MR_POSE @ rigid([1, 1, 0.3], 4, [3, -2, 4]) @ np.linalg.inv(MR_POSE)
-    result = register(
+    result = run(
         head_ct, sheared_mr, preset=find_preset("rigid"), engine=engine, initial_fixed_to_moving_lps=off @ truth
     )
     assert result.sampled == "moving"
@@ -153,7 +159,7 @@ def test_equal_grids_are_swapped_consistently():
     t1 = make_head("T1", grid, rigid([1, 0, 0], 4, [2, -3, 1]), seed=1)
     t2 = make_head("T2", grid, rigid([0, 1, 0.4], -5, [-4, 2, 3]), seed=2)
     preset = find_preset("rigid")
-    forward, backward = register(t1, t2, preset=preset), register(t2, t1, preset=preset)
+    forward, backward = run(t1, t2, preset=preset), run(t2, t1, preset=preset)
     assert {forward.sampled, backward.sampled} == {"fixed", "moving"}
     np.testing.assert_allclose(np.linalg.inv(backward.fixed_to_moving_lps), forward.fixed_to_moving_lps, atol=1e-6)
 
@@ -163,35 +169,33 @@ def test_a_small_and_thin_mask_on_the_larger_volume(head_ct, head_mr, truth_ct_t
     mask = Volume(sitk.BinaryDilate(head_ct.image > 700, (2, 2, 1)), "skull")
     assert mask.voxels.mean() < 0.25
     start = truth_ct_to_mr_lps @ CT_POSE @ rigid([1, 1, 0], 3, [2, -2, 3]) @ np.linalg.inv(CT_POSE)
-    result = register(head_ct, head_mr, preset=find_preset("rigid"), initial_fixed_to_moving_lps=start, fixed_mask=mask)
+    result = run(head_ct, head_mr, preset=find_preset("rigid"), initial_fixed_to_moving_lps=start, fixed_mask=mask)
     assert result.sampled == "fixed"
     assert error_mm(result, truth_ct_to_mr_lps) < 1.5
 
 
 def test_a_start_far_away_is_refused(head_ct, head_mr):
     with pytest.raises(InputError, match="no overlap"):
-        register(
-            head_ct, head_mr, preset=find_preset("rigid"), initial_fixed_to_moving_lps=rigid([0, 0, 1], 0, [0, 900, 0])
-        )
+        run(head_ct, head_mr, preset=find_preset("rigid"), initial_fixed_to_moving_lps=rigid([0, 0, 1], 0, [0, 900, 0]))
 
 
 def test_micrometres_are_noticed(head_ct, head_mr):
     image = sitk.Image(head_mr.image)
     image.SetSpacing([s / 1000 for s in image.GetSpacing()])
     with pytest.raises(InputError, match=r"times that of the other volume.*not in millimetres"):
-        register(head_ct, Volume(image, "micro"), preset=find_preset("rigid"))
+        run(head_ct, Volume(image, "micro"), preset=find_preset("rigid"))
 
 
 def test_a_preset_without_the_engine_is_refused():
     preset = find_preset("rigid")
     only_ants = dataclasses.replace(preset, engines={"ants": preset.engines["ants"]})
     with pytest.raises(InputError, match="no settings for the engine 'elastix'"):
-        register(None, None, preset=only_ants, engine="elastix")
+        run(None, None, preset=only_ants, engine="elastix")
 
 
 def test_inputs_are_not_changed(head_ct, head_mr):
     before = [sitk.Hash(volume.image) for volume in (head_ct, head_mr)]
-    register(head_ct, head_mr, preset=find_preset("rigid"))
+    run(head_ct, head_mr, preset=find_preset("rigid"))
     assert before == [sitk.Hash(volume.image) for volume in (head_ct, head_mr)]
 
 

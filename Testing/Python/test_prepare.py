@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
 from MultimodalRegistrationLib.registration.similarity import mutual_information, mutual_information_of_samples
+from MultimodalRegistrationLib.registration.start import center_start
 
 MOVE = rigid([0.4, 0.2, -1], 33, [20, -35, 50])
 
@@ -23,7 +24,7 @@ def value_at(volume, points_lps):
 
 
 def test_center_start_puts_centres_together():
-    start = prepare.center_start(CT_GRID, MR_GRID)
+    start = center_start(CT_GRID, MR_GRID)
     np.testing.assert_allclose(apply_matrix(start, CT_GRID.center_lps), MR_GRID.center_lps, atol=1e-9)
 
 

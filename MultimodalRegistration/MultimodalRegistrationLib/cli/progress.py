@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-from MultimodalRegistrationLib.registration.run import Progress
+from MultimodalRegistrationLib.registration.result import Progress
 
 __all__ = ["ProgressPrinter"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import shutil
 import signal
 import tempfile
@@ -28,13 +29,10 @@ from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.resample import resample_to_fixed
-from MultimodalRegistrationLib.registration.run import (
-    DEFAULT_SEED,
-    RegistrationResult,
-    fallback_warning,
-    register,
-    select_engine,
-)
+from MultimodalRegistrationLib.registration.result import RegistrationResult
+from MultimodalRegistrationLib.registration.run import DEFAULT_SEED, fallback_warning, register, select_engine
+from MultimodalRegistrationLib.registration.start import START_METHODS
+from MultimodalRegistrationLib.verdict.rule import Verdict
 
 __all__ = ["add_parser"]
 
@@ -65,8 +63,20 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--initial-transform",
         metavar="T0",
-        help="linear ITK transform to start from, same convention as the result; default: the centres aligned",
+        help="linear ITK transform to start from, same convention as the result; default: the positions in the files",
     )
+    parser.add_argument(
+        "--start",
+        choices=START_METHODS,
+        default="auto",
+        help="auto (default): search all poses around the initial transform; given: start there; center, moments: "
+        "align the centres of the volumes, or of mass",
+    )
+    parser.add_argument(
+        "--max-translation", type=float, metavar="MM", help="how far the result may be from the start; default: any"
+    )
+    parser.add_argument("--max-rotation", type=float, metavar="DEG", help="likewise, 0 to 180; default: any")
+    parser.add_argument("--no-verdict", action="store_true", help="do not judge the result; saves some seconds")
     parser.add_argument("--fixed-mask", metavar="L", help="label map; voxels above zero are used")
     parser.add_argument("--moving-mask", metavar="L", help="likewise for the moving volume")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
@@ -74,7 +84,7 @@ def add_parser(commands: Any) -> None:
         "--threads",
         type=int,
         metavar="N",
-        help="for the engine; default: all cores for elastix, 1 for the others, whose last digits vary with more",
+        help="default: all cores, but 1 for the engines ants and simpleitk, whose last digits vary with more",
     )
     parser.add_argument("--json", metavar="RESULT.json", help="everything about the run, for scripts")
     parser.add_argument("--keep-temporary-files", metavar="DIR", help="put the engine's log and settings here")
@@ -101,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
                 printer.warning(fallback)
             began = time.perf_counter()
             fixed, moving = read_volume(options.fixed), read_volume(options.moving)
-            start = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
+            initial = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
             fixed_mask = None if options.fixed_mask is None else read_mask(options.fixed_mask)
             moving_mask = None if options.moving_mask is None else read_mask(options.moving_mask)
             read_seconds = time.perf_counter() - began
@@ -111,11 +121,16 @@ def _run(options: argparse.Namespace) -> int:
                     moving,
                     preset=preset,
                     session=session,
-                    initial_fixed_to_moving_lps=start,
+                    start=options.start,
+                    initial_fixed_to_moving_lps=initial,
                     initial_name=str(options.initial_transform),
+                    max_translation_mm=options.max_translation,
+                    max_rotation_deg=options.max_rotation,
+                    verdict=not options.no_verdict,
                     fixed_mask=fixed_mask,
                     moving_mask=moving_mask,
                     seed=options.seed,
+                    threads=options.threads,
                     on_progress=printer.progress,
                     on_warning=printer.warning,
                     cancel=cancel,
@@ -158,6 +173,13 @@ def _run(options: argparse.Namespace) -> int:
 def _check_numbers(options: argparse.Namespace) -> None:
     if not 0 < options.seed <= _LARGEST_SEED:
         raise InputError("--seed", f"{options.seed} was given", f"Give a whole number from 1 to {_LARGEST_SEED}.")
+    for name, value, largest in (
+        ("--max-translation", options.max_translation, math.inf),
+        ("--max-rotation", options.max_rotation, 180.0),
+    ):
+        if value is not None and not 0 <= value <= largest:
+            limit = "zero or a positive number" if math.isinf(largest) else f"a number from 0 to {largest:g}"
+            raise InputError(name, f"{value:g} was given", f"Give {limit}.")
     if options.threads is not None and options.threads < 1:
         raise InputError("--threads", f"{options.threads} was given", "Give a whole number from 1.")
 
@@ -221,13 +243,25 @@ def _summary(result: RegistrationResult, transform_path: str) -> str:
         for value in (result.mutual_information_at_start, result.mutual_information_at_end)
     )
     engine = f"{result.engine} {engine_status(result.engine).version}"
+    times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.05)
     lines = [
-        f"Registered with {engine}, preset {result.preset.name}, in {sum(result.seconds.values()):.1f} s "
-        f"(engine {result.seconds['engine']:.1f} s).",
+        f"Registered with {engine}, preset {result.preset.name}; start: {result.start}.",
         f"Moved from the start by {result.moved_mm:.1f} mm on average, {result.rotated_deg:.1f} degrees.",
         f"Mutual information at start and end: {information} nat; "
         f"overlap at the end: {result.overlap_at_end:.0%} of the smaller volume.",
         result.convergence.words,
-        f"Transform: {transform_path}",
+        f"Seconds: {sum(result.seconds.values()):.1f} ({times}).",
     ]
+    if result.verdict is not None:
+        lines += _verdict_lines(result.verdict)
+    lines.append(f"Transform: {transform_path}")
     return "\n".join(lines)
+
+
+def _verdict_lines(verdict: Verdict) -> list[str]:
+    error = verdict.estimated_error_mm
+    estimate = "" if error is None else f"; estimated error {error:.1f} mm, if it is the right one of all poses"
+    return [
+        f"Verdict: {verdict.word.upper()}{estimate}",
+        *(f"- {words}" for words in (*verdict.against, *verdict.facts)),
+    ]

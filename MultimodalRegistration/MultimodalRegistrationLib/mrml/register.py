@@ -8,7 +8,8 @@ from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node,
 from MultimodalRegistrationLib.mrml.volumes import mask_from_node, volume_from_node
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.report import result_content
-from MultimodalRegistrationLib.registration.run import RegistrationResult, register
+from MultimodalRegistrationLib.registration.result import RegistrationResult
+from MultimodalRegistrationLib.registration.run import register
 
 __all__ = ["register_nodes"]
 
@@ -41,8 +42,8 @@ def register_nodes(
     fixed_mask_node, moving_mask_node : vtkMRMLLabelMapVolumeNode, optional
         Voxels above zero are used.
     **options
-        Passed to :func:`~MultimodalRegistrationLib.registration.run.register`: engine, seed, threads, on_progress,
-        on_warning, cancel.
+        Passed to :func:`~MultimodalRegistrationLib.registration.run.register`: engine, start, max_translation_mm,
+        max_rotation_deg, verdict, seed, threads, on_progress, on_warning, cancel.
 
     Returns
     -------

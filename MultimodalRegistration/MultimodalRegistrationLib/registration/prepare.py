@@ -20,11 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import is_rigid, sitk_from_matrix, translation_matrix
+from MultimodalRegistrationLib.geometry.linear import is_rigid, sitk_from_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
 
 __all__ = [
-    "center_start",
     "engine_volume",
     "informative_extent_mm3",
     "mask_on_grid",
@@ -32,22 +31,6 @@ __all__ = [
     "padding_value",
     "sample_moving",
 ]
-
-
-def center_start(fixed: VolumeGrid, moving: VolumeGrid) -> NDArray[np.float64]:
-    """Start transform that puts the centres of the two volumes onto each other.
-
-    Parameters
-    ----------
-    fixed, moving : VolumeGrid
-        World coordinates.
-
-    Returns
-    -------
-    array, shape (4, 4)
-        ``fixed_to_moving_lps``, a translation in mm.
-    """
-    return translation_matrix(moving.center_lps - fixed.center_lps)
 
 
 def padding_value(voxels: NDArray[Any]) -> float | None:

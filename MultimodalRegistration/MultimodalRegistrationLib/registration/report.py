@@ -11,11 +11,12 @@ import SimpleITK as sitk
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.engines.catalogue import engine_status
-from MultimodalRegistrationLib.registration.run import RegistrationResult
+from MultimodalRegistrationLib.registration.result import RegistrationResult
+from MultimodalRegistrationLib.verdict.rule import Verdict
 
 __all__ = ["RESULT_SCHEMA_VERSION", "result_content"]
 
-RESULT_SCHEMA_VERSION = 1
+RESULT_SCHEMA_VERSION = 2
 
 
 def result_content(result: RegistrationResult, *, inputs: dict[str, str | None]) -> dict[str, Any]:
@@ -48,6 +49,9 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "stages": result.preset.engines[result.engine],
         },
         "seed": result.seed,
+        "start": {"words": result.start, "candidates": result.candidates},
+        "bounds_touched": list(result.bounds_touched),
+        "verdict": None if result.verdict is None else _verdict_content(result.verdict),
         "sampled_volume": result.sampled,
         "metric": {
             "name": "mutual information",
@@ -68,5 +72,21 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "numpy": np.__version__,
             "python": platform.python_version(),
             "system": platform.platform(),
+        },
+    }
+
+
+def _verdict_content(verdict: Verdict) -> dict[str, Any]:
+    evidence = verdict.evidence
+    return {
+        "word": verdict.word,
+        "against": list(verdict.against),
+        "facts": list(verdict.facts),
+        "estimated_error_mm": verdict.estimated_error_mm,
+        "evidence": {
+            **asdict(evidence),
+            "margin_over_rival": evidence.margin,
+            "margin_over_mirrored": evidence.mirror_margin,
+            "sharpness": evidence.sharpness,
         },
     }

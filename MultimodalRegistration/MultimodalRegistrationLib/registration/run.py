@@ -4,103 +4,39 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.engines.catalogue import PREFERENCE, choose_engine
-from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult
-from MultimodalRegistrationLib.engines.logs import Iteration, LogReader
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, InputError
-from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.geometry.linear import displacement_mm, rotation_angle_deg
 from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration import prepare
-from MultimodalRegistrationLib.registration.convergence import Convergence, judge_convergence
+from MultimodalRegistrationLib.registration.fine import FineResult, run_fine_stage
 from MultimodalRegistrationLib.registration.memory_need import memory_warning
 from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
+from MultimodalRegistrationLib.registration.pair import make_pair
+from MultimodalRegistrationLib.registration.result import Progress, RegistrationResult
 from MultimodalRegistrationLib.registration.similarity import mutual_information
+from MultimodalRegistrationLib.registration.start import StartMethod, choose_start
+from MultimodalRegistrationLib.search.bounds import Bounds
+from MultimodalRegistrationLib.search.candidates import Candidate, find_candidates
+from MultimodalRegistrationLib.verdict.evidence import Examiner
+from MultimodalRegistrationLib.verdict.rule import Verdict, judge
 
-__all__ = ["DEFAULT_SEED", "Progress", "RegistrationResult", "fallback_warning", "register", "select_engine"]
+__all__ = ["DEFAULT_SEED", "fallback_warning", "register", "select_engine"]
 
 DEFAULT_SEED = 20_250_101
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run is.
-
-    Parameters
-    ----------
-    stage : str
-        In words.
-    fraction : float
-        Of the whole run, 0 to 1.
-    """
-
-    stage: str
-    fraction: float
-
-
-@dataclass(frozen=True)
-class RegistrationResult:
-    """A transform and what is known about it.
-
-    Parameters
-    ----------
-    fixed_to_moving_lps : array, shape (4, 4)
-        Resampling direction, LPS, mm: maps points of the fixed volume to the moving one.
-    engine : str
-        Name.
-    preset : Preset
-        The settings used.
-    seed : int
-        Of every random draw.
-    sampled : str
-        ``"fixed"`` or ``"moving"``: the volume in which the engine sampled its metric.
-    overlap_at_start, overlap_at_end : float
-        Share of the smaller volume that lies inside the other, 0 to 1.
-    mutual_information_at_start, mutual_information_at_end : float or None
-        In nats, computed alike for every engine; None when the overlap is too small.
-    moved_mm, rotated_deg : float
-        How far the engine moved from the start: mean over the sampled volume, and rotation.
-    convergence : Convergence
-        Whether the optimiser had settled.
-    seconds : dict
-        Time of each stage; ``"engine"`` is the engine's own.
-    warnings : tuple of str
-        What the user should know.
-    log : str
-        What the engine printed.
-    """
-
-    fixed_to_moving_lps: NDArray[np.float64]
-    engine: str
-    preset: Preset
-    seed: int
-    sampled: str
-    overlap_at_start: float
-    overlap_at_end: float
-    mutual_information_at_start: float | None
-    mutual_information_at_end: float | None
-    moved_mm: float
-    rotated_deg: float
-    convergence: Convergence
-    seconds: dict[str, float]
-    warnings: tuple[str, ...]
-    log: str = field(repr=False, default="")
-
-    @property
-    def moving_to_fixed_ras(self) -> NDArray[np.float64]:
-        """Matrix of the MRML transform node that is applied to the moving volume, shape (4, 4)."""
-        return modelling_ras_from_resampling_lps(self.fixed_to_moving_lps)
+# The engine starts from every candidate whose agreement comes this close to that of the best one.
+_WORTH_THE_ENGINE = 0.96
+_MOST_CANDIDATES = 2
 
 
 def select_engine(preset: Preset, engine: str | None) -> str:
@@ -146,8 +82,12 @@ def register(
     preset: Preset,
     engine: str | None = None,
     session: EngineSession | None = None,
+    start: StartMethod = "auto",
     initial_fixed_to_moving_lps: ArrayLike | None = None,
     initial_name: str = "given",
+    max_translation_mm: float | None = None,
+    max_rotation_deg: float | None = None,
+    verdict: bool = True,
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
     seed: int = DEFAULT_SEED,
@@ -157,7 +97,7 @@ def register(
     cancel: threading.Event | None = None,
     keep_job_files: Path | None = None,
 ) -> RegistrationResult:
-    """Find the linear transform that puts the moving volume onto the fixed one.
+    """Find the linear transform that puts the moving volume onto the fixed one, and say whether to trust it.
 
     Parameters
     ----------
@@ -169,20 +109,28 @@ def register(
         Name of the engine; by default the best one installed.
     session : EngineSession, optional
         A running engine to use, which stays open; by default one is started and closed.
+    start : str
+        ``"auto"`` searches all poses; ``"given"`` takes the initial transform, or the positions in the files;
+        ``"center"`` aligns the centres of the volumes, ``"moments"`` those of mass.
     initial_fixed_to_moving_lps : array, shape (4, 4), optional
-        Start, in the resampling direction, LPS, mm; by default the centres of the two volumes are aligned.
+        Initial transform, in the resampling direction, LPS, mm: the start itself, or what a search goes around.
     initial_name : str
-        What messages call the start: its file or node.
+        What messages call it: its file or node.
+    max_translation_mm, max_rotation_deg : float, optional
+        How far the result may be from the start: displacement of the centre of the smaller volume, and rotation.
+    verdict : bool
+        Whether to judge the result.
     fixed_mask, moving_mask : Volume, optional
         Zeros and ones in world coordinates, on any grid.
     seed : int
         Same seed, inputs and machine: same transform.
     threads : int, optional
-        For the engine; by default as many as leave the result reproducible. Unused with ``session``.
+        For the search, the verdict and the engine; by default all cores, or for an engine as many as leave the result
+        reproducible. A ``session`` keeps its own number.
     on_progress, on_warning : callable, optional
         Called as the run goes on.
     cancel : threading.Event, optional
-        Set it to stop: within a second while the engine runs, otherwise at the end of the step.
+        Set it to stop: within a second while the search or the engine runs, otherwise at the end of the step.
     keep_job_files : Path, optional
         Folder that gets what the engine was given and wrote.
 
@@ -199,7 +147,7 @@ def register(
         From the engine.
     """
     name = session.engine if session is not None else select_engine(preset, engine)
-    seconds: dict[str, float] = {}
+    clock = _Clock()
     warnings: list[str] = []
 
     def warn(message: str | None) -> None:
@@ -214,70 +162,123 @@ def register(
         if on_progress is not None:
             on_progress(Progress(stage, fraction))
 
-    began = time.perf_counter()
-    tell("checking the inputs", 0.0)
-    check_pair(fixed.grid, fixed.name, moving.grid, moving.name)
-    warn(memory_warning(name, fixed.grid, moving.grid))
-    if initial_fixed_to_moving_lps is None:
-        start, start_words = prepare.center_start(fixed.grid, moving.grid), "the centres aligned"
+    with clock.stage("check"):
+        tell("checking the inputs", 0.0)
+        check_pair(fixed.grid, fixed.name, moving.grid, moving.name)
+        warn(memory_warning(name, fixed.grid, moving.grid))
+        fixed_mask, moving_mask = (
+            _placed_mask(mask, volume, warn) for mask, volume in ((fixed_mask, fixed), (moving_mask, moving))
+        )
+        masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+        start_lps, start_words = choose_start(start, fixed, moving, initial_fixed_to_moving_lps, initial_name, **masks)
+        overlap_at_start = overlap_fraction(fixed, moving, start_lps, **masks)
+        mask_names = [mask.name for mask in masks.values() if mask is not None]
+        if start != "auto":
+            check_overlap(overlap_at_start, fixed.name, moving.name, start_words, mask_names)
+    with clock.stage("prepare"):
+        tell("preparing the volumes", 0.01)
+        pair = make_pair(fixed, moving, start_lps, winsorize_percentiles=preset.winsorize_percentiles, **masks)
+        bounds = Bounds(
+            pair.sampled.grid.center_lps,
+            np.inf if max_translation_mm is None else max_translation_mm,
+            180.0 if max_rotation_deg is None else max_rotation_deg,
+        )
+        at_start = mutual_information(pair.sampled, pair.other, np.eye(4))
+    candidates: list[Candidate] = []
+    with clock.stage("search"):
+        if start == "auto" or verdict:
+            candidates = find_candidates(
+                pair.sampled,
+                pair.other,
+                bounds,
+                seed=seed,
+                threads=threads,
+                on_fraction=lambda fraction: tell("searching all poses", 0.02 + 0.28 * fraction),
+            )
+    if start == "auto":
+        starts = _worth_the_engine(candidates)
+        overlap = max(overlap_fraction(fixed, moving, pair.fixed_to_moving_lps(pose), **masks) for pose in starts)
+        check_overlap(overlap, fixed.name, moving.name, "the best pose found", mask_names)
     else:
-        start = np.asarray(initial_fixed_to_moving_lps, dtype=np.float64)
-        start_words = f"the initial transform {initial_name}"
-    fixed_mask, moving_mask = (
-        _placed_mask(mask, volume, warn) for mask, volume in ((fixed_mask, fixed), (moving_mask, moving))
-    )
-    masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
-    overlap_at_start = overlap_fraction(fixed, moving, start, **masks)
-    mask_names = [mask.name for mask in masks.values() if mask is not None]
-    check_overlap(overlap_at_start, fixed.name, moving.name, start_words, mask_names)
-    seconds["check"] = time.perf_counter() - began
-
-    began = time.perf_counter()
-    tell("preparing the volumes", 0.02)
-    sample_moving = prepare.sample_moving(fixed, moving, **masks)
-    job = _make_job(fixed, fixed_mask, moving, moving_mask, start, sample_moving, preset, name, seed)
-    at_start = mutual_information(job.fixed, job.moving, np.eye(4))
-    seconds["prepare"] = time.perf_counter() - began
-
+        starts = [np.eye(4)]
     began = time.perf_counter()
     with EngineSession(name, threads=threads) if session is None else nullcontext(session) as running:
-        engine_result, convergence = _run_engine(running, job, tell, cancel, keep_job_files)
-    seconds["engine"] = engine_result.seconds
-    seconds["engine start and hand-over"] = time.perf_counter() - began - engine_result.seconds
+        fine = run_fine_stage(
+            running,
+            pair,
+            starts,
+            preset,
+            seed=seed,
+            on_progress=lambda words, fraction: tell(words, 0.3 + 0.5 * fraction),
+            on_warning=warn,
+            cancel=cancel,
+            keep=keep_job_files,
+        )
+    clock.seconds["engine"] = sum(result.seconds for result in fine)
+    clock.seconds["engine start and hand-over"] = time.perf_counter() - began - clock.seconds["engine"]
 
-    began = time.perf_counter()
-    tell("judging the result", 0.97)
-    found = engine_result.fixed_to_moving_lps
-    fixed_to_moving_lps = np.linalg.inv(found) @ start if sample_moving else start @ found
-    at_end = mutual_information(job.fixed, job.moving, found)
-    overlap_at_end = overlap_fraction(fixed, moving, fixed_to_moving_lps, **masks)
-    if convergence.settled is False:
-        warn(convergence.words)
-    if at_start is not None and (at_end is None or at_end < at_start):
+    judged: Verdict | None = None
+    with clock.stage("verdict"):
+        tell("judging the result", 0.8)
+        best, pose_lps = fine[0], bounds.clamp(fine[0].sampled_to_other_lps)
+        if verdict or len(fine) > 1:
+            examiner = Examiner(pair.sampled, pair.other, bounds, seed=seed, threads=threads)
+            best, pose_lps = _best(fine, examiner, bounds)
+            if verdict:
+                evidence = examiner.examine(
+                    pose_lps, candidates, on_fraction=lambda fraction: tell("judging the result", 0.8 + 0.18 * fraction)
+                )
+                judged = judge(evidence, tuple(bounds.touched(pose_lps)))
+                if judged.word != "verified":
+                    warn(f"This result is {judged.word}. {' '.join(judged.against)}")
+    fixed_to_moving_lps = pair.fixed_to_moving_lps(pose_lps)
+    at_end = mutual_information(pair.sampled, pair.other, pose_lps)
+    touched = tuple(bounds.touched(pose_lps))
+    if touched and judged is None:
+        warn(f"The result is at {' and '.join(touched)}; the true pose may lie beyond.")
+    if best.convergence.settled is False:
+        warn(best.convergence.words)
+    if at_start is not None and (at_end is None or at_end < at_start) and start != "auto":
         warn(
             "The volumes agree less after the registration than at its start (mutual information "
             f"{at_start:.3f} before, {'none' if at_end is None else f'{at_end:.3f}'} after): do not trust this result "
             "before looking at it."
         )
-    points = job.fixed.grid.sample_points_lps(8)
-    seconds["judge"] = time.perf_counter() - began
+    points = pair.sampled.grid.sample_points_lps(8)
     return RegistrationResult(
         fixed_to_moving_lps=fixed_to_moving_lps,
         engine=name,
         preset=preset,
         seed=seed,
-        sampled="moving" if sample_moving else "fixed",
+        sampled="moving" if pair.sampled_is_moving else "fixed",
+        start=f"search around {start_words}" if start == "auto" else start_words,
+        candidates=len(starts),
         overlap_at_start=overlap_at_start,
-        overlap_at_end=overlap_at_end,
+        overlap_at_end=overlap_fraction(fixed, moving, fixed_to_moving_lps, **masks),
         mutual_information_at_start=at_start,
         mutual_information_at_end=at_end,
-        moved_mm=float(displacement_mm(found, np.eye(4), points).mean()),
-        rotated_deg=rotation_angle_deg(found),
-        convergence=convergence,
-        seconds=seconds,
+        moved_mm=float(displacement_mm(pose_lps, np.eye(4), points).mean()),
+        rotated_deg=rotation_angle_deg(pose_lps),
+        bounds_touched=touched,
+        convergence=best.convergence,
+        verdict=judged,
+        seconds=clock.seconds,
         warnings=tuple(warnings),
-        log=engine_result.log,
+        log=best.log,
     )
+
+
+class _Clock:
+    """Seconds spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - began
 
 
 def _placed_mask(mask: Volume | None, volume: Volume, warn: Callable[[str], None]) -> Volume | None:
@@ -289,51 +290,15 @@ def _placed_mask(mask: Volume | None, volume: Volume, warn: Callable[[str], None
     return placed
 
 
-def _make_job(
-    fixed: Volume,
-    fixed_mask: Volume | None,
-    moving: Volume,
-    moving_mask: Volume | None,
-    start: NDArray[np.float64],
-    sample_moving: bool,
-    preset: Preset,
-    engine: str,
-    seed: int,
-) -> EngineJob:
-    if sample_moving:
-        sampled, other, other_goes = (moving, moving_mask), (fixed, fixed_mask), start
-    else:
-        sampled, other, other_goes = (fixed, fixed_mask), (moving, moving_mask), np.asarray(np.linalg.inv(start))
-    volumes = []
-    for (volume, mask), matrix in ((sampled, np.eye(4)), (other, other_goes)):
-        placed_mask = None if mask is None else prepare.orthogonal_volume(mask, matrix, nearest=True)
-        placed = prepare.orthogonal_volume(volume, matrix)
-        volumes.append(prepare.engine_volume(placed, placed_mask, preset.winsorize_percentiles))
-    return EngineJob(volumes[0], volumes[1], preset.engines[engine], seed)
+def _worth_the_engine(candidates: list[Candidate]) -> list[NDArray[np.float64]]:
+    """Poses of the best candidate and of those that come close to it."""
+    close = [candidate for candidate in candidates if candidate.score >= _WORTH_THE_ENGINE * candidates[0].score]
+    return [candidate.sampled_to_other_lps for candidate in (close or candidates[:1])[:_MOST_CANDIDATES]]
 
 
-def _run_engine(
-    session: EngineSession,
-    job: EngineJob,
-    tell: Callable[[str, float], None],
-    cancel: threading.Event | None,
-    keep: Path | None,
-) -> tuple[EngineResult, Convergence]:
-    reader = LogReader(session.engine, job.stages)
-    trace: list[Iteration] = []
-    levels_told: set[tuple[int, int]] = set()
-
-    def on_line(line: str) -> None:
-        iteration = reader.feed(line)
-        if iteration is None:
-            return
-        trace.append(iteration)
-        level = (iteration.stage, iteration.level)
-        if level not in levels_told or iteration.number % 10 == 0:
-            levels_told.add(level)
-            stage = f"{session.engine}: stage {level[0] + 1} of {len(job.stages)}, level {level[1] + 1}"
-            tell(stage, 0.05 + 0.9 * reader.fraction(iteration))
-
-    tell(f"{session.engine}: starting", 0.05)
-    result = session.run(job, on_line=on_line, cancel=cancel, keep=keep)
-    return result, judge_convergence(trace, reader.stop_reason)
+def _best(fine: list[FineResult], examiner: Examiner, bounds: Bounds) -> tuple[FineResult, NDArray[np.float64]]:
+    """The result with the best agreement, and its pose within the bounds."""
+    poses = [bounds.clamp(result.sampled_to_other_lps) for result in fine]
+    agreements = [examiner.agreement(pose) for pose in poses]
+    best = int(np.argmax(agreements))
+    return fine[best], poses[best]

@@ -1,0 +1,141 @@
+"""The fine stage: the engine, from one candidate pose after the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.engines.handover import EngineJob
+from MultimodalRegistrationLib.engines.logs import Iteration, LogReader
+from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.errors import EngineError
+from MultimodalRegistrationLib.presets.model import Preset
+from MultimodalRegistrationLib.registration.pair import Pair
+from MultimodalRegistrationLib.verdict.convergence import Convergence, judge_convergence
+
+__all__ = ["FineResult", "run_fine_stage"]
+
+
+@dataclass(frozen=True)
+class FineResult:
+    """Where the engine ended from one candidate.
+
+    Parameters
+    ----------
+    sampled_to_other_lps : array, shape (4, 4)
+        The pose.
+    convergence : Convergence
+        How it got there.
+    seconds : float
+        The engine's own time.
+    log : str
+        What it printed.
+    """
+
+    sampled_to_other_lps: NDArray[np.float64]
+    convergence: Convergence
+    seconds: float
+    log: str
+
+
+def run_fine_stage(
+    session: EngineSession,
+    pair: Pair,
+    poses_lps: Sequence[NDArray[np.float64]],
+    preset: Preset,
+    *,
+    seed: int,
+    on_progress: Callable[[str, float], None],
+    on_warning: Callable[[str], None],
+    cancel: threading.Event | None,
+    keep: Path | None,
+) -> list[FineResult]:
+    """Run the engine from each pose.
+
+    Parameters
+    ----------
+    session : EngineSession
+        The running engine.
+    pair : Pair
+        The volumes.
+    poses_lps : sequence of array, shape (4, 4)
+        Rigid starts, the best first.
+    preset : Preset
+        Settings.
+    seed : int
+        Of the engine's random draws.
+    on_progress : callable
+        Called with words and the share of this stage that is done.
+    on_warning : callable
+        Called when the engine failed from one pose but not from another.
+    cancel : threading.Event or None
+        Set it to stop within a second.
+    keep : Path or None
+        Folder for the engine's files.
+
+    Returns
+    -------
+    list of FineResult
+        In the order of the poses, without those from which the engine failed.
+
+    Raises
+    ------
+    EngineError
+        The engine failed from every pose.
+    Cancelled
+        On request.
+    """
+    results: list[FineResult] = []
+    first_error: EngineError | None = None
+    for number, pose_lps in enumerate(poses_lps):
+
+        def tell(words: str, fraction: float, number: int = number) -> None:
+            which = f" from candidate {number + 1} of {len(poses_lps)}" if len(poses_lps) > 1 else ""
+            on_progress(f"{words}{which}", (number + fraction) / len(poses_lps))
+
+        job = EngineJob(pair.sampled, pair.other_at(pose_lps), preset.engines[session.engine], seed)
+        try:
+            results.append(_run_one(session, job, pose_lps, tell, cancel, keep))
+        except EngineError as error:
+            if len(poses_lps) == 1:
+                raise
+            first_error = first_error or error
+            on_warning(f"From candidate {number + 1} of {len(poses_lps)} the engine stopped: {error.found}.")
+    if not results and first_error is not None:
+        raise first_error
+    return results
+
+
+def _run_one(
+    session: EngineSession,
+    job: EngineJob,
+    pose_lps: NDArray[np.float64],
+    tell: Callable[[str, float], None],
+    cancel: threading.Event | None,
+    keep: Path | None,
+) -> FineResult:
+    reader = LogReader(session.engine, job.stages)
+    trace: list[Iteration] = []
+    levels_told: set[tuple[int, int]] = set()
+
+    def on_line(line: str) -> None:
+        iteration = reader.feed(line)
+        if iteration is None:
+            return
+        trace.append(iteration)
+        level = (iteration.stage, iteration.level)
+        if level not in levels_told or iteration.number % 10 == 0:
+            levels_told.add(level)
+            stage = f"{session.engine}: stage {level[0] + 1} of {len(job.stages)}, level {level[1] + 1}"
+            tell(stage, reader.fraction(iteration))
+
+    tell(f"{session.engine}: starting", 0.0)
+    found = session.run(job, on_line=on_line, cancel=cancel, keep=keep)
+    return FineResult(
+        pose_lps @ found.fixed_to_moving_lps, judge_convergence(trace, reader.stop_reason), found.seconds, found.log
+    )

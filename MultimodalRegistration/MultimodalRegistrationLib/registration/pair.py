@@ -1,0 +1,92 @@
+"""The two volumes as the search, the engine and the verdict see them: in the position of the start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.registration import prepare
+
+__all__ = ["Pair", "make_pair"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two volumes with the start folded into the header of one, so that the start is the identity.
+
+    Parameters
+    ----------
+    sampled : EngineVolume
+        The one with the smaller field of view, in which metrics are sampled; where it was.
+    other : EngineVolume
+        Moved by the start.
+    sampled_is_moving : bool
+        Which of the user's two volumes ``sampled`` is.
+    start_fixed_to_moving_lps : array, shape (4, 4)
+        The start.
+    """
+
+    sampled: EngineVolume
+    other: EngineVolume
+    sampled_is_moving: bool
+    start_fixed_to_moving_lps: NDArray[np.float64]
+
+    def fixed_to_moving_lps(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The user's transform from a pose ``sampled_to_other_lps`` of this pair, both of shape (4, 4)."""
+        if self.sampled_is_moving:
+            return np.asarray(np.linalg.inv(pose_lps) @ self.start_fixed_to_moving_lps)
+        return self.start_fixed_to_moving_lps @ pose_lps
+
+    def other_at(self, pose_lps: NDArray[np.float64]) -> EngineVolume:
+        """The other volume moved so that a rigid pose, shape (4, 4), becomes the identity; voxels are shared."""
+        return replace(self.other, grid=self.other.grid.moved(np.linalg.inv(pose_lps)))
+
+
+def make_pair(
+    fixed: Volume,
+    moving: Volume,
+    start_fixed_to_moving_lps: NDArray[np.float64],
+    *,
+    fixed_mask: Volume | None,
+    moving_mask: Volume | None,
+    winsorize_percentiles: tuple[float, float],
+) -> Pair:
+    """Make the engine's copies of two volumes.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        World coordinates; not changed.
+    start_fixed_to_moving_lps : array, shape (4, 4)
+        The start.
+    fixed_mask, moving_mask : Volume or None
+        Zeros and ones, each on the grid of its volume.
+    winsorize_percentiles : tuple of 2 float
+        From the preset.
+
+    Returns
+    -------
+    Pair
+        Intensities clipped, grids orthogonal.
+
+    Raises
+    ------
+    InputError
+        A volume without contrast.
+    """
+    start = start_fixed_to_moving_lps
+    sampled_is_moving = prepare.sample_moving(fixed, moving, fixed_mask=fixed_mask, moving_mask=moving_mask)
+    if sampled_is_moving:
+        sampled, other, other_goes = (moving, moving_mask), (fixed, fixed_mask), start
+    else:
+        sampled, other, other_goes = (fixed, fixed_mask), (moving, moving_mask), np.asarray(np.linalg.inv(start))
+    volumes = []
+    for (volume, mask), matrix in ((sampled, np.eye(4)), (other, other_goes)):
+        placed_mask = None if mask is None else prepare.orthogonal_volume(mask, matrix, nearest=True)
+        placed = prepare.orthogonal_volume(volume, matrix)
+        volumes.append(prepare.engine_volume(placed, placed_mask, winsorize_percentiles))
+    return Pair(volumes[0], volumes[1], sampled_is_moving, start)

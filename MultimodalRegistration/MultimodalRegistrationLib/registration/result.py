@@ -1,0 +1,97 @@
+"""What a registration gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.presets.model import Preset
+from MultimodalRegistrationLib.verdict.convergence import Convergence
+from MultimodalRegistrationLib.verdict.rule import Verdict
+
+__all__ = ["Progress", "RegistrationResult"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is.
+
+    Parameters
+    ----------
+    stage : str
+        In words.
+    fraction : float
+        Of the whole run, 0 to 1.
+    """
+
+    stage: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class RegistrationResult:
+    """A transform and what is known about it.
+
+    Parameters
+    ----------
+    fixed_to_moving_lps : array, shape (4, 4)
+        Resampling direction, LPS, mm: maps points of the fixed volume to the moving one.
+    engine : str
+        Name.
+    preset : Preset
+        The settings used.
+    seed : int
+        Of every random draw.
+    sampled : str
+        ``"fixed"`` or ``"moving"``: the volume in which the engine sampled its metric.
+    start : str
+        How the start was chosen, in words.
+    candidates : int
+        How many poses the engine started from.
+    overlap_at_start, overlap_at_end : float
+        Share of the smaller volume that lies inside the other, 0 to 1.
+    mutual_information_at_start, mutual_information_at_end : float or None
+        In nats, computed alike for every engine; None when the overlap is too small.
+    moved_mm, rotated_deg : float
+        How far the result is from the start: mean over the sampled volume, and rotation.
+    bounds_touched : tuple of str
+        Limits of the movement that the result is at, in words.
+    convergence : Convergence
+        Whether the optimiser had settled.
+    verdict : Verdict or None
+        Whether to trust the result; None when no verdict was asked for.
+    seconds : dict
+        Time of each stage; ``"engine"`` is the engine's own.
+    warnings : tuple of str
+        What the user should know.
+    log : str
+        What the engine printed.
+    """
+
+    fixed_to_moving_lps: NDArray[np.float64]
+    engine: str
+    preset: Preset
+    seed: int
+    sampled: str
+    start: str
+    candidates: int
+    overlap_at_start: float
+    overlap_at_end: float
+    mutual_information_at_start: float | None
+    mutual_information_at_end: float | None
+    moved_mm: float
+    rotated_deg: float
+    bounds_touched: tuple[str, ...]
+    convergence: Convergence
+    verdict: Verdict | None
+    seconds: dict[str, float]
+    warnings: tuple[str, ...]
+    log: str = field(repr=False, default="")
+
+    @property
+    def moving_to_fixed_ras(self) -> NDArray[np.float64]:
+        """Matrix of the MRML transform node that is applied to the moving volume, shape (4, 4)."""
+        return modelling_ras_from_resampling_lps(self.fixed_to_moving_lps)

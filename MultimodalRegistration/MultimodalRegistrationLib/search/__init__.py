@@ -1,0 +1,1 @@
+"""Global search for the pose of one volume on another."""

@@ -1,0 +1,141 @@
+"""The poses worth a closer look, found over all rotations and translations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.search.agreement import Agreement
+from MultimodalRegistrationLib.search.bounds import Bounds
+from MultimodalRegistrationLib.search.lattice import lattice_of
+from MultimodalRegistrationLib.search.rotations import even_rotations
+from MultimodalRegistrationLib.search.translations import best_translations
+
+__all__ = ["Candidate", "search_step_mm", "distinct", "find_candidates"]
+
+_SMALLEST_OVERLAP = 0.3
+_OVERLAP_POWER = 0.5
+_LATTICE_STEPS = 16
+_COARSEST = 16 / 13
+_FEWEST_STEPS = 11.5
+_COARSE_KEPT = 200
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pose with its agreement.
+
+    Parameters
+    ----------
+    sampled_to_other_lps : array, shape (4, 4)
+        Rigid, LPS, mm.
+    score : float
+        Agreement, in nats; only comparable within one search.
+    """
+
+    sampled_to_other_lps: NDArray[np.float64]
+    score: float
+
+
+def search_step_mm(sampled: EngineVolume, other: EngineVolume) -> float:
+    """The unit of the search and the verdict: a sixteenth of the extent of the volumes, the mean of the two."""
+    return float(np.sqrt(_extent_mm(sampled) * _extent_mm(other)) / _LATTICE_STEPS)
+
+
+def _extent_mm(volume: EngineVolume) -> float:
+    return float(np.prod(volume.grid.extent_mm)) ** (1 / 3)
+
+
+def find_candidates(
+    sampled: EngineVolume,
+    other: EngineVolume,
+    bounds: Bounds,
+    *,
+    seed: int,
+    threads: int | None = None,
+    on_fraction: Callable[[float], None] | None = None,
+) -> list[Candidate]:
+    """Search all poses within the bounds.
+
+    Mutual information is computed for every translation at each of an even set of rotations, at a coarse resolution.
+    The best poses, which lie in different basins, are then improved together at finer ones; fewer go on each time.
+
+    Parameters
+    ----------
+    sampled, other : EngineVolume
+        The start is the identity; ``sampled`` is the one with the smaller field of view.
+    bounds : Bounds
+        Limits of the movement.
+    seed : int
+        Of the random points.
+    threads : int, optional
+        By default as many as there are cores; the result does not depend on it.
+    on_fraction : callable, optional
+        Called with the share done, 0 to 1; what it raises ends the search.
+
+    Returns
+    -------
+    list of Candidate
+        Poses further apart than one step of the coarse lattice, best first; at least one.
+    """
+    threads = threads or os.cpu_count() or 1
+    tell = on_fraction or (lambda fraction: None)
+    spacing_mm = search_step_mm(sampled, other)
+    probe = sampled.grid.sample_points_lps(4)
+    smaller_mm = min(_extent_mm(sampled), _extent_mm(other))
+    coarsest_mm = min(_COARSEST * spacing_mm, smaller_mm / _FEWEST_STEPS)
+    coarse = lattice_of(sampled, coarsest_mm), lattice_of(other, coarsest_mm)
+    # The start itself may have been chosen well.
+    found = [Candidate(np.eye(4), -1.0)]
+    if bounds.translation_mm > 0 or bounds.rotation_deg > 0:
+        peaks = best_translations(
+            *coarse,
+            even_rotations(bounds.rotation_deg),
+            smallest_overlap=_SMALLEST_OVERLAP,
+            overlap_power=_OVERLAP_POWER,
+            threads=threads,
+            bounds=bounds,
+            on_fraction=lambda fraction: tell(0.85 * fraction),
+        )
+        ranked = [Candidate(bounds.clamp(peak.sampled_to_other_lps), peak.score) for peak in peaks]
+        found += distinct(ranked, probe, coarsest_mm, _COARSE_KEPT)
+    middle = lattice_of(sampled, spacing_mm / 2), lattice_of(other, spacing_mm / 2)
+    fine = lattice_of(sampled, spacing_mm / 4), lattice_of(other, spacing_mm / 4)
+    for number, (lattices, points, steps, kept) in enumerate(
+        (
+            (middle, 1000, (2, 1, 1 / 2), 60),
+            (middle, 4000, (1 / 2, 1 / 4, 1 / 8), 8),
+            (fine, 10_000, (1 / 4, 1 / 8, 1 / 16), 8),
+        )
+    ):
+        tell(0.85 + 0.05 * number)
+        agreement = Agreement(*lattices, points=points, seed=seed)
+        starts = agreement.poses_of(np.stack([candidate.sampled_to_other_lps for candidate in found]))
+        poses, scores = agreement.climb(starts, tuple(step * spacing_mm for step in steps), bounds)
+        found = [
+            Candidate(matrix, float(score)) for matrix, score in zip(agreement.matrices_of(poses), scores, strict=True)
+        ]
+        found = distinct(found, probe, spacing_mm, kept)
+    return found
+
+
+def distinct(
+    candidates: list[Candidate], probe_lps: NDArray[np.float64], apart_mm: float, most: int
+) -> list[Candidate]:
+    """The best candidates that are apart from each other by some mm, mean over the probe points, best first."""
+    kept: list[Candidate] = []
+    images: list[NDArray[np.float64]] = []
+    for candidate in sorted(candidates, key=lambda c: -c.score):
+        image = apply_matrix(candidate.sampled_to_other_lps, probe_lps)
+        if all(np.linalg.norm(image - other, axis=1).mean() > apart_mm for other in images):
+            kept.append(candidate)
+            images.append(image)
+        if len(kept) == most:
+            break
+    return kept

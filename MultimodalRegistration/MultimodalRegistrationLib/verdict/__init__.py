@@ -1,0 +1,1 @@
+"""Whether a result can be trusted: the evidence, and the rule that weighs it."""

@@ -1,0 +1,279 @@
+"""What speaks for and against a result, measured on the two volumes without knowing the engine.
+
+The measures follow from how registrations go wrong. A wrong basin that looks right has a rival that looks as right:
+the margin over the best rival tells. A flat optimum lets restarts from nearby end apart. A mirrored volume fits better
+after it is mirrored back. Agreement of restarts alone proves nothing, since all of them may share one wrong basin.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, rotation_angle_deg
+from MultimodalRegistrationLib.search.agreement import Agreement, Poses
+from MultimodalRegistrationLib.search.bounds import Bounds
+from MultimodalRegistrationLib.search.candidates import Candidate, search_step_mm
+from MultimodalRegistrationLib.search.lattice import lattice_of
+from MultimodalRegistrationLib.verdict.polish import Polisher
+
+__all__ = ["Evidence", "Examiner"]
+
+_POINTS = 15_000
+_RESTARTS = 3
+_BACKWARD = 2
+_DIP = 0.98
+_PERTURBATION_STEPS = 0.4
+_MIRROR_DIRECTIONS = np.array([d for d in product((-1, 0, 1), repeat=3) if d > (0, 0, 0)], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Measured facts about a result. Agreements are mutual information in nats, weighted with the overlap.
+
+    Parameters
+    ----------
+    agreement, agreement_best_nearby, agreement_at_start, agreement_nearby : float
+        At the result, at the best of the result and the restarts from it, at the start, and the mean over poses moved
+        by one step from the result.
+    rival_agreement, rival_distance_mm, rival_rotation_deg : float or None
+        The best pose in another basin and how far it is; None when no other was found.
+    mirrored_agreement : float
+        The best pose of the mirrored volume.
+    restarts_mm : tuple of float
+        How far independent restarts from perturbed poses, with other samples, ended from the result; mean over the
+        region that both volumes show.
+    backward_mm : tuple of float
+        Likewise with the roles of the two volumes exchanged.
+    overlap : float
+        Share of the smaller volume inside the other, at the resolution of the examination.
+    step_mm : float
+        The coarse step: what counts as another basin.
+    """
+
+    agreement: float
+    agreement_best_nearby: float
+    agreement_at_start: float
+    agreement_nearby: float
+    rival_agreement: float | None
+    rival_distance_mm: float | None
+    rival_rotation_deg: float | None
+    mirrored_agreement: float
+    restarts_mm: tuple[float, ...]
+    backward_mm: tuple[float, ...]
+    overlap: float
+    step_mm: float
+
+    @property
+    def distances_mm(self) -> tuple[float, ...]:
+        """Of all restarts, forward and backward."""
+        return self.restarts_mm + self.backward_mm
+
+    @property
+    def margin(self) -> float:
+        """By what share the agreement drops from the result to the best rival; negative when the rival is better."""
+        return _drop(self.agreement_best_nearby, self.rival_agreement)
+
+    @property
+    def mirror_margin(self) -> float:
+        """By what share it drops to the best pose of the mirrored volume."""
+        return _drop(self.agreement_best_nearby, self.mirrored_agreement)
+
+    @property
+    def sharpness(self) -> float:
+        """By what share it drops on the way one coarse step away."""
+        return _drop(self.agreement, self.agreement_nearby)
+
+
+def _drop(best: float, other: float | None) -> float:
+    if best <= 0:
+        return -1.0
+    return 1.0 - max(other or 0.0, 0.0) / best
+
+
+class Examiner:
+    """Measures poses of one pair of volumes.
+
+    Parameters
+    ----------
+    sampled, other : EngineVolume
+        The pair; the start is the identity.
+    bounds : Bounds
+        Limits of the run.
+    seed : int
+        Of the random points and perturbations.
+    threads : int, optional
+        By default as many as there are cores; the result does not depend on it.
+    """
+
+    def __init__(
+        self, sampled: EngineVolume, other: EngineVolume, bounds: Bounds, *, seed: int, threads: int | None = None
+    ) -> None:
+        self.step_mm = search_step_mm(sampled, other)
+        self._bounds, self._seed = bounds, seed
+        self._threads = threads or os.cpu_count() or 1
+        self._sampled, self._other = (lattice_of(volume, self.step_mm / 4) for volume in (sampled, other))
+        self._middle = lattice_of(sampled, self.step_mm / 2), lattice_of(other, self.step_mm / 2)
+        self._fine = lattice_of(sampled, self.step_mm / 6), lattice_of(other, self.step_mm / 6)
+        self._agreement = Agreement(self._sampled, self._other, points=_POINTS, seed=seed)
+
+    def agreement(self, pose_lps: NDArray[np.float64]) -> float:
+        """Agreement under a pose ``sampled_to_other_lps``, shape (4, 4)."""
+        return float(self._agreement.score(self._agreement.poses_of(pose_lps[None]))[0])
+
+    def examine(
+        self,
+        pose_lps: NDArray[np.float64],
+        candidates: list[Candidate],
+        on_fraction: Callable[[float], None] = lambda fraction: None,
+    ) -> Evidence:
+        """Collect the evidence.
+
+        Parameters
+        ----------
+        pose_lps : array, shape (4, 4)
+            The result, ``sampled_to_other_lps``.
+        candidates : list of Candidate
+            From the global search; those in other basins are the rivals.
+        on_fraction : callable
+            Called with the share done, 0 to 1; what it raises ends the examination.
+
+        Returns
+        -------
+        Evidence
+            Same volumes, pose and seed: same evidence.
+        """
+        probe = self._common_points(pose_lps)
+        agreement = self.agreement(pose_lps)
+        nearby = float(self._agreement.score(self._nearby(self._agreement, pose_lps)).clip(0).mean())
+        rival = self._rival(pose_lps, probe, candidates)
+        mirrored = 0.0
+        ends: list[NDArray[np.float64]] = []
+        if agreement > 0:
+            mirrored, ends = self._restarted(pose_lps, on_fraction)
+        distances_mm = [float(displacement_mm(end, pose_lps, probe).mean()) for end in ends]
+        return Evidence(
+            agreement=agreement,
+            agreement_best_nearby=float(
+                self._agreement.score(self._agreement.poses_of(np.stack([pose_lps, *ends]))).max()
+            ),
+            agreement_at_start=self.agreement(np.eye(4)),
+            agreement_nearby=nearby,
+            rival_agreement=None if rival is None else rival[0],
+            rival_distance_mm=None if rival is None else rival[1],
+            rival_rotation_deg=None if rival is None else rival[2],
+            mirrored_agreement=mirrored,
+            restarts_mm=tuple(distances_mm[:_RESTARTS]),
+            backward_mm=tuple(distances_mm[_RESTARTS:]),
+            overlap=float(self._agreement.overlap(self._agreement.poses_of(pose_lps[None]))[0]),
+            step_mm=self.step_mm,
+        )
+
+    def _restarted(
+        self, pose_lps: NDArray[np.float64], on_fraction: Callable[[float], None]
+    ) -> tuple[float, list[NDArray[np.float64]]]:
+        """The best agreement of the mirrored volume, and where the restarts end: forward ones, then backward ones."""
+        pool = ThreadPoolExecutor(self._threads)
+        try:
+            mirrored = pool.submit(self._mirrored, pose_lps)
+            runs = [pool.submit(self._restart, pose_lps, number) for number in range(_RESTARTS)]
+            runs += [pool.submit(self._backward, pose_lps, number) for number in range(_BACKWARD)]
+            ends = []
+            for number, run in enumerate(runs):
+                ends.append(run.result())
+                on_fraction((number + 1) / len(runs))
+            return mirrored.result(), ends
+        finally:
+            # A cancelled run does not wait for those that have not begun.
+            pool.shutdown(cancel_futures=True)
+
+    def _common_points(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+        index = np.argwhere(self._sampled.inside)[:, ::-1]
+        points = apply_matrix(self._sampled.ijk_to_lps, index[:: max(1, len(index) // 4000)])
+        mapped = apply_matrix(np.linalg.inv(self._other.ijk_to_lps) @ pose_lps, points)
+        inside = np.all((mapped >= -0.5) & (mapped <= np.asarray(self._other.values.shape[::-1]) - 0.5), axis=1)
+        return points[inside] if inside.sum() > 10 else points
+
+    def _nearby(self, agreement: Agreement, pose_lps: NDArray[np.float64]) -> Poses:
+        """The pose moved by a step to both sides along each axis and about each axis."""
+        pose = agreement.poses_of(pose_lps[None])
+        unit = np.concatenate([np.eye(3), -np.eye(3)])
+        angle = self.step_mm / (agreement.radius_mm * np.pi / 4)
+        turned = pose.rotations @ Rotation.from_rotvec(unit * angle).as_matrix()
+        return Poses(
+            np.concatenate([np.repeat(pose.rotations, 6, axis=0), turned]),
+            np.concatenate([pose.centers_lps + unit * self.step_mm, np.repeat(pose.centers_lps, 6, axis=0)]),
+        )
+
+    def _steps(self, *shares: float) -> tuple[float, ...]:
+        return tuple(share * self.step_mm for share in shares)
+
+    def _restart(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+        """Where our own optimiser ends from a perturbed pose with points of its own."""
+        polisher = Polisher(*self._fine, pose_lps, self._seed + number)
+        return polisher.climb(self._perturbation(number))
+
+    def _backward(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+        """Likewise with the roles of the volumes exchanged; the answer is of the original direction."""
+        polisher = Polisher(self._fine[1], self._fine[0], np.asarray(np.linalg.inv(pose_lps)), self._seed + number)
+        return np.asarray(np.linalg.inv(polisher.climb(self._perturbation(number))))
+
+    def _perturbation(self, number: int) -> NDArray[np.float64]:
+        vector = np.random.default_rng([self._seed, number]).normal(size=6)
+        return vector * _PERTURBATION_STEPS * self.step_mm / np.linalg.norm(vector)
+
+    def _mirrored(self, pose_lps: NDArray[np.float64]) -> float:
+        """The best agreement of the mirrored volume, from mirrors in planes of thirteen directions."""
+        coarse = Agreement(*self._middle, points=4000, seed=self._seed)
+        pose = coarse.poses_of(pose_lps[None])
+        normals = _MIRROR_DIRECTIONS / np.linalg.norm(_MIRROR_DIRECTIONS, axis=1, keepdims=True)
+        mirrors = np.eye(3) - 2 * normals[:, :, None] * normals[:, None, :]
+        axes = self._sampled.axes
+        starts = Poses(pose.rotations @ (axes @ mirrors @ axes.T), np.repeat(pose.centers_lps, len(mirrors), axis=0))
+        free = Bounds(coarse.center_lps)
+        ended, scores = coarse.climb(starts, self._steps(1, 1 / 2, 1 / 4), free)
+        best = coarse.matrices_of(ended[np.argsort(-scores)[:2]])
+        poses = self._agreement.poses_of(best)
+        return float(self._agreement.climb(poses, self._steps(1 / 4, 1 / 8, 1 / 16), free)[1].max())
+
+    def _rival(
+        self, pose_lps: NDArray[np.float64], probe: NDArray[np.float64], candidates: list[Candidate]
+    ) -> tuple[float, float, float] | None:
+        """Agreement, distance and angle of the best pose in another basin."""
+        far = [
+            candidate.sampled_to_other_lps
+            for candidate in candidates
+            if displacement_mm(candidate.sampled_to_other_lps, pose_lps, probe).mean() > self.step_mm
+        ]
+        if not far:
+            return None
+        ended, scores = self._agreement.climb(
+            self._agreement.poses_of(np.stack(far)), self._steps(1 / 2, 1 / 4, 1 / 8, 1 / 16), self._bounds
+        )
+        best: tuple[float, float, float] | None = None
+        for matrix, score in zip(self._agreement.matrices_of(ended), scores, strict=True):
+            distance_mm = float(displacement_mm(matrix, pose_lps, probe).mean())
+            if distance_mm <= self.step_mm or (best is not None and score <= best[0]):
+                continue
+            if self._has_a_dip_between(pose_lps, matrix, float(score)):
+                best = float(score), distance_mm, rotation_angle_deg(np.linalg.inv(pose_lps) @ matrix)
+        return best
+
+    def _has_a_dip_between(self, pose_a: NDArray[np.float64], pose_b: NDArray[np.float64], score: float) -> bool:
+        """Whether the agreement is lower somewhere on the way: otherwise the two poses share one basin."""
+        ends = self._agreement.poses_of(np.stack([pose_a, pose_b]))
+        turn = Rotation.from_matrix(ends.rotations[0].T @ ends.rotations[1]).as_rotvec()
+        shares = np.array([0.25, 0.5, 0.75])
+        way = Poses(
+            ends.rotations[0] @ Rotation.from_rotvec(shares[:, None] * turn).as_matrix(),
+            ends.centers_lps[0] + shares[:, None] * (ends.centers_lps[1] - ends.centers_lps[0]),
+        )
+        return bool(self._agreement.score(way).min() < _DIP * score)

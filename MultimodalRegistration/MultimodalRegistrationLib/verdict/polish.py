@@ -1,0 +1,98 @@
+"""An optimiser of its own with a smooth metric, to see where independent restarts end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+from scipy.optimize import minimize
+from scipy.spatial.transform import Rotation
+
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.search.lattice import Lattice, class_coordinates
+
+__all__ = ["Polisher"]
+
+_CLASSES = 24
+_POINTS = 7_000
+_STEP_MM = 0.1
+_MOST_ITERATIONS = 8
+
+
+class Polisher:
+    """Mutual information with linear interpolation and linear Parzen windows: it can be climbed to a tenth of mm.
+
+    Parameters
+    ----------
+    sampled, other : Lattice
+        Fine lattices.
+    pose_lps : array, shape (4, 4)
+        Where to look: points are drawn from the region that both volumes show under this pose.
+    seed : int
+        Of the draw.
+    """
+
+    def __init__(self, sampled: Lattice, other: Lattice, pose_lps: NDArray[np.float64], seed: int) -> None:
+        self._other = class_coordinates(other, _CLASSES)
+        self._lps_to_ijk = np.linalg.inv(other.ijk_to_lps)
+        self._size = np.asarray(other.values.shape[::-1])
+        self._pose = pose_lps
+        random = np.random.default_rng(seed)
+        size = np.asarray(sampled.values.shape[::-1])
+        # Between the voxels, so that no pose is favoured where the lattices coincide.
+        index = random.uniform(0, 1, (12 * _POINTS, 3)) * (size - 1)
+        points = apply_matrix(sampled.ijk_to_lps, index)
+        inside = self._inside(self._index(pose_lps, points))
+        nearest = np.rint(index).astype(int)
+        inside &= sampled.inside[nearest[:, 2], nearest[:, 1], nearest[:, 0]]
+        index, points = index[inside][:_POINTS], points[inside][:_POINTS]
+        self.points_lps = points
+        self._center = points.mean(axis=0)
+        self._radius_mm = float(np.sqrt(((points - self._center) ** 2).sum(axis=1).mean()))
+        values = map_coordinates(class_coordinates(sampled, _CLASSES), index.T[::-1], order=1)
+        self._row = np.minimum(values.astype(int), _CLASSES - 2)
+        self._row_share = values - self._row
+
+    def _index(self, pose_lps: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return apply_matrix(self._lps_to_ijk @ pose_lps, points)
+
+    def _inside(self, index: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.all((index >= 0) & (index <= self._size - 1), axis=1)
+
+    def information(self, pose_lps: NDArray[np.float64]) -> float:
+        """Mutual information in nats under a pose, shape (4, 4)."""
+        index = self._index(pose_lps, self.points_lps)
+        inside = self._inside(index)
+        if inside.sum() < 0.2 * len(index):
+            return 0.0
+        values = map_coordinates(self._other, index[inside].T[::-1], order=1, prefilter=False)
+        column = np.minimum(values.astype(int), _CLASSES - 2)
+        column_share = values - column
+        row, row_share = self._row[inside], self._row_share[inside]
+        joint = np.zeros(_CLASSES * _CLASSES)
+        for i, weight_row in ((0, 1 - row_share), (1, row_share)):
+            for j, weight_column in ((0, 1 - column_share), (1, column_share)):
+                cell = (row + i) * _CLASSES + column + j
+                joint += np.bincount(cell, weight_row * weight_column, minlength=len(joint))
+        p = (joint / joint.sum()).reshape(_CLASSES, _CLASSES)
+        independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
+        used = p > 1e-12
+        return float((p[used] * np.log(p[used] / independent[used])).sum())
+
+    def pose_at(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The pose of this object moved by six parameters in mm: rotation, as much at the points, and translation."""
+        move = np.eye(4)
+        move[:3, :3] = Rotation.from_rotvec(parameters[:3] / self._radius_mm).as_matrix()
+        move[:3, 3] = self._center + parameters[3:] - move[:3, :3] @ self._center
+        return self._pose @ move
+
+    def _cost(self, parameters: NDArray[np.float64]) -> float:
+        return -self.information(self.pose_at(parameters))
+
+    def climb(self, start_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The best pose, shape (4, 4), near the one at ``start_mm``, shape (6,)."""
+        options: Any = {"eps": _STEP_MM, "maxiter": _MOST_ITERATIONS, "maxls": 8, "ftol": 1e-5}
+        found = minimize(self._cost, start_mm, method="L-BFGS-B", options=options)
+        return self.pose_at(found.x)

@@ -1,0 +1,152 @@
+"""The rule that turns the evidence into a verdict, an estimated error and words.
+
+Its numbers were chosen on runs with known answers and on hopeless ones; ``Resources/Docs/verdict.md`` tells how, and
+``Testing/Benchmarks/capture_range.py`` measures what the rule catches and what it misses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from MultimodalRegistrationLib.verdict.evidence import Evidence
+
+__all__ = ["Verdict", "Word", "judge"]
+
+Word = Literal["verified", "uncertain", "failed"]
+
+# Agreement that two unrelated volumes reach by chance.
+_CHANCE_NATS = 0.06
+_SMALLEST_OVERLAP = 0.25
+_DOUBTFUL_OVERLAP = 0.35
+# Shares by which the agreement drops. A blunt optimum needs a clearer margin than a sharp one.
+_CLEAR_MARGIN = 0.05
+_CLEAR_MARGIN_AND_SHARPNESS = 0.25
+_RIVAL_WINS = -0.02
+_MIRROR_WINS = -0.05
+_MIRROR_EQUAL = 0.03
+# Distances of restarts, in steps of the search.
+_APART = 0.5
+_ELSEWHERE = 0.75
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How far a result can be trusted.
+
+    Parameters
+    ----------
+    word : str
+        ``"verified"``: nothing speaks against it; ``"uncertain"``: something does, look closely; ``"failed"``: do not
+        use it.
+    against : tuple of str
+        Sentences that speak against the result; empty when it is verified.
+    facts : tuple of str
+        The main measurements, as sentences.
+    estimated_error_mm : float or None
+        Expected mean error over the region that both volumes show, if the basin is the right one; None when the volumes
+        do not overlap enough to tell.
+    evidence : Evidence
+        Everything that was measured.
+    """
+
+    word: Word
+    against: tuple[str, ...]
+    facts: tuple[str, ...]
+    estimated_error_mm: float | None
+    evidence: Evidence
+
+
+def judge(evidence: Evidence, bounds_touched: tuple[str, ...] = ()) -> Verdict:
+    """Weigh the evidence.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From the examiner.
+    bounds_touched : tuple of str
+        Limits of the movement that the result is at, in words.
+
+    Returns
+    -------
+    Verdict
+        In words.
+    """
+    fatal, doubts = _fatal(evidence), _doubts(evidence, bounds_touched)
+    word: Word = "failed" if fatal else "uncertain" if doubts else "verified"
+    return Verdict(word, (*fatal, *doubts), _facts(evidence), _estimated_error_mm(evidence), evidence)
+
+
+def _fatal(e: Evidence) -> list[str]:
+    if e.overlap < _SMALLEST_OVERLAP:
+        return [f"Only {e.overlap:.0%} of the smaller volume lies inside the other."]
+    if e.agreement_best_nearby < _CHANCE_NATS:
+        return [
+            f"The volumes share {e.agreement_best_nearby:.2f} nat of information, no more than unrelated ones do: they "
+            "may not show the same part."
+        ]
+    words = []
+    if e.rival_agreement is not None and e.margin < _RIVAL_WINS:
+        words.append(f"{_rival(e)} agrees better, by {-e.margin:.0%}.")
+    if e.mirror_margin < _MIRROR_WINS:
+        words.append(
+            f"The mirrored volume fits better, by {-e.mirror_margin:.0%}: one of the volumes may be mirrored, or they "
+            "do not show the same part."
+        )
+    if np.median(e.distances_mm) > _ELSEWHERE * e.step_mm:
+        words.append(f"Restarts from nearby end elsewhere: {_restarts(e)}.")
+    return words
+
+
+def _doubts(e: Evidence, bounds_touched: tuple[str, ...]) -> list[str]:
+    words = []
+    if e.rival_agreement is not None and _RIVAL_WINS <= e.margin < _CLEAR_MARGIN:
+        words.append(f"{_rival(e)} agrees nearly as well ({e.margin:.0%} less).")
+    elif e.margin + e.sharpness < _CLEAR_MARGIN_AND_SHARPNESS:
+        words.append(
+            f"The optimum does not stand out: moved by {e.step_mm:.0f} mm the agreement falls by {e.sharpness:.0%}, "
+            f"and the best other pose agrees only {e.margin:.0%} less."
+        )
+    if _APART * e.step_mm < max(e.distances_mm, default=0.0):
+        words.append(f"Restarts end apart: {_restarts(e)}.")
+    if _SMALLEST_OVERLAP <= e.overlap < _DOUBTFUL_OVERLAP:
+        words.append(f"Only {e.overlap:.0%} of the smaller volume lies inside the other.")
+    words.extend(f"The result is at {bound}; the true pose may lie beyond." for bound in bounds_touched)
+    return words
+
+
+def _facts(e: Evidence) -> tuple[str, ...]:
+    facts = []
+    if e.rival_agreement is not None and e.margin >= _CLEAR_MARGIN:
+        facts.append(f"{_rival(e)} agrees {e.margin:.0%} less.")
+    elif e.rival_agreement is None:
+        facts.append("No other pose came near.")
+    facts.append(
+        f"Agreement {e.agreement:.2f} nat, {max(e.agreement_at_start, 0.0):.2f} at the start, {e.sharpness:.0%} less "
+        f"when moved by {e.step_mm:.0f} mm."
+    )
+    if e.distances_mm:
+        facts.append(f"Restarts with other samples and with the roles exchanged: {_restarts(e)}.")
+    if abs(e.mirror_margin) <= _MIRROR_EQUAL:
+        facts.append(
+            "A mirrored volume would fit as well: that left and right are right rests on the files, not on the images."
+        )
+    elif e.mirror_margin > 0:
+        facts.append(f"Mirrored, the volume agrees {e.mirror_margin:.0%} less.")
+    return tuple(facts)
+
+
+def _rival(e: Evidence) -> str:
+    return f"The best other pose ({e.rival_distance_mm:.0f} mm and {e.rival_rotation_deg:.0f} degrees away)"
+
+
+def _restarts(e: Evidence) -> str:
+    return f"{min(e.distances_mm):.1f} to {max(e.distances_mm):.1f} mm from the result"
+
+
+def _estimated_error_mm(e: Evidence) -> float | None:
+    if not e.distances_mm:
+        return None
+    return float(np.sqrt(np.mean(np.square(e.distances_mm))))
