@@ -1,4 +1,4 @@
-# make demo | make test | make check | make bench: each installs what it needs into .venv first.
+# make demo | make test | make check | make quick | make bench: each installs what it needs into .venv first.
 # Nothing outside this folder is changed, except that on Debian and Ubuntu, as root, the missing package
 # python3-venv is installed.
 
@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check quick bench clean
 
 demo: $(VENV)/.installed-demo
 	$(RUN) Resources/Demo/run_demo.py
@@ -21,7 +21,14 @@ check: $(VENV)/.installed-test
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+# A few runs of the capture range, under five minutes; fails on lost starts or a false verdict.
+quick: $(VENV)/.installed-test
+	$(RUN) Testing/Benchmarks/capture_range.py run --quick
+
+# Hours; the capture range goes on where it was interrupted.
 bench: $(VENV)/.installed-test
+	$(RUN) Testing/Benchmarks/capture_range.py run --results capture-range.jsonl
+	$(RUN) Testing/Benchmarks/capture_range.py table --results capture-range.jsonl
 	$(RUN) Testing/Benchmarks/accuracy.py
 	$(RUN) Testing/Benchmarks/overhead.py
 

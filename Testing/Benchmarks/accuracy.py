@@ -21,9 +21,8 @@ from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
-from conftest import REAL_DATA, real_cases
+from conftest import REAL_DATA, real_cases, rigid
 from measure import machine_line, run_measured
-from test_real_pairs import start_of
 
 PEERS = ("SlicerElastix", "Par0035", "ANTsPy Rigid")
 HEAD = "| case | limit | method | TRE mean | TRE max | swap | seconds | peak MB |\n|---|---|---|---|---|---|---|---|"
@@ -58,6 +57,15 @@ def main() -> int:
     if options.output:
         options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 1 if missed else 0
+
+
+def start_of(name, case, fixed):
+    """None for the centres aligned; porcine, which lay the other way up, is helped: 20 degrees and 30 mm off."""
+    if name != "porcine":
+        return None
+    off = rigid([1, 2, -1.5], 20, [0, 0, 0])
+    off[:3, 3] = fixed.grid.center_lps - off[:3, :3] @ fixed.grid.center_lps + 30 * np.array([0.6, -0.48, 0.64])
+    return np.asarray(case["truth_matrix_lps"]) @ off
 
 
 def _rows(name, case, *, peers):
@@ -103,6 +111,7 @@ def _ours(fixed, moving, folder, initial):
     output.unlink(missing_ok=True)
     command = [sys.executable, "-m", "MultimodalRegistrationLib", "register", "--quiet"]
     command += ["--fixed", fixed, "--moving", moving, "--output-transform", str(output)]
+    command += ["--no-verdict", "--start", "given" if initial else "center"]
     if initial:
         command += ["--initial-transform", initial[0]]
     run = run_measured(command)

@@ -42,7 +42,7 @@ def moments_start(
     Parameters
     ----------
     fixed, moving : Volume
-        World coordinates; intensities count from the lowest one.
+        World coordinates; intensities above the mean count.
     fixed_mask, moving_mask : Volume, optional
         Zeros and ones on the volume's grid; only marked voxels count.
 
@@ -56,8 +56,8 @@ def moments_start(
 
 def _center_of_mass_lps(volume: Volume, mask: Volume | None) -> NDArray[np.float64]:
     voxels = np.asarray(volume.voxels, dtype=np.float64)
-    # A padding value far below all tissue must not outweigh it.
-    weights = np.maximum(voxels - np.percentile(voxels, 5), 0.0)
+    # Only what is brighter than the mean: neither noise nor a padding value far below all tissue may outweigh it.
+    weights = np.maximum(voxels - voxels.mean(), 0.0)
     if mask is not None:
         weights = weights * (mask.voxels > 0)
     total = weights.sum()

@@ -95,7 +95,7 @@ def _fatal(e: Evidence) -> list[str]:
             f"The mirrored volume fits better, by {-e.mirror_margin:.0%}: one of the volumes may be mirrored, or they "
             "do not show the same part."
         )
-    if np.median(e.distances_mm) > _ELSEWHERE * e.step_mm:
+    if e.distances_mm and np.median(e.distances_mm) > _ELSEWHERE * e.step_mm:
         words.append(f"Restarts from nearby end elsewhere: {_restarts(e)}.")
     return words
 

@@ -1,0 +1,171 @@
+"""Whole runs from far starts, with bounds, and on volumes that no answer is right for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, rigid
+from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.errors import Cancelled, InputError
+from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.registration.run import register
+from MultimodalRegistrationLib.registration.start import choose_start, moments_start
+
+TARGETS = target_points_lps(CT_POSE)
+RIGID = find_preset("rigid")
+
+
+@pytest.fixture(scope="module")
+def session():
+    with EngineSession("elastix") as running:
+        yield running
+
+
+def moved(volume, matrix):
+    image = sitk.Image(volume.image)
+    volume.grid.moved(matrix).place(image)
+    return Volume(image, volume.name)
+
+
+def error_mm(result, truth):
+    return float(displacement_mm(result.fixed_to_moving_lps, truth, TARGETS).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("swap", [False, True], ids=["forward", "swapped"])
+def test_from_the_other_way_up(session, head_ct, head_mr, truth_ct_to_mr_lps, swap):
+    far = rigid([1, 0.3, -0.2], 176, [150, -110, 80])
+    ct, mr, truth = head_ct, moved(head_mr, far), far @ truth_ct_to_mr_lps
+    assert displacement_mm(np.eye(4), truth, TARGETS).mean() > 150
+    result = (
+        register(mr, ct, preset=RIGID, session=session) if swap else register(ct, mr, preset=RIGID, session=session)
+    )
+    found = np.linalg.inv(result.fixed_to_moving_lps) if swap else result.fixed_to_moving_lps
+    assert displacement_mm(found, truth, TARGETS).mean() < 0.8
+    assert result.verdict.word == "verified", result.verdict.against
+    assert result.verdict.estimated_error_mm < 1.5
+    assert result.rotated_deg > 100
+    assert {"search", "engine", "verdict"} <= set(result.seconds)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_run(session, head_ct, head_mr):
+    far = moved(head_mr, rigid([0, 1, 0.4], 140, [0, 90, -60]))
+    first, second = (register(head_ct, far, preset=RIGID, session=session, seed=7) for _ in range(2))
+    np.testing.assert_array_equal(first.fixed_to_moving_lps, second.fixed_to_moving_lps)
+    assert first.verdict == second.verdict
+
+
+@pytest.mark.slow
+def test_a_given_start_in_a_wrong_basin_is_found_out(session, head_ct, head_mr, truth_ct_to_mr_lps):
+    upside_down = truth_ct_to_mr_lps @ CT_POSE @ rigid([1, 0, 0], 180, [0, 0, 0]) @ np.linalg.inv(CT_POSE)
+    result = register(
+        head_ct, head_mr, preset=RIGID, session=session, start="given", initial_fixed_to_moving_lps=upside_down
+    )
+    assert error_mm(result, truth_ct_to_mr_lps) > 30
+    assert result.verdict.word == "failed"
+    assert any("agrees better" in sentence for sentence in result.verdict.against)
+    assert any("failed" in warning for warning in result.warnings)
+
+
+@pytest.mark.slow
+def test_a_mirrored_volume_is_not_verified(session, head_ct, head_mr):
+    axis = int(np.argmax(np.abs(np.linalg.inv(MR_POSE)[0, :3] @ MR_GRID.ijk_to_lps[:3, :3] / MR_GRID.spacing_mm)))
+    flips = [axis == a for a in range(3)]
+    image = sitk.Flip(head_mr.image, flips)
+    image.CopyInformation(head_mr.image)
+    result = register(head_ct, Volume(image, "mirrored"), preset=RIGID, session=session)
+    facts = (*result.verdict.against, *result.verdict.facts)
+    assert any("mirrored" in sentence for sentence in facts)
+
+
+@pytest.mark.slow
+def test_noise_is_not_verified(session, head_ct, head_mr):
+    noise = np.random.default_rng(3).normal(size=head_mr.voxels.shape).astype(np.float32)
+    image = sitk.GetImageFromArray(noise)
+    image.CopyInformation(head_mr.image)
+    result = register(head_ct, Volume(image, "noise"), preset=RIGID, session=session)
+    assert result.verdict.word == "failed"
+
+
+@pytest.mark.slow
+def test_bounds_hold_for_the_whole_run_and_are_reported(session, head_ct, head_mr, truth_ct_to_mr_lps):
+    center = CT_GRID.center_lps
+    off = rigid([0.2, 1, 0.1], 20, [0, 0, 0])
+    off[:3, 3] = center - off[:3, :3] @ center + [12, -9, 0]
+    given = truth_ct_to_mr_lps @ off
+    near = register(
+        *(head_ct, head_mr),
+        preset=RIGID,
+        session=session,
+        initial_fixed_to_moving_lps=given,
+        max_translation_mm=40,
+        max_rotation_deg=30,
+    )
+    assert error_mm(near, truth_ct_to_mr_lps) < 0.8
+    assert near.bounds_touched == ()
+    tight = register(
+        *(head_ct, head_mr),
+        preset=RIGID,
+        session=session,
+        initial_fixed_to_moving_lps=given,
+        max_translation_mm=40,
+        max_rotation_deg=8,
+    )
+    assert tight.rotated_deg <= 8 + 1e-6
+    assert tight.bounds_touched == ("the largest rotation of 8 degrees",)
+    assert tight.verdict.word != "verified"
+
+
+@pytest.mark.slow
+def test_cancel_during_the_search(session, head_ct, head_mr):
+    import threading
+    import time
+
+    cancel = threading.Event()
+    asked = []
+
+    def on_progress(progress):
+        if progress.stage == "searching all poses" and progress.fraction > 0.05 and not asked:
+            asked.append(time.perf_counter())
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        register(head_ct, head_mr, preset=RIGID, session=session, cancel=cancel, on_progress=on_progress)
+    assert time.perf_counter() - asked[0] < 1.5
+
+
+def test_start_methods(head_ct, head_mr):
+    for method, words in (("auto", "positions in the files"), ("given", "positions in the files")):
+        start, said = choose_start(method, head_ct, head_mr, None, "none")
+        np.testing.assert_array_equal(start, np.eye(4))
+        assert words in said
+    center, _ = choose_start("center", head_ct, head_mr, None, "none")
+    np.testing.assert_allclose(apply_matrix(center, CT_GRID.center_lps), MR_GRID.center_lps, atol=1e-9)
+    given, said = choose_start("given", head_ct, head_mr, rigid([0, 0, 1], 5, [1, 2, 3]), "T0.tfm")
+    assert "T0.tfm" in said
+    np.testing.assert_array_equal(given, rigid([0, 0, 1], 5, [1, 2, 3]))
+
+
+def test_moments_put_the_centres_of_mass_together():
+    """The same head, moved within a large field of view: its centre of mass moves with it."""
+    pose = CT_POSE @ rigid([0, 0, 1], 0, [18, -12, 9])
+    here, there = make_head("T2", CT_GRID, CT_POSE, seed=1), make_head("T2", CT_GRID, pose, seed=2)
+    start = moments_start(here, there)
+    np.testing.assert_allclose(start[:3, 3], CT_POSE[:3, :3] @ [18, -12, 9], atol=2.0)
+    np.testing.assert_array_equal(start[:3, :3], np.eye(3))
+
+
+@pytest.mark.parametrize("method", ["center", "moments"])
+def test_a_start_that_does_not_use_the_initial_transform_is_refused(head_ct, head_mr, method):
+    with pytest.raises(InputError, match="does not use it"):
+        choose_start(method, head_ct, head_mr, np.eye(4), "T0.tfm")
+
+
+def test_an_unknown_start_is_refused(head_ct, head_mr):
+    with pytest.raises(InputError, match="auto, center, moments, given"):
+        choose_start("centre", head_ct, head_mr, None, "none")
