@@ -169,3 +169,44 @@ def test_a_start_that_does_not_use_the_initial_transform_is_refused(head_ct, hea
 def test_an_unknown_start_is_refused(head_ct, head_mr):
     with pytest.raises(InputError, match="auto, center, moments, given"):
         choose_start("centre", head_ct, head_mr, None, "none")
+
+
+@pytest.mark.slow
+def test_an_affine_result_keeps_its_stretch_within_bounds(session, head_ct):
+    stretch = np.array([[1.06, 0.03, 0, 0], [0, 0.95, 0.02, 0], [0, 0, 1.04, 0], [0, 0, 0, 1]])
+    far = rigid([0, 1, 0.3], 150, [90, 40, -60])
+    stretched = moved(make_head("T1", MR_GRID, MR_POSE @ stretch, seed=2), far)
+    truth = far @ MR_POSE @ stretch @ np.linalg.inv(CT_POSE)
+    result = register(head_ct, stretched, preset=find_preset("affine"), session=session)
+    assert error_mm(result, truth) < 1.2
+    assert result.verdict.word == "verified", result.verdict.against
+
+
+@pytest.mark.slow
+def test_a_far_initial_transform_does_not_lead_astray(session, head_ct, head_mr, truth_ct_to_mr_lps):
+    far = rigid([0, 0, 1], 80, [0, 2000, 0])
+    result = register(head_ct, head_mr, preset=RIGID, session=session, initial_fixed_to_moving_lps=far, verdict=False)
+    assert error_mm(result, truth_ct_to_mr_lps) < 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["ants", "simpleitk"])
+def test_other_engines_from_the_other_way_up(engine, head_ct, head_mr, truth_ct_to_mr_lps):
+    far = rigid([1, 0.3, -0.2], 176, [150, -110, 80])
+    result = register(head_ct, moved(head_mr, far), preset=RIGID, engine=engine)
+    assert error_mm(result, far @ truth_ct_to_mr_lps) < 0.8
+    assert result.verdict.word == "verified", result.verdict.against
+
+
+@pytest.mark.slow
+def test_masks_of_one_of_two_regions_with_the_search(session, head_ct, head_mr, truth_ct_to_mr_lps):
+    mask = sitk.Cast(sitk.BinaryDilate(head_ct.image > -300, (2, 2, 1)), sitk.sitkUInt8)
+    far = rigid([1, 0.3, -0.2], 100, [50, -110, 80])
+    result = register(head_ct, moved(head_mr, far), preset=RIGID, session=session, fixed_mask=Volume(mask, "head mask"))
+    assert error_mm(result, far @ truth_ct_to_mr_lps) < 1.0
+
+
+@pytest.mark.parametrize("wrong", [{"max_rotation_deg": -1.0}, {"max_translation_mm": float("nan")}, {"seed": 0}])
+def test_numbers_out_of_range_are_refused(head_ct, head_mr, wrong):
+    with pytest.raises(InputError, match="was given"):
+        register(head_ct, head_mr, preset=RIGID, **wrong)

@@ -9,12 +9,12 @@ from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, rigid, r
 from hypothesis import given
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.engines.handover import EngineVolume
-from MultimodalRegistrationLib.geometry.linear import displacement_mm, rotation_angle_deg
+from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, rotation_angle_deg
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.registration.prepare import engine_volume
 from MultimodalRegistrationLib.search.agreement import Agreement
 from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.search.candidates import Candidate, distinct, find_candidates
+from MultimodalRegistrationLib.search.candidates import Candidate, coarsest_mm, distinct, find_candidates
 from MultimodalRegistrationLib.search.lattice import class_centers, classes_of, lattice_of
 from MultimodalRegistrationLib.search.rotations import even_rotations
 from MultimodalRegistrationLib.search.translations import best_translations
@@ -85,10 +85,14 @@ def test_a_lattice_keeps_positions_on_an_oblique_flipped_grid(spacing_mm):
 
 
 def test_a_mask_limits_what_is_inside(ct):
-    mask = np.zeros(ct.voxels.shape, dtype=np.uint8)
-    mask[:, :, : mask.shape[2] // 2] = 1
-    lattice = lattice_of(EngineVolume(ct.voxels, ct.grid, mask), 8.0)
-    assert 0.4 < lattice.inside.mean() < 0.6
+    i, j, k = np.meshgrid(*(np.arange(n) for n in ct.grid.size), indexing="ij")
+    ball = ((i - 40) / 30) ** 2 + ((j - 50) / 30) ** 2 + ((k - 25) / 15) ** 2 <= 1
+    lattice = lattice_of(EngineVolume(ct.voxels, ct.grid, ball.transpose(2, 1, 0).astype(np.uint8)), 8.0)
+    assert lattice.inside.mean() == pytest.approx(np.pi / 6, abs=0.06), "a ball in its box"
+    center = (np.asarray(lattice.values.shape[::-1]) - 1) / 2
+    np.testing.assert_allclose(
+        apply_matrix(lattice.ijk_to_lps, center), apply_matrix(ct.grid.ijk_to_lps, [40, 50, 25]), atol=1e-6
+    )
     assert np.all(classes_of(lattice, 5)[~lattice.inside] == -1)
     assert set(np.unique(classes_of(lattice, 5)[lattice.inside])) <= set(range(5))
 
@@ -119,6 +123,26 @@ def test_clamped_poses_are_within_the_bounds_and_allowed_ones_stay(axis, angle, 
         np.testing.assert_array_equal(bounds.clamp(pose), pose)
     if length > 41 or angle > 26:
         assert bounds.touched(bounds.clamp(pose))
+
+
+def test_clamping_keeps_scale_and_shear():
+    stretch = np.array([[1.1, 0.05, 0, 0], [0, 0.9, 0, 0], [0, 0, 1.05, 0], [0, 0, 0, 1]])
+    bounds = Bounds(np.zeros(3), np.inf, 10.0)
+    clamped = bounds.clamp(rigid([0, 0, 1], 30, [5, 0, 0]) @ stretch)
+    assert bounds.of(clamped)[1] == pytest.approx(10.0)
+    np.testing.assert_allclose(
+        np.linalg.svd(clamped[:3, :3], compute_uv=False), np.linalg.svd(stretch[:3, :3], compute_uv=False)
+    )
+
+
+def test_bounds_of_a_reflection_do_not_fail():
+    assert 0 <= Bounds(np.zeros(3)).of(np.diag([1.0, 1.0, -1.0, 1.0]))[1] <= 180
+
+
+def test_a_bound_of_zero_is_a_request_and_not_touched():
+    bounds = Bounds(np.zeros(3), 0.0, 0.0)
+    assert bounds.touched(np.eye(4)) == []
+    np.testing.assert_allclose(bounds.clamp(rigid([0, 1, 0], 20, [3, 4, 5])), np.eye(4), atol=1e-12)
 
 
 def test_bounds_that_are_not_set_touch_nothing():
@@ -216,6 +240,66 @@ def test_candidates_stay_within_the_bounds(ct, mr, truth_ct_to_mr_lps):
     bounds = Bounds(ct.grid.center_lps, 30.0, 20.0)
     found = find_candidates(ct, moved, bounds, seed=3)
     assert all(np.all(np.array(bounds.of(c.sampled_to_other_lps)) <= [30.0 + 1e-6, 20.0 + 1e-6]) for c in found)
+
+
+@pytest.mark.slow
+def test_only_rotations_when_no_translation_is_allowed(ct, mr, truth_ct_to_mr_lps):
+    """The volumes lie 25 degrees off about the centre that the bounds are measured at."""
+    center = ct.grid.center_lps
+    turn = rigid([0.2, 1, 0.3], 25, [0, 0, 0])
+    turn[:3, 3] = center - turn[:3, :3] @ center
+    placed = EngineVolume(mr.voxels, mr.grid.moved(turn @ np.linalg.inv(truth_ct_to_mr_lps)))
+    found = find_candidates(ct, placed, Bounds(center, 0.0, 40.0), seed=3)
+    assert displacement_mm(found[0].sampled_to_other_lps, turn, target_points_lps(CT_POSE)).mean() < 3
+    fixed = find_candidates(ct, placed, Bounds(center, 0.0, 0.0), seed=3)
+    assert len(fixed) == 1
+    np.testing.assert_allclose(fixed[0].sampled_to_other_lps, np.eye(4), atol=1e-9)
+
+
+def masked(volume, box):
+    mask = np.zeros(volume.voxels.shape, dtype=np.uint8)
+    mask[box] = 1
+    return EngineVolume(volume.voxels, volume.grid, mask)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (slice(20, 24), slice(40, 47), slice(40, 47)),
+        (slice(25, 26), slice(None), slice(None)),
+        (slice(25, 26), slice(50, 51), slice(40, 41)),
+    ],
+    ids=["small cube", "thin plane", "one voxel"],
+)
+def test_lattices_of_small_and_thin_masks(ct, box):
+    lattice = lattice_of(masked(ct, box), 9.0)
+    assert lattice.inside.any()
+    assert np.all(np.isfinite(lattice.values))
+    assert class_centers(lattice, 16).shape == (16,)
+
+
+@pytest.mark.slow
+def test_a_mask_narrows_the_search_to_it(ct, mr, truth_ct_to_mr_lps):
+    """A mask over the upper half of the head in the scan that is sampled."""
+    box = (slice(ct.voxels.shape[0] // 2, None), slice(None), slice(None))
+    far = rigid([1, 0.5, 0], 120, [60, -40, 90])
+    moved = EngineVolume(mr.voxels, mr.grid.moved(far))
+    found = find_candidates(masked(ct, box), moved, Bounds(ct.grid.center_lps), seed=3)
+    points = ct.grid.center_lps + np.array([[0, 0, 0], [20, 0, 0], [0, 20, 0], [0, 0, 20]])
+    assert displacement_mm(found[0].sampled_to_other_lps, far @ truth_ct_to_mr_lps, points).mean() < 6
+
+
+def test_the_transforms_stay_small_when_the_volumes_differ_much():
+    cube = EngineVolume(
+        np.zeros((40, 40, 40), np.float32), centered_grid([40, 40, 40], [1, 1, 1], np.eye(3), [0, 0, 0])
+    )
+    body = EngineVolume(
+        np.zeros((180, 50, 50), np.float32), centered_grid([50, 50, 180], [10, 10, 10], np.eye(3), [0, 0, 0])
+    )
+    spacing_mm = coarsest_mm(cube, body)
+    radius = np.sqrt(3) * 20 / spacing_mm
+    cells = np.prod(np.array([500, 500, 1800]) / spacing_mm + 1.5 * radius)
+    assert cells < 500_000
 
 
 @pytest.mark.slow

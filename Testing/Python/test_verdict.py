@@ -7,8 +7,10 @@ import json
 
 import numpy as np
 import pytest
-from conftest import CT_GRID, CT_POSE, rigid
-from MultimodalRegistrationLib.geometry.linear import displacement_mm
+from conftest import CT_GRID, CT_POSE, MR_GRID, rigid
+from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.phantom import target_points_lps
 from MultimodalRegistrationLib.registration.prepare import engine_volume
 from MultimodalRegistrationLib.search.bounds import Bounds
@@ -36,7 +38,9 @@ CASES = {
     "as good": ({}, "verified", None),
     "no rival at all": ({"rival_agreement": None}, "verified", None),
     "porcine: a small margin, a sharp optimum": ({"rival_agreement": 0.73, "agreement_nearby": 0.63}, "verified", None),
-    "a rival as good": ({"rival_agreement": 0.80}, "uncertain", "agrees nearly as well"),
+    "no rival, and blunt": ({"rival_agreement": None, "agreement_nearby": 0.75}, "uncertain", "blunt"),
+    "no restarts": ({"restarts_mm": (), "backward_mm": ()}, "uncertain", "Too few points"),
+    "a rival as good": ({"rival_agreement": 0.80}, "uncertain", "agrees as well, to 1%"),
     "a better rival": ({"rival_agreement": 0.90}, "failed", "agrees better, by 11%"),
     "blunt, and a close rival": ({"rival_agreement": 0.75, "agreement_nearby": 0.70}, "uncertain", "not stand out"),
     "better when mirrored": ({"mirrored_agreement": 0.95}, "failed", "mirrored volume fits better, by 17%"),
@@ -115,6 +119,27 @@ def test_evidence_at_the_truth_and_at_a_rival(pair, truth_ct_to_mr_lps):
     assert at_rival.margin < -0.1
     assert judge(at_rival).word == "failed"
     assert any("agrees better" in sentence for sentence in judge(at_rival).against)
+
+
+@pytest.mark.slow
+def test_evidence_of_a_thin_slab_has_numbers_only(pair, head_ct, truth_ct_to_mr_lps):
+    slab = engine_volume(Volume(head_ct.image[:, :, 24:28], "slab"), None, (0.01, 99.99))
+    evidence = Examiner(slab, pair[1], Bounds(CT_GRID.center_lps), seed=1).examine(truth_ct_to_mr_lps, [])
+    assert np.all(np.isfinite(evidence.distances_mm))
+    json.dumps(dataclasses.asdict(evidence), allow_nan=False)
+
+
+@pytest.mark.slow
+def test_restarts_keep_to_the_masks(pair, truth_ct_to_mr_lps):
+    masks = [np.zeros(volume.voxels.shape, dtype=np.uint8) for volume in pair]
+    masks[1][:, :, 20:50] = 1
+    moving = EngineVolume(pair[1].voxels, pair[1].grid, masks[1])
+    lattices = lattice_of(pair[0], 3.0), lattice_of(moving, 3.0)
+    polisher = Polisher(*lattices, truth_ct_to_mr_lps, seed=1)
+    mapped = apply_matrix(np.linalg.inv(MR_GRID.ijk_to_lps) @ truth_ct_to_mr_lps, polisher.points_lps)
+    # Half a cell of the lattice beyond the mask.
+    assert mapped[:, 0].min() > 20 - 0.5 - 1.5 / 2.6
+    assert mapped[:, 0].max() < 49 + 0.5 + 1.5 / 2.6
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
 import shutil
 import signal
 import tempfile
@@ -27,16 +26,15 @@ from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES, read_mask, read_volume
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.resample import resample_to_fixed
 from MultimodalRegistrationLib.registration.result import RegistrationResult
-from MultimodalRegistrationLib.registration.run import DEFAULT_SEED, fallback_warning, register, select_engine
+from MultimodalRegistrationLib.registration.run import fallback_warning, register, select_engine
 from MultimodalRegistrationLib.registration.start import START_METHODS
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
 __all__ = ["add_parser"]
-
-_LARGEST_SEED = 2**31 - 1
 
 
 def add_parser(commands: Any) -> None:
@@ -93,7 +91,12 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    _check_numbers(options)
+    check_numbers(
+        seed=options.seed,
+        threads=options.threads,
+        max_translation_mm=options.max_translation,
+        max_rotation_deg=options.max_rotation,
+    )
     preset = find_preset(options.preset)
     engine = select_engine(preset, options.engine)
     printer = ProgressPrinter(quiet=options.quiet)
@@ -157,7 +160,7 @@ def _run(options: argparse.Namespace) -> int:
         result.seconds["write"] = time.perf_counter() - began
         if json_file is not None:
             content = result_content(result, inputs=_inputs(options))
-            json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            json_file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         if cancel.is_set():
             raise Cancelled()
         outputs.commit()
@@ -168,20 +171,6 @@ def _run(options: argparse.Namespace) -> int:
     if not options.quiet:
         print(_summary(result, options.output_transform))
     return 0
-
-
-def _check_numbers(options: argparse.Namespace) -> None:
-    if not 0 < options.seed <= _LARGEST_SEED:
-        raise InputError("--seed", f"{options.seed} was given", f"Give a whole number from 1 to {_LARGEST_SEED}.")
-    for name, value, largest in (
-        ("--max-translation", options.max_translation, math.inf),
-        ("--max-rotation", options.max_rotation, 180.0),
-    ):
-        if value is not None and not 0 <= value <= largest:
-            limit = "zero or a positive number" if math.isinf(largest) else f"a number from 0 to {largest:g}"
-            raise InputError(name, f"{value:g} was given", f"Give {limit}.")
-    if options.threads is not None and options.threads < 1:
-        raise InputError("--threads", f"{options.threads} was given", "Give a whole number from 1.")
 
 
 def _folder_for_temporary_files(folder: str | None) -> Path | None:

@@ -69,6 +69,11 @@ class EngineSession:
         self.close()
 
     @property
+    def closed(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._closed
+
+    @property
     def folder(self) -> Path | None:
         """The session's temporary folder, once the engine has started."""
         return self._folder

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "LARGEST_CONDITION",
     "apply_matrix",
+    "closest_rotation",
     "condition_number",
     "displacement_mm",
     "is_rigid",
@@ -90,13 +91,22 @@ def is_rigid(matrix: ArrayLike, tolerance: float = 1e-5) -> bool:
     return bool(orthonormal and np.linalg.det(rotation) > 0)
 
 
+def closest_rotation(matrix: ArrayLike) -> NDArray[np.float64]:
+    """The proper rotation, shape (3, 3), closest to the linear part of ``matrix``, shape (4, 4).
+
+    The orthogonal polar factor, with the sign that makes its determinant one (Kabsch 1976,
+    doi:10.1107/S0567739476001873).
+    """
+    u, _, vt = np.linalg.svd(np.asarray(matrix, dtype=np.float64)[:3, :3])
+    return np.asarray(u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt)
+
+
 def rotation_angle_deg(matrix: ArrayLike) -> float:
     """Angle of the rotation closest to the linear part of ``matrix``, shape (4, 4), in degrees (0 to 180).
 
     The closest rotation is the orthogonal polar factor; the angle follows from its trace.
     """
-    u, _, vt = np.linalg.svd(np.asarray(matrix, dtype=np.float64)[:3, :3])
-    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    rotation = closest_rotation(matrix)
     return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1.0) / 2.0, -1.0, 1.0))))
 
 

@@ -27,8 +27,10 @@ class FineResult:
 
     Parameters
     ----------
+    start_sampled_to_other_lps : array, shape (4, 4)
+        The candidate.
     sampled_to_other_lps : array, shape (4, 4)
-        The pose.
+        The pose that the engine found.
     convergence : Convergence
         How it got there.
     seconds : float
@@ -37,6 +39,7 @@ class FineResult:
         What it printed.
     """
 
+    start_sampled_to_other_lps: NDArray[np.float64]
     sampled_to_other_lps: NDArray[np.float64]
     convergence: Convergence
     seconds: float
@@ -105,6 +108,8 @@ def run_fine_stage(
             if len(poses_lps) == 1:
                 raise
             first_error = first_error or error
+            if session.closed:
+                break
             on_warning(f"From candidate {number + 1} of {len(poses_lps)} the engine stopped: {error.found}.")
     if not results and first_error is not None:
         raise first_error
@@ -137,5 +142,9 @@ def _run_one(
     tell(f"{session.engine}: starting", 0.0)
     found = session.run(job, on_line=on_line, cancel=cancel, keep=keep)
     return FineResult(
-        pose_lps @ found.fixed_to_moving_lps, judge_convergence(trace, reader.stop_reason), found.seconds, found.log
+        pose_lps,
+        pose_lps @ found.fixed_to_moving_lps,
+        judge_convergence(trace, reader.stop_reason),
+        found.seconds,
+        found.log,
     )

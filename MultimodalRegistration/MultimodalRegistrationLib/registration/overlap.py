@@ -58,7 +58,9 @@ def overlap_fraction(
     return max(shares)
 
 
-def check_overlap(share: float, fixed_name: str, moving_name: str, start: str, masks: list[str]) -> None:
+def check_overlap(
+    share: float, fixed_name: str, moving_name: str, start: str, masks: list[str], *, searched: bool = False
+) -> None:
     """Refuse a start from which nothing can be compared.
 
     Parameters
@@ -71,6 +73,8 @@ def check_overlap(share: float, fixed_name: str, moving_name: str, start: str, m
         What the start is, for the message.
     masks : list of str
         Names of the masks in use.
+    searched : bool
+        Whether the start comes from a search already.
 
     Raises
     ------
@@ -83,10 +87,16 @@ def check_overlap(share: float, fixed_name: str, moving_name: str, start: str, m
     raise InputError(
         moving_name,
         f"with {start}, {what} have no overlap ({share:.1%} of the smaller one lies inside the other, {fixed_name})",
-        "Give an --initial-transform that puts them onto each other, or leave it out to start from their centres."
-        if not masks
-        else "Check the masks and the start; masks must mark the region that both volumes show.",
+        _remedy(bool(masks), searched),
     )
+
+
+def _remedy(masked: bool, searched: bool) -> str:
+    if masked:
+        return "Check the masks and the start; masks must mark the region that both volumes show."
+    if searched:
+        return "Widen the bounds of the search, or check that the two volumes show the same part."
+    return "Use --start auto to search all poses, or give an --initial-transform that puts them onto each other."
 
 
 def _points(volume: Volume, mask: Volume | None) -> NDArray[np.float64]:

@@ -49,8 +49,12 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "stages": result.preset.engines[result.engine],
         },
         "seed": result.seed,
-        "start": {"words": result.start, "candidates": result.candidates},
-        "bounds_touched": list(result.bounds_touched),
+        "start": {"method": result.start_method, "words": result.start, "candidates": result.candidates},
+        "bounds": {
+            "max_translation_mm": result.max_translation_mm,
+            "max_rotation_deg": result.max_rotation_deg,
+            "touched": list(result.bounds_touched),
+        },
         "verdict": None if result.verdict is None else _verdict_content(result.verdict),
         "sampled_volume": result.sampled,
         "metric": {

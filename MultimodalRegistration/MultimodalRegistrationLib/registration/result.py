@@ -47,8 +47,12 @@ class RegistrationResult:
         Of every random draw.
     sampled : str
         ``"fixed"`` or ``"moving"``: the volume in which the engine sampled its metric.
+    start_method : str
+        ``"auto"``, ``"given"``, ``"center"`` or ``"moments"``.
     start : str
-        How the start was chosen, in words.
+        The start in words.
+    max_translation_mm, max_rotation_deg : float or None
+        Bounds of the run.
     candidates : int
         How many poses the engine started from.
     overlap_at_start, overlap_at_end : float
@@ -76,7 +80,10 @@ class RegistrationResult:
     preset: Preset
     seed: int
     sampled: str
+    start_method: str
     start: str
+    max_translation_mm: float | None
+    max_rotation_deg: float | None
     candidates: int
     overlap_at_start: float
     overlap_at_end: float

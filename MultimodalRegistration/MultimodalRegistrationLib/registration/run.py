@@ -21,6 +21,7 @@ from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.fine import FineResult, run_fine_stage
 from MultimodalRegistrationLib.registration.memory_need import memory_warning
+from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
 from MultimodalRegistrationLib.registration.pair import make_pair
 from MultimodalRegistrationLib.registration.result import Progress, RegistrationResult
@@ -31,12 +32,13 @@ from MultimodalRegistrationLib.search.candidates import Candidate, find_candidat
 from MultimodalRegistrationLib.verdict.evidence import Examiner
 from MultimodalRegistrationLib.verdict.rule import Verdict, judge
 
-__all__ = ["DEFAULT_SEED", "fallback_warning", "register", "select_engine"]
+__all__ = ["fallback_warning", "register", "select_engine"]
 
-DEFAULT_SEED = 20_250_101
 # The engine starts from every candidate whose agreement comes this close to that of the best one.
 _WORTH_THE_ENGINE = 0.96
 _MOST_CANDIDATES = 2
+# In a smaller overlap at the start, mutual information is large by chance.
+_COMPARABLE_OVERLAP = 0.3
 
 
 def select_engine(preset: Preset, engine: str | None) -> str:
@@ -146,7 +148,8 @@ def register(
     EngineError, EngineNotInstalledError, Cancelled
         From the engine.
     """
-    name = session.engine if session is not None else select_engine(preset, engine)
+    check_numbers(seed=seed, threads=threads, max_translation_mm=max_translation_mm, max_rotation_deg=max_rotation_deg)
+    name = select_engine(preset, engine if session is None else session.engine)
     clock = _Clock()
     warnings: list[str] = []
 
@@ -184,8 +187,10 @@ def register(
             180.0 if max_rotation_deg is None else max_rotation_deg,
         )
         at_start = mutual_information(pair.sampled, pair.other, np.eye(4))
-    candidates: list[Candidate] = []
-    with clock.stage("search"):
+    began = time.perf_counter()
+    # The engine loads while the poses are searched.
+    with EngineSession(name, threads=threads) if session is None else nullcontext(session) as running:
+        candidates: list[Candidate] = []
         if start == "auto" or verdict:
             candidates = find_candidates(
                 pair.sampled,
@@ -195,14 +200,12 @@ def register(
                 threads=threads,
                 on_fraction=lambda fraction: tell("searching all poses", 0.02 + 0.28 * fraction),
             )
-    if start == "auto":
-        starts = _worth_the_engine(candidates)
-        overlap = max(overlap_fraction(fixed, moving, pair.fixed_to_moving_lps(pose), **masks) for pose in starts)
-        check_overlap(overlap, fixed.name, moving.name, "the best pose found", mask_names)
-    else:
         starts = [np.eye(4)]
-    began = time.perf_counter()
-    with EngineSession(name, threads=threads) if session is None else nullcontext(session) as running:
+        if start == "auto":
+            starts = _worth_the_engine(candidates)
+            overlap = max(overlap_fraction(fixed, moving, pair.fixed_to_moving_lps(pose), **masks) for pose in starts)
+            check_overlap(overlap, fixed.name, moving.name, "the best pose found", mask_names, searched=True)
+        clock.seconds["search"] = time.perf_counter() - began
         fine = run_fine_stage(
             running,
             pair,
@@ -215,13 +218,15 @@ def register(
             keep=keep_job_files,
         )
     clock.seconds["engine"] = sum(result.seconds for result in fine)
-    clock.seconds["engine start and hand-over"] = time.perf_counter() - began - clock.seconds["engine"]
+    clock.seconds["engine start and hand-over"] = (
+        time.perf_counter() - began - clock.seconds["search"] - clock.seconds["engine"]
+    )
 
     judged: Verdict | None = None
     with clock.stage("verdict"):
         tell("judging the result", 0.8)
-        best, pose_lps = fine[0], bounds.clamp(fine[0].sampled_to_other_lps)
-        if verdict or len(fine) > 1:
+        best, pose_lps = fine[0], fine[0].sampled_to_other_lps
+        if verdict or len(fine) > 1 or bounds.clamp(pose_lps) is not pose_lps:
             examiner = Examiner(pair.sampled, pair.other, bounds, seed=seed, threads=threads)
             best, pose_lps = _best(fine, examiner, bounds)
             if verdict:
@@ -238,7 +243,8 @@ def register(
         warn(f"The result is at {' and '.join(touched)}; the true pose may lie beyond.")
     if best.convergence.settled is False:
         warn(best.convergence.words)
-    if at_start is not None and (at_end is None or at_end < at_start) and start != "auto":
+    comparable = overlap_at_start >= _COMPARABLE_OVERLAP
+    if comparable and at_start is not None and (at_end is None or at_end < at_start):
         warn(
             "The volumes agree less after the registration than at its start (mutual information "
             f"{at_start:.3f} before, {'none' if at_end is None else f'{at_end:.3f}'} after): do not trust this result "
@@ -251,7 +257,10 @@ def register(
         preset=preset,
         seed=seed,
         sampled="moving" if pair.sampled_is_moving else "fixed",
+        start_method=start,
         start=f"search around {start_words}" if start == "auto" else start_words,
+        max_translation_mm=max_translation_mm,
+        max_rotation_deg=max_rotation_deg,
         candidates=len(starts),
         overlap_at_start=overlap_at_start,
         overlap_at_end=overlap_fraction(fixed, moving, fixed_to_moving_lps, **masks),
@@ -297,8 +306,16 @@ def _worth_the_engine(candidates: list[Candidate]) -> list[NDArray[np.float64]]:
 
 
 def _best(fine: list[FineResult], examiner: Examiner, bounds: Bounds) -> tuple[FineResult, NDArray[np.float64]]:
-    """The result with the best agreement, and its pose within the bounds."""
-    poses = [bounds.clamp(result.sampled_to_other_lps) for result in fine]
-    agreements = [examiner.agreement(pose) for pose in poses]
-    best = int(np.argmax(agreements))
+    """The result with the best agreement, and its pose.
+
+    Where the engine, which knows no bounds, went beyond them, a bounded climb from the bound and from the engine's
+    start takes its place: the point on the way back is no optimum.
+    """
+    poses = []
+    for result in fine:
+        clamped = bounds.clamp(result.sampled_to_other_lps)
+        if clamped is not result.sampled_to_other_lps:
+            clamped = examiner.best_within_bounds([clamped, result.start_sampled_to_other_lps])
+        poses.append(clamped)
+    best = int(np.argmax([examiner.agreement(pose) for pose in poses]))
     return fine[best], poses[best]

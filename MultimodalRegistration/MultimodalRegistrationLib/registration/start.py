@@ -57,9 +57,8 @@ def moments_start(
 def _center_of_mass_lps(volume: Volume, mask: Volume | None) -> NDArray[np.float64]:
     voxels = np.asarray(volume.voxels, dtype=np.float64)
     # Only what is brighter than the mean: neither noise nor a padding value far below all tissue may outweigh it.
-    weights = np.maximum(voxels - voxels.mean(), 0.0)
-    if mask is not None:
-        weights = weights * (mask.voxels > 0)
+    marked = np.ones(voxels.shape, dtype=bool) if mask is None else mask.voxels > 0
+    weights = np.where(marked, np.maximum(voxels - voxels[marked].mean(), 0.0), 0.0)
     total = weights.sum()
     if total <= 0:
         return volume.grid.center_lps

@@ -73,14 +73,14 @@ class Agreement:
         labels, other_labels = classes_of(sampled, classes), classes_of(other, classes)
         index = np.argwhere(sampled.inside)
         # The score of an overlap is relative to the smaller of the two volumes.
-        self._smaller = min(1.0, other.inside.sum() / len(index))
+        self._smaller = min(1.0, _volume_mm3(other) / _volume_mm3(sampled))
         if len(index) > points:
             index = index[np.sort(np.random.default_rng(seed).choice(len(index), points, replace=False))]
         self._rows = labels[tuple(index.T)].astype(np.int32) * classes
         points_lps = apply_matrix(sampled.ijk_to_lps, index[:, ::-1])
         self.center_lps = points_lps.mean(axis=0)
         self._offsets = (points_lps - self.center_lps).T.astype(np.float32)
-        self.radius_mm = float(np.sqrt((self._offsets**2).sum(axis=0).mean()))
+        self.radius_mm = max(float(np.sqrt((self._offsets**2).sum(axis=0).mean())), 1e-3)
         # A border of -1 stands for everything outside.
         padded = np.pad(other_labels, 1, constant_values=-1)
         self._last = np.asarray(padded.shape[::-1], dtype=np.float32) - 1
@@ -199,17 +199,20 @@ class Agreement:
         turns = Rotation.from_rotvec(moves[:, :, :3].reshape(-1, 3) * angle).as_matrix().reshape(n, m, 3, 3)
         new_rotations = rotations[:, None] @ turns
         new_centers = centers[:, None] + moves[:, :, 3:] * step_mm
+        if bounds.are_set:
+            # Turns about the centre of the bounds leave it in place, so that they do not use up the translation.
+            arm = self.center_lps - bounds.center_lps
+            new_centers = new_centers + (rotations[:, None] @ (turns @ arm - arm)[..., None])[..., 0]
         flat = Poses(new_rotations.reshape(-1, 3, 3), new_centers.reshape(-1, 3))
         scores = self.score(flat)
         if bounds.are_set:
-            matrices = self.matrices_of(flat)
-            scores[~bounds.allow(flat.rotations, apply_matrix_each(matrices, bounds.center_lps))] = -2.0
+            centers_of_bounds = flat.centers_lps - flat.rotations @ (self.center_lps - bounds.center_lps)
+            scores[~bounds.allow(flat.rotations, centers_of_bounds)] = -2.0
         return scores.reshape(n, m), new_rotations, new_centers
 
 
-def apply_matrix_each(matrices: NDArray[np.float64], point_lps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One point under each of many transforms, shape (N, 3)."""
-    return matrices[:, :3, :3] @ point_lps + matrices[:, :3, 3]
+def _volume_mm3(lattice: Lattice) -> float:
+    return float(lattice.inside.sum()) * lattice.spacing_mm**3
 
 
 def _n_log_n(counts: NDArray[np.int_]) -> NDArray[np.float64]:

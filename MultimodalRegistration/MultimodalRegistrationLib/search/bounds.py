@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation, rotation_angle_deg
 
 __all__ = ["Bounds"]
 
 _NEAR = 0.98
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,9 @@ class Bounds:
         return np.isfinite(self.translation_mm) or self.rotation_deg < 180.0
 
     def of(self, pose_lps: NDArray[np.float64]) -> tuple[float, float]:
-        """Displacement of the centre in mm and rotation in degrees of a pose, shape (4, 4)."""
-        u, _, vt = np.linalg.svd(pose_lps[:3, :3])
-        angle = float(np.rad2deg(Rotation.from_matrix(u @ vt).magnitude()))
-        return float(np.linalg.norm(apply_matrix(pose_lps, self.center_lps) - self.center_lps)), angle
+        """Displacement of the centre in mm and rotation in degrees of a linear pose, shape (4, 4)."""
+        displacement = apply_matrix(pose_lps, self.center_lps) - self.center_lps
+        return float(np.linalg.norm(displacement)), rotation_angle_deg(pose_lps)
 
     def allow(self, rotations: NDArray[np.float64], centers_lps: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether poses are within the limits.
@@ -57,32 +57,36 @@ class Bounds:
         array, shape (N,)
             True within.
         """
-        inside = np.linalg.norm(centers_lps - self.center_lps, axis=1) <= self.translation_mm
+        inside = np.linalg.norm(centers_lps - self.center_lps, axis=1) <= self.translation_mm + _ROUNDING
         if self.rotation_deg < 180.0:
-            cosine = (np.trace(rotations, axis1=1, axis2=2) - 1) / 2
-            inside &= cosine >= np.cos(np.deg2rad(self.rotation_deg))
+            cosine = np.clip((np.trace(rotations, axis1=1, axis2=2) - 1) / 2, -1.0, 1.0)
+            inside &= np.rad2deg(np.arccos(cosine)) <= self.rotation_deg + _ROUNDING
         return inside
 
     def clamp(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The pose itself if it is within the limits, otherwise the rigid one at the limit on the way to it, (4, 4)."""
+        """The pose itself if it is within the limits, otherwise the one at the limit on the way to it, shape (4, 4).
+
+        Scale and shear, which have no limit, stay as they are.
+        """
         translation_mm, rotation_deg = self.of(pose_lps)
         if translation_mm <= self.translation_mm and rotation_deg <= self.rotation_deg:
             return pose_lps
-        u, _, vt = np.linalg.svd(pose_lps[:3, :3])
-        vector = Rotation.from_matrix(u @ vt).as_rotvec() * min(1.0, self.rotation_deg / max(rotation_deg, 1e-9))
+        rotation = closest_rotation(pose_lps)
+        stretch = rotation.T @ pose_lps[:3, :3]
+        vector = Rotation.from_matrix(rotation).as_rotvec() * min(1.0, self.rotation_deg / max(rotation_deg, 1e-9))
         shift = apply_matrix(pose_lps, self.center_lps) - self.center_lps
         shift = shift * min(1.0, self.translation_mm / max(translation_mm, 1e-9))
         clamped = np.eye(4)
-        clamped[:3, :3] = Rotation.from_rotvec(vector).as_matrix()
+        clamped[:3, :3] = Rotation.from_rotvec(vector).as_matrix() @ stretch
         clamped[:3, 3] = self.center_lps + shift - clamped[:3, :3] @ self.center_lps
         return clamped
 
     def touched(self, pose_lps: NDArray[np.float64]) -> list[str]:
-        """Which limits a pose, shape (4, 4), is at or beyond, in words."""
+        """Which limits a pose, shape (4, 4), is at or beyond, in words; a limit of zero is a request, not a limit."""
         translation_mm, rotation_deg = self.of(pose_lps)
         words = []
-        if translation_mm >= _NEAR * self.translation_mm:
+        if translation_mm >= _NEAR * self.translation_mm > 0:
             words.append(f"the largest translation of {self.translation_mm:g} mm")
-        if self.rotation_deg < 180.0 and rotation_deg >= _NEAR * self.rotation_deg:
+        if self.rotation_deg < 180.0 and rotation_deg >= _NEAR * self.rotation_deg > 0:
             words.append(f"the largest rotation of {self.rotation_deg:g} degrees")
         return words

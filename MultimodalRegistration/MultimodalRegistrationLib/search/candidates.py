@@ -13,17 +13,19 @@ from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.search.agreement import Agreement
 from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.search.lattice import lattice_of
+from MultimodalRegistrationLib.search.lattice import content_extent_mm, lattice_of
 from MultimodalRegistrationLib.search.rotations import even_rotations
 from MultimodalRegistrationLib.search.translations import best_translations
 
-__all__ = ["Candidate", "search_step_mm", "distinct", "find_candidates"]
+__all__ = ["Candidate", "coarsest_mm", "distinct", "find_candidates", "search_step_mm"]
 
 _SMALLEST_OVERLAP = 0.3
 _OVERLAP_POWER = 0.5
 _LATTICE_STEPS = 16
 _COARSEST = 16 / 13
 _FEWEST_STEPS = 11.5
+# Keeps the memory of a thread below 100 MB.
+_MOST_CELLS = 400_000
 _COARSE_KEPT = 200
 
 
@@ -48,8 +50,26 @@ def search_step_mm(sampled: EngineVolume, other: EngineVolume) -> float:
     return float(np.sqrt(_extent_mm(sampled) * _extent_mm(other)) / _LATTICE_STEPS)
 
 
+def coarsest_mm(sampled: EngineVolume, other: EngineVolume) -> float:
+    """Lattice step of the search over all translations, in mm.
+
+    A little more than the unit of the search, but fine enough for the smaller volume, and coarse enough for the memory.
+    """
+    smaller_mm = min(_extent_mm(sampled), _extent_mm(other))
+    spacing_mm = min(_COARSEST * search_step_mm(sampled, other), smaller_mm / _FEWEST_STEPS)
+    while _transform_cells(sampled, other, spacing_mm) > _MOST_CELLS:
+        spacing_mm *= 1.1
+    return spacing_mm
+
+
 def _extent_mm(volume: EngineVolume) -> float:
-    return float(np.prod(volume.grid.extent_mm)) ** (1 / 3)
+    return float(np.prod(content_extent_mm(volume))) ** (1 / 3)
+
+
+def _transform_cells(sampled: EngineVolume, other: EngineVolume, spacing_mm: float) -> float:
+    """Size of the Fourier transforms at a spacing: the other volume, and the sampled one's radius around it."""
+    radius = np.linalg.norm(content_extent_mm(sampled)) / 2 / spacing_mm
+    return float(np.prod(content_extent_mm(other) / spacing_mm + 1.5 * radius + 1))
 
 
 def find_candidates(
@@ -88,9 +108,8 @@ def find_candidates(
     tell = on_fraction or (lambda fraction: None)
     spacing_mm = search_step_mm(sampled, other)
     probe = sampled.grid.sample_points_lps(4)
-    smaller_mm = min(_extent_mm(sampled), _extent_mm(other))
-    coarsest_mm = min(_COARSEST * spacing_mm, smaller_mm / _FEWEST_STEPS)
-    coarse = lattice_of(sampled, coarsest_mm), lattice_of(other, coarsest_mm)
+    coarse_mm = coarsest_mm(sampled, other)
+    coarse = lattice_of(sampled, coarse_mm), lattice_of(other, coarse_mm)
     # The start itself may have been chosen well.
     found = [Candidate(np.eye(4), -1.0)]
     if bounds.translation_mm > 0 or bounds.rotation_deg > 0:
@@ -104,7 +123,7 @@ def find_candidates(
             on_fraction=lambda fraction: tell(0.85 * fraction),
         )
         ranked = [Candidate(bounds.clamp(peak.sampled_to_other_lps), peak.score) for peak in peaks]
-        found += distinct(ranked, probe, coarsest_mm, _COARSE_KEPT)
+        found += distinct(ranked, probe, coarse_mm, _COARSE_KEPT)
     middle = lattice_of(sampled, spacing_mm / 2), lattice_of(other, spacing_mm / 2)
     fine = lattice_of(sampled, spacing_mm / 4), lattice_of(other, spacing_mm / 4)
     for number, (lattices, points, steps, kept) in enumerate(

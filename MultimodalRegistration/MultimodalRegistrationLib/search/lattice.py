@@ -9,8 +9,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
 
-__all__ = ["Lattice", "class_coordinates", "classes_of", "lattice_of"]
+__all__ = ["Lattice", "content_extent_mm", "class_coordinates", "classes_of", "lattice_of"]
+
+_MOST_CELLS = 30e6
+_FEWEST_CELLS = 50
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,15 @@ def lattice_of(volume: EngineVolume, spacing_mm: float) -> Lattice:
     volume : EngineVolume
         On an orthogonal grid.
     spacing_mm : float
-        Of the lattice.
+        Of the lattice; more where it would have more than 30 million cells.
 
     Returns
     -------
     Lattice
-        Each voxel the mean of about its own cube.
+        Each cell the mean of about its own cube. With a mask, the lattice covers the box around it.
     """
+    volume = _cropped_to_mask(volume)
+    spacing_mm = max(spacing_mm, float(np.prod(volume.grid.extent_mm) / _MOST_CELLS) ** (1 / 3))
     voxel_mm = np.asarray(volume.grid.spacing_mm)
     factors = np.maximum(1, np.floor(spacing_mm / voxel_mm / 2)).astype(int)
     factors = np.minimum(factors, np.asarray(volume.grid.size))
@@ -70,8 +77,32 @@ def lattice_of(volume: EngineVolume, spacing_mm: float) -> Lattice:
         inside = np.ones(values.shape, dtype=bool)
     else:
         mask = _shrunk(volume.mask.astype(np.float32), volume, factors)
-        inside = _on_lattice(mask, size, spacing_mm, ijk_to_lps) >= 0.5
+        coverage = _on_lattice(mask, size, spacing_mm, ijk_to_lps)
+        inside = coverage >= 0.5
+        if inside.sum() < _FEWEST_CELLS:
+            # A thin mask: every cell that it touches.
+            inside = coverage > 0
     return Lattice(values, inside, spacing_mm, ijk_to_lps)
+
+
+def content_extent_mm(volume: EngineVolume) -> NDArray[np.float64]:
+    """Extent of the volume, or of the box around its mask, along its own axes, shape (3,), mm."""
+    return np.asarray(_cropped_to_mask(volume).grid.extent_mm)
+
+
+def _cropped_to_mask(volume: EngineVolume) -> EngineVolume:
+    if volume.mask is None:
+        return volume
+    first, last = [], []
+    for axis in (2, 1, 0):
+        marked = np.flatnonzero(volume.mask.any(axis=tuple({0, 1, 2} - {axis})))
+        first.append(int(marked[0]))
+        last.append(int(marked[-1]) + 1)
+    box = tuple(slice(low, high) for low, high in zip(first[::-1], last[::-1], strict=True))
+    ijk_to_lps = volume.grid.ijk_to_lps.copy()
+    ijk_to_lps[:3, 3] = apply_matrix(volume.grid.ijk_to_lps, first)
+    size = (last[0] - first[0], last[1] - first[1], last[2] - first[2])
+    return EngineVolume(volume.voxels[box], VolumeGrid.of_matrix(size, ijk_to_lps), volume.mask[box])
 
 
 def _shrunk(voxels: NDArray[np.float32], volume: EngineVolume, factors: NDArray[np.int_]) -> sitk.Image:

@@ -11,7 +11,6 @@ __all__ = ["even_rotations"]
 _PHI = np.sqrt(2.0)
 _PSI = 1.533751168755204288118041  # positive root of psi^4 = psi + 4
 _COARSE_COUNT = 400
-_MOST = 20_000
 
 
 def even_rotations(largest_deg: float = 180.0, count: int = _COARSE_COUNT) -> NDArray[np.float64]:
@@ -32,7 +31,7 @@ def even_rotations(largest_deg: float = 180.0, count: int = _COARSE_COUNT) -> ND
     array, shape (N, 3, 3)
         Rotation matrices.
     """
-    s = np.arange(min(count, _MOST)) + 0.5
+    s = np.arange(count) + 0.5
     t = s / len(s)
     r, big_r = np.sqrt(t), np.sqrt(1 - t)
     alpha, beta = 2 * np.pi * s / _PHI, 2 * np.pi * s / _PSI

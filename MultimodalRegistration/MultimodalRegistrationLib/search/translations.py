@@ -80,12 +80,10 @@ def best_translations(
     """
     table = _RotationTable(sampled, other, smallest_overlap, overlap_power, bounds)
     found: list[Peak] = []
-    block = 8 * threads
     with ThreadPoolExecutor(threads) as pool:
-        for first in range(0, len(rotations), block):
-            on_fraction(first / len(rotations))
-            for peaks in pool.map(table.peaks, rotations[first : first + block]):
-                found += peaks
+        for number, peaks in enumerate(pool.map(table.peaks, rotations)):
+            found.extend(peaks)
+            on_fraction((number + 1) / len(rotations))
     return found
 
 
@@ -184,7 +182,7 @@ class _RotationTable:
 
     def _score(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
         """Weighted mutual information from joint counts, shape (classes, classes, N)."""
-        whole = np.maximum(np.rint(counts), 0).astype(np.intp)
+        whole = np.maximum(np.rint(counts), 0).astype(np.int32)
         np.minimum(whole, len(self.n_log_n) - 1, out=whole)
         rows, columns = whole.sum(axis=1), whole.sum(axis=0)
         total = rows.sum(axis=0)

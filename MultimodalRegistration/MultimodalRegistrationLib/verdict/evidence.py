@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from MultimodalRegistrationLib.engines.handover import EngineVolume
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, rotation_angle_deg
+from MultimodalRegistrationLib.geometry.linear import (
+    apply_matrix,
+    closest_rotation,
+    displacement_mm,
+    rotation_angle_deg,
+)
 from MultimodalRegistrationLib.search.agreement import Agreement, Poses
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import Candidate, search_step_mm
@@ -129,6 +134,13 @@ class Examiner:
         """Agreement under a pose ``sampled_to_other_lps``, shape (4, 4)."""
         return float(self._agreement.score(self._agreement.poses_of(pose_lps[None]))[0])
 
+    def best_within_bounds(self, poses_lps: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The best pose that a climb within the bounds reaches from any of these, each within them, shape (4, 4)."""
+        ended, scores = self._agreement.climb(
+            self._agreement.poses_of(np.stack(poses_lps)), self._steps(1 / 4, 1 / 8, 1 / 16, 1 / 32), self._bounds, 12
+        )
+        return self._agreement.matrices_of(ended)[int(scores.argmax())]
+
     def examine(
         self,
         pose_lps: NDArray[np.float64],
@@ -157,13 +169,13 @@ class Examiner:
         rival = self._rival(pose_lps, probe, candidates)
         mirrored = 0.0
         ends: list[NDArray[np.float64]] = []
+        turned: list[NDArray[np.float64]] = []
         if agreement > 0:
-            mirrored, ends = self._restarted(pose_lps, on_fraction)
-        distances_mm = [float(displacement_mm(end, pose_lps, probe).mean()) for end in ends]
+            mirrored, ends, turned = self._restarted(pose_lps, on_fraction)
         return Evidence(
             agreement=agreement,
             agreement_best_nearby=float(
-                self._agreement.score(self._agreement.poses_of(np.stack([pose_lps, *ends]))).max()
+                self._agreement.score(self._agreement.poses_of(np.stack([pose_lps, *ends, *turned]))).max()
             ),
             agreement_at_start=self.agreement(np.eye(4)),
             agreement_nearby=nearby,
@@ -171,16 +183,16 @@ class Examiner:
             rival_distance_mm=None if rival is None else rival[1],
             rival_rotation_deg=None if rival is None else rival[2],
             mirrored_agreement=mirrored,
-            restarts_mm=tuple(distances_mm[:_RESTARTS]),
-            backward_mm=tuple(distances_mm[_RESTARTS:]),
+            restarts_mm=tuple(float(displacement_mm(end, pose_lps, probe).mean()) for end in ends),
+            backward_mm=tuple(float(displacement_mm(end, pose_lps, probe).mean()) for end in turned),
             overlap=float(self._agreement.overlap(self._agreement.poses_of(pose_lps[None]))[0]),
             step_mm=self.step_mm,
         )
 
     def _restarted(
         self, pose_lps: NDArray[np.float64], on_fraction: Callable[[float], None]
-    ) -> tuple[float, list[NDArray[np.float64]]]:
-        """The best agreement of the mirrored volume, and where the restarts end: forward ones, then backward ones."""
+    ) -> tuple[float, list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+        """The best agreement of the mirrored volume, and where the forward and the backward restarts end."""
         pool = ThreadPoolExecutor(self._threads)
         try:
             mirrored = pool.submit(self._mirrored, pose_lps)
@@ -190,7 +202,12 @@ class Examiner:
             for number, run in enumerate(runs):
                 ends.append(run.result())
                 on_fraction((number + 1) / len(runs))
-            return mirrored.result(), ends
+            forward, backward = ends[:_RESTARTS], ends[_RESTARTS:]
+            return (
+                mirrored.result(),
+                [end for end in forward if end is not None],
+                [end for end in backward if end is not None],
+            )
         finally:
             # A cancelled run does not wait for those that have not begun.
             pool.shutdown(cancel_futures=True)
@@ -199,7 +216,10 @@ class Examiner:
         index = np.argwhere(self._sampled.inside)[:, ::-1]
         points = apply_matrix(self._sampled.ijk_to_lps, index[:: max(1, len(index) // 4000)])
         mapped = apply_matrix(np.linalg.inv(self._other.ijk_to_lps) @ pose_lps, points)
-        inside = np.all((mapped >= -0.5) & (mapped <= np.asarray(self._other.values.shape[::-1]) - 0.5), axis=1)
+        nearest = np.rint(mapped).astype(int)
+        inside = np.all((nearest >= 0) & (nearest < self._other.values.shape[::-1]), axis=1)
+        i, j, k = nearest[inside].T
+        inside[inside] = self._other.inside[k, j, i]
         return points[inside] if inside.sum() > 10 else points
 
     def _nearby(self, agreement: Agreement, pose_lps: NDArray[np.float64]) -> Poses:
@@ -216,14 +236,16 @@ class Examiner:
     def _steps(self, *shares: float) -> tuple[float, ...]:
         return tuple(share * self.step_mm for share in shares)
 
-    def _restart(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64]:
-        """Where our own optimiser ends from a perturbed pose with points of its own."""
+    def _restart(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64] | None:
+        """Where our own optimiser ends from a perturbed pose with points of its own; None if there are too few."""
         polisher = Polisher(*self._fine, pose_lps, self._seed + number)
-        return polisher.climb(self._perturbation(number))
+        return polisher.climb(self._perturbation(number)) if polisher.can_tell else None
 
-    def _backward(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+    def _backward(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64] | None:
         """Likewise with the roles of the volumes exchanged; the answer is of the original direction."""
         polisher = Polisher(self._fine[1], self._fine[0], np.asarray(np.linalg.inv(pose_lps)), self._seed + number)
+        if not polisher.can_tell:
+            return None
         return np.asarray(np.linalg.inv(polisher.climb(self._perturbation(number))))
 
     def _perturbation(self, number: int) -> NDArray[np.float64]:
@@ -270,7 +292,7 @@ class Examiner:
     def _has_a_dip_between(self, pose_a: NDArray[np.float64], pose_b: NDArray[np.float64], score: float) -> bool:
         """Whether the agreement is lower somewhere on the way: otherwise the two poses share one basin."""
         ends = self._agreement.poses_of(np.stack([pose_a, pose_b]))
-        turn = Rotation.from_matrix(ends.rotations[0].T @ ends.rotations[1]).as_rotvec()
+        turn = Rotation.from_matrix(closest_rotation(np.linalg.inv(pose_a) @ pose_b)).as_rotvec()
         shares = np.array([0.25, 0.5, 0.75])
         way = Poses(
             ends.rotations[0] @ Rotation.from_rotvec(shares[:, None] * turn).as_matrix(),

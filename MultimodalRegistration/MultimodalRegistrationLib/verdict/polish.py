@@ -17,6 +17,8 @@ __all__ = ["Polisher"]
 
 _CLASSES = 24
 _POINTS = 7_000
+_DRAWS = 12 * _POINTS
+_FEWEST_POINTS = 200
 _STEP_MM = 0.1
 _MOST_ITERATIONS = 8
 
@@ -36,30 +38,40 @@ class Polisher:
 
     def __init__(self, sampled: Lattice, other: Lattice, pose_lps: NDArray[np.float64], seed: int) -> None:
         self._other = class_coordinates(other, _CLASSES)
+        self._other_inside = other.inside
         self._lps_to_ijk = np.linalg.inv(other.ijk_to_lps)
-        self._size = np.asarray(other.values.shape[::-1])
         self._pose = pose_lps
         random = np.random.default_rng(seed)
-        size = np.asarray(sampled.values.shape[::-1])
-        # Between the voxels, so that no pose is favoured where the lattices coincide.
-        index = random.uniform(0, 1, (12 * _POINTS, 3)) * (size - 1)
+        cells = np.argwhere(sampled.inside)[:, ::-1]
+        # Between the cells, so that no pose is favoured where the lattices coincide.
+        index = cells[random.integers(0, len(cells), _DRAWS)] + random.uniform(-0.5, 0.5, (_DRAWS, 3))
         points = apply_matrix(sampled.ijk_to_lps, index)
         inside = self._inside(self._index(pose_lps, points))
-        nearest = np.rint(index).astype(int)
-        inside &= sampled.inside[nearest[:, 2], nearest[:, 1], nearest[:, 0]]
         index, points = index[inside][:_POINTS], points[inside][:_POINTS]
         self.points_lps = points
+        if not self.can_tell:
+            return
         self._center = points.mean(axis=0)
-        self._radius_mm = float(np.sqrt(((points - self._center) ** 2).sum(axis=1).mean()))
-        values = map_coordinates(class_coordinates(sampled, _CLASSES), index.T[::-1], order=1)
+        self._radius_mm = max(float(np.sqrt(((points - self._center) ** 2).sum(axis=1).mean())), 1e-3)
+        values = map_coordinates(class_coordinates(sampled, _CLASSES), index.T[::-1], order=1, mode="nearest")
         self._row = np.minimum(values.astype(int), _CLASSES - 2)
         self._row_share = values - self._row
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether enough points lie in what both volumes show."""
+        return len(self.points_lps) >= _FEWEST_POINTS
 
     def _index(self, pose_lps: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
         return apply_matrix(self._lps_to_ijk @ pose_lps, points)
 
     def _inside(self, index: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return np.all((index >= 0) & (index <= self._size - 1), axis=1)
+        """Whether continuous indices, I, J, K, are in the other volume and its mask."""
+        nearest = np.rint(index).astype(int)
+        inside = np.all((nearest >= 0) & (nearest < self._other.shape[::-1]), axis=1)
+        i, j, k = nearest[inside].T
+        inside[inside] = self._other_inside[k, j, i]
+        return inside
 
     def information(self, pose_lps: NDArray[np.float64]) -> float:
         """Mutual information in nats under a pose, shape (4, 4)."""
@@ -67,7 +79,7 @@ class Polisher:
         inside = self._inside(index)
         if inside.sum() < 0.2 * len(index):
             return 0.0
-        values = map_coordinates(self._other, index[inside].T[::-1], order=1, prefilter=False)
+        values = map_coordinates(self._other, index[inside].T[::-1], order=1, mode="nearest")
         column = np.minimum(values.astype(int), _CLASSES - 2)
         column_share = values - column
         row, row_share = self._row[inside], self._row_share[inside]
@@ -92,7 +104,7 @@ class Polisher:
         return -self.information(self.pose_at(parameters))
 
     def climb(self, start_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The best pose, shape (4, 4), near the one at ``start_mm``, shape (6,)."""
+        """The best pose, shape (4, 4), near the one at ``start_mm``, shape (6,); only if :attr:`can_tell`."""
         options: Any = {"eps": _STEP_MM, "maxiter": _MOST_ITERATIONS, "maxls": 8, "ftol": 1e-5}
         found = minimize(self._cost, start_mm, method="L-BFGS-B", options=options)
         return self.pose_at(found.x)

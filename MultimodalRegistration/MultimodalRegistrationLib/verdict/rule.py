@@ -24,6 +24,7 @@ _DOUBTFUL_OVERLAP = 0.35
 # Shares by which the agreement drops. A blunt optimum needs a clearer margin than a sharp one.
 _CLEAR_MARGIN = 0.05
 _CLEAR_MARGIN_AND_SHARPNESS = 0.25
+_SHARP_ALONE = 0.15
 _RIVAL_WINS = -0.02
 _MIRROR_WINS = -0.05
 _MIRROR_EQUAL = 0.03
@@ -74,9 +75,12 @@ def judge(evidence: Evidence, bounds_touched: tuple[str, ...] = ()) -> Verdict:
     Verdict
         In words.
     """
-    fatal, doubts = _fatal(evidence), _doubts(evidence, bounds_touched)
-    word: Word = "failed" if fatal else "uncertain" if doubts else "verified"
-    return Verdict(word, (*fatal, *doubts), _facts(evidence), _estimated_error_mm(evidence), evidence)
+    against = _fatal(evidence)
+    word: Word = "failed"
+    if not against:
+        against = _doubts(evidence, bounds_touched)
+        word = "uncertain" if against else "verified"
+    return Verdict(word, tuple(against), _facts(evidence), _estimated_error_mm(evidence), evidence)
 
 
 def _fatal(e: Evidence) -> list[str]:
@@ -103,12 +107,19 @@ def _fatal(e: Evidence) -> list[str]:
 def _doubts(e: Evidence, bounds_touched: tuple[str, ...]) -> list[str]:
     words = []
     if e.rival_agreement is not None and _RIVAL_WINS <= e.margin < _CLEAR_MARGIN:
-        words.append(f"{_rival(e)} agrees nearly as well ({e.margin:.0%} less).")
+        words.append(f"{_rival(e)} agrees as well, to {abs(e.margin):.0%}.")
+    elif e.rival_agreement is None and e.sharpness < _SHARP_ALONE:
+        words.append(
+            f"The optimum is blunt: moved by {e.step_mm:.0f} mm the agreement falls by {e.sharpness:.0%} only; and no "
+            "other pose was found to compare it with."
+        )
     elif e.margin + e.sharpness < _CLEAR_MARGIN_AND_SHARPNESS:
         words.append(
             f"The optimum does not stand out: moved by {e.step_mm:.0f} mm the agreement falls by {e.sharpness:.0%}, "
             f"and the best other pose agrees only {e.margin:.0%} less."
         )
+    if not e.distances_mm:
+        words.append("Too few points lie in both volumes for restarts.")
     if _APART * e.step_mm < max(e.distances_mm, default=0.0):
         words.append(f"Restarts end apart: {_restarts(e)}.")
     if _SMALLEST_OVERLAP <= e.overlap < _DOUBTFUL_OVERLAP:
