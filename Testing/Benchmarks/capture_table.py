@@ -109,7 +109,8 @@ def table(records: list[Record]) -> str:
         "# Capture range and verdict",
         "Printed by `python Testing/Benchmarks/capture_range.py table`. Seeded starts in bins, after van de Kraats "
         "2005 and Skerl 2006: an offset about the centroid of the evaluation points is put into the header of the "
-        "moving volume. A run succeeds when its mean target registration error is within the limit of its case. "
+        "moving volume. A run succeeds when its mean target registration error is within the limit of its case; where "
+        "a volume is cut, over the points that both still show. "
         "A peer starts from the same headers in its own way. Intervals are Wilson's, 95 %.",
         f"{machine_line()}\n{versions}\n{ran}",
         f"Odd-numbered starts and {HELD_OUT_CASE} (both of its pairs) were kept out of every choice of settings and "

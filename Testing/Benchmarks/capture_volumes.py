@@ -97,7 +97,17 @@ def make_problem(run: PlannedRun, cases: dict[str, dict[str, Any]]) -> Problem:
     new_truth = np.asarray(np.linalg.inv(offset), dtype=np.float64) if answered else None
     if new_truth is not None:
         start["mean_error_mm"] = float(displacement_mm(np.eye(4), new_truth, points).mean())
+        points = _shown(points, fixed, moving, new_truth) if run.variant.startswith(_CUT) else points
     return Problem(fixed, moving, new_truth, points, float(case["limit_mean_tre_mm"]), start, detail)
+
+
+def _shown(
+    points_lps: NDArray[np.float64], fixed: Volume, moving: Volume, truth: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The evaluation points that both cut volumes still show: elsewhere there is nothing to overlay."""
+    inside = fixed.grid.contains(points_lps) & moving.grid.contains(apply_matrix(truth, points_lps))
+    assert inside.sum() >= 10, "a cut leaves points to evaluate"
+    return np.asarray(points_lps[inside])
 
 
 @lru_cache(maxsize=24)
@@ -289,6 +299,7 @@ def _slab_positions(fixed: VolumeGrid, moving: VolumeGrid, axis: int) -> tuple[i
     return slab_axis, (apply_matrix(to_fixed, centers)[:, axis] + 0.5) / fixed.size[axis]
 
 
+_CUT = ("crop-", "overlap-20")
 _WITHOUT_ANSWER = ("mirrored", "noise-white", "noise-smooth")
 # With whether only a CT is changed (True), only another volume (False), or both (None).
 _ONE_VOLUME: dict[str, tuple[Callable[[Volume, np.random.Generator], Volume], bool | None]] = {

@@ -30,6 +30,7 @@ _MIRROR_WINS = -0.05
 _MIRROR_EQUAL = 0.03
 # Distances of restarts, in steps of the search.
 _APART = 0.5
+_SCATTERED = 0.22
 _ELSEWHERE = 0.75
 
 
@@ -120,7 +121,8 @@ def _doubts(e: Evidence, bounds_touched: tuple[str, ...]) -> list[str]:
         )
     if not e.distances_mm:
         words.append("Too few points lie in both volumes for restarts.")
-    if _APART * e.step_mm < max(e.distances_mm, default=0.0):
+    scatter_mm = _estimated_error_mm(e) or 0.0
+    if _APART * e.step_mm < max(e.distances_mm, default=0.0) or _SCATTERED * e.step_mm < scatter_mm:
         words.append(f"Restarts end apart: {_restarts(e)}.")
     if _SMALLEST_OVERLAP <= e.overlap < _DOUBTFUL_OVERLAP:
         words.append(f"Only {e.overlap:.0%} of the smaller volume lies inside the other.")
