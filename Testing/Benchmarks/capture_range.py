@@ -286,8 +286,8 @@ def main() -> int:
         return 0
     cases = real_cases()
     if not cases:
-        print(f"The real volumes are not at {REAL_DATA}", file=sys.stderr)
-        return 2
+        print(f"The real volumes are not at {REAL_DATA}: nothing was run.", file=sys.stderr)
+        return 2 if os.environ.get("CI") else 0
     settings = {"jobs": options.jobs, "start": options.start, "limit_minutes": options.limit_minutes}
     if not options.quick:
         selection = {"families": options.families, "methods": options.methods, "only_cases": options.cases}

@@ -51,7 +51,8 @@ def read_records(path: Path) -> list[Record]:
             except json.JSONDecodeError:
                 continue
             if record["evidence"]:
-                record["verdict"] = judge(_evidence(record["evidence"])).word
+                verdict = judge(_evidence(record["evidence"]))
+                record["verdict"], record["estimated_error_mm"] = verdict.word, verdict.estimated_error_mm
             records.setdefault(record["id"], record)
     return list(records.values())
 
