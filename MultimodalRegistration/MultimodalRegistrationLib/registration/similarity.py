@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 
-__all__ = ["mutual_information", "mutual_information_of_samples"]
+__all__ = ["mutual_information", "mutual_information_of_joint", "mutual_information_of_samples"]
 
 _BINS = 32
 _SAMPLES = 100_000
@@ -55,6 +55,11 @@ def mutual_information(fixed: EngineVolume, moving: EngineVolume, fixed_to_movin
 def mutual_information_of_samples(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Mutual information in nats of paired samples, each of shape (N,), with 32 bins over each one's range."""
     joint, _, _ = np.histogram2d(a, b, bins=_BINS)
+    return mutual_information_of_joint(joint)
+
+
+def mutual_information_of_joint(joint: NDArray[np.float64]) -> float:
+    """Mutual information in nats of a joint histogram, shape (N, M), of counts or weights."""
     p = joint / joint.sum()
     independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
     used = p > 0

@@ -184,6 +184,10 @@ class Agreement:
                 active = index
         return Poses(rotations, centers), scores
 
+    def angle_of_step(self, step_mm: float) -> float:
+        """Angle in radians that moves the points by about a step: the mean of the sine over directions is pi / 4."""
+        return step_mm / (self.radius_mm * np.pi / 4)
+
     def _try(
         self,
         rotations: NDArray[np.float64],
@@ -194,8 +198,7 @@ class Agreement:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Scores, rotations and centres after moves, shape (N, M, 6): rotation vector, then translation."""
         n, m = moves.shape[:2]
-        # A rotation by this angle moves the points by about the step (the mean of |sin| over directions is pi / 4).
-        angle = step_mm / (self.radius_mm * np.pi / 4)
+        angle = self.angle_of_step(step_mm)
         turns = Rotation.from_rotvec(moves[:, :, :3].reshape(-1, 3) * angle).as_matrix().reshape(n, m, 3, 3)
         new_rotations = rotations[:, None] @ turns
         new_centers = centers[:, None] + moves[:, :, 3:] * step_mm

@@ -44,6 +44,14 @@ class Lattice:
         """Unit vectors of the axes as columns, shape (3, 3)."""
         return self.ijk_to_lps[:3, :3] / self.spacing_mm
 
+    def shows(self, index: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether continuous indices in I, J, K, shape (N, 3), are in the volume and its mask, shape (N,)."""
+        nearest = np.rint(index).astype(int)
+        shown = np.all((nearest >= 0) & (nearest < self.inside.shape[::-1]), axis=1)
+        i, j, k = nearest[shown].T
+        shown[shown] = self.inside[k, j, i]
+        return shown
+
 
 def lattice_of(volume: EngineVolume, spacing_mm: float) -> Lattice:
     """Smooth a volume and bring it to an isotropic lattice that covers it.

@@ -216,18 +216,14 @@ class Examiner:
         index = np.argwhere(self._sampled.inside)[:, ::-1]
         points = apply_matrix(self._sampled.ijk_to_lps, index[:: max(1, len(index) // 4000)])
         mapped = apply_matrix(np.linalg.inv(self._other.ijk_to_lps) @ pose_lps, points)
-        nearest = np.rint(mapped).astype(int)
-        inside = np.all((nearest >= 0) & (nearest < self._other.values.shape[::-1]), axis=1)
-        i, j, k = nearest[inside].T
-        inside[inside] = self._other.inside[k, j, i]
+        inside = self._other.shows(mapped)
         return points[inside] if inside.sum() > 10 else points
 
     def _nearby(self, agreement: Agreement, pose_lps: NDArray[np.float64]) -> Poses:
         """The pose moved by a step to both sides along each axis and about each axis."""
         pose = agreement.poses_of(pose_lps[None])
         unit = np.concatenate([np.eye(3), -np.eye(3)])
-        angle = self.step_mm / (agreement.radius_mm * np.pi / 4)
-        turned = pose.rotations @ Rotation.from_rotvec(unit * angle).as_matrix()
+        turned = pose.rotations @ Rotation.from_rotvec(unit * agreement.angle_of_step(self.step_mm)).as_matrix()
         return Poses(
             np.concatenate([np.repeat(pose.rotations, 6, axis=0), turned]),
             np.concatenate([pose.centers_lps + unit * self.step_mm, np.repeat(pose.centers_lps, 6, axis=0)]),

@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.registration.similarity import mutual_information_of_joint
 from MultimodalRegistrationLib.search.lattice import Lattice, class_coordinates
 
 __all__ = ["Polisher"]
@@ -38,7 +39,7 @@ class Polisher:
 
     def __init__(self, sampled: Lattice, other: Lattice, pose_lps: NDArray[np.float64], seed: int) -> None:
         self._other = class_coordinates(other, _CLASSES)
-        self._other_inside = other.inside
+        self._shows = other.shows
         self._lps_to_ijk = np.linalg.inv(other.ijk_to_lps)
         self._pose = pose_lps
         random = np.random.default_rng(seed)
@@ -46,7 +47,7 @@ class Polisher:
         # Between the cells, so that no pose is favoured where the lattices coincide.
         index = cells[random.integers(0, len(cells), _DRAWS)] + random.uniform(-0.5, 0.5, (_DRAWS, 3))
         points = apply_matrix(sampled.ijk_to_lps, index)
-        inside = self._inside(self._index(pose_lps, points))
+        inside = self._shows(self._index(pose_lps, points))
         index, points = index[inside][:_POINTS], points[inside][:_POINTS]
         self.points_lps = points
         if not self.can_tell:
@@ -65,18 +66,10 @@ class Polisher:
     def _index(self, pose_lps: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
         return apply_matrix(self._lps_to_ijk @ pose_lps, points)
 
-    def _inside(self, index: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether continuous indices, I, J, K, are in the other volume and its mask."""
-        nearest = np.rint(index).astype(int)
-        inside = np.all((nearest >= 0) & (nearest < self._other.shape[::-1]), axis=1)
-        i, j, k = nearest[inside].T
-        inside[inside] = self._other_inside[k, j, i]
-        return inside
-
     def information(self, pose_lps: NDArray[np.float64]) -> float:
         """Mutual information in nats under a pose, shape (4, 4)."""
         index = self._index(pose_lps, self.points_lps)
-        inside = self._inside(index)
+        inside = self._shows(index)
         if inside.sum() < 0.2 * len(index):
             return 0.0
         values = map_coordinates(self._other, index[inside].T[::-1], order=1, mode="nearest")
@@ -88,10 +81,7 @@ class Polisher:
             for j, weight_column in ((0, 1 - column_share), (1, column_share)):
                 cell = (row + i) * _CLASSES + column + j
                 joint += np.bincount(cell, weight_row * weight_column, minlength=len(joint))
-        p = (joint / joint.sum()).reshape(_CLASSES, _CLASSES)
-        independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
-        used = p > 1e-12
-        return float((p[used] * np.log(p[used] / independent[used])).sum())
+        return mutual_information_of_joint(joint.reshape(_CLASSES, _CLASSES))
 
     def pose_at(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         """The pose of this object moved by six parameters in mm: rotation, as much at the points, and translation."""
