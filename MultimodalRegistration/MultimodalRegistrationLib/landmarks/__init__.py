@@ -1,0 +1,1 @@
+"""Registration from pairs of landmarks: models, pairing, findings and errors."""
