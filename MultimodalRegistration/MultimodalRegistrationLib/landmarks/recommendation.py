@@ -1,0 +1,71 @@
+"""Which model the landmarks support: judged by leave-one-out errors, in one sentence.
+
+The fiducial error always falls with a richer model, down to zero for a thin-plate spline, whether or not the
+registration improves. The leave-one-out error falls only while the richer model predicts better. Of all models, the
+simplest one is taken whose mean squared leave-one-out error is within one standard error of the best (the
+one-standard-error rule, Breiman, Friedman, Olshen and Stone 1984, section 3.4.3, doi:10.1201/9781315139470), where the
+standard error is that of the paired difference to the best model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
+from MultimodalRegistrationLib.landmarks.models import MODELS, ModelName
+
+__all__ = ["Recommendation", "recommend"]
+
+_FIRST = MODELS.index("rigid")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A model and why.
+
+    Parameters
+    ----------
+    model : str
+        The recommended one.
+    words : str
+        One sentence.
+    """
+
+    model: ModelName
+    words: str
+
+
+def recommend(left_out: dict[ModelName, PointErrors | None]) -> Recommendation:
+    """Recommend a model.
+
+    Parameters
+    ----------
+    left_out : dict
+        Leave-one-out errors of each model that was fitted; None where the landmarks do not allow them.
+
+    Returns
+    -------
+    Recommendation
+        Rigid when nothing can be compared: bodies that keep their shape are the safe assumption.
+    """
+    known = {m: errors for m in MODELS[_FIRST:] if (errors := left_out.get(m)) is not None}
+    if not known:
+        return Recommendation(
+            "rigid", "Use rigid: the landmarks are too few to compare models by leaving one out; place at least 4."
+        )
+    best = min(known, key=lambda model: known[model].rms_mm)
+    chosen = best
+    for model in known:
+        extra = np.square(known[model].per_point_mm) - np.square(known[best].per_point_mm)
+        standard_error = extra.std(ddof=1) / np.sqrt(len(extra)) if len(extra) > 1 else 0.0
+        if extra.mean() <= standard_error:
+            chosen = model
+            break
+    figures = ", ".join(f"{model} {errors.rms_mm:.1f}" for model, errors in known.items())
+    if chosen == best:
+        reason = "it predicts landmarks that it has not seen best"
+    else:
+        reason = f"{best} predicts landmarks that it has not seen only as much better as chance explains"
+    return Recommendation(chosen, f"Use {chosen}: {reason} (leave-one-out RMS in mm: {figures}).")
