@@ -383,6 +383,7 @@ def test_numbers_as_labels_of_plain_text(saved):
         ("A 1 2 3\nB 1 99000 3\n", ("line 2", "'B'", "99000 mm")),
         ("1,234 567.8 901.2\n", ("decimal points and with commas",)),
         ("1,234 5,678 9,012\n1.5 2.5 3.5\n", ("decimal points and with commas",)),
+        ("Spacing 0.5 0.5 1\nName X Y Z\nA 1 2 3\n", ("line 2", "Name X Y Z")),
         ("nothing here\n", ("no points",)),
     ],
 )
@@ -411,7 +412,7 @@ def test_a_large_table_below_the_limit_is_read(saved):
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 VOCABULARY = (
     "label|name|l|p|s|x|y|z|,|;|\t| |\n|A|é|1|-2.5|3,5|nan|1e400|#|=|sep=;|LPS|RAS|0|id,x,y,z|label,l,p,s\n|"
-    '{|}|[|]|:|"|null|"points"|"markups"|"position"|"controlPoints"|# CoordinateSystem = |# columns = |\x85|\ufeff'
+    '{|}|[|]|:|"|null|"points"|"markups"|"position"|"controlPoints"|# CoordinateSystem = |# columns = |\x85|\x1d|\ufeff'
 )
 
 

@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.io.landmarks.records import (
     PointRecord,
     parse_flag,
     parse_number,
+    place_in_lines,
     space_in_comments,
 )
 
@@ -81,7 +82,7 @@ def _point(path: Path, number: int, line: str, columns: list[str]) -> PointRecor
         raise InputError(path, f"line {number}: {error}", "Correct or remove this point.") from error
     cells = dict(zip(columns, fields, strict=False))
     label = cells.get("label", "")
-    place = f"line {number}, point '{label}'"
+    place = place_in_lines(number, label)
     if len(fields) > len(columns) or not {"x", "y", "z"} <= set(cells):
         raise InputError(
             path,

@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.io.landmarks.records import (
     PointRecord,
     Space,
     parse_number,
+    place_in_lines,
     space_in_comments,
 )
 
@@ -21,7 +22,7 @@ __all__ = ["parse_plain_text"]
 _COMMENT = re.compile(r"\s*(#|%|//|!)")
 _AXES = re.compile(r"(?<![a-z])(?:(l[\s,;]+p[\s,;]+s)|(r[\s,;]+a[\s,;]+s))(?![a-z])", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"^([+-]?\d+),(\d+)$")
-_REMEDY = "Write one point a line: x y z, with a label before or after the numbers."
+_REMEDY = "Write one point a line: x y z, with a label before or after the numbers. Begin other lines with #."
 
 
 def parse_plain_text(path: Path, text: str) -> PointFile:
@@ -66,7 +67,7 @@ def parse_plain_text(path: Path, text: str) -> PointFile:
     points = []
     for number, values in rows:
         label, coordinates = label_of(number, values)
-        place = f"line {number}, point '{label}'"
+        place = place_in_lines(number, label)
         x, y, z = (parse_number(value, path=path, place=place) for value in coordinates)
         points.append(PointRecord(label, (x, y, z), True, place))
     return PointFile(tuple(points), _space(path, header))

@@ -17,6 +17,7 @@ __all__ = [
     "parse_flag",
     "parse_number",
     "parse_space",
+    "place_in_lines",
     "space_in_comments",
 ]
 
@@ -61,6 +62,11 @@ class PointFile:
     space: Space | None
 
 
+def place_in_lines(number: int, label: str) -> str:
+    """How messages call the point with this label in line ``number``."""
+    return f"line {number}, point '{label}'" if label else f"line {number}"
+
+
 def parse_number(text: str, *, path: Path, place: str) -> float:
     """Read a coordinate with a decimal point; NaN and infinity pass, for a later check to name.
 
@@ -69,11 +75,10 @@ def parse_number(text: str, *, path: Path, place: str) -> float:
     InputError
         Not a number.
     """
-    if not NUMBER.fullmatch(text.strip()):
-        raise InputError(
-            path, f"{place}: the coordinate '{text.strip()}' is not a number", "Correct or remove this point."
-        )
-    return float(text)
+    word = text.strip()
+    if not NUMBER.fullmatch(word):
+        raise InputError(path, f"{place}: the coordinate '{word}' is not a number", "Correct or remove this point.")
+    return float(word)
 
 
 def parse_flag(text: str, *, path: Path, place: str, column: str) -> bool:

@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.io.landmarks.records import (
     Space,
     parse_flag,
     parse_number,
+    place_in_lines,
     space_in_comments,
 )
 
@@ -111,9 +112,10 @@ def _row(path: Path, number: int, cells: list[str], names: list[str]) -> dict[st
     while len(cells) > len(names) and not cells[-1].strip():
         cells.pop()
     if len(cells) != len(names):
+        place = place_in_lines(number, _label(dict(zip(names, cells, strict=False))))
         raise InputError(
             path,
-            f"{_place(number, dict(zip(names, cells, strict=False)))}: {len(cells)} values under {len(names)} columns",
+            f"{place}: {len(cells)} values under {len(names)} columns",
             "Put texts that hold the separator in double quotes; for decimal commas, separate by semicolons.",
         )
     return dict(zip(names, cells, strict=True))
@@ -132,16 +134,12 @@ def _with_decimal_points(
     return [(number, row | {axis: row[axis].replace(",", ".") for axis in axes}) for number, row in table]
 
 
-def _place(number: int, row: dict[str, str]) -> str:
-    return f"line {number}, point '{_label(row)}'"
-
-
 def _label(row: dict[str, str]) -> str:
     return next((row[name] for name in _LABELS if name in row), "")
 
 
 def _point(path: Path, number: int, row: dict[str, str], axes: tuple[str, str, str]) -> PointRecord:
-    place = _place(number, row)
+    place = place_in_lines(number, _label(row))
     defined = parse_flag(row.get("defined", ""), path=path, place=place, column="defined")
     position = None
     if defined and any(row[axis].strip() for axis in axes):
