@@ -32,9 +32,9 @@ __all__ = ["register_surface"]
 
 _CLOUD = 6000
 _SEARCH_SAMPLES = 1500
-_COARSE_SAMPLES = 250
-_EXACT_SAMPLES = 400
-_FINAL_SAMPLES = 4000
+_COARSE_SAMPLES = 200
+_EXACT_SAMPLES = 300
+_FINAL_SAMPLES = 3000
 _LOOKED_AT_CLOSELY = 5
 # Shares of the size of the shape (twice its RMS radius).
 _FLOOR = 0.002
@@ -105,11 +105,9 @@ def register_surface(
     candidates = search.candidates(start)
     best = search.choose(candidates, initial)
     fit = search.finish(best)
-    away = [float(displacement_mm(c.matrix, fit.matrix_lps, search.target_lps).mean()) for c in candidates]
-    apart = [c for c, distance in zip(candidates, away, strict=True) if distance > _APART * search.size_mm]
     fixed_to_moving = np.asarray(np.linalg.inv(fit.matrix_lps) if swapped else fit.matrix_lps)
     rivals = []
-    for candidate in sorted(apart, key=lambda c: c.residual_mm):
+    for candidate in (c for c in candidates if c is not best):
         other = np.asarray(np.linalg.inv(candidate.matrix) if swapped else candidate.matrix)
         rivals.append(_rival(candidate, other, fixed_to_moving, moving_shape, seed))
     moving_distances, fixed_distances = search.distances(fixed_shape, moving_shape, fixed_to_moving)
@@ -149,7 +147,7 @@ class _Search:
         )
 
     def candidates(self, given: Start | None) -> list[_Candidate]:
-        """The best poses, clearly apart from each other, improved on the exact surfaces."""
+        """The best poses, clearly apart from each other, improved on the surfaces; the best first."""
         coarse_model: Model = "rigid" if self.model == "rigid" else "similarity"
         coarse = []
         for start in self._starts(given):
@@ -157,23 +155,28 @@ class _Search:
                 self.matching(_COARSE_SAMPLES, exact=False),
                 start.matrix_lps,
                 model=coarse_model,
-                to_points=8,
-                to_planes=12,
+                to_points=6,
+                to_planes=8,
                 tolerance_mm=2e-3 * self.size_mm,
             )
             coarse.append(_Candidate(start.name, fit.matrix_lps, fit.residual_mm))
-        exact = []
-        for candidate in self._apart(coarse)[:_LOOKED_AT_CLOSELY]:
+        # Most rivals show soon that they are none; those that may win go on.
+        closely = self._improved(self._apart(coarse)[:_LOOKED_AT_CLOSELY], rounds=6)
+        return self._apart(self._improved(closely[:2], rounds=25) + closely[2:])
+
+    def _improved(self, candidates: list[_Candidate], *, rounds: int) -> list[_Candidate]:
+        improved = []
+        for candidate in candidates:
             fit = iterate(
                 self.matching(_EXACT_SAMPLES, exact=True),
                 candidate.matrix,
                 model=self.model,
                 to_points=0,
-                to_planes=15,
+                to_planes=rounds,
                 tolerance_mm=2e-4 * self.size_mm,
             )
-            exact.append(_Candidate(candidate.start, fit.matrix_lps, fit.residual_mm))
-        return self._apart(exact)
+            improved.append(_Candidate(candidate.start, fit.matrix_lps, fit.residual_mm))
+        return self._apart(improved)
 
     def choose(self, candidates: list[_Candidate], initial: NDArray[np.float64]) -> _Candidate:
         """The best candidate; among equally good ones that which moves least from the initial pose."""

@@ -22,7 +22,7 @@ __all__ = ["Start", "principal_axis_starts", "searched_starts"]
 
 _ORIENTATIONS = 600
 _CELLS_ACROSS = 20
-_KEPT = 40
+_KEPT = 30
 
 
 class Start(NamedTuple):

@@ -29,7 +29,8 @@ class Surface:
     vertices_lps : array, shape (N, 3)
         World coordinates, LPS, mm.
     triangles : array of int, shape (M, 3)
-        Vertices of each triangle, counter-clockwise as seen from outside.
+        Vertices of each triangle. Normals point to where they run counter-clockwise, outward in surfaces made here;
+        registration works with either.
 
     Raises
     ------
@@ -170,7 +171,7 @@ class Surface:
         return Nearest(found, self.normals_lps[triangles], np.linalg.norm(points - found, axis=1))
 
     def moved(self, matrix_lps: ArrayLike) -> Surface:
-        """The surface after its vertices were moved by a linear transform, shape (4, 4), LPS; normals stay outward."""
+        """The surface moved by a linear transform, shape (4, 4), LPS; normals keep their side."""
         matrix = np.asarray(matrix_lps, dtype=np.float64)
         mirrored = np.linalg.det(matrix[:3, :3]) < 0
         triangles = self.triangles[:, ::-1] if mirrored else self.triangles
