@@ -123,7 +123,7 @@ def surface_of_polydata(data: Any, name: str, *, space: Space) -> Surface:
 def surface_of_mask(mask: Volume) -> Surface:
     """Closed, smoothed surface of a mask, as Slicer makes it of a segment.
 
-    Discrete flying edges, then a windowed sinc filter (Taubin et al. 1996, doi:10.1007/BFb0015550), which hardly
+    Discrete flying edges, then a windowed sinc filter (Taubin, Zhang and Golub 1996, IBM report RC-20404), which hardly
     shrinks. On spheres of 10 to 40 voxels radius the mean radius falls by 0.01 voxels or less and the surface lies
     0.04 voxels from the true one on average, 0.35 at most; with slices three voxels thick by 0.06, and 0.2 and 1.5. A
     sphere of 5 voxels radius loses 0.07, and 0.3 with thick slices. A structure that is cut off at the border of the
