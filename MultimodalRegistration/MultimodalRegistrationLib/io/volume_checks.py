@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 
-__all__ = ["check_header", "check_label_map", "check_pair", "check_scalar_volume"]
+__all__ = ["check_header", "check_label_map", "check_pair", "check_scalar_volume", "looks_like_label_map"]
 
 # A clinical scan is at most about 2 m long (whole-body CT or PET) and 1 m across (the bore).
 _LONGEST_EXTENT_MM = 2500.0
@@ -115,15 +115,23 @@ def check_label_map(image: sitk.Image, name: str) -> None:
     remedy = "Give the scan itself here; a label map belongs to --fixed-mask or --moving-mask."
     if any(key.startswith("Segment0_") for key in image.GetMetaDataKeys()):
         raise InputError(name, "this is a segmentation, not a scan", remedy)
-    voxels = sitk.GetArrayViewFromImage(image)
-    step = max(1, voxels.size // _SUBSAMPLE_VOXELS)
-    sample = voxels.ravel()[::step]
-    values = np.unique(sample)
-    whole = np.array_equal(values, np.round(values))
-    if whole and (values.size <= _LABEL_MAP_VALUES or _is_made_of_patches(voxels)):
+    if looks_like_label_map(image):
+        values = np.unique(_subsample(sitk.GetArrayViewFromImage(image)))
         raise InputError(
             name, f"this looks like a label map: its voxels have only {values.size} different values", remedy
         )
+
+
+def looks_like_label_map(image: sitk.Image) -> bool:
+    """Tell whether a scalar image holds labels: few distinct integer values, or many in patches of one value."""
+    voxels = sitk.GetArrayViewFromImage(image)
+    values = np.unique(_subsample(voxels))
+    whole = np.array_equal(values, np.round(values))
+    return whole and (values.size <= _LABEL_MAP_VALUES or _is_made_of_patches(voxels))
+
+
+def _subsample(voxels: np.ndarray) -> np.ndarray:
+    return np.asarray(voxels.ravel()[:: max(1, voxels.size // _SUBSAMPLE_VOXELS)])
 
 
 def check_pair(fixed: VolumeGrid, fixed_name: str, moving: VolumeGrid, moving_name: str) -> None:

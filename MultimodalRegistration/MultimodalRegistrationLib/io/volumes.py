@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.raw_headers import check_raw_header
-from MultimodalRegistrationLib.io.volume_checks import check_header, check_scalar_volume
+from MultimodalRegistrationLib.io.volume_checks import check_header, check_scalar_volume, looks_like_label_map
 
-__all__ = ["OUTPUT_VOLUME_SUFFIXES", "VOLUME_SUFFIXES", "Volume", "read_mask", "read_volume"]
+__all__ = ["OUTPUT_VOLUME_SUFFIXES", "VOLUME_SUFFIXES", "Volume", "read_mask", "read_segment", "read_volume"]
 
 VOLUME_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".nii.gz")
 # Without those that keep their voxels in a second file, which would have to be renamed with the first.
@@ -109,6 +109,42 @@ def read_mask(path: str | Path) -> Volume:
             "Give a mask that marks the region to use, or leave the mask out.",
         )
     return Volume(image, str(path))
+
+
+def read_segment(path: str | Path, label: int | None = None) -> Volume:
+    """Read one label of a label map or segmentation as a mask.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file with one of :data:`VOLUME_SUFFIXES`.
+    label : int, optional
+        The value of its voxels; all voxels above zero by default.
+
+    Returns
+    -------
+    Volume
+        Unsigned 8-bit image of zeros and ones.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is a scan, or has no voxel of that label.
+    """
+    image = _read_image(Path(path), what="a label map")
+    if not looks_like_label_map(image):
+        raise InputError(
+            path,
+            "this looks like a scan, not like a label map",
+            "Segment the structure first and give the segmentation, or a surface model.",
+        )
+    mask = image > 0 if label is None else image == label
+    if not np.any(sitk.GetArrayViewFromImage(mask)):
+        present = np.unique(sitk.GetArrayViewFromImage(image))
+        values = ", ".join(f"{value:g}" for value in present[present != 0][:20]) or "none but 0"
+        wanted = "above zero" if label is None else f"of label {label}"
+        raise InputError(path, f"no voxel {wanted}", f"Give a label that is there; the file has: {values}.")
+    return Volume(mask, str(path))
 
 
 def _read_image(path: Path, *, what: str) -> sitk.Image:

@@ -1,0 +1,1 @@
+"""Registration by shape: surfaces, the distance between them, and iterative closest points."""
