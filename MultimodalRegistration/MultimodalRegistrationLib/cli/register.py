@@ -18,6 +18,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
+from MultimodalRegistrationLib.cli.prealign import add_landmark_options, read_pairs
 from MultimodalRegistrationLib.cli.progress import ProgressPrinter
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession
@@ -25,6 +26,7 @@ from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES, read_mask, read_volume
+from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.report import result_content
@@ -63,12 +65,13 @@ def add_parser(commands: Any) -> None:
         metavar="T0",
         help="linear ITK transform to start from, same convention as the result; default: the positions in the files",
     )
+    add_landmark_options(parser, required=False)
     parser.add_argument(
         "--start",
         choices=START_METHODS,
         default="auto",
-        help="auto (default): search all poses around the initial transform; given: start there; center, moments: "
-        "align the centres of the volumes, or of mass",
+        help="auto (default): search all poses around the initial transform, or the fit of the landmarks; given: start "
+        "there; center, moments: align the centres of the volumes, or of mass",
     )
     parser.add_argument(
         "--max-translation", type=float, metavar="MM", help="how far the result may be from the start; default: any"
@@ -100,8 +103,7 @@ def _run(options: argparse.Namespace) -> int:
     preset = find_preset(options.preset)
     engine = select_engine(preset, options.engine)
     printer = ProgressPrinter(quiet=options.quiet)
-    inputs = [options.fixed, options.moving, options.initial_transform, options.fixed_mask, options.moving_mask]
-    inputs.append(str(preset.path))
+    inputs = [*_inputs(options).values(), str(preset.path)]
     with OutputFiles([path for path in inputs if path]) as outputs, _signals_cancel() as cancel:
         transform_file = outputs.add(options.output_transform, TRANSFORM_SUFFIXES)
         volume_file = outputs.add(options.output_volume, OUTPUT_VOLUME_SUFFIXES) if options.output_volume else None
@@ -115,6 +117,7 @@ def _run(options: argparse.Namespace) -> int:
             began = time.perf_counter()
             fixed, moving = read_volume(options.fixed), read_volume(options.moving)
             initial = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
+            landmarks = _landmarks(options)
             fixed_mask = None if options.fixed_mask is None else read_mask(options.fixed_mask)
             moving_mask = None if options.moving_mask is None else read_mask(options.moving_mask)
             read_seconds = time.perf_counter() - began
@@ -127,6 +130,7 @@ def _run(options: argparse.Namespace) -> int:
                     start=options.start,
                     initial_fixed_to_moving_lps=initial,
                     initial_name=str(options.initial_transform),
+                    landmarks=landmarks,
                     max_translation_mm=options.max_translation,
                     max_rotation_deg=options.max_rotation,
                     verdict=not options.no_verdict,
@@ -221,8 +225,17 @@ def _signals_cancel() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+def _landmarks(options: argparse.Namespace) -> Pairs | None:
+    given = options.fixed_landmarks, options.moving_landmarks
+    if given == (None, None):
+        return None
+    if None in given:
+        raise InputError("The landmarks", "only one of the two lists was given", "Give both lists, or none.")
+    return read_pairs(options)
+
+
 def _inputs(options: argparse.Namespace) -> dict[str, str | None]:
-    names = ("fixed", "moving", "initial_transform", "fixed_mask", "moving_mask")
+    names = ("fixed", "moving", "initial_transform", "fixed_landmarks", "moving_landmarks", "fixed_mask", "moving_mask")
     return {name: getattr(options, name) for name in names}
 
 
@@ -238,6 +251,7 @@ def _summary(result: RegistrationResult, transform_path: str) -> str:
         f"Moved from the start by {result.moved_mm:.1f} mm on average, {result.rotated_deg:.1f} degrees.",
         f"Mutual information at start and end: {information} nat; "
         f"overlap at the end: {result.overlap_at_end:.0%} of the smaller volume.",
+        *_landmark_lines(result),
         result.convergence.words,
         f"Seconds: {sum(result.seconds.values()):.1f} ({times}).",
     ]
@@ -245,6 +259,16 @@ def _summary(result: RegistrationResult, transform_path: str) -> str:
         lines += _verdict_lines(result.verdict)
     lines.append(f"Transform: {transform_path}")
     return "\n".join(lines)
+
+
+def _landmark_lines(result: RegistrationResult) -> list[str]:
+    errors = result.landmarks
+    if errors is None:
+        return []
+    return [
+        f"At {len(errors.labels)} landmarks, RMS in mm: {errors.as_placed.rms_mm:.1f} as the files place the volumes, "
+        f"{errors.at_start.rms_mm:.1f} at the start, which was fitted to them, {errors.at_end.rms_mm:.1f} at the end."
+    ]
 
 
 def _verdict_lines(verdict: Verdict) -> list[str]:

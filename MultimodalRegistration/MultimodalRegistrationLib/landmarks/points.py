@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Landmark", "LandmarkList", "Pairs"]
+__all__ = ["PAIRINGS", "Landmark", "LandmarkList", "Pairing", "Pairs"]
+
+# By position in the lists, by label, or found from the distances between the points.
+Pairing = Literal["order", "label", "auto"]
+PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Pairs:
     fixed_index, moving_index : tuple of int
         Index into the landmarks of each list, pair by pair.
     how : str
-        How the pairs were found: ``order``, ``label`` or ``auto``.
+        How the pairs were found: one of :data:`PAIRINGS`.
     notes : tuple of str
         Points that were left out and why, a sentence each, naming the list and the point.
     """
@@ -99,7 +104,7 @@ class Pairs:
     moving: LandmarkList
     fixed_index: tuple[int, ...]
     moving_index: tuple[int, ...]
-    how: str
+    how: Pairing
     notes: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:

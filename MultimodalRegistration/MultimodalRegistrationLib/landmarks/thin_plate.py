@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RBFInterpolator
+from scipy.spatial import cKDTree
 
 from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.landmarks.fit import fit_affine
 
 __all__ = ["ThinPlateSpline"]
 
@@ -63,10 +65,10 @@ class ThinPlateSpline:
             The spline folds, so that a point has no inverse.
         """
         target = np.asarray(moving_lps, dtype=np.float64)
-        # The affine part of the landmarks, solved backwards, is near enough to start from.
-        design = np.column_stack([self.moving_lps, np.ones(len(self.moving_lps))])
-        affine = np.linalg.lstsq(design, self.fixed_lps, rcond=None)[0]
-        found = np.column_stack([target, np.ones(len(target))]) @ affine
+        # From the nearest landmark, so that landmarks come back to themselves even where the spline folds beside them.
+        nearest = cKDTree(self.moving_lps).query(target)[1]
+        backward = fit_affine(self.moving_lps, self.fixed_lps)[:3, :3]
+        found = self.fixed_lps[nearest] + (target - self.moving_lps[nearest]) @ backward.T
         miss = self.to_moving(found) - target
         for _ in range(_MOST_ITERATIONS):
             todo = np.flatnonzero(np.linalg.norm(miss, axis=1) > _INVERSE_TOLERANCE_MM)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from MultimodalRegistrationLib.landmarks.points import Pairing
+from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, start_from_node
 from MultimodalRegistrationLib.mrml.volumes import mask_from_node, volume_from_node
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
@@ -21,6 +23,9 @@ def register_nodes(
     *,
     preset: str = DEFAULT_PRESET,
     initial_transform_node: Any = None,
+    fixed_landmarks_node: Any = None,
+    moving_landmarks_node: Any = None,
+    pairing: Pairing = "order",
     fixed_mask_node: Any = None,
     moving_mask_node: Any = None,
     **options: Any,
@@ -39,6 +44,10 @@ def register_nodes(
         Name or file.
     initial_transform_node : vtkMRMLTransformNode, optional
         Linear; moves the moving volume, from where it lies, towards the fixed one.
+    fixed_landmarks_node, moving_landmarks_node : vtkMRMLMarkupsNode, optional
+        The run starts at their rigid fit; both or none.
+    pairing : str, optional
+        How the landmarks are paired: ``"order"``, ``"label"`` or ``"auto"``.
     fixed_mask_node, moving_mask_node : vtkMRMLLabelMapVolumeNode, optional
         Voxels above zero are used.
     **options
@@ -62,15 +71,19 @@ def register_nodes(
         "fixed": fixed_node,
         "moving": moving_node,
         "initial_transform": initial_transform_node,
+        "fixed_landmarks": fixed_landmarks_node,
+        "moving_landmarks": moving_landmarks_node,
         "fixed_mask": fixed_mask_node,
         "moving_mask": moving_mask_node,
     }
+    landmarks = pairs_of_nodes(fixed_landmarks_node, moving_landmarks_node, how=pairing)
     result = register(
         volume_from_node(fixed_node),
         volume_from_node(moving_node),
         preset=find_preset(preset),
         initial_fixed_to_moving_lps=None if initial_transform_node is None else start_from_node(initial_transform_node),
         initial_name="none" if initial_transform_node is None else initial_transform_node.GetName(),
+        landmarks=landmarks,
         fixed_mask=None if fixed_mask_node is None else mask_from_node(fixed_mask_node),
         moving_mask=None if moving_mask_node is None else mask_from_node(moving_mask_node),
         **options,

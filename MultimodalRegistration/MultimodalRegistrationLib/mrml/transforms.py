@@ -10,13 +10,15 @@ import vtk
 from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import resampling_lps_from_modelling_ras
+from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras, resampling_lps_from_modelling_ras
 from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
+from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
 
 __all__ = [
     "SETTINGS_ATTRIBUTE",
     "add_linear_transform_node",
+    "add_thin_plate_spline_node",
     "apply_to_moving",
     "inverted_copy",
     "start_from_node",
@@ -54,10 +56,52 @@ def add_linear_transform_node(
     vtkMRMLTransformNode
         Linear. Its parent is the world.
     """
-    node = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
+    node = _add_result_node(scene, name, fixed_node, moving_node, settings)
     matrix = vtk.vtkMatrix4x4()
     matrix.DeepCopy(np.asarray(moving_to_fixed_ras, dtype=np.float64).ravel())
     node.SetMatrixTransformToParent(matrix)
+    return node
+
+
+def add_thin_plate_spline_node(
+    scene: Any, spline: ThinPlateSpline, *, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]
+) -> Any:
+    """Add a thin-plate spline to a scene.
+
+    It is stored from parent, from fixed to moving, as other non-linear results are.
+
+    Parameters
+    ----------
+    scene, name, fixed_node, moving_node, settings
+        As for :func:`add_linear_transform_node`.
+    spline : ThinPlateSpline
+        In world coordinates.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        Its parent is the world. Slicer's Transforms module turns it into a grid on request.
+    """
+    node = _add_result_node(scene, name, fixed_node, moving_node, settings)
+    transform = vtk.vtkThinPlateSplineTransform()
+    transform.SetBasisToR()
+    transform.SetSourceLandmarks(_vtk_points_ras(spline.fixed_lps))
+    # A stiff spline passes beside its landmarks; the one through the points that it passes through is the same spline.
+    transform.SetTargetLandmarks(_vtk_points_ras(spline.to_moving(spline.fixed_lps)))
+    node.SetAndObserveTransformFromParent(transform)
+    return node
+
+
+def _vtk_points_ras(points_lps: NDArray[np.float64]) -> Any:
+    points = vtk.vtkPoints()
+    points.SetDataTypeToDouble()
+    for point in flip_points_lps_ras(points_lps):
+        points.InsertNextPoint(point)
+    return points
+
+
+def _add_result_node(scene: Any, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]) -> Any:
+    node = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
     node.AddNodeReferenceID(node.GetFixedNodeReferenceRole(), fixed_node.GetID())
     node.AddNodeReferenceID(node.GetMovingNodeReferenceRole(), moving_node.GetID())
     node.SetAttribute(SETTINGS_ATTRIBUTE, json.dumps(settings))
@@ -74,7 +118,7 @@ def apply_to_moving(result_node: Any, moving_node: Any) -> Any:
     Parameters
     ----------
     result_node : vtkMRMLTransformNode
-        From :func:`add_linear_transform_node`.
+        From :func:`add_linear_transform_node` or :func:`add_thin_plate_spline_node`.
     moving_node : vtkMRMLTransformableNode
         In the same scene.
 
@@ -90,19 +134,18 @@ def apply_to_moving(result_node: Any, moving_node: Any) -> Any:
     scene = moving_node.GetScene()
     name = f"{result_node.GetName()} after {parent.GetName()}"
     combined = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
-    result_matrix = vtk.vtkMatrix4x4()
-    result_node.GetMatrixTransformToWorld(result_matrix)
-    if parent.IsTransformToWorldLinear():
-        parent_matrix, matrix = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    if parent.IsTransformToWorldLinear() and result_node.IsTransformToWorldLinear():
+        result_matrix, parent_matrix, matrix = (vtk.vtkMatrix4x4() for _ in range(3))
+        result_node.GetMatrixTransformToWorld(result_matrix)
         parent.GetMatrixTransformToWorld(parent_matrix)
         vtk.vtkMatrix4x4.Multiply4x4(result_matrix, parent_matrix, matrix)
         combined.SetMatrixTransformToParent(matrix)
     else:
-        parent_to_world = vtk.vtkGeneralTransform()
-        parent.GetTransformToWorld(parent_to_world)
         chain = vtk.vtkGeneralTransform()
-        chain.Concatenate(result_matrix)
-        chain.Concatenate(parent_to_world)
+        for node in (result_node, parent):
+            to_world = vtk.vtkGeneralTransform()
+            node.GetTransformToWorld(to_world)
+            chain.Concatenate(to_world)
         combined.SetAndObserveTransformToParent(chain)
     moving_node.SetAndObserveTransformNodeID(combined.GetID())
     return combined

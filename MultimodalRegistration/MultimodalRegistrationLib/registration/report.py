@@ -11,12 +11,13 @@ import SimpleITK as sitk
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.engines.catalogue import engine_status
+from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors
 from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
 __all__ = ["RESULT_SCHEMA_VERSION", "result_content"]
 
-RESULT_SCHEMA_VERSION = 2
+RESULT_SCHEMA_VERSION = 3
 
 
 def result_content(result: RegistrationResult, *, inputs: dict[str, str | None]) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "max_rotation_deg": result.max_rotation_deg,
             "touched": list(result.bounds_touched),
         },
+        "landmarks": None if result.landmarks is None else _landmarks_content(result.landmarks),
         "verdict": None if result.verdict is None else _verdict_content(result.verdict),
         "sampled_volume": result.sampled,
         "metric": {
@@ -77,6 +79,18 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "python": platform.python_version(),
             "system": platform.platform(),
         },
+    }
+
+
+def _landmarks_content(errors: LandmarkErrors) -> dict[str, Any]:
+    at = {"as_placed": errors.as_placed, "at_start": errors.at_start, "at_end": errors.at_end}
+    return {
+        "rms_mm": {when: points.rms_mm for when, points in at.items()},
+        "unseen_rms_mm": errors.unseen_rms_mm,
+        "pairs": [
+            {"name": name, **{f"{when}_mm": points.per_point_mm[i] for when, points in at.items()}}
+            for i, name in enumerate(errors.labels)
+        ],
     }
 
 

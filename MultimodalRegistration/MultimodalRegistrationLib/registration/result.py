@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.presets.model import Preset
+from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors
 from MultimodalRegistrationLib.verdict.convergence import Convergence
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
@@ -63,6 +64,8 @@ class RegistrationResult:
         How far the result is from the start: mean over the sampled volume, and rotation.
     bounds_touched : tuple of str
         Limits of the movement that the result is at, in words.
+    landmarks : LandmarkErrors or None
+        Errors at the landmarks that the run started from.
     convergence : Convergence
         Whether the optimiser had settled.
     verdict : Verdict or None
@@ -92,6 +95,7 @@ class RegistrationResult:
     moved_mm: float
     rotated_deg: float
     bounds_touched: tuple[str, ...]
+    landmarks: LandmarkErrors | None
     convergence: Convergence
     verdict: Verdict | None
     seconds: dict[str, float]

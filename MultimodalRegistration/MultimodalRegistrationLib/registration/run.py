@@ -17,9 +17,11 @@ from MultimodalRegistrationLib.errors import Cancelled, InputError
 from MultimodalRegistrationLib.geometry.linear import displacement_mm, rotation_angle_deg
 from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.fine import FineResult, run_fine_stage
+from MultimodalRegistrationLib.registration.landmark_start import LandmarkStart, landmark_start
 from MultimodalRegistrationLib.registration.memory_need import memory_warning
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
@@ -87,6 +89,7 @@ def register(
     start: StartMethod = "auto",
     initial_fixed_to_moving_lps: ArrayLike | None = None,
     initial_name: str = "given",
+    landmarks: Pairs | None = None,
     max_translation_mm: float | None = None,
     max_rotation_deg: float | None = None,
     verdict: bool = True,
@@ -118,6 +121,9 @@ def register(
         Initial transform, in the resampling direction, LPS, mm: the start itself, or what a search goes around.
     initial_name : str
         What messages call it: its file or node.
+    landmarks : Pairs, optional
+        In world coordinates: their rigid fit is the initial transform. They bound the run, unless bounds are given, by
+        four times the error to expect of them, at least 20 mm and 15 degrees.
     max_translation_mm, max_rotation_deg : float, optional
         How far the result may be from the start: displacement of the centre of the smaller volume, and rotation.
     verdict : bool
@@ -173,6 +179,15 @@ def register(
             _placed_mask(mask, volume, warn) for mask, volume in ((fixed_mask, fixed), (moving_mask, moving))
         )
         masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+        by_landmarks: LandmarkStart | None = None
+        if landmarks is not None:
+            by_landmarks = _start_of_landmarks(landmarks, fixed, moving, initial_fixed_to_moving_lps, initial_name)
+            initial_fixed_to_moving_lps, initial_name = by_landmarks.fixed_to_moving_lps, by_landmarks.name
+            if max_translation_mm is None and max_rotation_deg is None:
+                max_translation_mm = by_landmarks.max_translation_mm
+                max_rotation_deg = by_landmarks.max_rotation_deg
+            for finding in by_landmarks.warnings:
+                warn(finding)
         start_lps, start_words = choose_start(start, fixed, moving, initial_fixed_to_moving_lps, initial_name, **masks)
         overlap_at_start = overlap_fraction(fixed, moving, start_lps, **masks)
         mask_names = [mask.name for mask in masks.values() if mask is not None]
@@ -250,6 +265,8 @@ def register(
             f"{at_start:.3f} before, {'none' if at_end is None else f'{at_end:.3f}'} after): do not trust this result "
             "before looking at it."
         )
+    at_landmarks = None if by_landmarks is None else by_landmarks.errors_of(fixed_to_moving_lps)
+    warn(None if at_landmarks is None else at_landmarks.warning)
     points = pair.sampled.grid.sample_points_lps(8)
     return RegistrationResult(
         fixed_to_moving_lps=fixed_to_moving_lps,
@@ -269,6 +286,7 @@ def register(
         moved_mm=float(displacement_mm(pose_lps, np.eye(4), points).mean()),
         rotated_deg=rotation_angle_deg(pose_lps),
         bounds_touched=touched,
+        landmarks=at_landmarks,
         convergence=best.convergence,
         verdict=judged,
         seconds=clock.seconds,
@@ -288,6 +306,18 @@ class _Clock:
         began = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - began
+
+
+def _start_of_landmarks(
+    landmarks: Pairs, fixed: Volume, moving: Volume, initial_lps: ArrayLike | None, initial_name: str
+) -> LandmarkStart:
+    if initial_lps is not None:
+        raise InputError(
+            initial_name,
+            "an initial transform was given together with landmarks",
+            "Leave one of them out: the rigid fit of the landmarks is an initial transform.",
+        )
+    return landmark_start(landmarks, fixed.grid, moving.grid)
 
 
 def _placed_mask(mask: Volume | None, volume: Volume, warn: Callable[[str], None]) -> Volume | None:

@@ -21,7 +21,7 @@ from MultimodalRegistrationLib.geometry.linear import (
     displacement_mm,
     rotation_angle_deg,
 )
-from MultimodalRegistrationLib.surfaces._fit import FEWEST_POINTS, Model
+from MultimodalRegistrationLib.surfaces.planes import FEWEST_POINTS, Model
 from MultimodalRegistrationLib.surfaces.iterate import Fit, Matching, Overlap, iterate
 from MultimodalRegistrationLib.surfaces.result import Distances, Rival, SurfaceRegistration
 from MultimodalRegistrationLib.surfaces.shapes import PointSet, Shape

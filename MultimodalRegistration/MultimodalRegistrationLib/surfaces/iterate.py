@@ -23,12 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.surfaces._fit import FEWEST_POINTS, Model, fit_points, step_to_planes
+from MultimodalRegistrationLib.landmarks.fit import fit_affine, fit_rigid, fit_similarity
+from MultimodalRegistrationLib.surfaces.planes import FEWEST_POINTS, Model, step_to_planes
 from MultimodalRegistrationLib.surfaces.shapes import Nearest, Shape
 
 __all__ = ["Fit", "Matching", "Overlap", "iterate", "kept_share"]
 
 Overlap = float | Literal["auto"]
+_FITS = {"rigid": fit_rigid, "similarity": fit_similarity, "affine": fit_affine}
 _SMALLEST_SHARE = 0.3
 _WEIGHT = 1.5
 
@@ -151,7 +153,7 @@ def iterate(
             if planes and pairs.normals is not None:
                 moved = step_to_planes(matrix, pairs.source, pairs.goal, pairs.normals, model)
             else:
-                moved = fit_points(pairs.source, pairs.goal, model)
+                moved = _FITS[model](pairs.source, pairs.goal)
             rounds += 1
             step = float(displacement_mm(moved, matrix, pairs.source).mean())
             matrix = moved

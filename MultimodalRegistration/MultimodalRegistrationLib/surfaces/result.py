@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.surfaces._fit import Model
+from MultimodalRegistrationLib.surfaces.planes import Model
 from MultimodalRegistrationLib.surfaces.iterate import Overlap, kept_share
 
 __all__ = ["Distances", "Rival", "SurfaceRegistration"]

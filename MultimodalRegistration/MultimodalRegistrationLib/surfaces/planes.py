@@ -1,38 +1,21 @@
-"""Least-squares linear transforms: of paired points in closed form, and one step towards planes."""
+"""One least-squares step of a linear transform towards planes."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
 
-__all__ = ["FEWEST_POINTS", "Model", "fit_points", "step_to_planes"]
+__all__ = ["FEWEST_POINTS", "SURFACE_MODELS", "Model", "step_to_planes"]
 
 Model = Literal["rigid", "similarity", "affine"]
+SURFACE_MODELS: tuple[Model, ...] = get_args(Model)
 # A point on a surface fixes one number of the transform.
 FEWEST_POINTS: dict[Model, int] = {"rigid": 6, "similarity": 7, "affine": 12}
-
-
-def fit_points(source: NDArray[np.float64], target: NDArray[np.float64], model: Model) -> NDArray[np.float64]:
-    """The transform of a model, shape (4, 4), that brings ``source`` closest to ``target``, both of shape (N, 3).
-
-    Rotation by Kabsch (doi:10.1107/S0567739476001873), scale by Umeyama (doi:10.1109/34.88573).
-    """
-    center, goal = source.mean(axis=0), target.mean(axis=0)
-    x, y = source - center, target - goal
-    matrix = np.eye(4)
-    if model == "affine":
-        matrix[:3, :3] = np.linalg.lstsq(x, y, rcond=None)[0].T
-    else:
-        rotation = closest_rotation(_homogeneous(y.T @ x))
-        scale = 1.0 if model == "rigid" else float(np.sum(y * (x @ rotation.T)) / np.sum(x * x))
-        matrix[:3, :3] = scale * rotation
-    matrix[:3, 3] = goal - matrix[:3, :3] @ center
-    return matrix
 
 
 def step_to_planes(
@@ -74,9 +57,3 @@ def step_to_planes(
         update[:3, :3] = scale * rotation
     update[:3, 3] = solved[-3:] + center - update[:3, :3] @ center
     return update @ matrix
-
-
-def _homogeneous(linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    matrix = np.eye(4)
-    matrix[:3, :3] = linear
-    return matrix

@@ -1,0 +1,151 @@
+"""``prealign``: a transform from landmarks or surfaces."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import SimpleITK as sitk
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.landmark_weights import read_confidence
+from MultimodalRegistrationLib.io.landmarks.reading import read_landmarks
+from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_linear_transform
+from MultimodalRegistrationLib.io.volumes import read_volume
+from MultimodalRegistrationLib.landmarks.models import MODELS, LinearFit
+from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
+from MultimodalRegistrationLib.landmarks.points import PAIRINGS, LandmarkList, Pairs
+from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
+from MultimodalRegistrationLib.landmarks.report import prealignment_content, prealignment_words
+from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
+from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
+
+__all__ = ["add_landmark_options", "add_parser", "read_pairs"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand and its options."""
+    parser = commands.add_parser(
+        "prealign",
+        help="a transform from landmarks or surfaces",
+        description="Fit a transform to pairs of landmarks, and say how good it is.",
+        allow_abbrev=False,
+    )
+    add_landmark_options(parser, required=True)
+    parser.add_argument("--model", choices=(*MODELS, "auto"), default="rigid", help="default: %(default)s")
+    parser.add_argument(
+        "--weights", metavar="W.csv", help="columns label and weight, sd_mm, or standard deviations by direction"
+    )
+    parser.add_argument(
+        "--stiffness", type=float, default=0.0, metavar="MM", help="of a thin-plate spline; 0 passes through all points"
+    )
+    parser.add_argument("--allow-reflection", action="store_true", help="the transform may mirror")
+    parser.add_argument(
+        "--localisation-error",
+        type=float,
+        metavar="MM",
+        help="RMS error of placing a landmark, both volumes together; default: what the fiducial error suggests",
+    )
+    parser.add_argument("--targets-fixed", metavar="TA", help="independent points in the fixed volume")
+    parser.add_argument("--targets-moving", metavar="TB", help="the same points in the moving volume")
+    parser.add_argument(
+        "--reference",
+        metavar="F",
+        help="a volume: the grid of a thin-plate spline covers it; default: the landmarks with a margin",
+    )
+    parser.add_argument(
+        "--output-transform",
+        metavar="T.h5",
+        help="loads in Slicer as a transform node for the moving volume; a thin-plate spline is written as a grid",
+    )
+    parser.add_argument("--json", metavar="R.json", help="everything about the fit, for scripts")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    parser.set_defaults(run=_run)
+
+
+def add_landmark_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the options that :func:`read_pairs` needs."""
+    parser.add_argument(
+        "--fixed-landmarks", required=required, metavar="A", help="points in the fixed volume: .mrk.json, .fcsv, .csv"
+    )
+    parser.add_argument("--moving-landmarks", required=required, metavar="B", help="the same points in the moving one")
+    for role in ("fixed", "moving"):
+        parser.add_argument(
+            f"--{role}-space", choices=("LPS", "RAS"), help="coordinates of point files that do not state them"
+        )
+    parser.add_argument("--pairing", choices=PAIRINGS, default="order", help="how points are paired (%(default)s)")
+
+
+def read_pairs(options: argparse.Namespace, *, seed: int = 0) -> Pairs:
+    """Read both landmark files and pair their points."""
+    return pair_landmarks(
+        read_landmarks(options.fixed_landmarks, space=options.fixed_space),
+        read_landmarks(options.moving_landmarks, space=options.moving_space),
+        how=options.pairing,
+        seed=seed,
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    names = ("fixed_landmarks", "moving_landmarks", "weights", "targets_fixed", "targets_moving", "reference")
+    inputs = {name: getattr(options, name) for name in names}
+    with OutputFiles([path for path in inputs.values() if path]) as outputs:
+        suffixes = (".h5",) if options.model in ("tps", "auto") else TRANSFORM_SUFFIXES
+        transform_file = outputs.add(options.output_transform, suffixes) if options.output_transform else None
+        json_file = outputs.add(options.json, (".json",)) if options.json else None
+        pairs = read_pairs(options)
+        result = prealign(
+            pairs,
+            model=options.model,
+            confidence=read_confidence(options.weights, pairs) if options.weights else None,
+            stiffness_mm=options.stiffness,
+            reflection=options.allow_reflection,
+            localisation_error_mm=options.localisation_error,
+            targets=_targets(options),
+        )
+        content = prealignment_content(result, inputs=inputs)
+        lines = prealignment_words(result)
+        if transform_file is not None:
+            words = _write(result, options, str(transform_file))
+            lines.append(f"Transform: {options.output_transform}{words}")
+        if json_file is not None:
+            json_file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        outputs.commit()
+    if not options.quiet:
+        print("\n".join(lines))
+    return 0
+
+
+def _targets(options: argparse.Namespace) -> Pairs | None:
+    given = options.targets_fixed, options.targets_moving
+    if given == (None, None):
+        return None
+    if None in given:
+        raise InputError("The targets", "only one of the two lists was given", "Give both lists, or none.")
+    fixed, moving = (
+        read_landmarks(path, space=space)
+        for path, space in ((given[0], options.fixed_space), (given[1], options.moving_space))
+    )
+    return pair_landmarks(fixed, moving, how="label" if _share_labels(fixed, moving) else "order")
+
+
+def _share_labels(fixed: LandmarkList, moving: LandmarkList) -> bool:
+    """Whether every used point of both lists has a label of its own that the other list has too."""
+    labels = [[points.landmarks[i].label.strip().casefold() for i in points.used] for points in (fixed, moving)]
+    return all(len(set(names)) == len(names) and all(names) for names in labels) and set(labels[0]) == set(labels[1])
+
+
+def _write(result: Prealignment, options: argparse.Namespace, path: str) -> str:
+    """Write the transform; returns what to say about it."""
+    if isinstance(result.fit, LinearFit):
+        write_linear_transform(path, result.fit.fixed_to_moving_lps)
+        return ""
+    assert isinstance(result.fit, ThinPlateSpline)
+    covered = result.pairs.fixed_lps
+    if options.reference is not None:
+        covered = read_volume(options.reference).grid.corners_lps
+    made = spline_grid(result.fit, box_of_points(covered))
+    sitk.WriteTransform(made.transform, path)
+    return f" (grid of {made.grid.spacing_mm[0]:.0f} mm, within {made.error_mm:.2f} mm of the spline)"

@@ -1,0 +1,113 @@
+"""``prealign`` with a surface on one side or both."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.landmarks import read_landmarks
+from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.surfaces import read_surface
+from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
+from MultimodalRegistrationLib.surfaces.icp import register_surface
+from MultimodalRegistrationLib.surfaces.iterate import Overlap
+from MultimodalRegistrationLib.surfaces.planes import SURFACE_MODELS
+from MultimodalRegistrationLib.surfaces.report import surface_content, surface_words
+from MultimodalRegistrationLib.surfaces.surface import Surface
+
+__all__ = ["add_shape_options", "has_shapes", "run_shapes"]
+
+_LANDMARKS_ONLY = {
+    "weights": None,
+    "stiffness": 0.0,
+    "allow_reflection": False,
+    "localisation_error": None,
+    "targets_fixed": None,
+    "targets_moving": None,
+    "reference": None,
+    "pairing": "order",
+}
+
+
+def add_shape_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for surfaces."""
+    what = ".stl, .ply, .obj, .vtk, .vtp, or a label map or segmentation"
+    for role in ("fixed", "moving"):
+        parser.add_argument(f"--{role}-surface", metavar="S", help=f"shape in the {role} volume: {what}")
+        parser.add_argument(f"--{role}-label", type=int, metavar="N", help="the value of a label map to take")
+    parser.add_argument(
+        "--overlap",
+        default="auto",
+        metavar="auto|SHARE",
+        help="share of a shape that has a counterpart on the other, 0.05 to 1; auto (default) finds it",
+    )
+    parser.add_argument("--initial-transform", metavar="T0", help="linear ITK transform: another start for shapes")
+
+
+def has_shapes(options: argparse.Namespace) -> bool:
+    """Whether a surface was given."""
+    return options.fixed_surface is not None or options.moving_surface is not None
+
+
+def run_shapes(options: argparse.Namespace) -> int:
+    """Register by shape."""
+    for name, default in _LANDMARKS_ONLY.items():
+        if getattr(options, name) != default:
+            raise InputError(
+                f"--{name.replace('_', '-')}", "given together with a surface", "It is for pairs of landmarks; leave it out."
+            )
+    if options.model not in SURFACE_MODELS:
+        raise InputError("--model", f"'{options.model}' was given for a surface", f"Use {', '.join(SURFACE_MODELS)}.")
+    names = ("fixed_surface", "moving_surface", "fixed_landmarks", "moving_landmarks", "initial_transform")
+    inputs: dict[str, Any] = {name: getattr(options, name) for name in names}
+    with OutputFiles([path for path in inputs.values() if path]) as outputs:
+        transform_file = None
+        if options.output_transform:
+            transform_file = outputs.add(options.output_transform, TRANSFORM_SUFFIXES)
+        json_file = outputs.add(options.json, (".json",)) if options.json else None
+        result = register_surface(
+            _shape(options, "fixed"),
+            _shape(options, "moving"),
+            model=options.model,
+            overlap=_overlap(options.overlap),
+            initial_fixed_to_moving_lps=(
+                None if options.initial_transform is None else read_linear_transform(options.initial_transform)
+            ),
+        )
+        lines = [*surface_words(result), *(f"Warning: {words}" for words in result.warnings)]
+        if transform_file is not None:
+            write_linear_transform(transform_file, result.fixed_to_moving_lps)
+            lines.append(f"Transform: {options.output_transform}")
+        if json_file is not None:
+            content = surface_content(result, inputs=inputs)
+            json_file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        outputs.commit()
+    if not options.quiet:
+        print("\n".join(lines))
+    return 0
+
+
+def _shape(options: argparse.Namespace, role: str) -> Surface | NDArray[np.float64]:
+    surface, landmarks = getattr(options, f"{role}_surface"), getattr(options, f"{role}_landmarks")
+    space, label = getattr(options, f"{role}_space"), getattr(options, f"{role}_label")
+    if (surface is None) == (landmarks is None):
+        found = "neither a surface nor landmarks were given" if surface is None else "a surface and landmarks were given"
+        raise InputError(f"The {role} side", found, "Give one of the two for each side.")
+    if surface is not None:
+        return read_surface(surface, space=space, label=label)
+    points = read_landmarks(landmarks, space=space)
+    return points.points_lps[list(points.used)]
+
+
+def _overlap(text: str) -> Overlap:
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError("--overlap", f"'{text}' was given", "Give auto or a share from 0.05 to 1.") from error

@@ -1,0 +1,107 @@
+"""Tables that say how well each landmark is localised."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.landmarks.models import Confidence
+from MultimodalRegistrationLib.landmarks.points import Pairs
+
+__all__ = ["read_confidence"]
+
+_SIDES = {
+    side: [f"{side}_sd_{axis}_mm" for axis in ("left_right", "front_back", "head_foot")] for side in ("fixed", "moving")
+}
+_REMEDY = (
+    "Give a .csv file with the column 'label' and either 'weight', or 'sd_mm', or the standard deviations by "
+    f"direction: {', '.join(_SIDES['fixed'])}, and likewise moving_..."
+)
+
+
+def read_confidence(path: str | Path, pairs: Pairs) -> Confidence:
+    """Read weights or standard deviations of landmarks, one row for each pair, found by the label of the fixed point.
+
+    Parameters
+    ----------
+    path : str or Path
+        A comma-separated table with a header: ``label`` and ``weight``; or ``label`` and ``sd_mm``, the RMS
+        localisation error, which gives the weight 1 / sd^2; or ``label`` and standard deviations along the axes of the
+        patient in the fixed volume, the moving volume or both, where a volume that is left out has none.
+    pairs : Pairs
+        The landmarks.
+
+    Returns
+    -------
+    Confidence
+        In the order of the pairs.
+
+    Raises
+    ------
+    InputError
+        Unreadable, other columns, a landmark without a row, or a value that is not positive.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise InputError(path, "no such file", "Check the spelling and the folder.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(path, f"this is not a text table ({error})", _REMEDY) from error
+    columns = [name.strip().lower() for name in rows[0]] if rows else []
+    table: dict[str, dict[str, str]] = {}
+    for number, row in enumerate(rows, start=2):
+        cells = {str(key).strip().lower(): str(value or "").strip() for key, value in row.items()}
+        label = _plain(cells.get("label", ""))
+        if label in table:
+            raise InputError(path, f"line {number}: the label '{cells['label']}' comes twice", "Keep one of the rows.")
+        table[label] = {**cells, "line": str(number)}
+    found = [_row(table, path, pairs, index) for index in pairs.fixed_index]
+    given = set(columns)
+    if given == {"label", "weight"}:
+        return Confidence(weights=_numbers(found, ["weight"], path)[:, 0])
+    if given == {"label", "sd_mm"}:
+        return Confidence(weights=_numbers(found, ["sd_mm"], path)[:, 0] ** -2)
+    sides = {side: names for side, names in _SIDES.items() if given >= set(names)}
+    if not sides or given != {"label", *(name for names in sides.values() for name in names)}:
+        raise InputError(path, f"the columns are {', '.join(columns) or 'missing'}", _REMEDY)
+    covariances = {
+        side: _numbers(found, names, path)[:, :, None] ** 2 * np.eye(3)
+        if side in sides
+        else np.zeros((len(pairs), 3, 3))
+        for side, names in _SIDES.items()
+    }
+    return Confidence(moving_covariances=covariances["moving"], fixed_covariances=covariances["fixed"])
+
+
+def _plain(label: str) -> str:
+    return "".join(label.split()).casefold()
+
+
+def _row(table: dict[str, dict[str, str]], path: Path, pairs: Pairs, index: int) -> dict[str, str]:
+    row = table.get(_plain(pairs.fixed.landmarks[index].label))
+    if row is None:
+        raise InputError(path, f"there is no row for the landmark {pairs.fixed.called(index)}", _REMEDY)
+    return row
+
+
+def _numbers(rows: list[dict[str, str]], columns: list[str], path: Path) -> NDArray[np.float64]:
+    values = np.empty((len(rows), len(columns)))
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            try:
+                values[i, j] = float(row[column])
+            except ValueError:
+                values[i, j] = np.nan
+            if not 0 < values[i, j] < np.inf:
+                raise InputError(
+                    path,
+                    f"line {row['line']}: {column} is '{row[column]}'",
+                    "Give a positive number, with a point before the decimals.",
+                )
+    return values

@@ -1,0 +1,277 @@
+"""Registration from landmarks: from two lists to a transform with everything that is known about its errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at, leave_one_out
+from MultimodalRegistrationLib.landmarks.expected_error import (
+    ExpectedError,
+    expected_error,
+    localisation_error_from_fit,
+)
+from MultimodalRegistrationLib.landmarks.findings import Finding, find_problems
+from MultimodalRegistrationLib.landmarks.models import (
+    MODELS,
+    Confidence,
+    Fit,
+    LinearFit,
+    ModelName,
+    fit_model,
+    is_determined,
+)
+from MultimodalRegistrationLib.landmarks.points import Pairs
+from MultimodalRegistrationLib.landmarks.recommendation import Recommendation, recommend
+from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
+
+__all__ = ["Prealignment", "Targets", "prealign"]
+
+# Two points this close are one: files keep at least three digits.
+_SAME_POINT_MM = 1e-2
+_FOLD_PROBES = 2_000
+_UNFITTED = LinearFit(np.eye(4))
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Errors at pairs that the fit did not see.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        The targets.
+    before, after : PointErrors
+        Target registration error as the files or nodes place the volumes, and with the transform.
+    expected_rms_mm : tuple of float
+        Expected from the landmark configuration, target by target; empty where it is not known.
+    """
+
+    pairs: Pairs
+    before: PointErrors
+    after: PointErrors
+    expected_rms_mm: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Prealignment:
+    """A transform from landmarks.
+
+    Parameters
+    ----------
+    model : str
+        What was fitted.
+    fit : Fit
+        The transform, in both directions.
+    pairs : Pairs
+        What it was fitted to.
+    findings : tuple of Finding
+        What speaks against the landmarks.
+    before, fiducial : PointErrors
+        Error at the landmarks before, and of the fit (FRE).
+    left_out : dict
+        Leave-one-out errors of every model that these landmarks determine; None where they cannot be had.
+    recommendation : Recommendation
+        Which model the landmarks support.
+    localisation_error_mm : float or None
+        RMS of the localisation error of a pair: as given, or as the fiducial error suggests; None if not known.
+    expected : ExpectedError or None
+        Error to expect anywhere; None where the localisation error is not known.
+    targets : Targets or None
+        Errors at independent pairs.
+    """
+
+    model: ModelName
+    fit: Fit
+    pairs: Pairs
+    findings: tuple[Finding, ...]
+    before: PointErrors
+    fiducial: PointErrors
+    left_out: dict[ModelName, PointErrors | None]
+    recommendation: Recommendation
+    localisation_error_mm: float | None
+    expected: ExpectedError | None
+    targets: Targets | None
+
+    @property
+    def left_out_of_model(self) -> PointErrors | None:
+        """Leave-one-out errors of the model that was fitted."""
+        return self.left_out.get(self.model)
+
+    @property
+    def scales(self) -> tuple[float, float, float] | None:
+        """Principal scales from moving to fixed, largest first; None for a thin-plate spline."""
+        if not isinstance(self.fit, LinearFit):
+            return None
+        largest, middle, smallest = np.linalg.svd(self.fit.moving_to_fixed_lps[:3, :3], compute_uv=False).tolist()
+        return largest, middle, smallest
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether the transform contains a reflection."""
+        return isinstance(self.fit, LinearFit) and bool(np.linalg.det(self.fit.moving_to_fixed_lps[:3, :3]) < 0)
+
+
+def prealign(
+    pairs: Pairs,
+    *,
+    model: ModelName | Literal["auto"] = "rigid",
+    confidence: Confidence | None = None,
+    stiffness_mm: float = 0.0,
+    reflection: bool = False,
+    localisation_error_mm: float | None = None,
+    targets: Pairs | None = None,
+) -> Prealignment:
+    """Fit a transform to pairs of landmarks and say how good it is.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Landmarks in world coordinates.
+    model : str, optional
+        One of :data:`MultimodalRegistrationLib.landmarks.models.MODELS`, or ``"auto"`` for the recommended one.
+    confidence : Confidence, optional
+        Weights or covariances, pair by pair.
+    stiffness_mm : float, optional
+        Of the thin-plate spline: 0 passes through every landmark.
+    reflection : bool, optional
+        Whether the transform may mirror.
+    localisation_error_mm : float, optional
+        RMS of the localisation error of a pair, both volumes together; by default what the fiducial error suggests.
+    targets : Pairs, optional
+        Independent pairs. Those that are landmarks of the fit are left out, and named in a finding.
+
+    Returns
+    -------
+    Prealignment
+        The transform with its errors.
+
+    Raises
+    ------
+    InputError
+        The landmarks do not determine the model, or an error among the findings, such as a mirrored set.
+    """
+    for name, value in (("stiffness", stiffness_mm), ("localisation error", localisation_error_mm or 0.0)):
+        if not 0.0 <= value < np.inf:
+            raise InputError(name, f"{value} mm was given", "Give a number of mm that is not negative.")
+    moving, fixed = pairs.moving_lps, pairs.fixed_lps
+    confidence = confidence or Confidence()
+    _refuse(find_problems(pairs, model="rigid" if model == "auto" else model), pairs, reflection)
+    plain = Confidence(weights=confidence.weights)
+    left_out = {
+        name: leave_one_out(
+            name,
+            moving,
+            fixed,
+            confidence=confidence if name == "rigid" else plain,
+            stiffness_mm=stiffness_mm,
+            reflection=reflection,
+        )
+        for name in MODELS
+        if is_determined(name, moving, fixed)
+    }
+    recommendation = recommend(left_out)
+    chosen = recommendation.model if model == "auto" else model
+    findings = find_problems(pairs, model=chosen)
+    _refuse(findings, pairs, reflection)
+    fit = fit_model(chosen, moving, fixed, confidence=confidence, stiffness_mm=stiffness_mm, reflection=reflection)
+    error_mm = localisation_error_mm or localisation_error_from_fit(chosen, fit, moving, fixed, confidence.weights)
+    expected = None
+    if error_mm is not None or confidence.moving_covariances is not None:
+        expected = expected_error(
+            chosen,
+            fit,
+            fixed,
+            localisation_error_mm=error_mm,
+            confidence=confidence,
+            stiffness_mm=stiffness_mm,
+        )
+    found_targets = None
+    if isinstance(fit, ThinPlateSpline):
+        findings += _folds(fit, pairs)
+    if targets is not None:
+        targets, notes = _independent(targets, pairs)
+        findings += notes
+        found_targets = _at_targets(fit, expected, targets)
+    return Prealignment(
+        model=chosen,
+        fit=fit,
+        pairs=pairs,
+        findings=findings,
+        before=errors_at(_UNFITTED, moving, fixed),
+        fiducial=errors_at(fit, moving, fixed),
+        left_out=left_out,
+        recommendation=recommendation,
+        localisation_error_mm=error_mm,
+        expected=expected,
+        targets=found_targets,
+    )
+
+
+def _refuse(findings: tuple[Finding, ...], pairs: Pairs, reflection: bool) -> None:
+    errors = [f for f in findings if f.severity == "error" and not (reflection and f.code == "mirrored")]
+    if errors:
+        raise InputError(
+            f"{pairs.fixed.name} and {pairs.moving.name}",
+            "; ".join(finding.message.rstrip(".") for finding in errors),
+            " ".join(dict.fromkeys(finding.remedy for finding in errors)),
+        )
+
+
+def _folds(spline: ThinPlateSpline, pairs: Pairs) -> tuple[Finding, ...]:
+    """Whether the spline turns space inside out between the landmarks, and beside which one."""
+    low, high = spline.fixed_lps.min(axis=0), spline.fixed_lps.max(axis=0)
+    points = np.random.default_rng(0).uniform(low, high, (_FOLD_PROBES, 3))
+    points = np.concatenate([points, (spline.fixed_lps[:, None] + spline.fixed_lps[None]).reshape(-1, 3) / 2])
+    determinants = np.linalg.det(spline.jacobian(points))
+    worst = int(np.argmin(determinants))
+    if determinants[worst] > 0:
+        return ()
+    name = pairs.labels[int(np.argmin(np.linalg.norm(spline.fixed_lps - points[worst], axis=1)))]
+    message = f"The spline folds near {name}: there it turns space inside out (determinant {determinants[worst]:.2g})."
+    return (Finding("folds", "warning", (name,), message, "Look for misplaced landmarks, or give it a stiffness."),)
+
+
+def _independent(targets: Pairs, pairs: Pairs) -> tuple[Pairs, tuple[Finding, ...]]:
+    """The targets that are not landmarks of the fit, and a finding that names the others."""
+    same = np.zeros(len(targets), dtype=bool)
+    for ours, theirs in ((targets.fixed_lps, pairs.fixed_lps), (targets.moving_lps, pairs.moving_lps)):
+        same |= _distances(ours, theirs).min(axis=1) < _SAME_POINT_MM
+    if not same.any():
+        return targets, ()
+    names = tuple(name for name, is_same in zip(targets.labels, same, strict=True) if is_same)
+    if same.all():
+        raise InputError(
+            f"{targets.fixed.name} and {targets.moving.name}",
+            "all targets are landmarks of the fit",
+            "Give other points: errors at landmarks say nothing about the error elsewhere.",
+        )
+    kept = np.flatnonzero(~same)
+    fewer = Pairs(
+        targets.fixed,
+        targets.moving,
+        tuple(targets.fixed_index[i] for i in kept),
+        tuple(targets.moving_index[i] for i in kept),
+        targets.how,
+        targets.notes,
+    )
+    message = f"The targets {', '.join(names)} are landmarks of the fit and were left out of the target error."
+    return fewer, (Finding("target-is-landmark", "warning", names, message, "Give other points as targets."),)
+
+
+def _distances(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(points[:, None] - others[None], axis=2))
+
+
+def _at_targets(fit: Fit, expected: ExpectedError | None, targets: Pairs) -> Targets:
+    moving, fixed = targets.moving_lps, targets.fixed_lps
+    return Targets(
+        pairs=targets,
+        before=errors_at(_UNFITTED, moving, fixed),
+        after=errors_at(fit, moving, fixed),
+        expected_rms_mm=() if expected is None else tuple(expected.target_rms_mm(fixed).tolist()),
+    )

@@ -1,0 +1,164 @@
+"""The content of the JSON file of a landmark registration, and its words for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+import MultimodalRegistrationLib
+from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
+from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
+from MultimodalRegistrationLib.landmarks.expected_error import ExpectedError
+from MultimodalRegistrationLib.landmarks.models import LinearFit
+from MultimodalRegistrationLib.landmarks.prealign import Prealignment, Targets
+
+__all__ = ["PREALIGN_SCHEMA_VERSION", "prealignment_content", "prealignment_words"]
+
+PREALIGN_SCHEMA_VERSION = 1
+
+
+def prealignment_content(result: Prealignment, *, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Everything about a landmark registration that a script may want, ready for JSON.
+
+    Parameters
+    ----------
+    result : Prealignment
+        The registration.
+    inputs : dict
+        What was given, by option.
+
+    Returns
+    -------
+    dict
+        Keys and values are documented in ``Resources/Docs/landmarks.md``.
+    """
+    linear = result.fit if isinstance(result.fit, LinearFit) else None
+    left_out = result.left_out_of_model
+    return {
+        "schema": PREALIGN_SCHEMA_VERSION,
+        "inputs": inputs,
+        "model": result.model,
+        "transform": {
+            "type": "thin-plate spline" if linear is None else "linear",
+            "moving_to_fixed_ras": None if linear is None else flip_matrix_lps_ras(linear.moving_to_fixed_lps).tolist(),
+            "scales": result.scales,
+            "mirrors": result.mirrors,
+        },
+        "pairing": {"how": result.pairs.how, "notes": list(result.pairs.notes)},
+        "pairs": [
+            {
+                "name": name,
+                "fixed_lps": fixed.tolist(),
+                "moving_lps": moving.tolist(),
+                "before_mm": result.before.per_point_mm[i],
+                "fiducial_error_mm": result.fiducial.per_point_mm[i],
+                "leave_one_out_error_mm": None if left_out is None else left_out.per_point_mm[i],
+            }
+            for i, (name, fixed, moving) in enumerate(
+                zip(result.pairs.labels, result.pairs.fixed_lps, result.pairs.moving_lps, strict=True)
+            )
+        ],
+        "fiducial_error": _summary(result.fiducial),
+        "leave_one_out_error": {model: _summary(errors) for model, errors in result.left_out.items()},
+        "recommendation": asdict(result.recommendation),
+        "findings": [asdict(finding) for finding in result.findings],
+        "localisation_error_mm": result.localisation_error_mm,
+        "expected": None if result.expected is None else _expected(result.expected),
+        "targets": None if result.targets is None else _targets(result.targets),
+        "versions": {"multimodal-registration": MultimodalRegistrationLib.__version__, "numpy": np.__version__},
+    }
+
+
+def _summary(errors: PointErrors | None) -> dict[str, float] | None:
+    if errors is None:
+        return None
+    return {"rms_mm": errors.rms_mm, "mean_mm": errors.mean_mm, "max_mm": errors.max_mm}
+
+
+def _expected(expected: ExpectedError) -> dict[str, Any]:
+    weakest = expected.weakest_rotation
+    return {
+        "center_lps": expected.center_lps.tolist(),
+        "at_center_rms_mm": float(expected.target_rms_mm(expected.center_lps[None])[0]),
+        "at_landmarks_rms_mm": expected.target_rms_mm(expected.fixed_lps).tolist(),
+        "rotation_sd_deg": expected.rotation_sd_deg,
+        "translation_sd_mm": expected.translation_sd_mm,
+        "scale_sd": expected.scale_sd,
+        "weakest_rotation": None if weakest is None else {"sd_deg": weakest[0], "axis_lps": weakest[1]},
+    }
+
+
+def _targets(targets: Targets) -> dict[str, Any]:
+    expected = targets.expected_rms_mm or (None,) * len(targets.pairs)
+    return {
+        "before": _summary(targets.before),
+        "after": _summary(targets.after),
+        "per_target": [
+            {"name": name, "before_mm": before, "after_mm": after, "expected_rms_mm": rms}
+            for name, before, after, rms in zip(
+                targets.pairs.labels, targets.before.per_point_mm, targets.after.per_point_mm, expected, strict=True
+            )
+        ],
+    }
+
+
+def prealignment_words(result: Prealignment) -> list[str]:
+    """The result in lines of text: errors apart by what they say, then findings and advice."""
+    left_out = result.left_out_of_model
+    lines = [f"Fitted {result.model} to {len(result.pairs)} pairs (paired by {result.pairs.how})."]
+    if result.scales is not None and result.model in ("similarity", "affine"):
+        lines.append(f"Scale from moving to fixed: {', '.join(f'{s:.4f}' for s in _distinct(result))}.")
+    if result.mirrors:
+        lines.append("The transform mirrors.")
+    width = max(4, *(len(name) for name in result.pairs.labels))
+    lines.append(f"{'pair':{width}}  before mm  fiducial error mm  leave-one-out mm")
+    for i, name in enumerate(result.pairs.labels):
+        out = "-" if left_out is None else f"{left_out.per_point_mm[i]:.2f}"
+        lines.append(
+            f"{name:{width}}  {result.before.per_point_mm[i]:9.2f}  {result.fiducial.per_point_mm[i]:17.2f}  {out:>16}"
+        )
+    out = "-" if left_out is None else f"{left_out.rms_mm:.2f}"
+    lines.append(f"{'RMS':{width}}  {result.before.rms_mm:9.2f}  {result.fiducial.rms_mm:17.2f}  {out:>16}")
+    lines.append(
+        "The fiducial error says how well the model bends to its own landmarks; it is not the error elsewhere."
+    )
+    lines += _expected_words(result)
+    if result.targets is not None:
+        lines.append(
+            f"Target error at {len(result.targets.pairs)} independent pairs, RMS: "
+            f"{result.targets.before.rms_mm:.2f} mm before, {result.targets.after.rms_mm:.2f} mm after "
+            f"(largest {result.targets.after.max_mm:.2f})."
+        )
+    lines += [*result.pairs.notes]
+    lines += [f"{finding.severity.capitalize()}: {finding.message} {finding.remedy}" for finding in result.findings]
+    lines.append(result.recommendation.words)
+    return lines
+
+
+def _distinct(result: Prealignment) -> tuple[float, ...]:
+    scales = result.scales or ()
+    return scales[:1] if result.model == "similarity" else scales
+
+
+def _expected_words(result: Prealignment) -> list[str]:
+    expected = result.expected
+    if expected is None:
+        return []
+    source = ""
+    if result.localisation_error_mm is not None:
+        source = f", for a localisation error of {result.localisation_error_mm:.2f} mm"
+    lines = [
+        f"Expected error{source}, RMS: {expected.target_rms_mm(expected.center_lps[None])[0]:.2f} mm in the middle "
+        f"of the landmarks, up to {expected.target_rms_mm(expected.fixed_lps).max():.2f} mm at them."
+    ]
+    weakest = expected.weakest_rotation
+    if weakest is not None:
+        names = ("left-right", "front-back", "head-foot")
+        axis = names[int(np.argmax(np.abs(weakest[1])))]
+        lines.append(
+            f"Least certain: the rotation about an axis that runs mostly {axis}, {weakest[0]:.2f} degrees "
+            f"(standard deviation), which is {np.radians(weakest[0]) * 100:.1f} mm at 100 mm from the landmarks."
+        )
+    return lines

@@ -1,0 +1,95 @@
+"""Landmark registration with markups nodes in and a transform node out."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
+from MultimodalRegistrationLib.landmarks.models import LinearFit, ModelName
+from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
+from MultimodalRegistrationLib.landmarks.points import Pairing, Pairs
+from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
+from MultimodalRegistrationLib.landmarks.report import prealignment_content
+from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
+from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, add_thin_plate_spline_node
+
+__all__ = ["pairs_of_nodes", "prealign_nodes"]
+
+
+def pairs_of_nodes(fixed_node: Any, moving_node: Any, *, how: Pairing) -> Pairs | None:
+    """Pair the points of two optional nodes, in world coordinates; None when neither is given.
+
+    Raises
+    ------
+    InputError
+        One is given without the other, or the points cannot be paired.
+    """
+    if fixed_node is None and moving_node is None:
+        return None
+    if fixed_node is None or moving_node is None:
+        given = (fixed_node or moving_node).GetName()
+        raise InputError(given, "the partner of this list of points is missing", "Choose both lists, or none.")
+    return pair_landmarks(landmarks_of_node(fixed_node), landmarks_of_node(moving_node), how=how)
+
+
+def prealign_nodes(
+    scene: Any,
+    fixed_node: Any,
+    moving_node: Any,
+    *,
+    model: ModelName | Literal["auto"] = "rigid",
+    pairing: Pairing = "order",
+    fixed_targets_node: Any = None,
+    moving_targets_node: Any = None,
+    **options: Any,
+) -> tuple[Any, Prealignment]:
+    """Fit a transform to two lists of points.
+
+    Everything is computed in world coordinates: parent transforms of the lists are honoured, hardened or not.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the transform node; nothing else in it changes.
+    fixed_node, moving_node : vtkMRMLMarkupsNode
+        The landmarks. Points that are not placed or not selected are left out.
+    model, pairing : str, optional
+        See :func:`~MultimodalRegistrationLib.landmarks.prealign.prealign` and
+        :func:`~MultimodalRegistrationLib.landmarks.pairing.pair_landmarks`.
+    fixed_targets_node, moving_targets_node : vtkMRMLMarkupsNode, optional
+        Independent points, paired by order; both or none.
+    **options
+        Passed to :func:`~MultimodalRegistrationLib.landmarks.prealign.prealign`: confidence, stiffness_mm, reflection,
+        localisation_error_mm.
+
+    Returns
+    -------
+    node : vtkMRMLTransformNode
+        Maps what lies on the moving volume in the world onto the fixed one: linear, or a thin-plate spline.
+    result : Prealignment
+        The transform with its errors.
+
+    Raises
+    ------
+    InputError
+        As the functions above.
+    """
+    pairs = pair_landmarks(landmarks_of_node(fixed_node), landmarks_of_node(moving_node), how=pairing)
+    targets = pairs_of_nodes(fixed_targets_node, moving_targets_node, how="order")
+    result = prealign(pairs, model=model, targets=targets, **options)
+    nodes = {"fixed_landmarks": fixed_node, "moving_landmarks": moving_node}
+    settings = prealignment_content(result, inputs={role: node.GetName() for role, node in nodes.items()})
+    placement = {
+        "name": f"{moving_node.GetName()} to {fixed_node.GetName()}",
+        "fixed_node": fixed_node,
+        "moving_node": moving_node,
+        "settings": settings,
+    }
+    if isinstance(result.fit, LinearFit):
+        return add_linear_transform_node(
+            scene, flip_matrix_lps_ras(result.fit.moving_to_fixed_lps), **placement
+        ), result
+    assert isinstance(result.fit, ThinPlateSpline)
+    return add_thin_plate_spline_node(scene, result.fit, **placement), result

@@ -1,0 +1,141 @@
+"""Landmarks as the start of a registration, and its errors at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at
+from MultimodalRegistrationLib.landmarks.models import LinearFit
+from MultimodalRegistrationLib.landmarks.points import Pairs
+from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
+
+__all__ = ["LandmarkErrors", "LandmarkStart", "landmark_start"]
+
+# Landmarks are trusted within this many times the error to expect of them, and never more narrowly than this: a few
+# badly placed ones can agree by chance.
+_EXPECTED_ERRORS = 4.0
+_LEAST_TRANSLATION_MM = 20.0
+_LEAST_ROTATION_DEG = 15.0
+
+
+@dataclass(frozen=True)
+class LandmarkErrors:
+    """Errors at the landmarks in the course of a registration.
+
+    The start was fitted to them, so its error is small by construction. What an independent registration can be held
+    against is the error to expect at a landmark that was not used.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        Of the pairs.
+    as_placed, at_start, at_end : PointErrors
+        As the files or nodes place the volumes, of the rigid fit that the run started from, and of the result.
+    unseen_rms_mm : float
+        RMS at landmarks that the fit did not use: leave-one-out, or, with three landmarks, the localisation error that
+        their misfit suggests.
+    """
+
+    labels: tuple[str, ...]
+    as_placed: PointErrors
+    at_start: PointErrors
+    at_end: PointErrors
+    unseen_rms_mm: float
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence where the result is worse at the landmarks than they themselves can explain, else None."""
+        if self.at_end.rms_mm <= self.unseen_rms_mm:
+            return None
+        worst = int(np.argmax(self.at_end.per_point_mm))
+        return (
+            f"At the landmarks the result is {self.at_end.rms_mm:.1f} mm off (RMS; most at {self.labels[worst]}, "
+            f"{self.at_end.max_mm:.1f} mm); their own fit is {self.at_start.rms_mm:.1f} mm off, and "
+            f"{self.unseen_rms_mm:.1f} mm at landmarks left out of it. Look at the overlay before trusting either."
+        )
+
+
+@dataclass(frozen=True)
+class LandmarkStart:
+    """A start from landmarks.
+
+    Parameters
+    ----------
+    prealignment : Prealignment
+        The rigid fit.
+    max_translation_mm, max_rotation_deg : float
+        How far from it the right pose may be: four times the expected error, at least 20 mm and 15 degrees.
+    """
+
+    prealignment: Prealignment
+    max_translation_mm: float
+    max_rotation_deg: float
+
+    @property
+    def fixed_to_moving_lps(self) -> NDArray[np.float64]:
+        """The start, shape (4, 4), resampling direction."""
+        assert isinstance(self.prealignment.fit, LinearFit)
+        return self.prealignment.fit.fixed_to_moving_lps
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        pairs = self.prealignment.pairs
+        return f"of the landmarks {pairs.fixed.name} and {pairs.moving.name}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What speaks against the landmarks."""
+        pairs, findings = self.prealignment.pairs, self.prealignment.findings
+        return (*pairs.notes, *(f"{finding.message} {finding.remedy}" for finding in findings))
+
+    def errors_of(self, fixed_to_moving_lps: NDArray[np.float64]) -> LandmarkErrors:
+        """Errors at the landmarks of a result, shape (4, 4)."""
+        pairs = self.prealignment.pairs
+        result = LinearFit(np.asarray(np.linalg.inv(fixed_to_moving_lps)))
+        left_out = self.prealignment.left_out_of_model
+        unseen = left_out.rms_mm if left_out is not None else self.prealignment.localisation_error_mm
+        return LandmarkErrors(
+            labels=pairs.labels,
+            as_placed=self.prealignment.before,
+            at_start=self.prealignment.fiducial,
+            at_end=errors_at(result, pairs.moving_lps, pairs.fixed_lps),
+            unseen_rms_mm=unseen or 0.0,
+        )
+
+
+def landmark_start(pairs: Pairs, fixed: VolumeGrid, moving: VolumeGrid) -> LandmarkStart:
+    """Fit the start to landmarks, and bound the run by how well they determine it.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Landmarks in world coordinates.
+    fixed, moving : VolumeGrid
+        Of the volumes.
+
+    Returns
+    -------
+    LandmarkStart
+        The start and its bounds.
+
+    Raises
+    ------
+    InputError
+        The landmarks do not determine a rigid transform.
+    """
+    found = prealign(pairs, model="rigid")
+    centers = np.stack([fixed.center_lps, found.fit.to_fixed(moving.center_lps[None])[0]])
+    translation_mm, rotation_deg = 0.0, 0.0
+    if found.expected is not None and found.expected.weakest_rotation is not None:
+        translation_mm = float(found.expected.target_rms_mm(centers).max())
+        rotation_deg = found.expected.weakest_rotation[0]
+    return LandmarkStart(
+        found,
+        max(_LEAST_TRANSLATION_MM, _EXPECTED_ERRORS * translation_mm),
+        min(180.0, max(_LEAST_ROTATION_DEG, _EXPECTED_ERRORS * rotation_deg)),
+    )
