@@ -1,0 +1,49 @@
+"""Sums of squared residuals of many sets of pairs at once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.landmarks._rigid import superpose
+
+__all__ = ["PARAMETERS", "Linear", "misfit"]
+
+Linear = Literal["translation", "rigid", "similarity", "affine"]
+PARAMETERS: dict[Linear, int] = {"translation": 3, "rigid": 6, "similarity": 7, "affine": 12}
+
+
+def misfit(
+    fixed_lps: NDArray[np.float64], moving_lps: NDArray[np.float64], model: Linear, *, mirrored: bool = False
+) -> NDArray[np.float64]:
+    """Sum of squared distances of partners after the best fit, mm^2.
+
+    Parameters
+    ----------
+    fixed_lps, moving_lps : array, shape (..., N, 3)
+        Partners, LPS, mm.
+    model : {"translation", "rigid", "similarity", "affine"}
+        Of ``fixed_to_moving_lps``.
+    mirrored : bool, optional
+        With a reflection (rigid and similarity).
+
+    Returns
+    -------
+    array, shape (...,)
+        Sums of squares in the moving frame.
+    """
+    fixed = fixed_lps - fixed_lps.mean(axis=-2, keepdims=True)
+    moving = moving_lps - moving_lps.mean(axis=-2, keepdims=True)
+    if model == "translation":
+        return np.asarray(np.sum((moving - fixed) ** 2, axis=(-1, -2)))
+    if model == "affine":
+        residual = moving - fixed @ (np.linalg.pinv(fixed) @ moving)
+        return np.asarray(np.sum(residual**2, axis=(-1, -2)))
+    rotation, _, squares = superpose(fixed, moving, mirrored=mirrored)
+    if model == "rigid":
+        return squares
+    mapped = fixed @ np.swapaxes(rotation, -1, -2)
+    scale = np.sum(mapped * moving, axis=(-1, -2)) / np.maximum(np.sum(fixed**2, axis=(-1, -2)), 1e-12)
+    return np.asarray(np.sum((moving - scale[..., None, None] * mapped) ** 2, axis=(-1, -2)))

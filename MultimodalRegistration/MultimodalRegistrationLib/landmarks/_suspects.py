@@ -1,0 +1,139 @@
+"""Which pairs spoil a fit: single wrong positions, exchanged partners, or a mirror image.
+
+A pair with a wrong position is a shift of the mean in three coordinates: with ``Q`` the sum of squares of a fit with
+``p`` parameters to ``n`` pairs and ``Q_i`` the one without pair ``i``,
+
+    F_i = ((Q - Q_i) / 3) / (Q_i / v),    v = 3 (n - 1) - p,
+
+follows the F distribution with 3 and ``v`` degrees of freedom when nothing is wrong: the externally studentised
+residual in three coordinates, which needs no knowledge of the noise (Cook 1977, doi:10.1080/00401706.1977.10489493;
+Beckman and Cook 1983, doi:10.1080/00401706.1983.10487840). Of ``n`` pairs the largest counts, so the level of 0.008 is
+divided by ``n`` (Bonferroni). Several wrong positions hide each other, so pairs are removed in turn, and all up to the
+last significant step are reported (generalised extreme studentised deviate, Rosner 1983,
+doi:10.1080/00401706.1983.10487848); further steps count at 0.0005.
+
+An exchange and a reflection add no parameter; they are judged by the profile likelihood ratio
+``(v / 2) log(Q / Q')``, ``v = 3 n - p``, which must reach 1000 to 1, for an exchange times the number of possible ones.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import f as f_distribution
+
+from MultimodalRegistrationLib.landmarks._misfit import PARAMETERS, Linear, misfit
+
+__all__ = ["exchange", "outliers", "reflection_gain"]
+
+OUTLIER_LEVEL = 0.008
+_LATER_LEVEL = 0.0005
+_CLEAR = float(np.log(1000.0))
+_SMALLEST_MM2 = 1e-6
+
+
+def outliers(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear) -> list[int]:
+    """Pairs with a wrong position, the worst first; none where no degrees of freedom are left to tell.
+
+    Parameters
+    ----------
+    fixed, moving : array, shape (N, 3)
+        Partners, LPS, mm.
+    model : str
+        Of the fit.
+
+    Returns
+    -------
+    list of int
+        Positions in the list of pairs.
+    """
+    left = list(range(len(fixed)))
+    removed: list[int] = []
+    significant = 0
+    for step in range(max(1, len(fixed) // 4)):
+        n = len(left)
+        freedom = 3 * (n - 1) - PARAMETERS[model]
+        if freedom < 1:
+            break
+        keep = np.array([[j for j in left if j != i] for i in left])
+        squares = misfit(fixed[left], moving[left], model) + _SMALLEST_MM2 * n
+        without = misfit(fixed[keep], moving[keep], model) + _SMALLEST_MM2 * n
+        worst = int(without.argmin())
+        ratio = ((squares - without[worst]) / 3) / (without[worst] / freedom)
+        removed.append(left.pop(worst))
+        level = OUTLIER_LEVEL if step == 0 else _LATER_LEVEL
+        if f_distribution.sf(ratio, 3, freedom) * n < level:
+            significant = step + 1
+    return removed[:significant]
+
+
+def exchange(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear) -> tuple[float, tuple[int, int]]:
+    """The exchange of two partners that gains most.
+
+    Parameters
+    ----------
+    fixed, moving : array, shape (N, 3)
+        Partners, LPS, mm.
+    model : str
+        Of the fit.
+
+    Returns
+    -------
+    gain : float
+        Logarithm of the profile likelihood ratio less the threshold: above zero where the exchange is clearly better.
+    pair : tuple of 2 int
+        Positions in the list of pairs.
+    """
+    n = len(fixed)
+    freedom = 3 * n - PARAMETERS[model]
+    couples = list(combinations(range(n), 2))
+    if freedom < 1 or not couples:
+        return -np.inf, (0, 0)
+    orders = np.tile(np.arange(n), (len(couples), 1))
+    for row, (a, b) in enumerate(couples):
+        orders[row, [a, b]] = b, a
+    exchanged = misfit(np.broadcast_to(fixed, (len(couples), n, 3)), moving[orders], model)
+    best = int(exchanged.argmin())
+    gain = _gain(misfit(fixed, moving, model), exchanged[best], n, freedom) - np.log(len(couples))
+    a, b = couples[best]
+    rest = [i for i in range(n) if i not in (a, b)]
+    spare = 3 * len(rest) - PARAMETERS[model]
+    if gain > 0 and spare >= 1:
+        # An exchange that leaves its own two pairs misfitting does not explain the misfit.
+        without = misfit(fixed[rest], moving[rest], model) + _SMALLEST_MM2 * n
+        ratio = ((exchanged[best] + _SMALLEST_MM2 * n - without) / 6) / (without / spare)
+        if f_distribution.sf(ratio, 6, spare) < 1e-4:
+            return -np.inf, (a, b)
+    return gain, (a, b)
+
+
+def reflection_gain(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear) -> float:
+    """Logarithm of the profile likelihood ratio of a mirror image less the threshold: above zero where one is clear.
+
+    Parameters
+    ----------
+    fixed, moving : array, shape (N, 3)
+        Partners, LPS, mm.
+    model : str
+        Of the fit. Rigid fits are compared for the translation, similarities for the affine model, which would absorb
+        a reflection.
+
+    Returns
+    -------
+    float
+        Above zero where only a mirror image fits.
+    """
+    compared: Linear = "rigid" if model in ("translation", "rigid") else "similarity"
+    n = len(fixed)
+    freedom = 3 * n - PARAMETERS[compared]
+    if n < 4:
+        return -np.inf
+    proper, mirrored = (misfit(fixed, moving, compared, mirrored=one) for one in (False, True))
+    return _gain(proper, mirrored, n, freedom)
+
+
+def _gain(squares: NDArray[np.float64], other: NDArray[np.float64], n: int, freedom: int) -> float:
+    floor = _SMALLEST_MM2 * n
+    return float(0.5 * freedom * np.log((squares + floor) / (other + floor)) - _CLEAR)
