@@ -8,9 +8,10 @@ from typing import Any
 
 import SimpleITK as sitk
 
+from MultimodalRegistrationLib.cli.prealign_shapes import add_shape_options, has_shapes, run_shapes
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.landmark_weights import read_confidence
-from MultimodalRegistrationLib.io.landmarks.reading import read_landmarks
+from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
@@ -30,10 +31,11 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "prealign",
         help="a transform from landmarks or surfaces",
-        description="Fit a transform to pairs of landmarks, and say how good it is.",
+        description="Fit a transform to pairs of landmarks, or to surfaces, and say how good it is.",
         allow_abbrev=False,
     )
-    add_landmark_options(parser, required=True)
+    add_landmark_options(parser)
+    add_shape_options(parser)
     parser.add_argument("--model", choices=(*MODELS, "auto"), default="rigid", help="default: %(default)s")
     parser.add_argument(
         "--weights", metavar="W.csv", help="columns label and weight, sd_mm, or standard deviations by direction"
@@ -65,12 +67,10 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=_run)
 
 
-def add_landmark_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def add_landmark_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that :func:`read_pairs` needs."""
-    parser.add_argument(
-        "--fixed-landmarks", required=required, metavar="A", help="points in the fixed volume: .mrk.json, .fcsv, .csv"
-    )
-    parser.add_argument("--moving-landmarks", required=required, metavar="B", help="the same points in the moving one")
+    parser.add_argument("--fixed-landmarks", metavar="A", help="points in the fixed volume: .mrk.json, .fcsv, .csv")
+    parser.add_argument("--moving-landmarks", metavar="B", help="the same points in the moving one")
     for role in ("fixed", "moving"):
         parser.add_argument(
             f"--{role}-space", choices=("LPS", "RAS"), help="coordinates of point files that do not state them"
@@ -78,24 +78,30 @@ def add_landmark_options(parser: argparse.ArgumentParser, *, required: bool) -> 
     parser.add_argument("--pairing", choices=PAIRINGS, default="order", help="how points are paired (%(default)s)")
 
 
-def read_pairs(options: argparse.Namespace, *, seed: int = 0) -> Pairs:
+def read_pairs(options: argparse.Namespace, *, mirrored_allowed: bool = False) -> Pairs:
     """Read both landmark files and pair their points."""
     return pair_landmarks(
         read_landmarks(options.fixed_landmarks, space=options.fixed_space),
         read_landmarks(options.moving_landmarks, space=options.moving_space),
         how=options.pairing,
-        seed=seed,
+        mirrored_allowed=mirrored_allowed,
     )
 
 
 def _run(options: argparse.Namespace) -> int:
+    if has_shapes(options):
+        return run_shapes(options)
+    if None in (options.fixed_landmarks, options.moving_landmarks):
+        raise InputError(
+            "The landmarks", "a list is missing", "Give --fixed-landmarks and --moving-landmarks, or surfaces."
+        )
     names = ("fixed_landmarks", "moving_landmarks", "weights", "targets_fixed", "targets_moving", "reference")
     inputs = {name: getattr(options, name) for name in names}
     with OutputFiles([path for path in inputs.values() if path]) as outputs:
         suffixes = (".h5",) if options.model in ("tps", "auto") else TRANSFORM_SUFFIXES
         transform_file = outputs.add(options.output_transform, suffixes) if options.output_transform else None
         json_file = outputs.add(options.json, (".json",)) if options.json else None
-        pairs = read_pairs(options)
+        pairs = read_pairs(options, mirrored_allowed=options.allow_reflection)
         result = prealign(
             pairs,
             model=options.model,

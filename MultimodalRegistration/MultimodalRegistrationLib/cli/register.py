@@ -65,7 +65,7 @@ def add_parser(commands: Any) -> None:
         metavar="T0",
         help="linear ITK transform to start from, same convention as the result; default: the positions in the files",
     )
-    add_landmark_options(parser, required=False)
+    add_landmark_options(parser)
     parser.add_argument(
         "--start",
         choices=START_METHODS,

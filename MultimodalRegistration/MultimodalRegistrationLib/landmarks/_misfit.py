@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.landmarks._rigid import superpose
 
-__all__ = ["PARAMETERS", "Linear", "misfit"]
+__all__ = ["Linear", "misfit"]
 
 Linear = Literal["translation", "rigid", "similarity", "affine"]
-PARAMETERS: dict[Linear, int] = {"translation": 3, "rigid": 6, "similarity": 7, "affine": 12}
 
 
 def misfit(

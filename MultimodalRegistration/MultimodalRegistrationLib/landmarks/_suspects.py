@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
 
-from MultimodalRegistrationLib.landmarks._misfit import PARAMETERS, Linear, misfit
+from MultimodalRegistrationLib.landmarks._misfit import Linear, misfit
+from MultimodalRegistrationLib.landmarks.models import PARAMETERS
 
 __all__ = ["exchange", "outliers", "reflection_gain"]
 

@@ -24,11 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RBFInterpolator
 
 from MultimodalRegistrationLib.landmarks.fit_anisotropic import difference_covariances, rigid_jacobian
-from MultimodalRegistrationLib.landmarks.models import Confidence, Fit, LinearFit, ModelName
+from MultimodalRegistrationLib.landmarks.models import PARAMETERS, Confidence, Fit, LinearFit, ModelName
 
 __all__ = ["ExpectedError", "expected_error", "localisation_error_from_fit"]
-
-_PARAMETERS = {"translation": 3, "rigid": 6, "similarity": 7, "affine": 12}
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ def localisation_error_from_fit(
     ----------
     Sibson 1979, doi:10.1111/j.2517-6161.1979.tb01076.x: for rigid, FRE^2 = (1 - 2 / N) FLE^2.
     """
-    degrees_of_freedom = 3 * len(moving_lps) - _PARAMETERS.get(model, 3 * len(moving_lps))
+    degrees_of_freedom = 3 * len(moving_lps) - PARAMETERS.get(model, 3 * len(moving_lps))
     if degrees_of_freedom <= 0:
         return None
     share = np.ones(len(moving_lps)) if weights is None else weights / weights.mean()

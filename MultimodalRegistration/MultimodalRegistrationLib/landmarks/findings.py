@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist, pdist, squareform
 
 from MultimodalRegistrationLib.landmarks._candidates import find_candidates
-from MultimodalRegistrationLib.landmarks._misfit import PARAMETERS, Linear, misfit
+from MultimodalRegistrationLib.landmarks._misfit import Linear, misfit
 from MultimodalRegistrationLib.landmarks._rigid import superpose
 from MultimodalRegistrationLib.landmarks._suspects import exchange, outliers, reflection_gain
+from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS, PARAMETERS, ModelName
 from MultimodalRegistrationLib.landmarks.points import Pairs
 
-__all__ = ["Finding", "Model", "find_problems"]
+__all__ = ["Finding", "find_problems"]
 
-Model = Literal["translation", "rigid", "similarity", "affine", "tps"]
-FEWEST: dict[Model, int] = {"translation": 1, "rigid": 3, "similarity": 3, "affine": 4, "tps": 4}
 COINCIDENT_MM = 0.1
 NEARLY_COLLINEAR, NEARLY_COPLANAR = 0.1, 0.05
 _FLAT_MM, _FLAT_SHARE, _FLAT_NOISE = 0.01, 1e-4, 1.5
@@ -52,7 +51,7 @@ class Finding:
     remedy: str
 
 
-def find_problems(pairs: Pairs, *, model: Model) -> tuple[Finding, ...]:
+def find_problems(pairs: Pairs, *, model: ModelName) -> tuple[Finding, ...]:
     """Look for what would spoil a fit of ``model`` to ``pairs``.
 
     Parameters
@@ -75,13 +74,13 @@ def find_problems(pairs: Pairs, *, model: Model) -> tuple[Finding, ...]:
     without the suspect, which shows gross errors only (Testing/Benchmarks/landmarks.md).
     """
     labels = pairs.labels
-    if len(pairs) < FEWEST[model]:
+    if len(pairs) < FEWEST_PAIRS[model]:
         return (
             Finding(
                 "too-few",
                 "error",
                 labels,
-                f"{len(pairs)} pairs, and the {model} model needs at least {FEWEST[model]}.",
+                f"{len(pairs)} pairs, and the {model} model needs at least {FEWEST_PAIRS[model]}.",
                 "Place more landmarks or choose a model with fewer parameters.",
             ),
         )
@@ -106,7 +105,7 @@ def _noise_mm(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Li
     return float(np.sqrt(misfit(fixed, moving, model) / freedom)) if freedom > 0 else 0.0
 
 
-def _coincident(pairs: Pairs, model: Model) -> list[Finding]:
+def _coincident(pairs: Pairs, model: ModelName) -> list[Finding]:
     found = []
     for landmarks, points in ((pairs.fixed, pairs.fixed_lps), (pairs.moving, pairs.moving_lps)):
         for a, b in np.argwhere(np.triu(squareform(pdist(points)) < COINCIDENT_MM, 1)).tolist():
@@ -128,7 +127,7 @@ def _off_line_mm(points: NDArray[np.float64]) -> float:
     return float(np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[1] / np.sqrt(len(points)))
 
 
-def _flat(pairs: Pairs, model: Model, noise_mm: float) -> list[Finding]:
+def _flat(pairs: Pairs, model: ModelName, noise_mm: float) -> list[Finding]:
     """Points on a line or in a plane, exactly, within the noise, or nearly; the flatter list counts."""
     if model == "translation":
         return []

@@ -14,13 +14,25 @@ from MultimodalRegistrationLib.landmarks.fit import fit_affine, fit_rigid, fit_s
 from MultimodalRegistrationLib.landmarks.fit_anisotropic import fit_rigid_anisotropic
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 
-__all__ = ["LINEAR_MODELS", "MODELS", "Confidence", "Fit", "LinearFit", "ModelName", "fit_model", "is_determined"]
+__all__ = [
+    "FEWEST_PAIRS",
+    "MODELS",
+    "PARAMETERS",
+    "Confidence",
+    "Fit",
+    "LinearFit",
+    "ModelName",
+    "fit_model",
+    "is_determined",
+]
 
 ModelName = Literal["translation", "rigid", "similarity", "affine", "tps"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
-LINEAR_MODELS = MODELS[:-1]
-# Fewest pairs, and in how many dimensions the points have to spread.
-_NEEDS = {"translation": (1, 0), "rigid": (3, 2), "similarity": (3, 2), "affine": (4, 3), "tps": (4, 3)}
+FEWEST_PAIRS: dict[ModelName, int] = {"translation": 1, "rigid": 3, "similarity": 3, "affine": 4, "tps": 4}
+# A thin-plate spline has as many parameters as its points have coordinates.
+PARAMETERS: dict[str, int] = {"translation": 3, "rigid": 6, "similarity": 7, "affine": 12}
+# In how many dimensions the points have to spread.
+_DIMENSIONS: dict[ModelName, int] = {"translation": 0, "rigid": 2, "similarity": 2, "affine": 3, "tps": 3}
 # A spread below this share of the largest one is rounding, not geometry.
 _FLAT = 1e-6
 
@@ -85,8 +97,8 @@ class Confidence:
 
 def is_determined(model: ModelName, moving_lps: NDArray[np.float64], fixed_lps: NDArray[np.float64]) -> bool:
     """Whether pairs, shape (N, 3), LPS, mm, are enough and spread enough in both lists for the model."""
-    fewest, dimensions = _NEEDS[model]
-    return len(moving_lps) >= fewest and min(_dimensions(moving_lps), _dimensions(fixed_lps)) >= dimensions
+    spread = min(_dimensions(moving_lps), _dimensions(fixed_lps))
+    return len(moving_lps) >= FEWEST_PAIRS[model] and spread >= _DIMENSIONS[model]
 
 
 def _dimensions(points: NDArray[np.float64]) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.landmarks.matching import match_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
+from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
 
 __all__ = ["pair_landmarks"]
 
@@ -16,7 +15,7 @@ def pair_landmarks(
     fixed: LandmarkList,
     moving: LandmarkList,
     *,
-    how: Literal["order", "label", "auto"] = "order",
+    how: Pairing = "order",
     seed: int = 0,
     mirrored_allowed: bool = False,
 ) -> Pairs:

@@ -1,0 +1,73 @@
+"""Regions of interest in Slicer's markups files (``.mrk.json``)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.box import OrientedBox
+from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
+
+__all__ = ["read_roi"]
+
+_REMEDY = "Save a ROI of Slicer's Markups module as .mrk.json and give that file."
+
+
+def read_roi(path: str | Path) -> OrientedBox:
+    """Read a box.
+
+    Parameters
+    ----------
+    path : str or Path
+        A markups file that holds one ROI.
+
+    Returns
+    -------
+    OrientedBox
+        World coordinates, LPS, mm.
+
+    Raises
+    ------
+    InputError
+        Missing, not such a file, without a ROI or with several, or with a box that is none.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(path, "no such file", "Check the spelling and the folder.") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(path, f"this is not a markups file ({error})", _REMEDY) from error
+    markups = content.get("markups") if isinstance(content, dict) else None
+    rois = [m for m in markups or [] if isinstance(m, dict) and m.get("type") == "ROI"]
+    if len(rois) != 1:
+        raise InputError(path, f"{len(rois)} ROIs in this file", _REMEDY)
+    roi = rois[0]
+    space = roi.get("coordinateSystem", "LPS")
+    if space not in ("LPS", "RAS"):
+        raise InputError(path, f"the coordinate system is '{space}'", "Use LPS or RAS.")
+    center = _numbers(path, roi, "center", 3)
+    axes = _numbers(path, roi, "orientation", 9).reshape(3, 3)
+    size = _numbers(path, roi, "size", 3)
+    if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-4:
+        raise InputError(path, f"the axes of the ROI are not at right angles: {axes.round(4).tolist()}", _REMEDY)
+    if np.any(size <= 0):
+        raise InputError(path, f"the size of the ROI is {size.tolist()} mm", "Draw the ROI again.")
+    if space == "RAS":
+        center, axes = flip_points_lps_ras(center), flip_points_lps_ras(axes.T).T
+    return OrientedBox(center, axes, size)
+
+
+def _numbers(path: Path, roi: dict[str, Any], key: str, count: int) -> NDArray[np.float64]:
+    try:
+        values = np.array(roi.get(key), dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.array([])
+    if values.shape != (count,) or not np.all(np.isfinite(values)):
+        raise InputError(path, f"the '{key}' of the ROI is {roi.get(key)!r}, not {count} numbers", _REMEDY)
+    return values

@@ -1,0 +1,67 @@
+"""ROI nodes as boxes in world coordinates: rotated, under parents, read by Slicer's own storage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+from conftest import rigid, rotation
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.box import OrientedBox
+from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.io.roi import read_roi
+from MultimodalRegistrationLib.mrml.roi import add_roi_node, box_of_roi_node
+from test_mrml import PARENT_RAS, add_parent
+
+BOX = OrientedBox(np.array([12.0, -30.0, 44.0]), rotation([0.3, -1, 0.4], 34), np.array([40.0, 60.0, 80.0]))
+
+
+@pytest.fixture
+def scene():
+    return slicer.vtkMRMLScene()
+
+
+def same_corners(box, corners):
+    distances = np.linalg.norm(box.corners_lps[:, None] - corners[None], axis=2)
+    np.testing.assert_allclose(distances.min(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(distances.min(axis=0), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("handedness", [1, -1])
+def test_a_box_becomes_a_roi_and_comes_back(scene, handedness):
+    box = OrientedBox(BOX.center_lps, BOX.axes * [1, 1, handedness], BOX.size_mm)
+    node = add_roi_node(scene, box, name="common region")
+    same_corners(box_of_roi_node(node), box.corners_lps)
+
+
+def test_a_parent_moves_the_roi(scene):
+    node = add_roi_node(scene, BOX, name="R")
+    add_parent(scene, node, PARENT_RAS)
+    expected = apply_matrix(flip_matrix_lps_ras(PARENT_RAS), BOX.corners_lps)
+    same_corners(box_of_roi_node(node), expected)
+
+
+def test_a_shearing_parent_gives_a_box_that_holds_the_roi(scene):
+    node = add_roi_node(scene, BOX, name="R")
+    shear = rigid([1, 0, 0.5], 20, [3, 4, 5])
+    shear[:3, :3] = shear[:3, :3] @ np.array([[1.2, 0.3, 0], [0, 0.9, 0.1], [0, 0, 1]])
+    add_parent(scene, node, shear)
+    moved = apply_matrix(flip_matrix_lps_ras(shear), BOX.corners_lps)
+    assert OrientedBox.contains(box_of_roi_node(node), moved).all()
+
+
+def test_a_roi_file_of_slicer(scene, tmp_path):
+    node = add_roi_node(scene, BOX, name="R")
+    storage = slicer.vtkMRMLMarkupsROIJsonStorageNode()
+    scene.AddNode(storage)
+    storage.SetFileName(str(tmp_path / "R.mrk.json"))
+    assert storage.WriteData(node) == 1
+    same_corners(read_roi(tmp_path / "R.mrk.json"), BOX.corners_lps)
+
+
+def test_a_roi_without_size_is_named(scene):
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "empty ROI")
+    node.SetSize(0.0, 10.0, 10.0)
+    with pytest.raises(InputError, match="empty ROI"):
+        box_of_roi_node(node)
