@@ -15,7 +15,8 @@ from MultimodalRegistrationLib.engines.logs import Iteration, LogReader
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import EngineError
 from MultimodalRegistrationLib.presets.model import Preset
-from MultimodalRegistrationLib.registration.pair import Pair
+from MultimodalRegistrationLib.registration.crop_pair import crop_pair
+from MultimodalRegistrationLib.registration.pair import Pair, moved
 from MultimodalRegistrationLib.verdict.convergence import Convergence, judge_convergence
 
 __all__ = ["FineResult", "run_fine_stage"]
@@ -53,6 +54,7 @@ def run_fine_stage(
     preset: Preset,
     *,
     seed: int,
+    crop_margin_mm: float | None,
     on_progress: Callable[[str, float], None],
     on_warning: Callable[[str], None],
     cancel: threading.Event | None,
@@ -72,6 +74,8 @@ def run_fine_stage(
         Settings.
     seed : int
         Of the engine's random draws.
+    crop_margin_mm : float or None
+        The engine gets what both volumes show at each pose, with this margin; None for all of both.
     on_progress : callable
         Called with words and the share of this stage that is done.
     on_warning : callable
@@ -101,7 +105,10 @@ def run_fine_stage(
             which = f" from candidate {number + 1} of {len(poses_lps)}" if len(poses_lps) > 1 else ""
             on_progress(f"{words}{which}", (number + fraction) / len(poses_lps))
 
-        job = EngineJob(pair.sampled, pair.other_at(pose_lps), preset.engines[session.engine], seed)
+        sampled, other = pair.sampled, pair.other
+        if crop_margin_mm is not None:
+            sampled, other = crop_pair(sampled, other, pose_lps, crop_margin_mm)
+        job = EngineJob(sampled, moved(other, pose_lps), preset.engines[session.engine], seed)
         try:
             results.append(_run_one(session, job, pose_lps, tell, cancel, keep))
         except EngineError as error:

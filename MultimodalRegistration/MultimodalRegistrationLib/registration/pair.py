@@ -11,7 +11,7 @@ from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.registration import prepare
 
-__all__ = ["Pair", "make_pair"]
+__all__ = ["Pair", "make_pair", "moved"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Pair:
             return np.asarray(np.linalg.inv(pose_lps) @ self.start_fixed_to_moving_lps)
         return self.start_fixed_to_moving_lps @ pose_lps
 
-    def other_at(self, pose_lps: NDArray[np.float64]) -> EngineVolume:
-        """The other volume moved so that a rigid pose, shape (4, 4), becomes the identity; voxels are shared."""
-        return replace(self.other, grid=self.other.grid.moved(np.linalg.inv(pose_lps)))
+def moved(other: EngineVolume, pose_lps: NDArray[np.float64]) -> EngineVolume:
+    """The other volume of a pair, moved so that a rigid pose, shape (4, 4), becomes the identity; voxels are shared."""
+    return replace(other, grid=other.grid.moved(np.linalg.inv(pose_lps)))
 
 
 def make_pair(

@@ -93,6 +93,7 @@ def register(
     max_translation_mm: float | None = None,
     max_rotation_deg: float | None = None,
     verdict: bool = True,
+    steps: Steps = AUTOMATIC,
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
     seed: int = DEFAULT_SEED,
@@ -128,6 +129,8 @@ def register(
         How far the result may be from the start: displacement of the centre of the smaller volume, and rotation.
     verdict : bool
         Whether to judge the result.
+    steps : Steps
+        What is done to copies of the volumes first.
     fixed_mask, moving_mask : Volume, optional
         Zeros and ones in world coordinates, on any grid.
     seed : int
@@ -178,7 +181,15 @@ def register(
         fixed_mask, moving_mask = (
             _placed_mask(mask, volume, warn) for mask, volume in ((fixed_mask, fixed), (moving_mask, moving))
         )
-        masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    with clock.stage("preprocess"):
+        given = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+        mask_names = [mask.name for mask in given.values() if mask is not None]
+        prepared = apply_steps(
+            steps, fixed, moving, **given, tell=lambda words, share: tell(words, 0.01 + 0.02 * share), cancel=cancel
+        )
+        # From here on the copies; the user's volumes are only named.
+        fixed, moving = prepared.fixed, prepared.moving
+        masks = {"fixed_mask": prepared.fixed_mask, "moving_mask": prepared.moving_mask}
         by_landmarks: LandmarkStart | None = None
         if landmarks is not None:
             by_landmarks = _start_of_landmarks(landmarks, fixed, moving, initial_fixed_to_moving_lps, initial_name)
@@ -190,7 +201,6 @@ def register(
                 warn(finding)
         start_lps, start_words = choose_start(start, fixed, moving, initial_fixed_to_moving_lps, initial_name, **masks)
         overlap_at_start = overlap_fraction(fixed, moving, start_lps, **masks)
-        mask_names = [mask.name for mask in masks.values() if mask is not None]
         if start != "auto":
             check_overlap(overlap_at_start, fixed.name, moving.name, start_words, mask_names)
     with clock.stage("prepare"):
@@ -227,6 +237,7 @@ def register(
             starts,
             preset,
             seed=seed,
+            crop_margin_mm=steps.crop_margin_mm,
             on_progress=lambda words, fraction: tell(words, 0.3 + 0.5 * fraction),
             on_warning=warn,
             cancel=cancel,

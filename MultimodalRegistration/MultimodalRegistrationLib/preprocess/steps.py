@@ -1,0 +1,84 @@
+"""Which steps prepare volumes for a registration, and their file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from MultimodalRegistrationLib.errors import InputError
+
+__all__ = ["AUTOMATIC", "NOTHING", "Role", "Steps", "find_steps"]
+
+Role = Literal["fixed", "moving"]
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What is done to the copies of the volumes that a registration works on.
+
+    Parameters
+    ----------
+    mask : bool
+        Leave out padding, table, metal and far air where the user gave no mask.
+    crop_margin_mm : float or None
+        Cut both to what both show, with this margin, before the engine; None for not at all.
+    bias_correct : tuple of str
+        Whose bias field is taken out: ``"fixed"``, ``"moving"``.
+    """
+
+    mask: bool
+    crop_margin_mm: float | None
+    bias_correct: tuple[Role, ...]
+
+
+NOTHING = Steps(mask=False, crop_margin_mm=None, bias_correct=())
+AUTOMATIC = Steps(mask=True, crop_margin_mm=25.0, bias_correct=())
+
+
+def find_steps(name_or_file: str) -> Steps:
+    """Steps by name, ``auto`` or ``none``, or from a JSON file.
+
+    Parameters
+    ----------
+    name_or_file : str
+        A file holds ``schema`` 1, ``mask`` (true or false), ``crop_margin_mm`` (a number or null) and ``bias_correct`` (a
+        list of ``"fixed"`` and ``"moving"``).
+
+    Raises
+    ------
+    InputError
+        No such name or file, or a file with other content.
+    """
+    if name_or_file in ("auto", "none"):
+        return AUTOMATIC if name_or_file == "auto" else NOTHING
+    path = Path(name_or_file)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(path, "no such file", "Give auto, none or the name of a JSON file.") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(path, f"this is not a JSON file ({error})", "See the documentation of --preprocess.") from error
+    return _steps_of(path, content)
+
+
+def _steps_of(path: Path, content: Any) -> Steps:
+    def refuse(found: str) -> InputError:
+        example = json.dumps({"schema": _SCHEMA, "mask": True, "crop_margin_mm": 25, "bias_correct": ["moving"]})
+        return InputError(path, found, f"Write it like {example}")
+
+    if not isinstance(content, dict) or content.get("schema") != _SCHEMA:
+        raise refuse("this is no file of preprocessing steps, schema 1")
+    unknown = sorted(set(content) - {"schema", "mask", "crop_margin_mm", "bias_correct"})
+    if unknown:
+        raise refuse(f"unknown entries: {', '.join(unknown)}")
+    mask, margin, bias = (content.get(key) for key in ("mask", "crop_margin_mm", "bias_correct"))
+    if not isinstance(mask, bool):
+        raise refuse(f"'mask' is {mask!r}")
+    if margin is not None and (isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1e4):
+        raise refuse(f"'crop_margin_mm' is {margin!r}")
+    if not isinstance(bias, list) or any(role not in get_args(Role) for role in bias):
+        raise refuse(f"'bias_correct' is {bias!r}")
+    return Steps(mask=mask, crop_margin_mm=None if margin is None else float(margin), bias_correct=tuple(bias))

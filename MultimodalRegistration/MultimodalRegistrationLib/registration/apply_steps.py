@@ -1,0 +1,92 @@
+"""The preprocessing of a registration: on copies, before the search."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.preprocess.bias import correct_bias
+from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
+from MultimodalRegistrationLib.preprocess.steps import Steps
+
+__all__ = ["Prepared", "apply_steps"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the search, the engine and the verdict work on.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        Corrected copies, or the volumes themselves.
+    fixed_mask, moving_mask : Volume or None
+        The user's, else the automatic one, else None.
+    facts : tuple of str
+        What was done, in words.
+    """
+
+    fixed: Volume
+    moving: Volume
+    fixed_mask: Volume | None
+    moving_mask: Volume | None
+    facts: tuple[str, ...]
+
+
+def apply_steps(
+    steps: Steps,
+    fixed: Volume,
+    moving: Volume,
+    *,
+    fixed_mask: Volume | None,
+    moving_mask: Volume | None,
+    tell: Callable[[str, float], None],
+    cancel: threading.Event | None,
+) -> Prepared:
+    """Prepare two volumes; they themselves are left alone.
+
+    Parameters
+    ----------
+    steps : Steps
+        What to do.
+    fixed, moving : Volume
+        World coordinates.
+    fixed_mask, moving_mask : Volume or None
+        The user's, on the grid of its volume.
+    tell : callable
+        Called with words and the share of this that is done; what it raises ends the work.
+    cancel : threading.Event or None
+        Set it to stop.
+
+    Returns
+    -------
+    Prepared
+        Volumes and masks.
+
+    Raises
+    ------
+    InputError, Cancelled
+        From the steps.
+    """
+    volumes = {"fixed": fixed, "moving": moving}
+    masks = {"fixed": fixed_mask, "moving": moving_mask}
+    facts: list[str] = []
+    for number, role in enumerate(("fixed", "moving")):
+        volume = volumes[role]
+        if steps.mask and masks[role] is None:
+            tell(f"looking for what to leave out of {volume.name}", number / 2)
+            found = automatic_mask(volume)
+            masks[role] = found.mask
+            facts += [f"{volume.name}: {fact}" for fact in found.facts]
+        if role in steps.bias_correct:
+            words = f"correcting the bias field of {volume.name}"
+            volumes[role] = correct_bias(
+                volume,
+                mask=masks[role],
+                on_progress=lambda share, words=words, number=number: tell(words, (number + share) / 2),
+                cancel=cancel,
+            ).corrected
+            facts.append(f"{volume.name}: the bias field was taken out.")
+    return Prepared(volumes["fixed"], volumes["moving"], masks["fixed"], masks["moving"], tuple(facts))
