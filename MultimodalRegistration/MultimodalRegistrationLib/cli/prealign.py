@@ -23,7 +23,7 @@ from MultimodalRegistrationLib.landmarks.report import prealignment_content, pre
 from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 
-__all__ = ["add_landmark_options", "add_parser", "read_pairs"]
+__all__ = ["add_landmark_options", "add_parser", "read_landmark_pairs"]
 
 
 def add_parser(commands: Any) -> None:
@@ -86,6 +86,16 @@ def read_pairs(options: argparse.Namespace, *, mirrored_allowed: bool = False) -
         how=options.pairing,
         mirrored_allowed=mirrored_allowed,
     )
+
+
+def read_landmark_pairs(options: argparse.Namespace) -> Pairs | None:
+    """Likewise, where the lists are optional; None when neither is given."""
+    given = options.fixed_landmarks, options.moving_landmarks
+    if given == (None, None):
+        return None
+    if None in given:
+        raise InputError("The landmarks", "only one of the two lists was given", "Give both lists, or none.")
+    return read_pairs(options)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.cli.prealign import add_landmark_options, read_pairs
+from MultimodalRegistrationLib.cli.prealign import add_landmark_options, read_landmark_pairs
 from MultimodalRegistrationLib.cli.progress import ProgressPrinter
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession
@@ -26,7 +26,7 @@ from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES, read_mask, read_volume
-from MultimodalRegistrationLib.landmarks.points import Pairs
+from MultimodalRegistrationLib.preprocess.steps import find_steps
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.report import result_content
@@ -77,6 +77,12 @@ def add_parser(commands: Any) -> None:
         "--max-translation", type=float, metavar="MM", help="how far the result may be from the start; default: any"
     )
     parser.add_argument("--max-rotation", type=float, metavar="DEG", help="likewise, 0 to 180; default: any")
+    parser.add_argument(
+        "--preprocess",
+        default="auto",
+        metavar="auto|none|FILE",
+        help="what is done to copies of the volumes first: the steps that were measured to help, none, or those of a file",
+    )
     parser.add_argument("--no-verdict", action="store_true", help="do not judge the result; saves some seconds")
     parser.add_argument("--fixed-mask", metavar="L", help="label map; voxels above zero are used")
     parser.add_argument("--moving-mask", metavar="L", help="likewise for the moving volume")
@@ -102,6 +108,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     preset = find_preset(options.preset)
     engine = select_engine(preset, options.engine)
+    steps = find_steps(options.preprocess)
     printer = ProgressPrinter(quiet=options.quiet)
     inputs = [*_inputs(options).values(), str(preset.path)]
     with OutputFiles([path for path in inputs if path]) as outputs, _signals_cancel() as cancel:
@@ -117,7 +124,7 @@ def _run(options: argparse.Namespace) -> int:
             began = time.perf_counter()
             fixed, moving = read_volume(options.fixed), read_volume(options.moving)
             initial = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
-            landmarks = _landmarks(options)
+            landmarks = read_landmark_pairs(options)
             fixed_mask = None if options.fixed_mask is None else read_mask(options.fixed_mask)
             moving_mask = None if options.moving_mask is None else read_mask(options.moving_mask)
             read_seconds = time.perf_counter() - began
@@ -134,6 +141,7 @@ def _run(options: argparse.Namespace) -> int:
                     max_translation_mm=options.max_translation,
                     max_rotation_deg=options.max_rotation,
                     verdict=not options.no_verdict,
+                    steps=steps,
                     fixed_mask=fixed_mask,
                     moving_mask=moving_mask,
                     seed=options.seed,
@@ -223,15 +231,6 @@ def _signals_cancel() -> Iterator[threading.Event]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _landmarks(options: argparse.Namespace) -> Pairs | None:
-    given = options.fixed_landmarks, options.moving_landmarks
-    if given == (None, None):
-        return None
-    if None in given:
-        raise InputError("The landmarks", "only one of the two lists was given", "Give both lists, or none.")
-    return read_pairs(options)
 
 
 def _inputs(options: argparse.Namespace) -> dict[str, str | None]:

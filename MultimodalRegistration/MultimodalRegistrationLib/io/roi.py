@@ -13,8 +13,12 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 
-__all__ = ["read_roi"]
+__all__ = ["read_roi", "write_roi"]
 
+_SCHEMA = (
+    "https://raw.githubusercontent.com/Slicer/Slicer/main/Modules/Loadable/Markups/Resources/Schema/"
+    "markups-schema-v1.0.3.json#"
+)
 _REMEDY = "Save a ROI of Slicer's Markups module as .mrk.json and give that file."
 
 
@@ -61,6 +65,35 @@ def read_roi(path: str | Path) -> OrientedBox:
     if space == "RAS":
         center, axes = flip_points_lps_ras(center), flip_points_lps_ras(axes.T).T
     return OrientedBox(center, axes, size)
+
+
+def write_roi(path: str | Path, box: OrientedBox, name: str) -> None:
+    """Write a box as a markups file that Slicer loads as a ROI.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.mrk.json`` file.
+    box : OrientedBox
+        World coordinates.
+    name : str
+        Of the node.
+    """
+    # A ROI is right-handed; the box is the same with an axis turned round.
+    axes = box.axes * [1, 1, np.sign(np.linalg.det(box.axes))]
+    roi = {
+        "type": "ROI",
+        "coordinateSystem": "LPS",
+        "coordinateUnits": "mm",
+        "roiType": "Box",
+        "center": box.center_lps.tolist(),
+        "orientation": axes.ravel().tolist(),
+        "size": box.size_mm.tolist(),
+        "insideOut": False,
+        "controlPoints": [{"label": name, "position": box.center_lps.tolist(), "positionStatus": "defined"}],
+    }
+    content = {"@schema": _SCHEMA, "markups": [roi]}
+    Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _numbers(path: Path, roi: dict[str, Any], key: str, count: int) -> NDArray[np.float64]:

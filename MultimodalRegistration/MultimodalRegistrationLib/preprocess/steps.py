@@ -9,9 +9,10 @@ from typing import Any, Literal, get_args
 
 from MultimodalRegistrationLib.errors import InputError
 
-__all__ = ["AUTOMATIC", "NOTHING", "Role", "Steps", "find_steps"]
+__all__ = ["AUTOMATIC", "NOTHING", "ROLES", "Role", "Steps", "find_steps"]
 
 Role = Literal["fixed", "moving"]
+ROLES: tuple[Role, ...] = get_args(Role)
 _SCHEMA = 1
 
 
@@ -60,7 +61,9 @@ def find_steps(name_or_file: str) -> Steps:
     except FileNotFoundError as error:
         raise InputError(path, "no such file", "Give auto, none or the name of a JSON file.") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(path, f"this is not a JSON file ({error})", "See the documentation of --preprocess.") from error
+        raise InputError(
+            path, f"this is not a JSON file ({error})", "See the documentation of --preprocess."
+        ) from error
     return _steps_of(path, content)
 
 
@@ -77,8 +80,10 @@ def _steps_of(path: Path, content: Any) -> Steps:
     mask, margin, bias = (content.get(key) for key in ("mask", "crop_margin_mm", "bias_correct"))
     if not isinstance(mask, bool):
         raise refuse(f"'mask' is {mask!r}")
-    if margin is not None and (isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1e4):
+    if margin is not None and (
+        isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1e4
+    ):
         raise refuse(f"'crop_margin_mm' is {margin!r}")
-    if not isinstance(bias, list) or any(role not in get_args(Role) for role in bias):
+    if not isinstance(bias, list) or any(role not in ROLES for role in bias):
         raise refuse(f"'bias_correct' is {bias!r}")
     return Steps(mask=mask, crop_margin_mm=None if margin is None else float(margin), bias_correct=tuple(bias))

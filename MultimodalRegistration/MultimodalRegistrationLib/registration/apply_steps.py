@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.bias import correct_bias
 from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
-from MultimodalRegistrationLib.preprocess.steps import Steps
+from MultimodalRegistrationLib.preprocess.steps import ROLES, Role, Steps
 
 __all__ = ["Prepared", "apply_steps"]
 
@@ -70,10 +70,10 @@ def apply_steps(
     InputError, Cancelled
         From the steps.
     """
-    volumes = {"fixed": fixed, "moving": moving}
-    masks = {"fixed": fixed_mask, "moving": moving_mask}
+    volumes: dict[Role, Volume] = {"fixed": fixed, "moving": moving}
+    masks: dict[Role, Volume | None] = {"fixed": fixed_mask, "moving": moving_mask}
     facts: list[str] = []
-    for number, role in enumerate(("fixed", "moving")):
+    for number, role in enumerate(ROLES):
         volume = volumes[role]
         if steps.mask and masks[role] is None:
             tell(f"looking for what to leave out of {volume.name}", number / 2)

@@ -41,6 +41,7 @@ class Pair:
             return np.asarray(np.linalg.inv(pose_lps) @ self.start_fixed_to_moving_lps)
         return self.start_fixed_to_moving_lps @ pose_lps
 
+
 def moved(other: EngineVolume, pose_lps: NDArray[np.float64]) -> EngineVolume:
     """The other volume of a pair, moved so that a rigid pose, shape (4, 4), becomes the identity; voxels are shared."""
     return replace(other, grid=other.grid.moved(np.linalg.inv(pose_lps)))

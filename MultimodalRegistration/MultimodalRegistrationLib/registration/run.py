@@ -18,8 +18,10 @@ from MultimodalRegistrationLib.geometry.linear import displacement_mm, rotation_
 from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import Pairs
+from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, Steps
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration import prepare
+from MultimodalRegistrationLib.registration.apply_steps import apply_steps
 from MultimodalRegistrationLib.registration.fine import FineResult, run_fine_stage
 from MultimodalRegistrationLib.registration.landmark_start import LandmarkStart, landmark_start
 from MultimodalRegistrationLib.registration.memory_need import memory_warning

@@ -1,0 +1,209 @@
+"""``preprocess``: two volumes cut to their common region, masked and corrected, as files for any program."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+import MultimodalRegistrationLib
+from MultimodalRegistrationLib.cli.prealign import add_landmark_options, read_landmark_pairs
+from MultimodalRegistrationLib.cli.progress import ProgressPrinter
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.roi import read_roi, write_roi
+from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform
+from MultimodalRegistrationLib.io.volumes import Volume, read_mask, read_segment, read_volume
+from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region, region_of_box, region_of_points
+from MultimodalRegistrationLib.preprocess.run import Preprocessed, points_of_segment, preprocess
+from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
+from MultimodalRegistrationLib.registration.landmark_start import landmark_start
+from MultimodalRegistrationLib.registration.prepare import mask_on_grid
+from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.searched_start import searched_start
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand and its options."""
+    parser = commands.add_parser(
+        "preprocess",
+        help="cut two volumes to what both show, mask and correct them",
+        description="Prepare two volumes for a registration with any program. The results stay where they are in the "
+        "world, so a transform found on them is one of the full volumes.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--fixed", required=True, metavar="F", help="volume that stays")
+    parser.add_argument("--moving", required=True, metavar="M", help="volume that is moved onto it")
+    parser.add_argument(
+        "--initial-transform", metavar="T", help="a prealignment: linear ITK transform; default: all poses are searched"
+    )
+    add_landmark_options(parser)
+    parser.add_argument("--roi", metavar="R.mrk.json", help="cut to this ROI, in the fixed volume")
+    parser.add_argument("--segment", metavar="S", help="cut to this label map or segmentation, in the fixed volume")
+    parser.add_argument("--segment-label", type=int, metavar="N", help="the value of it to take; default: all")
+    parser.add_argument(
+        "--margin", type=float, default=DEFAULT_MARGIN_MM, metavar="MM", help="around the region (%(default)g mm)"
+    )
+    parser.add_argument(
+        "--mask",
+        default="auto",
+        metavar="auto|FILE|none",
+        help="what counts: without padding, table, metal and far air (auto), or a label map of the fixed volume",
+    )
+    parser.add_argument("--moving-mask", metavar="FILE", help="a label map of the moving volume")
+    parser.add_argument("--bias-correct", choices=("moving", "fixed", "both", "none"), default="none")
+    parser.add_argument("--isotropic", type=float, metavar="MM", help="resample both to cubic voxels of this size")
+    parser.add_argument("--output-dir", required=True, metavar="D", help="folder for the results; made if missing")
+    parser.add_argument("--json", metavar="R.json", help="what was done, for scripts")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    printer = ProgressPrinter(quiet=options.quiet)
+    names = ("fixed", "moving", "initial_transform", "fixed_landmarks", "moving_landmarks", "roi", "segment")
+    inputs = {name: getattr(options, name) for name in (*names, "mask", "moving_mask")}
+    if not 0 <= options.margin < np.inf:
+        raise InputError("--margin", f"{options.margin} mm was given", "Give a number of mm that is not negative.")
+    if options.roi is not None and options.segment is not None:
+        raise InputError("--roi", "given together with --segment", "Leave one of them out.")
+    given = [path for path in inputs.values() if path and path not in ("auto", "none")]
+    folder = _folder(options.output_dir)
+    with OutputFiles(given) as outputs:
+        staged = _staged(outputs, folder, options)
+        fixed, moving = read_volume(options.fixed), read_volume(options.moving)
+        masks = {"fixed": _mask(options.mask, fixed), "moving": _mask(options.moving_mask, moving)}
+        printer.progress(Progress("finding a prealignment", 0.0))
+        matrix, words = _prealignment(options, fixed, moving)
+        result = preprocess(
+            fixed,
+            moving,
+            matrix,
+            region=_region(options, fixed, moving, matrix),
+            margin_mm=options.margin,
+            automatic_masks=options.mask == "auto",
+            fixed_mask=masks["fixed"],
+            moving_mask=masks["moving"],
+            bias_correct=_roles(options.bias_correct),
+            isotropic_mm=options.isotropic,
+            on_progress=lambda stage, share: printer.progress(Progress(stage, 0.2 + 0.7 * share)),
+        )
+        _write(result, matrix, staged)
+        content = _content(result, matrix, words, inputs)
+        if options.json:
+            staged["json"].write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        outputs.commit()
+    printer.finish()
+    if not options.quiet:
+        print("\n".join([f"Prealignment: {words}.", *result.facts, f"Results: {folder}"]))
+    return 0
+
+
+def _folder(name: str) -> Path:
+    folder = Path(name)
+    try:
+        folder.mkdir(exist_ok=True)
+        content = next(folder.iterdir(), None)
+    except OSError as error:
+        raise InputError(folder, f"the folder cannot be used ({error.strerror})", "Choose another folder.") from error
+    if content is not None:
+        raise InputError(folder, f"the folder is not empty ({content.name})", "Give a new or an empty folder.")
+    return folder
+
+
+def _staged(outputs: OutputFiles, folder: Path, options: argparse.Namespace) -> dict[str, Path]:
+    staged = {
+        name: outputs.add(folder / f"{name}.{suffix}", (f".{suffix}",))
+        for name, suffix in (
+            ("fixed", "nrrd"),
+            ("moving", "nrrd"),
+            ("fixed-mask", "nrrd"),
+            ("moving-mask", "nrrd"),
+            ("region", "mrk.json"),
+            ("prealignment", "h5"),
+        )
+    }
+    for role in _roles(options.bias_correct):
+        staged[f"{role}-bias-field"] = outputs.add(folder / f"{role}-bias-field.nrrd", (".nrrd",))
+    if options.json:
+        staged["json"] = outputs.add(options.json, (".json",))
+    return staged
+
+
+def _roles(bias_correct: str) -> tuple[Role, ...]:
+    return tuple(role for role in ROLES if bias_correct in (role, "both"))
+
+
+def _mask(given: str | None, volume: Volume) -> Volume | None:
+    return None if given in (None, "auto", "none") else mask_on_grid(read_mask(str(given)), volume)[0]
+
+
+def _prealignment(options: argparse.Namespace, fixed: Volume, moving: Volume) -> tuple[NDArray[np.float64], str]:
+    pairs = read_landmark_pairs(options)
+    if options.initial_transform is not None:
+        if pairs is not None:
+            raise InputError("--initial-transform", "given together with landmarks", "Leave one of them out.")
+        return read_linear_transform(options.initial_transform), f"the initial transform {options.initial_transform}"
+    if pairs is not None:
+        start = landmark_start(pairs, fixed.grid, moving.grid)
+        return start.fixed_to_moving_lps, f"the rigid fit {start.name}"
+    return searched_start(fixed, moving), "the best of all poses"
+
+
+def _region(options: argparse.Namespace, fixed: Volume, moving: Volume, matrix: NDArray[np.float64]) -> Region | None:
+    if options.roi is not None:
+        return region_of_box(read_roi(options.roi), moving.grid, matrix)
+    if options.segment is not None:
+        points = points_of_segment(read_segment(options.segment, options.segment_label))
+        return region_of_points(points, fixed.grid, moving.grid, matrix, options.margin)
+    return None
+
+
+def _write(result: Preprocessed, matrix: NDArray[np.float64], staged: dict[str, Path]) -> None:
+    try:
+        for role, prepared in (("fixed", result.fixed), ("moving", result.moving)):
+            sitk.WriteImage(prepared.volume.image, str(staged[role]), True)
+            mask = prepared.mask
+            if mask is None:
+                everything = sitk.Image(prepared.volume.image.GetSize(), sitk.sitkUInt8) + 1
+                everything.CopyInformation(prepared.volume.image)
+                mask = Volume(everything, "mask")
+            sitk.WriteImage(mask.image, str(staged[f"{role}-mask"]), True)
+            if prepared.bias_field is not None:
+                sitk.WriteImage(prepared.bias_field.image, str(staged[f"{role}-bias-field"]), True)
+        write_roi(staged["region"], result.region.fixed, "common region")
+        write_linear_transform(staged["prealignment"], matrix)
+    except RuntimeError as error:
+        raise InputError(
+            staged["fixed"].parent,
+            f"a file cannot be written ({str(error).strip().splitlines()[-1]})",
+            "Free disk space, or choose another folder.",
+        ) from error
+
+
+def _content(result: Preprocessed, matrix: NDArray[np.float64], words: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "inputs": inputs,
+        "prealignment": {"words": words, "fixed_to_moving_lps": matrix.tolist()},
+        "region": {
+            "words": result.region.words,
+            **{
+                role: {
+                    "center_lps": box.center_lps.tolist(),
+                    "axes_lps": box.axes.tolist(),
+                    "size_mm": box.size_mm.tolist(),
+                }
+                for role, box in (("fixed", result.region.fixed), ("moving", result.region.moving))
+            },
+        },
+        "facts": list(result.facts),
+        "versions": {"multimodal-registration": MultimodalRegistrationLib.__version__},
+    }

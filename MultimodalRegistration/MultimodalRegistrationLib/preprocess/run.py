@@ -1,0 +1,191 @@
+"""Two volumes prepared for any registration program: cut to what both show, masked, corrected, resampled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.preprocess.bias import correct_bias
+from MultimodalRegistrationLib.preprocess.crop import crop_to_box, resample_isotropic
+from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
+from MultimodalRegistrationLib.preprocess.region import Region, common_region
+from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
+
+__all__ = ["PreparedVolume", "Preprocessed", "points_of_segment", "preprocess"]
+
+
+@dataclass(frozen=True)
+class PreparedVolume:
+    """One of the two volumes, prepared.
+
+    Parameters
+    ----------
+    volume : Volume
+        Cropped, corrected, resampled as asked for.
+    mask : Volume or None
+        On the grid of ``volume``.
+    bias_field : Volume or None
+        On the grid of the full volume.
+    """
+
+    volume: Volume
+    mask: Volume | None
+    bias_field: Volume | None
+
+
+@dataclass(frozen=True)
+class Preprocessed:
+    """Both volumes, prepared.
+
+    Parameters
+    ----------
+    fixed, moving : PreparedVolume
+        World coordinates are those of the full volumes: what is found on these is valid for those.
+    region : Region
+        What they were cut to.
+    facts : tuple of str
+        What was done, a sentence each.
+    """
+
+    fixed: PreparedVolume
+    moving: PreparedVolume
+    region: Region
+    facts: tuple[str, ...]
+
+
+def points_of_segment(segment: Volume) -> NDArray[np.float64]:
+    """Voxels of a mask that lie on its border, shape (N, 3), LPS, mm; they span what all of its voxels span.
+
+    Raises
+    ------
+    InputError
+        The mask is empty.
+    """
+    marked = np.asarray(segment.voxels > 0)
+    # Ends of each row are enough for any box.
+    ends = marked.copy()
+    ends[:, :, 1:-1] &= ~(marked[:, :, :-2] & marked[:, :, 2:])
+    index = np.argwhere(ends)[:, ::-1]
+    if not len(index):
+        raise InputError(segment.name, "no voxel is marked", "Choose another segment or label.")
+    return apply_matrix(segment.grid.ijk_to_lps, index)
+
+
+def preprocess(
+    fixed: Volume,
+    moving: Volume,
+    fixed_to_moving_lps: ArrayLike,
+    *,
+    region: Region | None = None,
+    margin_mm: float,
+    automatic_masks: bool = True,
+    fixed_mask: Volume | None = None,
+    moving_mask: Volume | None = None,
+    bias_correct: tuple[Role, ...] = (),
+    isotropic_mm: float | None = None,
+    on_progress: Callable[[str, float], None] = lambda words, fraction: None,
+    cancel: threading.Event | None = None,
+) -> Preprocessed:
+    """Prepare two volumes.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        World coordinates; not changed.
+    fixed_to_moving_lps : array, shape (4, 4)
+        A prealignment.
+    region : Region, optional
+        What to cut to; by default what both volumes show, within the masks.
+    margin_mm : float
+        Around the region that is found here.
+    automatic_masks : bool, optional
+        Make masks where none is given.
+    fixed_mask, moving_mask : Volume, optional
+        Zeros and ones, each on the grid of its volume.
+    bias_correct : tuple of str, optional
+        ``"fixed"``, ``"moving"``: whose bias field is taken out.
+    isotropic_mm : float, optional
+        Resample both to cubic voxels of this size; by default voxels stay as they are.
+    on_progress : callable, optional
+        Called with words and the share that is done.
+    cancel : threading.Event, optional
+        Set it to stop.
+
+    Returns
+    -------
+    Preprocessed
+        New volumes.
+
+    Raises
+    ------
+    InputError
+        Nothing in common, or a region that misses a volume.
+    Cancelled
+        On request.
+    """
+    if isotropic_mm is not None and not 0 < isotropic_mm < np.inf:
+        raise InputError("The voxel size", f"{isotropic_mm} mm was given", "Give a positive number of mm.")
+    volumes: dict[Role, Volume] = {"fixed": fixed, "moving": moving}
+    masks: dict[Role, Volume | None] = {"fixed": fixed_mask, "moving": moving_mask}
+    facts: list[str] = []
+    for number, role in enumerate(ROLES):
+        if automatic_masks and masks[role] is None:
+            on_progress(f"looking for what to leave out of the {role} volume", 0.1 * number)
+            found = automatic_mask(volumes[role])
+            masks[role] = found.mask
+            facts += [f"{role.capitalize()}: {fact}" for fact in found.facts]
+    if region is None:
+        region = common_region(
+            fixed.grid,
+            moving.grid,
+            fixed_to_moving_lps,
+            fixed_mask=_voxels(masks["fixed"]),
+            moving_mask=_voxels(masks["moving"]),
+            margin_mm=margin_mm,
+        )
+    if region is None:
+        raise InputError(
+            f"{fixed.name} and {moving.name}",
+            "there is nothing that both show under this transform",
+            "Give a transform or landmarks that bring them together, or leave the transform out to search for one.",
+        )
+    prepared = {}
+    boxes = {"fixed": region.fixed, "moving": region.moving}
+    for number, role in enumerate(ROLES):
+        volume, mask, field = volumes[role], masks[role], None
+        if role in bias_correct:
+            words = f"correcting the bias field of the {role} volume"
+            start = 0.2 + 0.4 * number
+
+            def tell(share: float, words: str = words, start: float = start) -> None:
+                on_progress(words, start + 0.4 * share)
+
+            corrected = correct_bias(volume, mask=mask, on_progress=tell, cancel=cancel)
+            volume, field = corrected.corrected, corrected.field
+            facts.append(f"{role.capitalize()}: the bias field was taken out.")
+        cropped = crop_to_box(volume, boxes[role])
+        cropped_mask = None if mask is None else crop_to_box(volume, boxes[role], kept=mask)
+        facts.append(f"{role.capitalize()}: cut from {_shape(volume)} to {_shape(cropped)} voxels, {region.words}.")
+        if isotropic_mm is not None:
+            cropped = resample_isotropic(cropped, isotropic_mm)
+            cropped_mask = (
+                None if cropped_mask is None else resample_isotropic(cropped_mask, isotropic_mm, is_mask=True)
+            )
+            facts.append(f"{role.capitalize()}: resampled to {isotropic_mm:g} mm, {_shape(cropped)} voxels.")
+        prepared[role] = PreparedVolume(cropped, cropped_mask, field)
+    return Preprocessed(prepared["fixed"], prepared["moving"], region, tuple(facts))
+
+
+def _voxels(mask: Volume | None) -> NDArray[np.uint8] | None:
+    return None if mask is None else mask.voxels
+
+
+def _shape(volume: Volume) -> str:
+    return " x ".join(map(str, volume.grid.size))

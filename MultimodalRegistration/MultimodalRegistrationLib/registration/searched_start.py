@@ -1,0 +1,44 @@
+"""The best pose of the global search alone, without an engine."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.registration.options import DEFAULT_SEED
+from MultimodalRegistrationLib.registration.pair import make_pair
+from MultimodalRegistrationLib.search.bounds import Bounds
+from MultimodalRegistrationLib.search.candidates import find_candidates
+
+__all__ = ["searched_start"]
+
+# As in the presets.
+_WINSORIZE_PERCENTILES = (0.01, 99.99)
+
+
+def searched_start(fixed: Volume, moving: Volume, *, seed: int = DEFAULT_SEED) -> NDArray[np.float64]:
+    """Search all rotations and translations.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        World coordinates.
+    seed : int, optional
+        Of the random draws.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        ``fixed_to_moving_lps``, good to a few mm: enough to cut to what both volumes show.
+
+    Raises
+    ------
+    InputError
+        No pose with enough overlap, or a volume without contrast.
+    """
+    pair = make_pair(
+        fixed, moving, np.eye(4), fixed_mask=None, moving_mask=None, winsorize_percentiles=_WINSORIZE_PERCENTILES
+    )
+    found = find_candidates(pair.sampled, pair.other, Bounds(pair.sampled.grid.center_lps), seed=seed)
+    return pair.fixed_to_moving_lps(found[0].sampled_to_other_lps)
