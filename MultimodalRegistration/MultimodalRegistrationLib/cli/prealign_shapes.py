@@ -59,7 +59,9 @@ def run_shapes(options: argparse.Namespace) -> int:
     for name, default in _LANDMARKS_ONLY.items():
         if getattr(options, name) != default:
             raise InputError(
-                f"--{name.replace('_', '-')}", "given together with a surface", "It is for pairs of landmarks; leave it out."
+                f"--{name.replace('_', '-')}",
+                "given together with a surface",
+                "It is for pairs of landmarks; leave it out.",
             )
     if options.model not in SURFACE_MODELS:
         raise InputError("--model", f"'{options.model}' was given for a surface", f"Use {', '.join(SURFACE_MODELS)}.")
@@ -96,7 +98,9 @@ def _shape(options: argparse.Namespace, role: str) -> Surface | NDArray[np.float
     surface, landmarks = getattr(options, f"{role}_surface"), getattr(options, f"{role}_landmarks")
     space, label = getattr(options, f"{role}_space"), getattr(options, f"{role}_label")
     if (surface is None) == (landmarks is None):
-        found = "neither a surface nor landmarks were given" if surface is None else "a surface and landmarks were given"
+        found = (
+            "neither a surface nor landmarks were given" if surface is None else "a surface and landmarks were given"
+        )
         raise InputError(f"The {role} side", found, "Give one of the two for each side.")
     if surface is not None:
         return read_surface(surface, space=space, label=label)

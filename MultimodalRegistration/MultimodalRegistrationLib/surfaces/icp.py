@@ -21,8 +21,8 @@ from MultimodalRegistrationLib.geometry.linear import (
     displacement_mm,
     rotation_angle_deg,
 )
-from MultimodalRegistrationLib.surfaces.planes import FEWEST_POINTS, Model
 from MultimodalRegistrationLib.surfaces.iterate import Fit, Matching, Overlap, iterate
+from MultimodalRegistrationLib.surfaces.planes import FEWEST_POINTS, Model
 from MultimodalRegistrationLib.surfaces.result import Distances, Rival, SurfaceRegistration
 from MultimodalRegistrationLib.surfaces.shapes import PointSet, Shape
 from MultimodalRegistrationLib.surfaces.starts import Start, principal_axis_starts, searched_starts

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.surfaces.planes import Model
 from MultimodalRegistrationLib.surfaces.iterate import Overlap, kept_share
+from MultimodalRegistrationLib.surfaces.planes import Model
 
 __all__ = ["Distances", "Rival", "SurfaceRegistration"]
 

@@ -23,12 +23,14 @@ from MultimodalRegistrationLib.preprocess.masks.solids import bodies, with_holes
 
 __all__ = ["Foreground", "find_foreground", "foreground"]
 
-_SKIN_HU = -250.0
+# The body is what is denser than foam; its surface is midway between air and skin.
+_SOLID_HU = -250.0
+_SURFACE_HU = -500.0
 _CT_LIMITS_HU = (-1000.0, 1000.0)
 _TABLE_THICKNESS_MM = 7.0
 _GHOST_THICKNESS_MM = 3.0
 # Where the surface lies between air and the tissue next to it.
-_SURFACE_LEVEL = 0.4
+_SURFACE_LEVEL = 0.5
 _SMOOTHING_MM = 2.5
 _SMALL_VOXEL_MM = 2.0
 
@@ -99,13 +101,13 @@ def find_foreground(volume: Volume, *, modality: Modality, padding: NDArray[np.b
         coarse = shrink(volume.voxels, spacing, ignored=padding, ignored_value=darkest)
         sigma = [_SMOOTHING_MM / step for step in coarse.spacing_mm]
         coarse = replace(coarse, means=ndimage.gaussian_filter(coarse.means, sigma))
-        threshold = background_threshold(coarse.means)
+        threshold = background_threshold(coarse.means, shrink(~padding, spacing).means > 0.5)
         thickness = _GHOST_THICKNESS_MM
     else:
         offset = hounsfield_offset(modality)
         limits = (_CT_LIMITS_HU[0] - offset, _CT_LIMITS_HU[1] - offset)
         coarse = shrink(volume.voxels, spacing, limits=limits, ignored=padding, ignored_value=limits[0])
-        threshold = _SKIN_HU - offset
+        threshold = _SOLID_HU - offset
         thickness = _TABLE_THICKNESS_MM
     if threshold is None:
         return Foreground(~padding, np.zeros_like(padding))
@@ -114,38 +116,40 @@ def find_foreground(volume: Volume, *, modality: Modality, padding: NDArray[np.b
     if not body.any():
         return Foreground(~padding, np.zeros_like(padding))
     filled = with_holes_filled(body, coarse.spacing_mm)
-    objects = solid & ~filled
     neighbours = np.ones((3, 3, 3), dtype=bool)
     near = ndimage.binary_dilation(filled, neighbours)
     inner = ndimage.binary_erosion(filled, neighbours, border_value=1)
     if modality == "other":
-        dense = _above_surface(volume.voxels, spacing, coarse, filled, threshold)
+        dense = _smooth(volume.voxels, spacing) > coarse.spread(_surface_level(coarse, filled, threshold))
     else:
-        dense = volume.voxels > threshold
-    rim = coarse.spread(near & ~inner & ~objects)
+        surface = _SURFACE_HU - hounsfield_offset(modality)
+        dense = volume.voxels > surface
+        # What goes on beyond the blocks next to the body is no surface but a table that touches it.
+        beyond = ndimage.binary_dilation((coarse.means > surface) & ~near, neighbours)
+        near &= filled | ~beyond
+    rim = coarse.spread(near & ~inner)
     full = (coarse.spread(inner) | (rim & dense)) & ~padding
     if modality == "other":
         return Foreground(full, np.zeros_like(padding))
     return Foreground(full, dense & ~full & ~padding)
 
 
-def _above_surface(
-    voxels: NDArray[Any],
-    spacing_mm: tuple[float, float, float],
-    coarse: Coarse,
-    body: NDArray[np.bool_],
-    threshold: float,
-) -> NDArray[np.bool_]:
-    """Voxels brighter than the surface, which lies midway between air and the tissue nearby.
+def _surface_level(coarse: Coarse, body: NDArray[np.bool_], threshold: float) -> NDArray[np.float32]:
+    """The intensity of the surface at each block: midway between air and the tissue nearby.
 
-    A fixed threshold close to the air would put the surface of bright tissue too far out by part of the blur.
+    A fixed threshold close to air would put the surface of bright tissue too far out by part of the blur.
     """
     air = float(coarse.means[~body].mean()) if not body.all() else threshold
-    inside = body & (coarse.means > threshold)
-    weight = ndimage.uniform_filter(inside.astype(np.float32), 5)
-    tissue = ndimage.uniform_filter(np.where(inside, coarse.means, 0).astype(np.float32), 5) / np.maximum(weight, 1e-3)
-    level = np.maximum(air + _SURFACE_LEVEL * (tissue - air), threshold).astype(np.float32)
+    # Weighted by itself, so that bright skin counts more than dark bone below it.
+    above = np.where(body, np.maximum(coarse.means - air, 0), 0).astype(np.float32)
+    weight = ndimage.uniform_filter(above, 3)
+    square = ndimage.uniform_filter(np.square(above), 3)
+    tissue = air + np.divide(square, weight, out=np.zeros_like(square), where=weight > 1e-6 * above.max(initial=0))
+    return np.maximum(air + _SURFACE_LEVEL * (tissue - air), threshold).astype(np.float32)
+
+
+def _smooth(voxels: NDArray[Any], spacing_mm: tuple[float, float, float]) -> NDArray[np.float32]:
+    """Noise removed at the cost of a little blur: means of three small voxels, or a narrow Gaussian."""
     small = [spacing < _SMALL_VOXEL_MM for spacing in spacing_mm[::-1]]
     smooth = ndimage.uniform_filter(voxels, [3 if is_small else 1 for is_small in small], output=np.float32)
-    smooth = ndimage.gaussian_filter(smooth, [0 if is_small else 0.6 for is_small in small])
-    return np.asarray(smooth > coarse.spread(level))
+    return np.asarray(ndimage.gaussian_filter(smooth, [0 if is_small else 0.6 for is_small in small]))

@@ -103,14 +103,13 @@ def _connected_to_edge(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _grown(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """One voxel in every direction, diagonals included."""
+    """By one voxel along every axis."""
+    grown = marked.copy()
     for axis in range(3):
         here, there = _shifted(axis)
-        grown = marked.copy()
         grown[here] |= marked[there]
         grown[there] |= marked[here]
-        marked = grown
-    return marked
+    return grown
 
 
 def _faces(array: NDArray[Any]) -> list[NDArray[Any]]:

@@ -46,14 +46,16 @@ def bodies(solid: NDArray[np.bool_], spacing_mm: tuple[float, float, float], thi
 def _small_parts(
     rest: NDArray[np.bool_], body: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
 ) -> NDArray[np.bool_]:
-    """Parts of ``rest`` that touch the body and are small."""
-    labels, count = connected_regions(rest)
-    touching = np.unique(labels[ndimage.binary_dilation(body)])
+    """Parts of ``rest`` that stand out from the body and are small."""
+    # The layer next to the body joins ears, nose and table; without it they are parts of their own.
+    layer = rest & ndimage.binary_dilation(body)
+    labels, count = connected_regions(rest & ~layer)
+    touching = np.unique(labels[ndimage.binary_dilation(layer)])
     keep = np.zeros(count + 1, dtype=bool)
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         sides = [(side.stop - side.start) * spacing for side, spacing in zip(box, spacing_mm, strict=True)]
         keep[label] = max(sides) <= _SMALL_PART_MM and label in touching
-    return np.asarray(keep[labels])
+    return layer & ndimage.binary_dilation(keep[labels]) | keep[labels]
 
 
 def with_holes_filled(body: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
