@@ -1,0 +1,1 @@
+"""Masks: from labels and intensities, grown and shrunk in mm, and found without being asked."""

@@ -1,0 +1,98 @@
+"""Metal in a CT: electrodes, clips, fillings, screws.
+
+Only what is brighter than any bone is found, with a margin for its blur and the nearest artefacts; streaks that reach
+farther stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from MultimodalRegistrationLib.preprocess.masks.margins import within_mm
+from MultimodalRegistrationLib.preprocess.masks.modality import guess_modality, hounsfield_offset
+from MultimodalRegistrationLib.preprocess.masks.regions import connected_regions
+
+__all__ = ["MARGIN_MM", "THRESHOLD_HU", "metal", "metal_voxels"]
+
+# Enamel reaches 2500 HU; scanners that store 12 bit cut metal off at 3071 HU.
+THRESHOLD_HU = 2500.0
+MARGIN_MM = 3.0
+
+
+def metal(volume: Volume, *, threshold_hu: float = THRESHOLD_HU, margin_mm: float = MARGIN_MM) -> Volume:
+    """Mark metal and what lies close to it.
+
+    Parameters
+    ----------
+    volume : Volume
+        CT in Hounsfield units, or raw. Not changed.
+    threshold_hu : float
+        Metal is brighter than this.
+    margin_mm : float
+        How far around it is marked as well.
+
+    Returns
+    -------
+    Volume
+        Unsigned 8-bit mask on the same grid; all zero where there is no metal.
+
+    Raises
+    ------
+    InputError
+        The volume is no CT.
+    """
+    modality = guess_modality(volume)
+    if modality == "other":
+        raise InputError(
+            volume.name,
+            "its intensities are not those of a CT, in which metal is known by its brightness",
+            "Give the CT, or mark the metal by hand.",
+        )
+    threshold = threshold_hu - hounsfield_offset(modality)
+    marked, _ = metal_voxels(volume.voxels, volume.grid.spacing_mm, threshold, margin_mm)
+    return mask_like(volume, marked, "metal")
+
+
+def metal_voxels(
+    voxels: NDArray[Any], spacing_mm: tuple[float, float, float], threshold: float, margin_mm: float
+) -> tuple[NDArray[np.bool_], int]:
+    """Mark what is brighter than a threshold, with a margin.
+
+    Parameters
+    ----------
+    voxels : array, shape (K, J, I)
+        Intensities.
+    spacing_mm : tuple of 3 float
+        Along I, J, K.
+    threshold : float
+        In the units of the intensities.
+    margin_mm : float
+        Distance between voxel centres.
+
+    Returns
+    -------
+    marked : array of bool, shape (K, J, I)
+        Metal and margin.
+    pieces : int
+        Connected pieces of metal.
+    """
+    marked = np.zeros(voxels.shape, dtype=bool)
+    bright = voxels > threshold
+    if not bright.any():
+        return marked, 0
+    labels, pieces = connected_regions(bright)
+    reach = np.ceil(margin_mm / np.asarray(spacing_mm[::-1])).astype(int) + 1
+    # Piece by piece: distances over all of a head with an electrode on either side would take seconds.
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        around = tuple(
+            slice(max(0, side.start - int(step)), side.stop + int(step)) for side, step in zip(box, reach, strict=True)
+        )
+        marked[around] |= within_mm(labels[around] == label, spacing_mm, margin_mm)
+    return marked, pieces
