@@ -1,0 +1,1 @@
+"""What is done to volumes before they are registered: check, region, masks, bias field."""
