@@ -36,9 +36,19 @@ class RegistrationError(Exception):
 
 
 class InputError(RegistrationError):
-    """An input, an option or an output location that cannot be used."""
+    """An input, an option or an output location that cannot be used.
+
+    Parameters
+    ----------
+    code : str
+        A word for scripts that stays the same when the texts change.
+    """
 
     exit_code = 2
+
+    def __init__(self, subject: str | Path, found: str, remedy: str, *, code: str = "input") -> None:
+        super().__init__(subject, found, remedy)
+        self.code = code
 
 
 class EngineError(RegistrationError):

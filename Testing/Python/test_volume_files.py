@@ -34,13 +34,13 @@ def test_every_file_type_keeps_voxels_and_oblique_placement(tmp_path, head_ct, s
     np.testing.assert_allclose(volume.grid.ijk_to_lps, CT_GRID.ijk_to_lps, atol=1e-4)
 
 
-def write_dicom_series(folder, positions_mm, uid="1.2.826.0.1.3680043.2.1125.1", shear=0.0):
+def write_dicom_series(folder, positions_mm, uid="1.2.826.0.1.3680043.2.1125.1", shear=0.0, tags=None):
     folder.mkdir(exist_ok=True)
     voxels = noise(len(positions_mm), 20, 24)
     for number, position in enumerate(positions_mm):
         image = sitk.GetImageFromArray(voxels[number : number + 1])
         image.SetSpacing((0.7, 0.8, 2.5))
-        tags = {
+        values = {
             "0008|0060": "CT",
             "0020|000e": uid,
             "0020|0013": str(number + 1),
@@ -48,8 +48,9 @@ def write_dicom_series(folder, positions_mm, uid="1.2.826.0.1.3680043.2.1125.1",
             "0020|0037": "1\\0\\0\\0\\1\\0",
             "0028|1053": "1",
             "0028|1052": "-1024",
+            **(tags or {}),
         }
-        for tag, value in tags.items():
+        for tag, value in values.items():
             image.SetMetaData(tag, value)
         writer = sitk.ImageFileWriter()
         writer.KeepOriginalImageUIDOn()

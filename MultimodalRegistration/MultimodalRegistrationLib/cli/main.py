@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.cli import doctor, prealign, preprocess, presets, register
+from MultimodalRegistrationLib.cli import check, doctor, prealign, preprocess, presets, register
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError, RegistrationError
 
 __all__ = ["main"]
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=MultimodalRegistrationLib.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (register, prealign, preprocess, presets, doctor):
+    for module in (register, prealign, preprocess, check, presets, doctor):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     try:

@@ -57,6 +57,7 @@ def _check_spacing(path: Path, spacing_mm: list[float]) -> None:
             path,
             f"the voxel spacing is zero or negative ({' x '.join(f'{value:g}' for value in spacing_mm)} mm)",
             "Correct the spacing in the file's header; the orientation of an axis belongs into its direction.",
+            code="spacing",
         )
 
 
@@ -90,7 +91,9 @@ def _check_nifti(path: Path) -> None:
     expected = data_offset + voxels * bits // 8
     present = _uncompressed_size(path, expected) if compressed else path.stat().st_size
     if present < expected:
-        raise InputError(path, f"the file is truncated: {present} of {expected} bytes", "Copy or export it again.")
+        raise InputError(
+            path, f"the file is truncated: {present} of {expected} bytes", "Copy or export it again.", code="truncated"
+        )
 
 
 def _uncompressed_size(path: Path, expected: int) -> int:

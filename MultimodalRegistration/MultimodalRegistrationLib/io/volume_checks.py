@@ -10,7 +10,15 @@ import SimpleITK as sitk
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 
-__all__ = ["check_header", "check_label_map", "check_pair", "check_scalar_volume", "looks_like_label_map"]
+__all__ = [
+    "check_header",
+    "check_label_map",
+    "check_pair",
+    "check_placement",
+    "check_scalar_volume",
+    "check_values",
+    "looks_like_label_map",
+]
 
 # A clinical scan is at most about 2 m long (whole-body CT or PET) and 1 m across (the bore).
 _LONGEST_EXTENT_MM = 2500.0
@@ -40,15 +48,21 @@ def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
     size = tuple(reader.GetSize())
     shape = " x ".join(map(str, size))
     if 0 in size:
-        raise InputError(path, f"the image has no voxels ({shape})", "Export it again.")
+        raise InputError(path, f"the image has no voxels ({shape})", "Export it again.", code="no-voxels")
     if len(size) > 3 and max(size[3:]) > 1:
         raise InputError(
             path,
             f"a time series or sequence ({shape})",
             "Save one frame as a volume: in Slicer's Sequences module, select the frame and save the proxy volume.",
+            code="sequence",
         )
     if len(size) not in (3, 4):
-        raise InputError(path, f"not a three-dimensional volume ({shape})", "Give a volume of many slices.")
+        raise InputError(
+            path,
+            f"not a three-dimensional volume ({shape})",
+            "Give a volume of many slices.",
+            code="not-three-dimensional",
+        )
     _check_size(size[:3], str(path))
     components = reader.GetNumberOfComponents()
     if components > 1:
@@ -56,9 +70,10 @@ def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
             path,
             f"a vector or colour volume ({components} components a voxel)",
             "Convert it to a scalar volume first: in Slicer, the module Vector to Scalar Volume does it.",
+            code="vector",
         )
     if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
-        raise InputError(path, "a complex-valued volume", "Save its magnitude as a scalar volume.")
+        raise InputError(path, "a complex-valued volume", "Save its magnitude as a scalar volume.", code="complex")
 
 
 def check_scalar_volume(image: sitk.Image, name: str) -> None:
@@ -76,8 +91,31 @@ def check_scalar_volume(image: sitk.Image, name: str) -> None:
     InputError
         Implausible extent, NaN or infinite voxels, a constant volume, or a label map.
     """
-    _check_size(image.GetSize(), name)
-    _check_geometry(VolumeGrid.of_image(image), name)
+    check_placement(VolumeGrid.of_image(image), name)
+    check_values(image, name)
+    check_label_map(image, name)
+
+
+def check_placement(grid: VolumeGrid, name: str) -> None:
+    """Refuse grids with too few voxels, or with a spacing, position or extent that no scan has.
+
+    Raises
+    ------
+    InputError
+        Less than 4 voxels along an axis, a spacing that is not positive, or an extent above 2.5 m.
+    """
+    _check_size(grid.size, name)
+    _check_geometry(grid, name)
+
+
+def check_values(image: sitk.Image, name: str) -> None:
+    """Refuse scalar images without contents.
+
+    Raises
+    ------
+    InputError
+        NaN or infinite voxels, or all voxels alike.
+    """
     voxels = sitk.GetArrayViewFromImage(image)
     if np.issubdtype(voxels.dtype, np.floating):
         bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
@@ -86,6 +124,7 @@ def check_scalar_volume(image: sitk.Image, name: str) -> None:
                 name,
                 f"{bad} of {voxels.size} voxels are NaN or infinite",
                 "Replace them, for example by the value of air, and save the volume again.",
+                code="not-finite",
             )
     low, high = voxels.min(), voxels.max()
     if low == high:
@@ -93,8 +132,8 @@ def check_scalar_volume(image: sitk.Image, name: str) -> None:
             name,
             f"every voxel has the value {low}",
             "The volume is empty; check that the right one was exported.",
+            code="constant",
         )
-    check_label_map(image, name)
 
 
 def check_label_map(image: sitk.Image, name: str) -> None:
@@ -114,11 +153,14 @@ def check_label_map(image: sitk.Image, name: str) -> None:
     """
     remedy = "Give the scan itself here; a label map belongs to --fixed-mask or --moving-mask."
     if any(key.startswith("Segment0_") for key in image.GetMetaDataKeys()):
-        raise InputError(name, "this is a segmentation, not a scan", remedy)
+        raise InputError(name, "this is a segmentation, not a scan", remedy, code="segmentation")
     if looks_like_label_map(image):
         values = np.unique(_subsample(sitk.GetArrayViewFromImage(image)))
         raise InputError(
-            name, f"this looks like a label map: its voxels have only {values.size} different values", remedy
+            name,
+            f"this looks like a label map: its voxels have only {values.size} different values",
+            remedy,
+            code="label-map",
         )
 
 
@@ -150,6 +192,7 @@ def check_pair(fixed: VolumeGrid, fixed_name: str, moving: VolumeGrid, moving_na
             name,
             f"its extent ({_mm(extent)}) is {factor:.0f} times that of the other volume",
             "One of the two headers is probably not in millimetres; correct its voxel spacing.",
+            code="different-units",
         )
 
 
@@ -169,6 +212,7 @@ def _check_size(size: tuple[int, ...], name: str) -> None:
             name,
             f"too few voxels along one axis ({' x '.join(map(str, size))})",
             "Registration needs a volume of at least 4 slices; a single slice cannot be placed in space.",
+            code="few-voxels",
         )
 
 
@@ -178,6 +222,7 @@ def _check_geometry(grid: VolumeGrid, name: str) -> None:
             name,
             f"the voxel spacing or position is not usable (spacing {grid.spacing_mm} mm)",
             "Correct the spacing and origin in the file's header.",
+            code="spacing",
         )
     extent = np.sort(grid.extent_mm)[::-1]
     if extent[0] > _LONGEST_EXTENT_MM or extent[1] > _WIDEST_EXTENT_MM:
@@ -187,6 +232,7 @@ def _check_geometry(grid: VolumeGrid, name: str) -> None:
             f"{' x '.join(f'{s:g}' for s in grid.spacing_mm)} mm",
             "The voxel spacing is probably missing from the file (1 mm is the default) or in micrometres. Set the "
             "real spacing in millimetres (in Slicer: Volumes module, Volume Information) and save the volume again.",
+            code="extent",
         )
 
 

@@ -15,7 +15,15 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.raw_headers import check_raw_header
 from MultimodalRegistrationLib.io.volume_checks import check_header, check_scalar_volume, looks_like_label_map
 
-__all__ = ["OUTPUT_VOLUME_SUFFIXES", "VOLUME_SUFFIXES", "Volume", "read_mask", "read_segment", "read_volume"]
+__all__ = [
+    "OUTPUT_VOLUME_SUFFIXES",
+    "VOLUME_SUFFIXES",
+    "Volume",
+    "read_mask",
+    "read_segment",
+    "read_unjudged",
+    "read_volume",
+]
 
 VOLUME_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".nii.gz")
 # Without those that keep their voxels in a second file, which would have to be renamed with the first.
@@ -77,10 +85,30 @@ def read_volume(path: str | Path) -> Volume:
     InputError
         The path is missing, unreadable, or not a scalar volume that a registration can use.
     """
-    image = _read_image(Path(path), what="a volume")
-    volume = Volume(image, str(path))
-    check_scalar_volume(image, volume.name)
+    volume = read_unjudged(path)
+    check_scalar_volume(volume.image, volume.name)
     return volume
+
+
+def read_unjudged(path: str | Path) -> Volume:
+    """Read a scalar volume whatever its values and its placement: for a report on them.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`read_volume`.
+
+    Returns
+    -------
+    Volume
+        The volume as stored, perhaps unfit for registration.
+
+    Raises
+    ------
+    InputError
+        The path is missing, unreadable, or not a three-dimensional scalar volume.
+    """
+    return Volume(_read_image(Path(path), what="a volume"), str(path))
 
 
 def read_mask(path: str | Path) -> Volume:
@@ -149,7 +177,7 @@ def read_segment(path: str | Path, label: int | None = None) -> Volume:
 
 def _read_image(path: Path, *, what: str) -> sitk.Image:
     if not path.exists():
-        raise InputError(path, "no such file or folder", "Check the spelling and the folder.")
+        raise InputError(path, "no such file or folder", "Check the spelling and the folder.", code="not-found")
     if path.is_dir():
         return _read_dicom_folder(path)
     if not path.name.lower().endswith(VOLUME_SUFFIXES):
@@ -157,6 +185,7 @@ def _read_image(path: Path, *, what: str) -> sitk.Image:
             path,
             f"the file type is not one of {', '.join(VOLUME_SUFFIXES)}",
             f"Save it as {what} in one of these formats, or give the folder of a DICOM series.",
+            code="file-type",
         )
     check_raw_header(path)
     reader = sitk.ImageFileReader()
@@ -181,7 +210,7 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
         if series:
             counts = [len(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)) for uid in series]
             found = f"{len(series)} DICOM series in this folder, with {', '.join(map(str, counts))} files"
-        raise InputError(folder, found, "Give a folder that holds the files of exactly one series.")
+        raise InputError(folder, found, "Give a folder that holds the files of exactly one series.", code="series")
     files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
     first = sitk.ImageFileReader()
     first.SetFileName(files[0])
@@ -211,6 +240,7 @@ def _check_slices(folder: Path, files: tuple[str, ...]) -> None:
                 folder,
                 "several files, each of many slices or frames",
                 "Give the folder of a series with one slice a file, or save the volume in Slicer.",
+                code="multi-frame",
             )
         normal = np.asarray(reader.GetDirection()).reshape(3, 3)[:, 2]
         origins.append(reader.GetOrigin())
@@ -224,6 +254,7 @@ def _check_slices(folder: Path, files: tuple[str, ...]) -> None:
             folder,
             f"several slices lie at the same position ({len(files)} files): a time series, or several echoes or phases",
             "Give one volume of it: in Slicer's DICOM module load the sequence, select a frame and save the volume.",
+            code="repeated-positions",
         )
     sideways = np.linalg.norm(steps - along[:, None] * normal, axis=1)
     if sideways.max() > 0.02 * typical:
@@ -232,6 +263,7 @@ def _check_slices(folder: Path, files: tuple[str, ...]) -> None:
             folder,
             f"the slices are sheared, as by a tilted gantry ({tilt:.1f} degrees)",
             "Load the series in Slicer, which corrects the tilt by a transform; harden it and save the volume.",
+            code="sheared",
         )
     if np.abs(along - typical).max() > 0.1 * typical:
         worst = int(np.abs(along - typical).argmax())
@@ -241,6 +273,7 @@ def _check_slices(folder: Path, files: tuple[str, ...]) -> None:
             f"{worst + 2}, {typical:.2f} mm elsewhere",
             "Restore the missing slices, or load the series in Slicer, which resamples it to even spacing, "
             "and save the volume.",
+            code="uneven-slices",
         )
 
 
@@ -248,16 +281,17 @@ def _unreadable(path: Path, error: RuntimeError) -> InputError:
     text = str(error)
     lowered = text.lower()
     if "spacing" in lowered and ("zero" in lowered or "negative" in lowered):
-        found, remedy = "the voxel spacing is zero or negative", "Correct the spacing in the file's header."
+        code, found = "spacing", "the voxel spacing is zero or negative"
+        remedy = "Correct the spacing in the file's header."
     elif "direction" in lowered and ("determinant" in lowered or "singular" in lowered):
-        found, remedy = (
-            "the axis directions in the header are singular",
-            "Correct the orientation in the file's header.",
-        )
+        code, found = "singular-axes", "the axis directions in the header are singular"
+        remedy = "Correct the orientation in the file's header."
     elif "could not create" in lowered or "unable to determine imageio" in lowered or "no imageio" in lowered:
-        found, remedy = "this is not an image file", "Give the volume itself; export it again if in doubt."
+        code, found = "not-an-image", "this is not an image file"
+        remedy = "Give the volume itself; export it again if in doubt."
     else:
         reason = text.strip().splitlines()[-1].split("ERROR:")[-1].strip()
+        code = "unreadable"
         found = f"the file cannot be read; it may be truncated or damaged ({reason})"
         remedy = "Copy or export it again."
-    return InputError(path, found, remedy)
+    return InputError(path, found, remedy, code=code)

@@ -45,8 +45,8 @@ def find_steps(name_or_file: str) -> Steps:
     Parameters
     ----------
     name_or_file : str
-        A file holds ``schema`` 1, ``mask`` (true or false), ``crop_margin_mm`` (a number or null) and ``bias_correct`` (a
-        list of ``"fixed"`` and ``"moving"``).
+        A file holds ``schema`` 1, ``mask`` (true or false), ``crop_margin_mm`` (a number or null) and ``bias_correct``
+        (a list of ``"fixed"`` and ``"moving"``).
 
     Raises
     ------

@@ -82,11 +82,11 @@ def apply_steps(
             facts += [f"{volume.name}: {fact}" for fact in found.facts]
         if role in steps.bias_correct:
             words = f"correcting the bias field of {volume.name}"
-            volumes[role] = correct_bias(
-                volume,
-                mask=masks[role],
-                on_progress=lambda share, words=words, number=number: tell(words, (number + share) / 2),
-                cancel=cancel,
-            ).corrected
+
+            def on_progress(share: float, words: str = words, number: int = number) -> None:
+                tell(words, (number + share) / 2)
+
+            corrected = correct_bias(volume, mask=masks[role], on_progress=on_progress, cancel=cancel)
+            volumes[role] = corrected.corrected
             facts.append(f"{volume.name}: the bias field was taken out.")
     return Prepared(volumes["fixed"], volumes["moving"], masks["fixed"], masks["moving"], tuple(facts))

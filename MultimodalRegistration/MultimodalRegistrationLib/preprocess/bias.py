@@ -1,0 +1,251 @@
+"""Correction of the slow brightness variation of MR coils (bias field) by N4.
+
+The measured image is the true one times a smooth field. N4 finds the field from the histogram of the logarithm,
+level by level with finer B-splines (Tustison et al. 2010, doi:10.1109/TMI.2010.2046908). A smooth field does not need
+every voxel: it is found from every n-th one along each axis, and its logarithm is brought to all voxels by linear
+interpolation. Single voxels are taken, not means of blocks: means have less noise, which narrows the histogram that N4
+works with, and the field is then further from that of all voxels (Testing/Benchmarks/bias.md).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
+from MultimodalRegistrationLib.io.volumes import Volume
+
+__all__ = ["BiasCorrection", "correct_bias", "foreground_mask"]
+
+# So many keep the field within 2 % of that of all voxels (Testing/Benchmarks/bias.md); the time grows with them.
+_FEWEST_SAMPLES = 85_000
+# For the 8 spans of the finest B-spline.
+_FEWEST_ALONG_AXIS = 16
+_SECONDS_BETWEEN_LOOKS = 0.05
+_LEVELS = 4
+_ITERATIONS = 50
+# Below this share of usable voxels there is no histogram to sharpen.
+_FEWEST_VOXELS = 1000
+
+
+@dataclass(frozen=True)
+class BiasCorrection:
+    """A corrected volume and the field that was taken out.
+
+    Parameters
+    ----------
+    corrected : Volume
+        The input divided by the field, 32-bit float, on the grid of the input.
+    field : Volume
+        The multiplicative field, 32-bit float, positive, on the same grid. Scaled such that the mean of the mask stays.
+    """
+
+    corrected: Volume
+    field: Volume
+
+
+def correct_bias(
+    volume: Volume,
+    *,
+    mask: Volume | None = None,
+    shrink: int | Literal["auto"] = "auto",
+    on_progress: Callable[[float], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> BiasCorrection:
+    """Take the bias field out of an MR volume.
+
+    Parameters
+    ----------
+    volume : Volume
+        Positive where there is tissue. Never changed.
+    mask : Volume, optional
+        Voxels above zero are used to find the field; on the grid of ``volume``. By default :func:`foreground_mask`.
+    shrink : int or "auto"
+        Every how many voxels one is used, along each axis, from 1; ``"auto"``: as few and as evenly spaced as
+        possible, but at least 85,000.
+    on_progress : callable, optional
+        Called with the share of the work that is done, 0 to 1, from the calling thread.
+    cancel : threading.Event, optional
+        Set it to stop; answered at once.
+
+    Returns
+    -------
+    BiasCorrection
+        The corrected volume and the field. The mean intensity within the mask stays what it was.
+
+    Raises
+    ------
+    InputError
+        The mask is on another grid, too small, or marks hardly any positive voxel; or ``shrink`` is below 1.
+    Cancelled
+        ``cancel`` was set.
+
+    References
+    ----------
+    Tustison et al., N4ITK: improved N3 bias correction, IEEE TMI 29 (2010), doi:10.1109/TMI.2010.2046908.
+    """
+    _stop_if(cancel)
+    image = sitk.Cast(volume.image, sitk.sitkFloat32)
+    used = _usable_voxels(volume, image, mask)
+    step = _sampling_step(volume.image, shrink)
+    sampled, sampled_mask = sitk.Shrink(image, step), sitk.Shrink(used, step)
+    _stop_if(cancel)
+    log_field = _on_grid(_log_field(sampled, sampled_mask, volume.name, on_progress, cancel), image, sitk.sitkLinear)
+    _stop_if(cancel)
+    field = sitk.Exp(log_field)
+    corrected = image / field
+    ratio = _mean_within(corrected, used) / _mean_within(image, used)
+    # SimpleITK multiplies by a number in double precision.
+    field = sitk.Cast(field * ratio, sitk.sitkFloat32)
+    corrected = sitk.Cast(corrected / ratio, sitk.sitkFloat32)
+    if on_progress is not None:
+        on_progress(1.0)
+    return BiasCorrection(
+        Volume(corrected, f"{volume.name} (bias corrected)"), Volume(field, f"{volume.name} (bias field)")
+    )
+
+
+def foreground_mask(image: sitk.Image) -> sitk.Image:
+    """Mark the head or body: Otsu's threshold of the square root, the largest connected part, holes filled.
+
+    The square root keeps bright fat from being the only foreground. Found on every n-th voxel, as the field is.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        An MR image.
+
+    Returns
+    -------
+    SimpleITK.Image
+        Unsigned 8-bit image of zeros and ones.
+    """
+    sampled = sitk.Cast(sitk.Shrink(image, _sampling_step(image, "auto")), sitk.sitkFloat32)
+    top = float(np.percentile(sitk.GetArrayViewFromImage(sampled), 99.5))
+    roots = sitk.Sqrt(sitk.Clamp(sampled, sitk.sitkFloat32, 0.0, max(top, 1e-30)))
+    bright = sitk.OtsuThreshold(roots, 0, 1)
+    largest = sitk.RelabelComponent(sitk.ConnectedComponent(bright), sortByObjectSize=True) == 1
+    return _on_grid(sitk.BinaryFillhole(largest), image, sitk.sitkNearestNeighbor)
+
+
+class _Watcher(sitk.Command):  # type: ignore[misc]
+    """Notes the progress after each iteration and ends the filter.
+
+    N4 never looks at the flag that ``Abort`` sets; an exception out of a command does end it.
+    """
+
+    def __init__(self, n4: sitk.N4BiasFieldCorrectionImageFilter) -> None:
+        super().__init__()
+        self._n4 = n4
+        self.share = 0.0
+        self.ended = threading.Event()
+
+    def Execute(self) -> None:  # noqa: N802 (the name that SimpleITK calls)
+        if self.ended.is_set():
+            raise Cancelled("Bias correction")
+        within = min(1.0, self._n4.GetElapsedIterations() / _ITERATIONS)
+        self.share = (self._n4.GetCurrentLevel() + within) / _LEVELS
+
+
+def _log_field(
+    sampled: sitk.Image,
+    mask: sitk.Image,
+    name: str,
+    on_progress: Callable[[float], None] | None,
+    cancel: threading.Event | None,
+) -> sitk.Image:
+    """Run N4 in a thread, so that a cancel is answered at once; the thread ends after its current iteration."""
+    n4 = sitk.N4BiasFieldCorrectionImageFilter()
+    n4.SetMaximumNumberOfIterations([_ITERATIONS] * _LEVELS)
+    watcher = _Watcher(n4)
+    n4.AddCommand(sitk.sitkIterationEvent, watcher)
+    failures: list[RuntimeError] = []
+
+    def run() -> None:
+        try:
+            n4.Execute(sampled, mask)
+        except RuntimeError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="N4")
+    thread.start()
+    told = 0.0
+    try:
+        while thread.is_alive():
+            thread.join(_SECONDS_BETWEEN_LOOKS)
+            _stop_if(cancel)
+            if on_progress is not None and watcher.share > told:
+                told = watcher.share
+                on_progress(0.95 * told)
+    except BaseException:
+        watcher.ended.set()
+        raise
+    if failures:
+        raise EngineError(name, f"N4 stopped ({failures[0]})", "Give a mask of the tissue.") from failures[0]
+    return n4.GetLogBiasFieldAsImage(sampled)
+
+
+def _stop_if(cancel: threading.Event | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise Cancelled("Bias correction")
+
+
+def _usable_voxels(volume: Volume, image: sitk.Image, mask: Volume | None) -> sitk.Image:
+    """The mask without voxels that have no logarithm."""
+    if mask is None:
+        marked = foreground_mask(image)
+    else:
+        if mask.grid.size != volume.grid.size or not np.allclose(
+            mask.grid.ijk_to_lps, volume.grid.ijk_to_lps, atol=1e-3
+        ):
+            raise InputError(
+                mask.name,
+                f"the mask is on another grid ({mask.grid.size}) than {volume.name} ({volume.grid.size})",
+                "Resample it to the volume's grid, or leave it out.",
+            )
+        marked = sitk.Cast(mask.image > 0, sitk.sitkUInt8)
+        marked.CopyInformation(image)
+    used = sitk.And(marked, sitk.Cast(image > 0, sitk.sitkUInt8))
+    total, positive = (int(np.count_nonzero(sitk.GetArrayViewFromImage(m))) for m in (marked, used))
+    if positive < _FEWEST_VOXELS or positive < total / 2:
+        raise InputError(
+            volume.name if mask is None else mask.name,
+            f"only {positive} of the {total} voxels to use are above zero",
+            "Bias correction is for MR volumes, whose tissue is positive; give a mask of the tissue.",
+        )
+    return used
+
+
+def _sampling_step(image: sitk.Image, shrink: int | Literal["auto"]) -> list[int]:
+    """Every how many voxels one is used, along I, J, K."""
+    size = np.asarray(image.GetSize())
+    if shrink != "auto":
+        if shrink < 1:
+            raise InputError("shrink", f"{shrink} was given", "Give a whole number from 1, or leave it out.")
+        return [int(step) for step in np.clip(size // _FEWEST_ALONG_AXIS, 1, shrink)]
+    step = np.ones(3, dtype=int)
+    while True:
+        # The axis with the densest samples is thinned out next, which makes them evenly spaced in the end.
+        densest = int((step * image.GetSpacing()).argmin())
+        step[densest] += 1
+        if np.prod(size // step) < _FEWEST_SAMPLES or size[densest] // step[densest] < _FEWEST_ALONG_AXIS:
+            step[densest] -= 1
+            return [int(s) for s in step]
+
+
+def _on_grid(sampled: sitk.Image, image: sitk.Image, interpolator: int) -> sitk.Image:
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetReferenceImage(image)
+    resampler.SetInterpolator(interpolator)
+    resampler.UseNearestNeighborExtrapolatorOn()
+    return resampler.Execute(sampled)
+
+
+def _mean_within(image: sitk.Image, mask: sitk.Image) -> float:
+    marked = sitk.GetArrayViewFromImage(mask) > 0
+    return float(sitk.GetArrayViewFromImage(image)[marked].mean(dtype=np.float64))

@@ -1,0 +1,257 @@
+"""Look at volumes before they are registered, and say everything that is noticed at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.io.memory import available_memory_bytes
+from MultimodalRegistrationLib.io.volume_checks import check_pair
+from MultimodalRegistrationLib.io.volumes import Volume, read_unjudged
+from MultimodalRegistrationLib.preprocess.check_placement import placement_findings
+from MultimodalRegistrationLib.preprocess.check_slices import slice_findings
+from MultimodalRegistrationLib.preprocess.check_values import value_findings
+from MultimodalRegistrationLib.preprocess.dicom_series import series_findings, series_tags
+from MultimodalRegistrationLib.preprocess.findings import Finding, finding_of_error
+from MultimodalRegistrationLib.preprocess.orientation import describe_orientation
+from MultimodalRegistrationLib.registration.memory_need import memory_warning
+from MultimodalRegistrationLib.registration.overlap import overlap_fraction
+
+__all__ = ["VolumeReport", "check_file", "check_two", "check_volume"]
+
+# By the codes of the errors that tell them apart from scalar volumes.
+_KINDS = {
+    "sequence": "time series or sequence",
+    "repeated-positions": "time series or sequence",
+    "vector": "vector or colour volume",
+    "complex": "complex-valued volume",
+    "label-map": "label map",
+    "segmentation": "segmentation",
+    "not-three-dimensional": "image of one slice",
+}
+_SMALL_OVERLAP = 0.3
+
+
+@dataclass(frozen=True)
+class VolumeReport:
+    """What a file holds and what was noticed about it.
+
+    Parameters
+    ----------
+    name : str
+        The path as given.
+    kind : str
+        ``scalar volume``, ``label map``, ``vector or colour volume`` and so on; ``unknown`` for an unreadable file.
+    size : tuple of int
+        Voxels along each axis; empty when the header could not be read.
+    spacing_mm : tuple of float
+        Likewise.
+    orientation : str
+        In words; empty when there is none.
+    pixel_type : str
+        In SimpleITK's words.
+    value_range : tuple of 2 float, or None
+        Lowest and highest finite value; None when the voxels were not read.
+    findings : tuple of Finding
+        Errors, then warnings, then notes.
+    volume : Volume or None
+        The volume, if it could be read.
+    """
+
+    name: str
+    kind: str
+    size: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    orientation: str
+    pixel_type: str
+    value_range: tuple[float, float] | None
+    findings: tuple[Finding, ...]
+    volume: Volume | None
+
+
+def check_volume(volume: Volume) -> tuple[Finding, ...]:
+    """Look at a volume that is in memory.
+
+    Parameters
+    ----------
+    volume : Volume
+        Not changed.
+
+    Returns
+    -------
+    tuple of Finding
+        Errors, then warnings, then notes. Empty when nothing was noticed.
+    """
+    metadata = {key: volume.image.GetMetaData(key) for key in volume.image.GetMetaDataKeys()}
+    return _all_findings(volume, placement_findings(volume.grid, volume.name, metadata))
+
+
+def check_file(path: str | Path) -> VolumeReport:
+    """Look at a file or at the folder of one DICOM series.
+
+    The voxels are read only if the header is that of a scalar volume that fits into memory.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`MultimodalRegistrationLib.io.volumes.read_volume`.
+
+    Returns
+    -------
+    VolumeReport
+        Never an exception because of the file: what is wrong with it is a finding of severity ``error``.
+    """
+    path = Path(path)
+    header = _header(path)
+    too_large = _too_large(header)
+    if too_large is not None:
+        return _report_of_header(path, header, too_large)
+    try:
+        volume = read_unjudged(path)
+    except InputError as error:
+        return _report_of_header(path, header, finding_of_error(error))
+    if path.is_dir():
+        tags = series_tags(path)
+        # The image of a series has no metadata of its own; its tags are judged instead.
+        placement = placement_findings(volume.grid, volume.name, {"NRRD_space": "from DICOM"})
+        placement += series_findings(tags, volume.grid, float(volume.voxels.min()))
+        findings = _all_findings(volume, placement)
+    else:
+        findings = check_volume(volume)
+    image = volume.image
+    return VolumeReport(
+        name=str(path),
+        kind=_kind(findings),
+        size=volume.grid.size,
+        spacing_mm=volume.grid.spacing_mm,
+        orientation=describe_orientation(volume.grid).words,
+        pixel_type=image.GetPixelIDTypeAsString(),
+        value_range=_value_range(volume),
+        findings=findings,
+        volume=volume,
+    )
+
+
+def check_two(fixed: Volume, moving: Volume, *, engine: str = "elastix") -> tuple[Finding, ...]:
+    """Look at what a registration of two volumes will meet, beyond what is noticed about each alone.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        Both usable on their own.
+    engine : str
+        For the estimate of the memory.
+
+    Returns
+    -------
+    tuple of Finding
+        Different units, twice the same volume, little overlap as the headers place them, and memory.
+    """
+    try:
+        check_pair(fixed.grid, fixed.name, moving.grid, moving.name)
+    except InputError as error:
+        return (Finding(error.code, "error", f"{error.subject}: {error.found}", error.remedy),)
+    findings = []
+    if fixed.grid == moving.grid and np.array_equal(fixed.voxels, moving.voxels):
+        findings.append(
+            Finding("same-volume", "warning", "both volumes have the same voxels and placement", "Check the two names.")
+        )
+    overlap = overlap_fraction(fixed, moving, np.eye(4))
+    if overlap < _SMALL_OVERLAP:
+        findings.append(
+            Finding(
+                "little-overlap",
+                "note",
+                f"as their headers place them, {overlap:.0%} of the smaller volume lies inside the other",
+                "Keep --start auto, which searches all poses, or give an --initial-transform.",
+            )
+        )
+    words = memory_warning(engine, fixed.grid, moving.grid)
+    if words is not None:
+        sentence, remedy = words.split(". ", 1)
+        findings.append(Finding("memory", "warning", sentence[0].lower() + sentence[1:], remedy))
+    return _sorted(findings)
+
+
+def _all_findings(volume: Volume, placement: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    values = value_findings(volume)
+    # Label maps and volumes without contents consist of equal slices anyway.
+    slices = () if any(finding.severity == "error" for finding in values) else slice_findings(volume)
+    return _sorted([*placement, *values, *slices])
+
+
+def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity)))
+
+
+def _kind(findings: tuple[Finding, ...]) -> str:
+    return next((_KINDS[finding.code] for finding in findings if finding.code in _KINDS), "scalar volume")
+
+
+def _value_range(volume: Volume) -> tuple[float, float] | None:
+    voxels = volume.voxels
+    low, high = float(voxels.min()), float(voxels.max())
+    if not np.isfinite(low + high):
+        finite = voxels[np.isfinite(voxels)]
+        return (float(finite.min()), float(finite.max())) if finite.size else None
+    return low, high
+
+
+def _header(path: Path) -> sitk.ImageFileReader | None:
+    """The header of a file; None for folders and files that no reader takes, which the reading itself refuses."""
+    if not path.is_file():
+        return None
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        return None
+    return reader
+
+
+def _too_large(header: sitk.ImageFileReader | None) -> Finding | None:
+    free = available_memory_bytes()
+    if header is None or free is None:
+        return None
+    # The largest of the usual voxel types is taken where the header does not tell the number of bytes.
+    needed = float(np.prod(header.GetSize(), dtype=np.float64)) * header.GetNumberOfComponents()
+    needed *= _bytes_per_component(header)
+    if needed <= free:
+        return None
+    return Finding(
+        "too-large",
+        "error",
+        f"its voxels take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are free; they were not read",
+        "Crop or downsample it on a computer with more memory (in Slicer: Crop Volume module, with a spacing scale "
+        "above 1), or close other programs.",
+    )
+
+
+def _bytes_per_component(header: sitk.ImageFileReader) -> int:
+    words = sitk.GetPixelIDValueAsString(header.GetPixelID())
+    return next((bits // 8 for bits in (8, 16, 32, 64) if f"{bits}-bit" in words), 8)
+
+
+def _report_of_header(path: Path, header: sitk.ImageFileReader | None, finding: Finding) -> VolumeReport:
+    size: tuple[int, ...] = ()
+    spacing: tuple[float, ...] = ()
+    orientation, pixel_type = "", ""
+    kind = _KINDS.get(finding.code, "unknown" if header is None else "scalar volume")
+    if header is not None:
+        size, spacing = tuple(header.GetSize()), tuple(header.GetSpacing())
+        pixel_type = sitk.GetPixelIDValueAsString(header.GetPixelID())
+        if len(size) == 3:
+            grid = VolumeGrid(
+                tuple(header.GetSize()),
+                tuple(header.GetSpacing()),
+                tuple(header.GetOrigin()),
+                tuple(header.GetDirection()),
+            )
+            orientation = describe_orientation(grid).words
+    return VolumeReport(str(path), kind, size, spacing, orientation, pixel_type, None, (finding,), None)
