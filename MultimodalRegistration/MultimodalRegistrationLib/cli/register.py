@@ -81,7 +81,7 @@ def add_parser(commands: Any) -> None:
         "--preprocess",
         default="auto",
         metavar="auto|none|FILE",
-        help="what is done to copies of the volumes first: what was measured to help (auto), nothing, or what a file says",
+        help="what is done to copies of the volumes first: what was measured to help, nothing, or what a file says",
     )
     parser.add_argument("--no-verdict", action="store_true", help="do not judge the result; saves some seconds")
     parser.add_argument("--fixed-mask", metavar="L", help="label map; voxels above zero are used")

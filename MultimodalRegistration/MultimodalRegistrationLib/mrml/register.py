@@ -52,7 +52,7 @@ def register_nodes(
         Voxels above zero are used.
     **options
         Passed to :func:`~MultimodalRegistrationLib.registration.run.register`: engine, start, max_translation_mm,
-        max_rotation_deg, verdict, seed, threads, on_progress, on_warning, cancel.
+        max_rotation_deg, verdict, steps, seed, threads, on_progress, on_warning, cancel.
 
     Returns
     -------

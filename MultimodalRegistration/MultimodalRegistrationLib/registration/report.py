@@ -42,6 +42,7 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "type": "linear",
             "moving_to_fixed_ras": result.moving_to_fixed_ras.tolist(),
         },
+        "preprocess": {**asdict(result.steps), "facts": list(result.preprocess_facts)},
         "engine": result.engine,
         "preset": result.preset.name,
         "settings": {

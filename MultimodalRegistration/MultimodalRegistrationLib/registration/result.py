@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.preprocess.steps import Steps
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors
 from MultimodalRegistrationLib.verdict.convergence import Convergence
@@ -40,6 +41,10 @@ class RegistrationResult:
     ----------
     fixed_to_moving_lps : array, shape (4, 4)
         Resampling direction, LPS, mm: maps points of the fixed volume to the moving one.
+    steps : Steps
+        What was done to copies of the volumes first.
+    preprocess_facts : tuple of str
+        The same in words, with what was found.
     engine : str
         Name.
     preset : Preset
@@ -79,6 +84,8 @@ class RegistrationResult:
     """
 
     fixed_to_moving_lps: NDArray[np.float64]
+    steps: Steps
+    preprocess_facts: tuple[str, ...]
     engine: str
     preset: Preset
     seed: int

@@ -283,6 +283,8 @@ def register(
     points = pair.sampled.grid.sample_points_lps(8)
     return RegistrationResult(
         fixed_to_moving_lps=fixed_to_moving_lps,
+        steps=steps,
+        preprocess_facts=prepared.facts,
         engine=name,
         preset=preset,
         seed=seed,

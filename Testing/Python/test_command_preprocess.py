@@ -1,0 +1,158 @@
+"""``preprocess`` and ``check`` as scripts use them, and ``register --preprocess``."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from conftest import CT_POSE, rigid
+from MultimodalRegistrationLib.cli.main import main
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.box import OrientedBox
+from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.io.roi import read_roi, write_roi
+from MultimodalRegistrationLib.io.transforms import read_linear_transform
+from MultimodalRegistrationLib.phantom import target_points_lps
+from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps, find_steps
+
+TARGETS = target_points_lps(CT_POSE)
+
+
+@pytest.fixture
+def files(tmp_path, head_ct, head_mr, truth_ct_to_mr_lps):
+    sitk.WriteImage(sitk.Cast(head_ct.image, sitk.sitkInt16), str(tmp_path / "ct.nrrd"))
+    sitk.WriteImage(head_mr.image, str(tmp_path / "mr.nrrd"))
+    sitk.WriteTransform(sitk_from_matrix(truth_ct_to_mr_lps), str(tmp_path / "truth.tfm"))
+    return ["--fixed", str(tmp_path / "ct.nrrd"), "--moving", str(tmp_path / "mr.nrrd")]
+
+
+def test_crops_lie_where_the_volumes_lie(files, tmp_path, head_ct, capsys):
+    before = {name: (tmp_path / name).read_bytes() for name in ("ct.nrrd", "mr.nrrd")}
+    options = ["--initial-transform", str(tmp_path / "truth.tfm"), "--output-dir", str(tmp_path / "out")]
+    code = main(["preprocess", *files, *options, "--bias-correct", "moving", "--json", str(tmp_path / "R.json")])
+    assert code == 0, capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        *("fixed-mask.nrrd", "fixed.nrrd", "moving-bias-field.nrrd", "moving-mask.nrrd", "moving.nrrd"),
+        *("prealignment.h5", "region.mrk.json"),
+    ]
+    crop = sitk.ReadImage(str(tmp_path / "out" / "fixed.nrrd"))
+    full = sitk.ReadImage(str(tmp_path / "ct.nrrd"))
+    assert np.prod(crop.GetSize()) < np.prod(full.GetSize())
+    for index in ((0, 0, 0), tuple(n - 1 for n in crop.GetSize())):
+        there = full.TransformPhysicalPointToIndex(crop.TransformIndexToPhysicalPoint(index))
+        assert full.GetPixel(*there) == crop.GetPixel(*index)
+        np.testing.assert_allclose(
+            full.TransformIndexToPhysicalPoint(there), crop.TransformIndexToPhysicalPoint(index), atol=1e-6
+        )
+    box = read_roi(tmp_path / "out" / "region.mrk.json")
+    assert box.contains(TARGETS).mean() > 0.95
+    assert json.loads((tmp_path / "R.json").read_text())["region"]["fixed"]["size_mm"] == pytest.approx(
+        box.size_mm.tolist()
+    )
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
+    assert head_ct.grid.size == full.GetSize()
+
+
+def test_a_roi_a_segment_and_landmarks_choose_the_region(files, tmp_path, head_ct, truth_ct_to_mr_lps, capsys):
+    center = TARGETS.mean(axis=0)
+    axes = np.asarray(head_ct.grid.direction).reshape(3, 3)
+    write_roi(tmp_path / "R.mrk.json", OrientedBox(center, axes, np.array([50.0, 40.0, 60.0])), "R")
+    distance = np.linalg.norm(
+        apply_matrix(head_ct.grid.ijk_to_lps, np.indices(head_ct.grid.size).reshape(3, -1).T) - center, axis=1
+    )
+    ball = sitk.GetImageFromArray((distance < 25).reshape(head_ct.grid.size).transpose(2, 1, 0).astype(np.uint8) * 3)
+    ball.CopyInformation(head_ct.image)
+    sitk.WriteImage(ball, str(tmp_path / "S.nrrd"))
+    start = ["--initial-transform", str(tmp_path / "truth.tfm"), "--mask", "none"]
+    for number, (options, size_mm) in enumerate(
+        [
+            (["--roi", str(tmp_path / "R.mrk.json")], [50, 40, 60]),
+            (["--segment", str(tmp_path / "S.nrrd"), "--segment-label", "3", "--margin", "5"], [60, 60, 60]),
+        ]
+    ):
+        folder = tmp_path / f"out{number}"
+        assert main(["preprocess", *files, *start, *options, "--output-dir", str(folder)]) == 0, capsys.readouterr().err
+        crop = sitk.ReadImage(str(folder / "fixed.nrrd"))
+        extent = np.array(crop.GetSize()) * crop.GetSpacing()
+        assert np.all(np.abs(extent - size_mm) <= 2 * np.array(crop.GetSpacing())), extent
+        moving = sitk.ReadImage(str(folder / "moving.nrrd"))
+        there = apply_matrix(truth_ct_to_mr_lps, center)
+        index = np.array(moving.TransformPhysicalPointToContinuousIndex(there.tolist()))
+        assert np.all((index > 0) & (index < np.array(moving.GetSize()) - 1))
+
+
+def test_isotropic_voxels(files, tmp_path, capsys):
+    options = [
+        "--initial-transform",
+        str(tmp_path / "truth.tfm"),
+        "--isotropic",
+        "4",
+        "--output-dir",
+        str(tmp_path / "o"),
+    ]
+    assert main(["preprocess", *files, *options]) == 0, capsys.readouterr().err
+    for name in ("fixed", "moving"):
+        image, mask = (sitk.ReadImage(str(tmp_path / "o" / f"{name}{end}.nrrd")) for end in ("", "-mask"))
+        assert image.GetSpacing() == (4.0, 4.0, 4.0)
+        assert image.GetSize() == mask.GetSize()
+
+
+def test_bad_input_writes_nothing(files, tmp_path, capsys):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note.txt").write_text("mine")
+    far = sitk_from_matrix(rigid([0, 0, 1], 5, [4000, 0, 0]))
+    sitk.WriteTransform(far, str(tmp_path / "far.tfm"))
+    truth = ["--initial-transform", str(tmp_path / "truth.tfm")]
+    out = ["--output-dir", str(tmp_path / "out")]
+    for options, named in (
+        ([*truth, "--output-dir", str(tmp_path / "full")], "note.txt"),
+        (["--initial-transform", str(tmp_path / "far.tfm"), *out], "nothing that both show"),
+        ([*truth, *out, "--roi", "a", "--segment", "b"], "--segment"),
+        ([*truth, *out, "--roi", str(tmp_path / "absent.mrk.json")], "absent.mrk.json"),
+        ([*truth, *out, "--isotropic", "-1"], "-1"),
+        ([*truth, *out, "--margin", "nan"], "nan"),
+    ):
+        assert main(["preprocess", *files, *options]) == 2, options
+        assert named in capsys.readouterr().err
+        assert not (tmp_path / "out").exists() or not os.listdir(tmp_path / "out")
+    assert os.listdir(tmp_path / "full") == ["note.txt"]
+
+
+def test_steps_by_name_and_file(tmp_path):
+    assert find_steps("auto") == AUTOMATIC
+    assert find_steps("none") == NOTHING
+    path = tmp_path / "steps.json"
+    path.write_text('{"schema": 1, "mask": false, "crop_margin_mm": 12, "bias_correct": ["moving"]}')
+    assert find_steps(str(path)) == Steps(mask=False, crop_margin_mm=12.0, bias_correct=("moving",))
+    for text, found in (
+        ("{", "not a JSON"),
+        ("[]", "schema 1"),
+        ('{"schema": 1, "mask": 1, "crop_margin_mm": 12, "bias_correct": []}', "'mask'"),
+        ('{"schema": 1, "mask": true, "crop_margin_mm": -1, "bias_correct": []}', "'crop_margin_mm'"),
+        ('{"schema": 1, "mask": true, "crop_margin_mm": null, "bias_correct": ["both"]}', "'bias_correct'"),
+        ('{"schema": 1, "mask": true, "crop_margin_mm": null, "bias_correct": [], "clip": 1}', "clip"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=f"(?s)steps.json.*{found}"):
+            find_steps(str(path))
+    with pytest.raises(InputError, match=r"none\.json"):
+        find_steps(str(tmp_path / "none.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", ["auto", "none", "FILE"])
+def test_register_with_steps(files, tmp_path, truth_ct_to_mr_lps, steps, capsys):
+    if steps == "FILE":
+        steps = str(tmp_path / "steps.json")
+        content = {"schema": 1, "mask": True, "crop_margin_mm": 20, "bias_correct": ["moving"]}
+        (tmp_path / "steps.json").write_text(json.dumps(content))
+    output = ["--output-transform", str(tmp_path / "T.h5"), "--json", str(tmp_path / "R.json")]
+    near = ["--initial-transform", str(tmp_path / "truth.tfm"), "--start", "given", "--no-verdict"]
+    assert main(["register", *files, *near, *output, "--preprocess", steps]) == 0, capsys.readouterr().err
+    found = read_linear_transform(tmp_path / "T.h5")
+    assert displacement_mm(found, truth_ct_to_mr_lps, TARGETS).mean() < 0.8
+    content = json.loads((tmp_path / "R.json").read_text())
+    assert set(content["preprocess"]) == {"mask", "crop_margin_mm", "bias_correct", "facts"}
