@@ -25,10 +25,11 @@ from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
-from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES, read_mask, read_volume
+from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES
 from MultimodalRegistrationLib.preprocess.steps import find_steps
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
+from MultimodalRegistrationLib.registration.read_pair import VolumePair, read_pair
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.resample import resample_to_fixed
 from MultimodalRegistrationLib.registration.result import RegistrationResult
@@ -93,6 +94,12 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="default: all cores, but 1 for the engines ants and simpleitk, whose last digits vary with more",
     )
+    parser.add_argument(
+        "--memory-limit",
+        type=float,
+        metavar="GIB",
+        help="volumes that need more for the run are read coarser; default: half of the free memory",
+    )
     parser.add_argument("--json", metavar="RESULT.json", help="everything about the run, for scripts")
     parser.add_argument("--keep-temporary-files", metavar="DIR", help="put the engine's log and settings here")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
@@ -122,16 +129,14 @@ def _run(options: argparse.Namespace) -> int:
             if fallback is not None:
                 printer.warning(fallback)
             began = time.perf_counter()
-            fixed, moving = read_volume(options.fixed), read_volume(options.moving)
+            volumes = _read(options, engine, printer)
             initial = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
             landmarks = read_landmark_pairs(options)
-            fixed_mask = None if options.fixed_mask is None else read_mask(options.fixed_mask)
-            moving_mask = None if options.moving_mask is None else read_mask(options.moving_mask)
             read_seconds = time.perf_counter() - began
             try:
                 result = register(
-                    fixed,
-                    moving,
+                    volumes.fixed,
+                    volumes.moving,
                     preset=preset,
                     session=session,
                     start=options.start,
@@ -142,8 +147,8 @@ def _run(options: argparse.Namespace) -> int:
                     max_rotation_deg=options.max_rotation,
                     verdict=not options.no_verdict,
                     steps=steps,
-                    fixed_mask=fixed_mask,
-                    moving_mask=moving_mask,
+                    fixed_mask=volumes.fixed_mask,
+                    moving_mask=volumes.moving_mask,
                     seed=options.seed,
                     threads=options.threads,
                     on_progress=printer.progress,
@@ -154,13 +159,13 @@ def _run(options: argparse.Namespace) -> int:
             except EngineError as error:
                 printer.finish()
                 raise _with_log_file(error, options, kept) from error
-        if fallback is not None:
-            result = dataclasses.replace(result, warnings=(fallback, *result.warnings))
+        early = (*([] if fallback is None else [fallback]), *volumes.warnings)
+        result = dataclasses.replace(result, warnings=(*early, *result.warnings))
         began = time.perf_counter()
         try:
             write_linear_transform(transform_file, result.fixed_to_moving_lps)
             if volume_file is not None:
-                resampled = resample_to_fixed(fixed, moving, result.fixed_to_moving_lps)
+                resampled = resample_to_fixed(volumes.fixed, volumes.moving, result.fixed_to_moving_lps)
                 sitk.WriteImage(resampled.image, str(volume_file), True)
         except RuntimeError as error:
             raise InputError(
@@ -183,6 +188,21 @@ def _run(options: argparse.Namespace) -> int:
     if not options.quiet:
         print(_summary(result, options.output_transform))
     return 0
+
+
+def _read(options: argparse.Namespace, engine: str, printer: ProgressPrinter) -> VolumePair:
+    if options.memory_limit is not None and not options.memory_limit > 0:
+        raise InputError("--memory-limit", f"{options.memory_limit:g} GiB was given", "Give a number above zero.")
+    return read_pair(
+        options.fixed,
+        options.moving,
+        engine=engine,
+        fixed_mask_path=options.fixed_mask,
+        moving_mask_path=options.moving_mask,
+        memory_limit_bytes=None if options.memory_limit is None else options.memory_limit * 2**30,
+        on_warning=printer.warning,
+        may_reduce=options.output_volume is None,
+    )
 
 
 def _folder_for_temporary_files(folder: str | None) -> Path | None:

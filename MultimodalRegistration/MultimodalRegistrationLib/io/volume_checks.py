@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 
 __all__ = [
+    "VoxelRange",
     "check_header",
     "check_label_map",
     "check_pair",
@@ -96,18 +99,6 @@ def check_scalar_volume(image: sitk.Image, name: str) -> None:
     check_label_map(image, name)
 
 
-def check_placement(grid: VolumeGrid, name: str) -> None:
-    """Refuse grids with too few voxels, or with a spacing, position or extent that no scan has.
-
-    Raises
-    ------
-    InputError
-        Less than 4 voxels along an axis, a spacing that is not positive, or an extent above 2.5 m.
-    """
-    _check_size(grid.size, name)
-    _check_geometry(grid, name)
-
-
 def check_values(image: sitk.Image, name: str) -> None:
     """Refuse scalar images without contents.
 
@@ -117,23 +108,73 @@ def check_values(image: sitk.Image, name: str) -> None:
         NaN or infinite voxels, or all voxels alike.
     """
     voxels = sitk.GetArrayViewFromImage(image)
-    if np.issubdtype(voxels.dtype, np.floating):
-        bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
-        if bad:
+    values = VoxelRange()
+    values.add(voxels)
+    values.check(name)
+
+
+class VoxelRange:
+    """The values of a volume that is seen in parts: whether they are numbers, and not all the same."""
+
+    def __init__(self) -> None:
+        self._low: Any = np.inf
+        self._high: Any = -np.inf
+        self._count = 0
+        self._bad = 0
+
+    def add(self, voxels: NDArray[Any]) -> None:
+        """Look at another part, an array of any shape."""
+        self._count += voxels.size
+        if np.issubdtype(voxels.dtype, np.floating):
+            self._bad += int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
+        self._low, self._high = min(self._low, voxels.min()), max(self._high, voxels.max())
+
+    def check(self, name: str) -> None:
+        """Refuse voxels that cannot be registered.
+
+        Parameters
+        ----------
+        name : str
+            The file or node that messages name.
+
+        Raises
+        ------
+        InputError
+            NaN or infinite voxels, or a constant volume.
+        """
+        if self._bad:
             raise InputError(
                 name,
-                f"{bad} of {voxels.size} voxels are NaN or infinite",
+                f"{self._bad} of {self._count} voxels are NaN or infinite",
                 "Replace them, for example by the value of air, and save the volume again.",
                 code="not-finite",
             )
-    low, high = voxels.min(), voxels.max()
-    if low == high:
-        raise InputError(
-            name,
-            f"every voxel has the value {low}",
-            "The volume is empty; check that the right one was exported.",
-            code="constant",
-        )
+        if self._low == self._high:
+            raise InputError(
+                name,
+                f"every voxel has the value {self._low}",
+                "The volume is empty; check that the right one was exported.",
+                code="constant",
+            )
+
+
+def check_placement(grid: VolumeGrid, name: str) -> None:
+    """Refuse grids that cannot be those of a volume of a patient or specimen.
+
+    Parameters
+    ----------
+    grid : VolumeGrid
+        World coordinates.
+    name : str
+        The file or node that messages name.
+
+    Raises
+    ------
+    InputError
+        Too few voxels along an axis, or an implausible extent.
+    """
+    _check_size(grid.size, name)
+    _check_geometry(grid, name)
 
 
 def check_label_map(image: sitk.Image, name: str) -> None:

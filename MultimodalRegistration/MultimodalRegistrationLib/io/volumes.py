@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.raw_headers import check_raw_header
+from MultimodalRegistrationLib.io.image_files import (
+    VOLUME_SUFFIXES,
+    check_slices,
+    open_image_file,
+    series_files,
+    unreadable,
+)
 from MultimodalRegistrationLib.io.volume_checks import check_header, check_scalar_volume, looks_like_label_map
 
 __all__ = [
@@ -25,7 +31,6 @@ __all__ = [
     "read_volume",
 ]
 
-VOLUME_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".nii.gz")
 # Without those that keep their voxels in a second file, which would have to be renamed with the first.
 OUTPUT_VOLUME_SUFFIXES = (".nrrd", ".mha", ".nii", ".nii.gz")
 
@@ -180,38 +185,17 @@ def _read_image(path: Path, *, what: str) -> sitk.Image:
         raise InputError(path, "no such file or folder", "Check the spelling and the folder.", code="not-found")
     if path.is_dir():
         return _read_dicom_folder(path)
-    if not path.name.lower().endswith(VOLUME_SUFFIXES):
-        raise InputError(
-            path,
-            f"the file type is not one of {', '.join(VOLUME_SUFFIXES)}",
-            f"Save it as {what} in one of these formats, or give the folder of a DICOM series.",
-            code="file-type",
-        )
-    check_raw_header(path)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise _unreadable(path, error) from error
-    check_header(reader, path)
+    reader = open_image_file(path, what=what)
     try:
         image: sitk.Image = reader.Execute()
     except RuntimeError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     # A fourth axis of one frame, as some tools write it.
     return image[:, :, :, 0] if image.GetDimension() == 4 else image
 
 
 def _read_dicom_folder(folder: Path) -> sitk.Image:
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if len(series) != 1:
-        found = "no DICOM series in this folder"
-        if series:
-            counts = [len(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)) for uid in series]
-            found = f"{len(series)} DICOM series in this folder, with {', '.join(map(str, counts))} files"
-        raise InputError(folder, found, "Give a folder that holds the files of exactly one series.", code="series")
-    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
+    files = series_files(folder)
     first = sitk.ImageFileReader()
     first.SetFileName(files[0])
     reader = sitk.ImageSeriesReader()
@@ -219,79 +203,10 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
     try:
         first.ReadImageInformation()
         if len(files) > 1:
-            _check_slices(folder, files)
+            check_slices(folder, files)
         image: sitk.Image = reader.Execute() if len(files) > 1 else first.Execute()
     except RuntimeError as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     if first.GetNumberOfComponents() > 1 or image.GetDimension() != 3:
         check_header(first, folder)
     return image
-
-
-def _check_slices(folder: Path, files: tuple[str, ...]) -> None:
-    """Refuse series that ITK would read into a wrong geometry without a word: it takes slices to be evenly stacked."""
-    origins, normal = [], np.zeros(3)
-    reader = sitk.ImageFileReader()
-    for file in files:
-        reader.SetFileName(file)
-        reader.ReadImageInformation()
-        if reader.GetDimension() != 3 or reader.GetSize()[2] != 1:
-            raise InputError(
-                folder,
-                "several files, each of many slices or frames",
-                "Give the folder of a series with one slice a file, or save the volume in Slicer.",
-                code="multi-frame",
-            )
-        normal = np.asarray(reader.GetDirection()).reshape(3, 3)[:, 2]
-        origins.append(reader.GetOrigin())
-    points = np.asarray(origins)
-    order = np.argsort(points @ normal, kind="stable")
-    steps = np.diff(points[order], axis=0)
-    along = steps @ normal
-    typical = float(np.median(along))
-    if np.any(np.linalg.norm(steps, axis=1) < 0.01):
-        raise InputError(
-            folder,
-            f"several slices lie at the same position ({len(files)} files): a time series, or several echoes or phases",
-            "Give one volume of it: in Slicer's DICOM module load the sequence, select a frame and save the volume.",
-            code="repeated-positions",
-        )
-    sideways = np.linalg.norm(steps - along[:, None] * normal, axis=1)
-    if sideways.max() > 0.02 * typical:
-        tilt = np.degrees(np.arctan2(np.median(sideways), typical))
-        raise InputError(
-            folder,
-            f"the slices are sheared, as by a tilted gantry ({tilt:.1f} degrees)",
-            "Load the series in Slicer, which corrects the tilt by a transform; harden it and save the volume.",
-            code="sheared",
-        )
-    if np.abs(along - typical).max() > 0.1 * typical:
-        worst = int(np.abs(along - typical).argmax())
-        raise InputError(
-            folder,
-            f"slices are missing or unevenly spaced: {along[worst]:.2f} mm between slices {worst + 1} and "
-            f"{worst + 2}, {typical:.2f} mm elsewhere",
-            "Restore the missing slices, or load the series in Slicer, which resamples it to even spacing, "
-            "and save the volume.",
-            code="uneven-slices",
-        )
-
-
-def _unreadable(path: Path, error: RuntimeError) -> InputError:
-    text = str(error)
-    lowered = text.lower()
-    if "spacing" in lowered and ("zero" in lowered or "negative" in lowered):
-        code, found = "spacing", "the voxel spacing is zero or negative"
-        remedy = "Correct the spacing in the file's header."
-    elif "direction" in lowered and ("determinant" in lowered or "singular" in lowered):
-        code, found = "singular-axes", "the axis directions in the header are singular"
-        remedy = "Correct the orientation in the file's header."
-    elif "could not create" in lowered or "unable to determine imageio" in lowered or "no imageio" in lowered:
-        code, found = "not-an-image", "this is not an image file"
-        remedy = "Give the volume itself; export it again if in doubt."
-    else:
-        reason = text.strip().splitlines()[-1].split("ERROR:")[-1].strip()
-        code = "unreadable"
-        found = f"the file cannot be read; it may be truncated or damaged ({reason})"
-        remedy = "Copy or export it again."
-    return InputError(path, found, remedy, code=code)
