@@ -7,10 +7,10 @@ A pair with a wrong position is a shift of the mean in three coordinates: with `
 
 follows the F distribution with 3 and ``v`` degrees of freedom when nothing is wrong: the externally studentised
 residual in three coordinates, which needs no knowledge of the noise (Cook 1977, doi:10.1080/00401706.1977.10489493;
-Beckman and Cook 1983, doi:10.1080/00401706.1983.10487840). Of ``n`` pairs the largest counts, so the level of 0.008 is
+Beckman and Cook 1983, doi:10.1080/00401706.1983.10487840). Of ``n`` pairs the largest counts, so the level of 0.006 is
 divided by ``n`` (Bonferroni). Several wrong positions hide each other, so pairs are removed in turn, and all up to the
 last significant step are reported (generalised extreme studentised deviate, Rosner 1983,
-doi:10.1080/00401706.1983.10487848); further steps count at 0.0005.
+doi:10.1080/00401706.1983.10487848); further steps count at 0.0001.
 
 An exchange and a reflection add no parameter; they are judged by the profile likelihood ratio
 ``(v / 2) log(Q / Q')``, ``v = 3 n - p``, which must reach 1000 to 1, for an exchange times the number of possible ones.
@@ -29,8 +29,8 @@ from MultimodalRegistrationLib.landmarks.models import PARAMETERS
 
 __all__ = ["exchange", "outliers", "reflection_gain"]
 
-OUTLIER_LEVEL = 0.008
-_LATER_LEVEL = 0.0005
+_LEVEL = 0.006
+_LATER_LEVEL = 0.0001
 _CLEAR = float(np.log(1000.0))
 _SMALLEST_MM2 = 1e-6
 
@@ -64,7 +64,7 @@ def outliers(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Lin
         worst = int(without.argmin())
         ratio = ((squares - without[worst]) / 3) / (without[worst] / freedom)
         removed.append(left.pop(worst))
-        level = OUTLIER_LEVEL if step == 0 else _LATER_LEVEL
+        level = _LEVEL if step == 0 else _LATER_LEVEL
         if f_distribution.sf(ratio, 3, freedom) * n < level:
             significant = step + 1
     return removed[:significant]
