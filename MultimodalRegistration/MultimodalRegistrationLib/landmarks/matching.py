@@ -18,7 +18,7 @@ __all__ = ["Match", "match_landmarks"]
 
 FEWEST, MOST = 4, 100
 _CERTAIN = float(np.log(100.0))
-_LEFT_OUT, _TO_CHECK = float(np.log(9.0)), float(np.log(999.0))
+_LEFT_OUT, _TO_CHECK = float(np.log(9.0)), float(np.log(9999.0))
 _REMEDY = "Pair by label or by order, or place more landmarks."
 _NAMED = 6
 
