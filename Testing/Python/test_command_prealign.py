@@ -128,7 +128,7 @@ def bad_calls(tmp_path, points):
         ([*pair, write(tmp_path / "m.csv", moving), "--weights", str(tmp_path / "short.csv")], "'2'"),
         ([*pair, write(tmp_path / "m.csv", moving), "--targets-fixed", good], "only one"),
         ([*pair, write(tmp_path / "mirrored.csv", fixed * [-1, 1, 1])], "mirror"),
-        ([*pair, write(tmp_path / "m.csv", moving), "--stiffness", "-3"], "-3"),
+        ([*pair, write(tmp_path / "m.csv", moving), "--model", "tps", "--stiffness", "-3"], "-3"),
         (["--fixed-landmarks", write(tmp_path / "l.csv", line), "--moving-landmarks", str(tmp_path / "l2.csv")], ""),
         (["--fixed-landmarks", str(tmp_path / "unplaced.mrk.json")] * 1 + ["--moving-landmarks", good], "unplaced"),
     ], output

@@ -20,7 +20,7 @@ from MultimodalRegistrationLib.surfaces.planes import SURFACE_MODELS
 from MultimodalRegistrationLib.surfaces.report import surface_content, surface_words
 from MultimodalRegistrationLib.surfaces.surface import Surface
 
-__all__ = ["add_shape_options", "has_shapes", "run_shapes"]
+__all__ = ["add_shape_options", "has_shapes", "refuse_shape_options", "run_shapes"]
 
 _LANDMARKS_ONLY = {
     "weights": None,
@@ -32,6 +32,8 @@ _LANDMARKS_ONLY = {
     "reference": None,
     "pairing": "order",
 }
+
+_SHAPES_ONLY = {"fixed_label": None, "moving_label": None, "overlap": "auto", "initial_transform": None}
 
 
 def add_shape_options(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +54,15 @@ def add_shape_options(parser: argparse.ArgumentParser) -> None:
 def has_shapes(options: argparse.Namespace) -> bool:
     """Whether a surface was given."""
     return options.fixed_surface is not None or options.moving_surface is not None
+
+
+def refuse_shape_options(options: argparse.Namespace) -> None:
+    """Refuse options of surfaces where there is none."""
+    for name, default in _SHAPES_ONLY.items():
+        if getattr(options, name) != default:
+            raise InputError(
+                f"--{name.replace('_', '-')}", "given without a surface", "It is for surfaces; leave it out."
+            )
 
 
 def run_shapes(options: argparse.Namespace) -> int:

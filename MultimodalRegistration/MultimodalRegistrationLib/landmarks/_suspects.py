@@ -33,9 +33,12 @@ _LEVEL = 0.006
 _LATER_LEVEL = 0.0001
 _CLEAR = float(np.log(1000.0))
 _SMALLEST_MM2 = 1e-6
+_CHUNK = 2_000
 
 
-def outliers(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear) -> list[int]:
+def outliers(
+    fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear, weights: NDArray[np.float64]
+) -> list[int]:
     """Pairs with a wrong position, the worst first; none where no degrees of freedom are left to tell.
 
     Parameters
@@ -44,6 +47,8 @@ def outliers(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Lin
         Partners, LPS, mm.
     model : str
         Of the fit.
+    weights : array, shape (N,)
+        Inverse variances but for a common factor, mean 1.
 
     Returns
     -------
@@ -59,8 +64,8 @@ def outliers(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Lin
         if freedom < 1:
             break
         keep = np.array([[j for j in left if j != i] for i in left])
-        squares = misfit(fixed[left], moving[left], model) + _SMALLEST_MM2 * n
-        without = misfit(fixed[keep], moving[keep], model) + _SMALLEST_MM2 * n
+        squares = misfit(fixed[left], moving[left], model, weights[left]) + _SMALLEST_MM2 * n
+        without = misfit(fixed[keep], moving[keep], model, weights[keep]) + _SMALLEST_MM2 * n
         worst = int(without.argmin())
         ratio = ((squares - without[worst]) / 3) / (without[worst] / freedom)
         removed.append(left.pop(worst))
@@ -70,7 +75,9 @@ def outliers(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Lin
     return removed[:significant]
 
 
-def exchange(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear) -> tuple[float, tuple[int, int]]:
+def exchange(
+    fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear, weights: NDArray[np.float64]
+) -> tuple[float, tuple[int, int]]:
     """The exchange of two partners that gains most.
 
     Parameters
@@ -79,6 +86,8 @@ def exchange(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Lin
         Partners, LPS, mm.
     model : str
         Of the fit.
+    weights : array, shape (N,)
+        Inverse variances but for a common factor, mean 1.
 
     Returns
     -------
@@ -92,25 +101,40 @@ def exchange(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Lin
     couples = list(combinations(range(n), 2))
     if freedom < 1 or not couples:
         return -np.inf, (0, 0)
-    orders = np.tile(np.arange(n), (len(couples), 1))
-    for row, (a, b) in enumerate(couples):
-        orders[row, [a, b]] = b, a
-    exchanged = misfit(np.broadcast_to(fixed, (len(couples), n, 3)), moving[orders], model)
+    exchanged = np.concatenate(
+        [_exchanged(fixed, moving, model, weights, couples[i : i + _CHUNK]) for i in range(0, len(couples), _CHUNK)]
+    )
     best = int(exchanged.argmin())
-    gain = _gain(misfit(fixed, moving, model), exchanged[best], n, freedom) - np.log(len(couples))
+    gain = _gain(misfit(fixed, moving, model, weights), exchanged[best], n, freedom) - np.log(len(couples))
     a, b = couples[best]
     rest = [i for i in range(n) if i not in (a, b)]
     spare = 3 * len(rest) - PARAMETERS[model]
     if gain > 0 and spare >= 1:
         # An exchange that leaves its own two pairs misfitting does not explain the misfit.
-        without = misfit(fixed[rest], moving[rest], model) + _SMALLEST_MM2 * n
+        without = misfit(fixed[rest], moving[rest], model, weights[rest]) + _SMALLEST_MM2 * n
         ratio = ((exchanged[best] + _SMALLEST_MM2 * n - without) / 6) / (without / spare)
         if f_distribution.sf(ratio, 6, spare) < 1e-4:
             return -np.inf, (a, b)
     return gain, (a, b)
 
 
-def reflection_gain(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear) -> float:
+def _exchanged(
+    fixed: NDArray[np.float64],
+    moving: NDArray[np.float64],
+    model: Linear,
+    weights: NDArray[np.float64],
+    couples: list[tuple[int, int]],
+) -> NDArray[np.float64]:
+    """Misfit with each couple of partners exchanged, shape (len(couples),)."""
+    orders = np.tile(np.arange(len(fixed)), (len(couples), 1))
+    for row, (a, b) in enumerate(couples):
+        orders[row, [a, b]] = b, a
+    return misfit(np.broadcast_to(fixed, (len(couples), *fixed.shape)), moving[orders], model, weights)
+
+
+def reflection_gain(
+    fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear, weights: NDArray[np.float64]
+) -> float:
     """Logarithm of the profile likelihood ratio of a mirror image less the threshold: above zero where one is clear.
 
     Parameters
@@ -120,6 +144,8 @@ def reflection_gain(fixed: NDArray[np.float64], moving: NDArray[np.float64], mod
     model : str
         Of the fit. Rigid fits are compared for the translation, similarities for the affine model, which would absorb
         a reflection.
+    weights : array, shape (N,)
+        Inverse variances but for a common factor, mean 1.
 
     Returns
     -------
@@ -131,7 +157,7 @@ def reflection_gain(fixed: NDArray[np.float64], moving: NDArray[np.float64], mod
     freedom = 3 * n - PARAMETERS[compared]
     if n < 4:
         return -np.inf
-    proper, mirrored = (misfit(fixed, moving, compared, mirrored=one) for one in (False, True))
+    proper, mirrored = (misfit(fixed, moving, compared, weights, mirrored=one) for one in (False, True))
     return _gain(proper, mirrored, n, freedom)
 
 

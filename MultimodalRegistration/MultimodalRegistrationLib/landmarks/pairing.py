@@ -8,7 +8,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.landmarks.matching import match_landmarks
 from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
 
-__all__ = ["pair_landmarks"]
+__all__ = ["pair_landmarks", "pair_targets"]
 
 
 def pair_landmarks(
@@ -62,6 +62,19 @@ def pair_landmarks(
         )
     notes += _alone(fixed, {i for i, _ in couples}) + _alone(moving, {j for _, j in couples})
     return Pairs(fixed, moving, tuple(i for i, _ in couples), tuple(j for _, j in couples), how, tuple(notes))
+
+
+def pair_targets(fixed: LandmarkList, moving: LandmarkList) -> Pairs:
+    """Pair two lists by label where every used point has one of its own that the other list has too, else by order.
+
+    Raises
+    ------
+    InputError
+        As :func:`pair_landmarks`.
+    """
+    labels = [["".join(one.landmarks[i].label.split()).casefold() for i in one.used] for one in (fixed, moving)]
+    own = all(len(set(names)) == len(names) and all(names) for names in labels)
+    return pair_landmarks(fixed, moving, how="label" if own and set(labels[0]) == set(labels[1]) else "order")
 
 
 def _unused(landmarks: LandmarkList) -> list[str]:

@@ -80,7 +80,7 @@ class LandmarkList:
 
     def called(self, index: int) -> str:
         """How messages call the landmark ``index``: its label, or its number from 1 where it has none."""
-        label = self.landmarks[index].label.strip()
+        label = " ".join(self.landmarks[index].label.split())
         return f"'{label}'" if label else f"number {index + 1}"
 
 
