@@ -32,8 +32,6 @@ _LANDMARKS_ONLY = {
 }
 _SHAPES_ONLY = {"fixed_label": None, "moving_label": None, "overlap": "auto", "initial_transform": None}
 
-_SHAPES_ONLY = {"fixed_label": None, "moving_label": None, "overlap": "auto", "initial_transform": None}
-
 
 def add_shape_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for surfaces."""
@@ -51,21 +49,8 @@ def add_shape_options(parser: argparse.ArgumentParser) -> None:
 
 
 def has_shapes(options: argparse.Namespace) -> bool:
-    """Whether a surface was given.
-
-    Raises
-    ------
-    InputError
-        None was, but an option that is for surfaces only.
-    """
-    if options.fixed_surface is not None or options.moving_surface is not None:
-        return True
-    for name, default in _SHAPES_ONLY.items():
-        if getattr(options, name) != default:
-            raise InputError(
-                f"--{name.replace('_', '-')}", "given without a surface", "It is for surfaces; leave it out."
-            )
-    return False
+    """Whether a surface was given."""
+    return options.fixed_surface is not None or options.moving_surface is not None
 
 
 def refuse_shape_options(options: argparse.Namespace) -> None:

@@ -140,16 +140,3 @@ def _give_default_permissions(path: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
-
-
-@contextmanager
-def writing(path: str | Path) -> Iterator[None]:
-    """Turn a failure of SimpleITK to write into an error that names the output."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise InputError(
-            path,
-            f"the file cannot be written ({str(error).strip().splitlines()[-1]})",
-            "Free disk space, or choose another folder.",
-        ) from error
