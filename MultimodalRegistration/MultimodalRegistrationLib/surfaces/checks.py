@@ -65,13 +65,7 @@ def checked_shape(shape: Surface | LandmarkList | ArrayLike, name: str, model: M
 
 def left_out(shape: Surface | LandmarkList | ArrayLike) -> tuple[str, ...]:
     """Which points of a list are not used and why, a sentence each."""
-    if not isinstance(shape, LandmarkList):
-        return ()
-    return tuple(
-        f"{shape.name}: {shape.called(i)} is not {'selected' if one.placed else 'placed'} and was left out."
-        for i, one in enumerate(shape.landmarks)
-        if i not in shape.used
-    )
+    return shape.unused_notes if isinstance(shape, LandmarkList) else ()
 
 
 def _check_spread(name: str, they_lie: str, points_lps: NDArray[np.float64], model: Model) -> None:
