@@ -218,7 +218,7 @@ def expected_error(
         covariances = difference_covariances(fit.moving_to_fixed_lps, moving, fixed)
         return ExpectedError(model, fixed_lps, covariances, np.asarray(np.linalg.inv(covariances)), stiffness_mm)
     if confidence.sd_mm is not None:
-        localisation_error_mm = float(np.mean(confidence.sd_mm**-2.0) ** -0.5)
+        localisation_error_mm = confidence.localisation_error_mm
     if localisation_error_mm is None:
         raise ValueError("a localisation error is needed where there are no covariances")
     weights = np.ones(len(fixed_lps)) if confidence.weights is None else confidence.weights / confidence.weights.mean()

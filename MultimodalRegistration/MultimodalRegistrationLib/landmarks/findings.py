@@ -51,7 +51,13 @@ class Finding:
     remedy: str
 
 
-def find_problems(pairs: Pairs, *, model: ModelName, weights: NDArray[np.float64] | None = None) -> tuple[Finding, ...]:
+def find_problems(
+    pairs: Pairs,
+    *,
+    model: ModelName,
+    weights: NDArray[np.float64] | None = None,
+    localisation_error_mm: float | None = None,
+) -> tuple[Finding, ...]:
     """Look for what would spoil a fit of ``model`` to ``pairs``.
 
     Parameters
@@ -63,6 +69,9 @@ def find_problems(pairs: Pairs, *, model: ModelName, weights: NDArray[np.float64
         judged.
     weights : array, shape (N,), optional
         Inverse variances of the pairs but for a common factor; all alike by default.
+    localisation_error_mm : float, optional
+        RMS of the three-dimensional localisation error of a pair of mean weight, both volumes together, where it is
+        known; by default it is estimated from the pairs.
 
     Returns
     -------
@@ -89,7 +98,8 @@ def find_problems(pairs: Pairs, *, model: ModelName, weights: NDArray[np.float64
     fixed, moving = pairs.fixed_lps, pairs.moving_lps
     judged: Linear = "affine" if model == "tps" else model
     each = np.ones(len(pairs)) if weights is None else weights / weights.mean()
-    causes = _causes(fixed, moving, judged, labels, each)
+    variance_mm2 = localisation_error_mm**2 / 3 if localisation_error_mm else None
+    causes = _causes(fixed, moving, judged, labels, each, variance_mm2)
     # A misfit of known cause is no measure of the noise.
     noise_mm = 0.0 if causes else _noise_mm(fixed, moving, judged, each)
     found = _relabelled(pairs) + _coincident(pairs, model) + _flat(pairs, model, noise_mm) + causes
@@ -196,6 +206,7 @@ def _causes(
     model: Linear,
     labels: tuple[str, ...],
     weights: NDArray[np.float64],
+    variance_mm2: float | None,
 ) -> list[Finding]:
     """What explains a misfit: a mirror image, else an exchange, else single pairs."""
     n = len(fixed)
@@ -229,7 +240,7 @@ def _causes(
             )
         ]
     found = []
-    for i in (worst := outliers(fixed, moving, model, weights)):
+    for i in (worst := outliers(fixed, moving, model, weights, variance_mm2)):
         rest = [j for j in range(n) if j not in worst]
         others = " and the other outliers" if len(worst) > 1 else ""
         after = _rms(float(misfit(fixed[rest], moving[rest], model)), len(rest))

@@ -106,6 +106,16 @@ class Confidence:
             weights = 1.0 / np.trace(self.moving_covariances + self.fixed_covariances, axis1=1, axis2=2)
         return None if weights is None else weights / weights.mean()
 
+    @property
+    def localisation_error_mm(self) -> float | None:
+        """RMS localisation error of a pair of mean weight, both volumes together; None where only ratios are known."""
+        if self.sd_mm is not None:
+            return float(np.mean(self.sd_mm**-2.0) ** -0.5)
+        if self.moving_covariances is not None and self.fixed_covariances is not None:
+            squares = np.trace(self.moving_covariances + self.fixed_covariances, axis1=1, axis2=2)
+            return float(np.mean(1.0 / squares) ** -0.5)
+        return None
+
     def of(self, kept: NDArray[np.bool_]) -> Confidence:
         """The same for the pairs that are kept, mask of shape (N,)."""
         parts = (self.weights, self.sd_mm, self.moving_covariances, self.fixed_covariances)

@@ -178,8 +178,9 @@ def prealign(
             "Leave one of them out.",
         )
     weights = confidence.relative_weights
+    known_mm = localisation_error_mm if localisation_error_mm is not None else confidence.localisation_error_mm
     if model != "auto" or not is_determined("rigid", moving, fixed):
-        _checked(pairs, "rigid" if model == "auto" else model, weights, reflection)
+        _checked(pairs, "rigid" if model == "auto" else model, weights, known_mm, reflection)
     plain = Confidence(weights=confidence.weights)
     left_out = {
         name: leave_one_out(
@@ -195,7 +196,7 @@ def prealign(
     }
     recommendation = recommend(left_out)
     chosen = recommendation.model if model == "auto" else model
-    findings = _checked(pairs, chosen, weights, reflection)
+    findings = _checked(pairs, chosen, weights, known_mm, reflection)
     fit = fit_model(chosen, moving, fixed, confidence=confidence, stiffness_mm=stiffness_mm, reflection=reflection)
     error_mm = localisation_error_mm
     if error_mm is None and not confidence.is_absolute:
@@ -237,14 +238,14 @@ def prealign(
 
 
 def _checked(
-    pairs: Pairs, model: ModelName, weights: NDArray[np.float64] | None, reflection: bool
+    pairs: Pairs, model: ModelName, weights: NDArray[np.float64] | None, known_mm: float | None, reflection: bool
 ) -> tuple[Finding, ...]:
     """The findings; those that are errors are raised, but for a reflection that was allowed."""
     findings = tuple(
         replace(finding, severity="note", remedy="It was allowed.")
         if reflection and finding.code == "mirrored"
         else finding
-        for finding in find_problems(pairs, model=model, weights=weights)
+        for finding in find_problems(pairs, model=model, weights=weights, localisation_error_mm=known_mm)
     )
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
