@@ -25,7 +25,7 @@ from conftest import real_cases
 from measure import machine_line
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.geometry.linear import displacement_mm
-from MultimodalRegistrationLib.preprocess.steps import NOTHING, Steps
+from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.registration.run import register
 
@@ -43,15 +43,16 @@ def steps_of(name: str, case: str) -> Steps:
         roles = ()
     single = {
         "none": NOTHING,
-        "mask": Steps(mask=True, crop_margin_mm=None, bias_correct=()),
-        "crop": Steps(mask=False, crop_margin_mm=CROP_MARGIN_MM, bias_correct=()),
-        "bias": Steps(mask=False, crop_margin_mm=None, bias_correct=roles),
-        "all": Steps(mask=True, crop_margin_mm=CROP_MARGIN_MM, bias_correct=roles),
+        "metal": AUTOMATIC,
+        "mask": Steps(mask="foreground", crop_margin_mm=None, bias_correct=()),
+        "crop": Steps(mask="none", crop_margin_mm=CROP_MARGIN_MM, bias_correct=()),
+        "bias": Steps(mask="none", crop_margin_mm=None, bias_correct=roles),
+        "all": Steps(mask="foreground", crop_margin_mm=CROP_MARGIN_MM, bias_correct=roles),
     }
     return single[name]
 
 
-COLUMNS = ("none", "mask", "crop", "bias", "all")
+COLUMNS = ("none", "metal", "mask", "crop", "bias", "all")
 
 
 def one_run(planned: PlannedRun, column: str) -> dict[str, Any]:

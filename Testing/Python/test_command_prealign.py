@@ -12,7 +12,6 @@ from conftest import CT_POSE, rigid
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
-from MultimodalRegistrationLib.io.surfaces import read_surface
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
 from MultimodalRegistrationLib.phantom import target_points_lps
@@ -128,7 +127,7 @@ def bad_calls(tmp_path, points):
         ([*pair, write(tmp_path / "m.csv", moving), "--weights", str(tmp_path / "short.csv")], "'2'"),
         ([*pair, write(tmp_path / "m.csv", moving), "--targets-fixed", good], "only one"),
         ([*pair, write(tmp_path / "mirrored.csv", fixed * [-1, 1, 1])], "mirror"),
-        ([*pair, write(tmp_path / "m.csv", moving), "--stiffness", "-3"], "-3"),
+        ([*pair, write(tmp_path / "m.csv", moving), "--model", "tps", "--stiffness", "-3"], "-3"),
         (["--fixed-landmarks", write(tmp_path / "l.csv", line), "--moving-landmarks", str(tmp_path / "l2.csv")], ""),
         (["--fixed-landmarks", str(tmp_path / "unplaced.mrk.json")] * 1 + ["--moving-landmarks", good], "unplaced"),
     ], output
@@ -205,56 +204,3 @@ def test_expert_landmarks_of_two_real_brains(real_data, tmp_path):
     assert left_out["affine"]["rms_mm"] < left_out["rigid"]["rms_mm"]
     assert content["model"] != "rigid"
     assert 2 < left_out[content["model"]]["rms_mm"] < 6
-
-
-@pytest.fixture
-def label_files(head_ct, tmp_path):
-    """The skull as a label map, and the same with its header moved by POSE_LPS."""
-    skull = sitk.Cast(head_ct.image > 600, sitk.sitkUInt8)
-    sitk.WriteImage(skull, str(tmp_path / "fixed.nrrd"))
-    moved = sitk.Image(skull)
-    head_ct.grid.moved(POSE_LPS).place(moved)
-    sitk.WriteImage(moved, str(tmp_path / "moving.nrrd"))
-    return ["--fixed-surface", str(tmp_path / "fixed.nrrd"), "--moving-surface", str(tmp_path / "moving.nrrd")]
-
-
-def test_the_same_bone_segmented_in_both(label_files, head_ct, tmp_path, capsys):
-    output = ["--output-transform", str(tmp_path / "T.h5"), "--json", str(tmp_path / "R.json")]
-    assert main(["prealign", *label_files, *output]) == 0, capsys.readouterr().err
-    points = head_ct.grid.sample_points_lps(4)
-    assert displacement_mm(read_linear_transform(tmp_path / "T.h5"), POSE_LPS, points).mean() < 0.5
-    content = json.loads((tmp_path / "R.json").read_text())
-    assert content["distances"]["moving_to_fixed"]["mean_mm"] < 0.3
-    assert "95 %" in capsys.readouterr().out
-
-
-def test_landmarks_against_a_surface(label_files, head_ct, tmp_path, capsys):
-    skull = read_surface(tmp_path / "moving.nrrd")
-    points = apply_matrix(np.linalg.inv(POSE_LPS), skull.samples(40, seed=2).points_lps)
-    start = sitk.Euler3DTransform()
-    matrix = rigid([1, 1, 0], 8, [6, -5, 4]) @ POSE_LPS
-    start.SetMatrix(matrix[:3, :3].ravel().tolist())
-    start.SetTranslation(matrix[:3, 3].tolist())
-    sitk.WriteTransform(start, str(tmp_path / "T0.tfm"))
-    shapes = ["--fixed-landmarks", write(tmp_path / "P.csv", points), *label_files[2:], "--overlap", "1"]
-    files = ["--initial-transform", str(tmp_path / "T0.tfm"), "--output-transform", str(tmp_path / "T.h5")]
-    code = main(["prealign", *shapes, *files])
-    assert code == 0, capsys.readouterr().err
-    grid_points = head_ct.grid.sample_points_lps(4)
-    assert displacement_mm(read_linear_transform(tmp_path / "T.h5"), POSE_LPS, grid_points).mean() < 2.0
-
-
-def test_options_of_landmarks_are_refused_with_surfaces(label_files, tmp_path, capsys):
-    for options, named in (
-        (["--model", "tps"], "tps"),
-        (["--stiffness", "3"], "--stiffness"),
-        (["--overlap", "2"], "2"),
-        (["--overlap", "much"], "much"),
-        (["--fixed-landmarks", "a.csv"], "fixed side"),
-    ):
-        assert main(["prealign", *label_files, *options, "--output-transform", str(tmp_path / "T.h5")]) == 2
-        assert named in capsys.readouterr().err
-    assert main(["prealign", *label_files[:2]]) == 2
-    assert "moving side" in capsys.readouterr().err
-    assert main(["prealign"]) == 2
-    assert not (tmp_path / "T.h5").exists()

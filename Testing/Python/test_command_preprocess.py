@@ -125,15 +125,15 @@ def test_steps_by_name_and_file(tmp_path):
     assert find_steps("auto") == AUTOMATIC
     assert find_steps("none") == NOTHING
     path = tmp_path / "steps.json"
-    path.write_text('{"schema": 1, "mask": false, "crop_margin_mm": 12, "bias_correct": ["moving"]}')
-    assert find_steps(str(path)) == Steps(mask=False, crop_margin_mm=12.0, bias_correct=("moving",))
+    path.write_text('{"schema": 1, "mask": "none", "crop_margin_mm": 12, "bias_correct": ["moving"]}')
+    assert find_steps(str(path)) == Steps(mask="none", crop_margin_mm=12.0, bias_correct=("moving",))
     for text, found in (
         ("{", "not a JSON"),
         ("[]", "schema 1"),
         ('{"schema": 1, "mask": 1, "crop_margin_mm": 12, "bias_correct": []}', "'mask'"),
-        ('{"schema": 1, "mask": true, "crop_margin_mm": -1, "bias_correct": []}', "'crop_margin_mm'"),
-        ('{"schema": 1, "mask": true, "crop_margin_mm": null, "bias_correct": ["both"]}', "'bias_correct'"),
-        ('{"schema": 1, "mask": true, "crop_margin_mm": null, "bias_correct": [], "clip": 1}', "clip"),
+        ('{"schema": 1, "mask": "metal", "crop_margin_mm": -1, "bias_correct": []}', "'crop_margin_mm'"),
+        ('{"schema": 1, "mask": "metal", "crop_margin_mm": null, "bias_correct": ["both"]}', "'bias_correct'"),
+        ('{"schema": 1, "mask": "metal", "crop_margin_mm": null, "bias_correct": [], "clip": 1}', "clip"),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=f"(?s)steps.json.*{found}"):
@@ -147,7 +147,7 @@ def test_steps_by_name_and_file(tmp_path):
 def test_register_with_steps(files, tmp_path, truth_ct_to_mr_lps, steps, capsys):
     if steps == "FILE":
         steps = str(tmp_path / "steps.json")
-        content = {"schema": 1, "mask": True, "crop_margin_mm": 20, "bias_correct": ["moving"]}
+        content = {"schema": 1, "mask": "foreground", "crop_margin_mm": 20, "bias_correct": ["moving"]}
         (tmp_path / "steps.json").write_text(json.dumps(content))
     output = ["--output-transform", str(tmp_path / "T.h5"), "--json", str(tmp_path / "R.json")]
     near = ["--initial-transform", str(tmp_path / "truth.tfm"), "--start", "given", "--no-verdict"]

@@ -126,3 +126,15 @@ def test_four_exact_pairs_and_noise_free_sets_are_quiet():
     for count in (4, 5, 9):
         points = body_points(rng, count, apart_mm=25.0)
         assert findings(points, moved(rng, points)) == {}
+
+
+def test_a_stated_localisation_error_shows_smaller_outliers():
+    counts = {None: 0, float(np.sqrt(3)): 0}
+    for error_mm in counts:
+        for seed in range(40):
+            pairs, named = spoiled(seed, 6, fault="outlier", shift=7.0)
+            found = find_problems(pairs, model="rigid", localisation_error_mm=error_mm)
+            counts[error_mm] += [(one.code, one.points) for one in found] == [("outlier", named)]
+    unknown, stated = counts.values()
+    assert stated >= 32
+    assert stated > unknown + 8

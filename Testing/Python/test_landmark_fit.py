@@ -252,4 +252,6 @@ def test_uncertainties_by_direction_are_for_rigid_only():
     moving, fixed = configuration(9, count=6)
     identity = np.broadcast_to(np.eye(3), (6, 3, 3))
     with pytest.raises(InputError, match="by direction"):
-        fit_model("affine", moving, fixed, confidence=Confidence(None, identity, identity))
+        fit_model(
+            "affine", moving, fixed, confidence=Confidence(moving_covariances=identity, fixed_covariances=identity)
+        )

@@ -9,10 +9,12 @@ import pytest
 import slicer
 import vtk
 from conftest import rigid
+from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
 from MultimodalRegistrationLib.mrml.prealign import prealign_nodes
-from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, apply_to_moving
+from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, add_grid_node, apply_to_moving
 from test_mrml import PARENT_RAS, add_parent
 
 POSE_RAS = rigid([0.3, 1, -0.5], 130, [40, -220, 75])
@@ -104,3 +106,36 @@ def test_targets_are_reported_apart(scene, points_ras):
     assert len(result.targets.pairs) == 3
     assert [f.code for f in result.findings] == ["target-is-landmark"]
     assert 0.1 < result.targets.after.rms_mm < 5 < result.targets.before.rms_mm
+
+
+def test_the_grid_of_a_spline_is_the_spline(scene, points_ras):
+    moving, fixed = points_ras
+    _, result = prealign_nodes(scene, add_points(scene, "F", fixed), add_points(scene, "M", moving), model="tps")
+    made = spline_grid(result.fit, box_of_points(result.pairs.fixed_lps))
+    node = add_grid_node(scene, made, name="grid")
+    from_parent = vtk.vtkGeneralTransform()
+    node.GetTransformFromWorld(from_parent)
+    targets_lps = np.random.default_rng(1).uniform(-60, 60, (50, 3)) + result.pairs.fixed_lps.mean(axis=0)
+    theirs = np.array([from_parent.TransformPoint(point) for point in flip_points_lps_ras(targets_lps)])
+    ours = flip_points_lps_ras(result.fit.to_moving(targets_lps))
+    assert np.linalg.norm(theirs - ours, axis=1).max() < made.error_mm + 0.01
+
+
+def test_a_list_without_its_partner_is_said(scene, points_ras):
+    node = add_points(scene, "F", points_ras[1])
+    with pytest.raises(InputError, match="F was given without its partner"):
+        prealign_nodes(scene, node, None)
+    with pytest.raises(InputError, match="no lists"):
+        prealign_nodes(scene, None, None)
+    with pytest.raises(InputError, match="T was given without"):
+        prealign_nodes(scene, node, node, fixed_targets_node=add_points(scene, "T", points_ras[1]))
+
+
+def test_automatic_pairing_of_a_mirrored_list(scene, points_ras):
+    moving, fixed = points_ras
+    nodes = add_points(scene, "F", fixed * [-1, 1, 1]), add_points(scene, "M", moving[::-1])
+    with pytest.raises(InputError, match="mirror"):
+        prealign_nodes(scene, *nodes, pairing="auto")
+    _, result = prealign_nodes(scene, *nodes, pairing="auto", reflection=True)
+    assert result.mirrors
+    assert result.fiducial.rms_mm < 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
@@ -16,8 +17,11 @@ from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, translation_matrix
 from MultimodalRegistrationLib.io.surfaces import read_surface, surface_of_mask, surface_of_threshold
 from MultimodalRegistrationLib.io.volumes import Volume, read_volume
+from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
+from MultimodalRegistrationLib.surfaces.checks import checked_shape
 from MultimodalRegistrationLib.surfaces.icp import register_surface
-from MultimodalRegistrationLib.surfaces.iterate import kept_share
+from MultimodalRegistrationLib.surfaces.iterate import Matching, iterate, kept_share
+from MultimodalRegistrationLib.surfaces.report import surface_content, surface_words
 from MultimodalRegistrationLib.surfaces.shapes import PointSet
 from MultimodalRegistrationLib.surfaces.surface import Surface
 from MultimodalRegistrationLib.surfaces.triangles import TriangleIndex, nearest_on_triangles
@@ -76,6 +80,11 @@ def cropped(surface, direction, share):
     return Surface(surface.name, surface.vertices_lps, surface.triangles[order[below >= share]])
 
 
+def center_of(surface):
+    """Centroid of the area, exactly."""
+    return surface.triangle_areas_mm2 @ surface.corners_lps.mean(axis=1) / surface.area_mm2
+
+
 def mean_error_mm(result, truth, surface):
     points = surface.samples(2000, seed=99).points_lps
     return displacement_mm(result.fixed_to_moving_lps, truth, points).mean()
@@ -125,7 +134,7 @@ def test_the_nearest_point_of_a_triangle_is_optimal(seed):
     assert np.all(np.einsum("ijk,ik->ij", corners - found[:, None], points - found) <= 1e-9)
 
 
-def test_samples_moments_and_distances_of_a_known_shape():
+def test_samples_and_distances_of_a_known_shape():
     box = vtk.vtkCubeSource()
     box.SetBounds(0, 40, 0, 20, 0, 10)
     cut = vtk.vtkTriangleFilter()
@@ -137,18 +146,19 @@ def test_samples_moments_and_distances_of_a_known_shape():
     pose = rigid([0.3, -1, 0.5], 41, [7, -3, 12])
     surface = Surface("box", vertices, triangles).moved(pose)
     assert surface.area_mm2 == pytest.approx(2 * (800 + 400 + 200))
-    np.testing.assert_allclose(surface.center_lps, apply_matrix(pose, [20, 10, 5]), atol=1e-9)
-    axes, spread = surface.principal_axes
-    np.testing.assert_allclose(np.abs(axes.T @ pose[:3, :3]), np.eye(3), atol=1e-9)
-    assert np.linalg.det(axes) == pytest.approx(1)
     points, normals = surface.samples(20_000, seed=3)
-    np.testing.assert_allclose(np.std((points - surface.center_lps) @ axes, axis=0), spread, rtol=0.01)
+    np.testing.assert_allclose(center_of(surface), apply_matrix(pose, [20, 10, 5]), atol=1e-9)
+    # Across an edge lie two faces at half of it; on the others it spreads by a twelfth of its square.
+    edges, areas = np.array([40.0, 20.0, 10.0]), np.array([400.0, 800.0, 1600.0])
+    spread = np.sqrt(np.square(edges) * (areas / 4 + (areas.sum() - areas) / 12) / areas.sum())
+    along = apply_matrix(np.linalg.inv(pose), points) - [20, 10, 5]
+    np.testing.assert_allclose(np.std(along, axis=0), spread, rtol=0.01)
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1)
     np.testing.assert_array_equal(points, surface.samples(20_000, seed=3).points_lps)
     nearest = surface.nearest(apply_matrix(pose, [[10, 5, 13], [-3, -4, 5], [20, 10, 4]]))
     np.testing.assert_allclose(nearest.distances_mm, [3, 5, 4])
     mirrored = surface.moved(np.diag([-1.0, 1.0, 1.0, 1.0]))
-    outward = np.einsum("ij,ij->i", mirrored.normals_lps, mirrored.corners_lps.mean(axis=1) - mirrored.center_lps)
+    outward = np.einsum("ij,ij->i", mirrored.normals_lps, mirrored.corners_lps.mean(axis=1) - center_of(mirrored))
     assert np.all(outward > 0)
 
 
@@ -171,6 +181,16 @@ def test_whole_shapes_are_found_from_any_pose(body, body_of_another_scan, model,
     assert mean_error_mm(result, truth, fixed) < 0.15
     assert not result.ambiguous
     assert result.warnings == ()
+    # Of the moving shape to the fixed one.
+    scales = np.linalg.svd(np.linalg.inv(truth)[:3, :3], compute_uv=False)
+    np.testing.assert_allclose(result.scales, scales, rtol=0.01 if model != "rigid" else 1e-9)
+    assert not result.mirrors
+    lines = [line for line in surface_words(result) if line.startswith("Scale from moving to fixed")]
+    assert len(lines) == (model != "rigid")
+    assert all(f"{result.scales[0]:.4f}" in line for line in lines)
+    content = json.loads(json.dumps(surface_content(result, inputs={}), allow_nan=False))
+    assert content["transform"]["scales"] == list(result.scales)
+    assert content["transform"]["mirrors"] is False
     assert result.moving_to_fixed.rms_mm < 0.1
     assert result.fixed_to_moving.all_p95_mm < 0.2
     assert result.rivals[0].residual_mm > 2 * result.residual_mm
@@ -233,7 +253,11 @@ def test_the_automatic_share_finds_the_part_that_fits(share, seed):
 
 @pytest.mark.parametrize(
     ("options", "found"),
-    [({"overlap": 0.0}, "overlap"), ({"initial_fixed_to_moving_lps": np.zeros((4, 4))}, "cannot be inverted")],
+    [
+        ({"overlap": 0.0}, "overlap"),
+        ({"initial_fixed_to_moving_lps": np.zeros((4, 4))}, "cannot be inverted"),
+        ({"initial_fixed_to_moving_lps": np.diag([1.0, -1.0, 1.0, 1.0])}, "mirrors"),
+    ],
 )
 def test_impossible_options_are_refused(body, options, found):
     with pytest.raises(InputError, match=found):
@@ -243,8 +267,91 @@ def test_impossible_options_are_refused(body, options, found):
 def test_too_few_points_for_a_model_are_refused(body):
     with pytest.raises(InputError, match="11 points"):
         register_surface(body, body.vertices_lps[:11], model="affine")
+    few = LandmarkList.of_points("few.csv", body.vertices_lps[:5])
+    with pytest.raises(InputError, match=r"^few\.csv: 5 points\."):
+        register_surface(body, few)
+    twice = LandmarkList.of_points("twice.csv", np.repeat(body.vertices_lps[::500][:5], 2, axis=0))
+    with pytest.raises(InputError, match=r"^twice\.csv: 10 points at 5 different places"):
+        register_surface(twice, body)
     with pytest.raises(InputError, match="not finite, first number 3"):
         PointSet("list", np.array([[0, 0, 0], [1, 0, 0], [np.nan, 0, 0]]))
+
+
+@pytest.mark.parametrize("model", ["rigid", "similarity", "affine"])
+@pytest.mark.parametrize("offset_mm", [0.0, 500.0])
+def test_points_without_a_shape_are_refused(body, model, offset_mm):
+    """Also when a file has rounded them to thousandths of a millimetre."""
+    rng = np.random.default_rng(7)
+    place = offset_mm + np.array([31.0, -12.0, 55.0])
+    line = np.linspace(-60, 60, 14)[:, None] * rotation([1, 2, 0.5], 40)[0]
+    for points, where in ((np.zeros((14, 3)), "in one place"), (line, "on one line")):
+        for noise_mm in (0.0, 1e-4 if where == "in one place" else 1e-3):
+            points_lps = points + place + noise_mm * rng.uniform(-0.5, 0.5, (14, 3))
+            for sides in ((body, LandmarkList.of_points("pins.csv", points_lps)), (points_lps, body)):
+                with pytest.raises(InputError, match=f"points.* {where}") as caught:
+                    register_surface(*sides, model=model)
+                assert caught.value.subject == ("pins.csv" if sides[0] is body else "fixed points")
+
+
+def test_flat_shapes_are_refused_for_affine_only(body):
+    truth = rigid([0.3, 1, -0.2], 35, [10, -20, 5])
+    flat = cropped(ellipsoid((40, 25, 15)), np.array([0.0, 0.0, 1.0]), 0.5)
+    flat = Surface("plate", flat.vertices_lps * [1, 1, 0] + [0, 0, 3], flat.triangles).moved(truth)
+    for points in (flat, LandmarkList.of_points("plate", flat.samples(20, seed=1).points_lps)):
+        assert checked_shape(points, "", "similarity").name == "plate"
+        with pytest.raises(InputError, match="in one plane"):
+            register_surface(body, points, model="affine")
+    rod = Surface("rod", flat.vertices_lps * [0, 0, 1] + 1e-4 * flat.vertices_lps, flat.triangles)
+    with pytest.raises(InputError, match="rod: the surface lies on one line"):
+        checked_shape(rod, "", "rigid")
+
+
+def test_points_that_are_left_out_are_named(body):
+    places = body.samples(12, seed=21).points_lps.tolist()
+    landmarks = [Landmark(f"P{i}", tuple(place), selected=i != 3) for i, place in enumerate(places)]
+    pins = LandmarkList("pins.mrk.json", (Landmark("", None), *landmarks))
+    result = register_surface(body, pins)
+    assert result.notes == (
+        "pins.mrk.json: number 1 is not placed and was left out.",
+        "pins.mrk.json: 'P3' is not selected and was left out.",
+    )
+    assert set(result.notes) < set(surface_words(result))
+    assert surface_content(result, inputs={})["notes"] == list(result.notes)
+    used = np.delete(places, 3, axis=0)
+    np.testing.assert_array_equal(result.fixed_to_moving_lps, register_surface(body, used).fixed_to_moving_lps)
+
+
+def test_a_mirrored_shape_is_never_mirrored_back(body):
+    mirrored = body.moved(np.diag([-1.0, 1.0, 1.0, 1.0]))
+    try:
+        result = register_surface(body, mirrored, model="affine")
+    except InputError as error:
+        assert "mirrors" in error.found
+    else:
+        assert not result.mirrors
+        assert result.moving_to_fixed.mean_mm > 0.5
+
+
+def test_a_round_that_would_mirror_ends_the_iterations():
+    """Points whose nearest neighbours are their mirror images: the affine step of points to points mirrors."""
+    points = np.random.default_rng(5).normal(size=(40, 3)) * [0.1, 20, 20]
+    sides = PointSet("a", points), PointSet("b", points * [-1, 1, 1])
+    matching = Matching(*sides, points, np.zeros((0, 3)), 1.0, 0.01)
+    fit = iterate(matching, np.eye(4), model="affine", to_points=5, to_planes=0, tolerance_mm=1e-6)
+    assert fit.residual_mm == np.inf
+    np.testing.assert_array_equal(fit.matrix_lps, np.eye(4))
+    rigid_fit = iterate(matching, np.eye(4), model="rigid", to_points=5, to_planes=0, tolerance_mm=1e-6)
+    assert np.linalg.det(rigid_fit.matrix_lps[:3, :3]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("model", ["rigid", "similarity"])
+def test_a_start_from_far_away_does_no_harm(body, model):
+    """One point of the surface is nearest to all: no scale can be found from there."""
+    truth = rigid([-0.3, 0.5, 1], 55, [-30, 42, 18])
+    points = apply_matrix(truth, body.samples(30, seed=21).points_lps)
+    start = translation_matrix([1e6, 2e5, -3e5])
+    result = register_surface(body, points, model=model, initial_fixed_to_moving_lps=start)
+    assert mean_error_mm(result, truth, body) < 0.1
 
 
 # A real bone of which a part is missing
@@ -259,7 +366,7 @@ def bones():
         pytest.skip("the real volumes are missing")
     volume = read_volume(REAL_DATA / "porcine" / "ct.nrrd")
     surface = surface_of_threshold(volume, 300)
-    grid = centered_grid([150, 150, 120], [1.3, 1.3, 2.0], rotation([0.3, -0.4, 0.2], 31), surface.center_lps)
+    grid = centered_grid([150, 150, 120], [1.3, 1.3, 2.0], rotation([0.3, -0.4, 0.2], 31), center_of(surface))
     reference = sitk.Image(grid.size, sitk.sitkFloat32)
     grid.place(reference)
     coarse = sitk.Resample(
@@ -275,9 +382,9 @@ def test_a_bone_with_two_fifths_missing(bones, seed, real_data):
     rng = np.random.default_rng(seed)
     direction = rng.normal(size=3) / 2
     move = rng.normal(size=3)
-    truth = translation_matrix(bone.center_lps + rng.uniform(0, 50) * move / np.linalg.norm(move))
+    truth = translation_matrix(center_of(bone) + rng.uniform(0, 50) * move / np.linalg.norm(move))
     truth = (
-        truth @ rigid(rng.normal(size=3).tolist(), rng.uniform(0, 30), [0, 0, 0]) @ translation_matrix(-bone.center_lps)
+        truth @ rigid(rng.normal(size=3).tolist(), rng.uniform(0, 30), [0, 0, 0]) @ translation_matrix(-center_of(bone))
     )
     fixed, moving = bone, coarse
     if seed % 2:
@@ -401,7 +508,7 @@ def test_models_are_read_in_the_frame_they_say(tmp_path, suffix):
         for given_space in (None, space):
             read = read_surface(path, space=given_space)
             assert read.name == str(path)
-            np.testing.assert_allclose(read.center_lps, surface.center_lps, atol=1e-3)
+            np.testing.assert_allclose(center_of(read), center_of(surface), atol=1e-3)
             assert surface.nearest(read.vertices_lps).distances_mm.max() < 1e-4
             assert read.area_mm2 == pytest.approx(surface.area_mm2, rel=1e-5)
         other = "RAS" if space == "LPS" else "LPS"
@@ -410,7 +517,7 @@ def test_models_are_read_in_the_frame_they_say(tmp_path, suffix):
     write_model(path, surface, None)
     with pytest.raises(InputError, match=r"LPS or RAS\. State it with --fixed-space or --moving-space"):
         read_surface(path)
-    np.testing.assert_allclose(read_surface(path, space="LPS").center_lps, surface.center_lps, atol=1e-3)
+    np.testing.assert_allclose(center_of(read_surface(path, space="LPS")), center_of(surface), atol=1e-3)
 
 
 def test_the_unit_of_an_obj_file_is_honoured(tmp_path):

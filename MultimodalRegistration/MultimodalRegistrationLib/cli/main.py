@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 bad input or usage, 3 engine failed, 4 cancelled, 5 engine
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in (register, prealign, preprocess, check, presets, doctor):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
+    # A label that the terminal cannot show must not end a run whose files are written.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return int(options.run(options))
     except RegistrationError as error:

@@ -6,18 +6,25 @@ import argparse
 import json
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.cli.prealign_shapes import add_shape_options, has_shapes, run_shapes
+from MultimodalRegistrationLib.cli.prealign_shapes import (
+    add_shape_options,
+    has_shapes,
+    refuse_shape_options,
+    run_shapes,
+)
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.landmark_weights import read_confidence
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.landmarks.models import MODELS, LinearFit
-from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
-from MultimodalRegistrationLib.landmarks.points import PAIRINGS, LandmarkList, Pairs
+from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
+from MultimodalRegistrationLib.landmarks.points import PAIRINGS, Pairs
 from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
 from MultimodalRegistrationLib.landmarks.report import prealignment_content, prealignment_words
 from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
@@ -55,7 +62,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--reference",
         metavar="F",
-        help="a volume: the grid of a thin-plate spline covers it; default: the landmarks with a margin",
+        help="a volume: the expected error is summed up over it, and the grid of a thin-plate spline covers it; "
+        "default: the landmarks with a margin",
     )
     parser.add_argument(
         "--output-transform",
@@ -101,6 +109,9 @@ def read_landmark_pairs(options: argparse.Namespace) -> Pairs | None:
 def _run(options: argparse.Namespace) -> int:
     if has_shapes(options):
         return run_shapes(options)
+    refuse_shape_options(options)
+    if options.model != "tps" and options.model != "auto" and options.stiffness:
+        raise InputError("--stiffness", f"given with the model '{options.model}'", "It is for the model tps.")
     if None in (options.fixed_landmarks, options.moving_landmarks):
         raise InputError(
             "The landmarks", "a list is missing", "Give --fixed-landmarks and --moving-landmarks, or surfaces."
@@ -111,6 +122,7 @@ def _run(options: argparse.Namespace) -> int:
         suffixes = (".h5",) if options.model in ("tps", "auto") else TRANSFORM_SUFFIXES
         transform_file = outputs.add(options.output_transform, suffixes) if options.output_transform else None
         json_file = outputs.add(options.json, (".json",)) if options.json else None
+        reference = None if options.reference is None else read_volume(options.reference).grid
         pairs = read_pairs(options, mirrored_allowed=options.allow_reflection)
         result = prealign(
             pairs,
@@ -120,11 +132,13 @@ def _run(options: argparse.Namespace) -> int:
             reflection=options.allow_reflection,
             localisation_error_mm=options.localisation_error,
             targets=_targets(options),
+            over_fixed_lps=None if reference is None else reference.sample_points_lps(10),
         )
         content = prealignment_content(result, inputs=inputs)
         lines = prealignment_words(result)
         if transform_file is not None:
-            words = _write(result, options, str(transform_file))
+            with writing(options.output_transform):
+                words = _write(result, reference, str(transform_file))
             lines.append(f"Transform: {options.output_transform}{words}")
         if json_file is not None:
             json_file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
@@ -144,24 +158,18 @@ def _targets(options: argparse.Namespace) -> Pairs | None:
         read_landmarks(path, space=space)
         for path, space in ((given[0], options.fixed_space), (given[1], options.moving_space))
     )
-    return pair_landmarks(fixed, moving, how="label" if _share_labels(fixed, moving) else "order")
+    return pair_targets(fixed, moving)
 
 
-def _share_labels(fixed: LandmarkList, moving: LandmarkList) -> bool:
-    """Whether every used point of both lists has a label of its own that the other list has too."""
-    labels = [[points.landmarks[i].label.strip().casefold() for i in points.used] for points in (fixed, moving)]
-    return all(len(set(names)) == len(names) and all(names) for names in labels) and set(labels[0]) == set(labels[1])
-
-
-def _write(result: Prealignment, options: argparse.Namespace, path: str) -> str:
+def _write(result: Prealignment, reference: VolumeGrid | None, path: str) -> str:
     """Write the transform; returns what to say about it."""
     if isinstance(result.fit, LinearFit):
         write_linear_transform(path, result.fit.fixed_to_moving_lps)
         return ""
     assert isinstance(result.fit, ThinPlateSpline)
-    covered = result.pairs.fixed_lps
-    if options.reference is not None:
-        covered = read_volume(options.reference).grid.corners_lps
-    made = spline_grid(result.fit, box_of_points(covered))
+    box = box_of_points(result.pairs.fixed_lps)
+    if reference is not None:
+        box = np.stack([reference.corners_lps.min(axis=0), reference.corners_lps.max(axis=0)])
+    made = spline_grid(result.fit, box)
     sitk.WriteTransform(made.transform, path)
     return f" (grid of {made.grid.spacing_mm[0]:.0f} mm, within {made.error_mm:.2f} mm of the spline)"

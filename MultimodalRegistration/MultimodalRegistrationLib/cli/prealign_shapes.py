@@ -6,21 +6,19 @@ import argparse
 import json
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
 from MultimodalRegistrationLib.io.surfaces import read_surface
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
+from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.surfaces.icp import register_surface
 from MultimodalRegistrationLib.surfaces.iterate import Overlap
 from MultimodalRegistrationLib.surfaces.planes import SURFACE_MODELS
 from MultimodalRegistrationLib.surfaces.report import surface_content, surface_words
 from MultimodalRegistrationLib.surfaces.surface import Surface
 
-__all__ = ["add_shape_options", "has_shapes", "run_shapes"]
+__all__ = ["add_shape_options", "has_shapes", "refuse_shape_options", "run_shapes"]
 
 _LANDMARKS_ONLY = {
     "weights": None,
@@ -32,6 +30,7 @@ _LANDMARKS_ONLY = {
     "reference": None,
     "pairing": "order",
 }
+_SHAPES_ONLY = {"fixed_label": None, "moving_label": None, "overlap": "auto", "initial_transform": None}
 
 
 def add_shape_options(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +51,15 @@ def add_shape_options(parser: argparse.ArgumentParser) -> None:
 def has_shapes(options: argparse.Namespace) -> bool:
     """Whether a surface was given."""
     return options.fixed_surface is not None or options.moving_surface is not None
+
+
+def refuse_shape_options(options: argparse.Namespace) -> None:
+    """Refuse options of surfaces where there is none."""
+    for name, default in _SHAPES_ONLY.items():
+        if getattr(options, name) != default:
+            raise InputError(
+                f"--{name.replace('_', '-')}", "given without a surface", "It is for surfaces; leave it out."
+            )
 
 
 def run_shapes(options: argparse.Namespace) -> int:
@@ -83,7 +91,8 @@ def run_shapes(options: argparse.Namespace) -> int:
         )
         lines = [*surface_words(result), *(f"Warning: {words}" for words in result.warnings)]
         if transform_file is not None:
-            write_linear_transform(transform_file, result.fixed_to_moving_lps)
+            with writing(options.output_transform):
+                write_linear_transform(transform_file, result.fixed_to_moving_lps)
             lines.append(f"Transform: {options.output_transform}")
         if json_file is not None:
             content = surface_content(result, inputs=inputs)
@@ -94,7 +103,7 @@ def run_shapes(options: argparse.Namespace) -> int:
     return 0
 
 
-def _shape(options: argparse.Namespace, role: str) -> Surface | NDArray[np.float64]:
+def _shape(options: argparse.Namespace, role: str) -> Surface | LandmarkList:
     surface, landmarks = getattr(options, f"{role}_surface"), getattr(options, f"{role}_landmarks")
     space, label = getattr(options, f"{role}_space"), getattr(options, f"{role}_label")
     if (surface is None) == (landmarks is None):
@@ -104,8 +113,13 @@ def _shape(options: argparse.Namespace, role: str) -> Surface | NDArray[np.float
         raise InputError(f"The {role} side", found, "Give one of the two for each side.")
     if surface is not None:
         return read_surface(surface, space=space, label=label)
-    points = read_landmarks(landmarks, space=space)
-    return points.points_lps[list(points.used)]
+    if label is not None:
+        raise InputError(
+            f"--{role}-label",
+            f"{label} was given, but the {role} side is landmarks",
+            "Only label maps have labels; leave it out.",
+        )
+    return read_landmarks(landmarks, space=space)
 
 
 def _overlap(text: str) -> Overlap:

@@ -23,7 +23,7 @@ from MultimodalRegistrationLib.cli.progress import ProgressPrinter
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
-from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES
 from MultimodalRegistrationLib.preprocess.steps import find_steps
@@ -162,17 +162,12 @@ def _run(options: argparse.Namespace) -> int:
         early = (*([] if fallback is None else [fallback]), *volumes.warnings)
         result = dataclasses.replace(result, warnings=(*early, *result.warnings))
         began = time.perf_counter()
-        try:
+        with writing(options.output_transform):
             write_linear_transform(transform_file, result.fixed_to_moving_lps)
-            if volume_file is not None:
-                resampled = resample_to_fixed(volumes.fixed, volumes.moving, result.fixed_to_moving_lps)
+        if volume_file is not None:
+            resampled = resample_to_fixed(volumes.fixed, volumes.moving, result.fixed_to_moving_lps)
+            with writing(options.output_volume):
                 sitk.WriteImage(resampled.image, str(volume_file), True)
-        except RuntimeError as error:
-            raise InputError(
-                options.output_volume or options.output_transform,
-                f"the file cannot be written ({str(error).strip().splitlines()[-1]})",
-                "Free disk space, or choose another folder.",
-            ) from error
         result.seconds["read"] = read_seconds
         result.seconds["write"] = time.perf_counter() - began
         if json_file is not None:

@@ -17,6 +17,7 @@ __all__ = ["read_confidence"]
 _SIDES = {
     side: [f"{side}_sd_{axis}_mm" for axis in ("left_right", "front_back", "head_foot")] for side in ("fixed", "moving")
 }
+_SMALLEST, _LARGEST = 1e-3, 1e3
 _REMEDY = (
     "Give a .csv file with the column 'label' and either 'weight', or 'sd_mm', or the standard deviations by "
     f"direction: {', '.join(_SIDES['fixed'])}, and likewise moving_..."
@@ -53,20 +54,23 @@ def read_confidence(path: str | Path, pairs: Pairs) -> Confidence:
         raise InputError(path, "no such file", "Check the spelling and the folder.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(path, f"this is not a text table ({error})", _REMEDY) from error
-    columns = [name.strip().lower() for name in rows[0]] if rows else []
     table: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows, start=2):
-        cells = {str(key).strip().lower(): str(value or "").strip() for key, value in row.items()}
+        if None in row or None in row.values():
+            raise InputError(path, f"line {number} has another number of cells than the header", _REMEDY)
+        cells = {key.strip().lower(): value.strip() for key, value in row.items()}
         label = _plain(cells.get("label", ""))
         if label in table:
             raise InputError(path, f"line {number}: the label '{cells['label']}' comes twice", "Keep one of the rows.")
         table[label] = {**cells, "line": str(number)}
+    columns = [name.strip().lower() for name in rows[0]] if rows else []
     found = [_row(table, path, pairs, index) for index in pairs.fixed_index]
     given = set(columns)
     if given == {"label", "weight"}:
         return Confidence(weights=_numbers(found, ["weight"], path)[:, 0])
     if given == {"label", "sd_mm"}:
-        return Confidence(weights=_numbers(found, ["sd_mm"], path)[:, 0] ** -2)
+        sd_mm = _numbers(found, ["sd_mm"], path)[:, 0]
+        return Confidence(weights=sd_mm**-2, sd_mm=sd_mm)
     sides = {side: names for side, names in _SIDES.items() if given >= set(names)}
     if not sides or given != {"label", *(name for names in sides.values() for name in names)}:
         raise InputError(path, f"the columns are {', '.join(columns) or 'missing'}", _REMEDY)
@@ -98,10 +102,10 @@ def _numbers(rows: list[dict[str, str]], columns: list[str], path: Path) -> NDAr
                 values[i, j] = float(row[column])
             except ValueError:
                 values[i, j] = np.nan
-            if not 0 < values[i, j] < np.inf:
+            if not _SMALLEST <= values[i, j] <= _LARGEST:
                 raise InputError(
                     path,
                     f"line {row['line']}: {column} is '{row[column]}'",
-                    "Give a positive number, with a point before the decimals.",
+                    f"Give a number from {_SMALLEST:g} to {_LARGEST:g}, with a point before the decimals.",
                 )
     return values

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from MultimodalRegistrationLib.errors import InputError
 
-__all__ = ["OutputFiles"]
+__all__ = ["OutputFiles", "writing"]
 
 
 class OutputFiles:
@@ -119,6 +120,19 @@ class OutputFiles:
             if previous is not None:
                 previous.unlink()
         self._staged.clear()
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turn a failure of SimpleITK to write into an error that names the output."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise InputError(
+            path,
+            f"the file cannot be written ({str(error).strip().splitlines()[-1]})",
+            "Free disk space, or choose another folder.",
+        ) from error
 
 
 def _give_default_permissions(path: Path) -> None:

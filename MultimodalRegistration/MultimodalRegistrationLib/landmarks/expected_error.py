@@ -201,7 +201,7 @@ def expected_error(
         Fixed landmarks, LPS, mm.
     localisation_error_mm : float, optional
         RMS of the three-dimensional localisation error of a pair of mean weight, both volumes together; needed unless
-        the confidence has covariances.
+        the confidence has covariances or standard deviations, which then count.
     confidence : Confidence, optional
         As for the fit. Weights are taken as inverse variances.
     stiffness_mm : float, optional
@@ -217,6 +217,8 @@ def expected_error(
     if moving is not None and fixed is not None and isinstance(fit, LinearFit):
         covariances = difference_covariances(fit.moving_to_fixed_lps, moving, fixed)
         return ExpectedError(model, fixed_lps, covariances, np.asarray(np.linalg.inv(covariances)), stiffness_mm)
+    if confidence.sd_mm is not None:
+        localisation_error_mm = confidence.localisation_error_mm
     if localisation_error_mm is None:
         raise ValueError("a localisation error is needed where there are no covariances")
     weights = np.ones(len(fixed_lps)) if confidence.weights is None else confidence.weights / confidence.weights.mean()

@@ -35,7 +35,7 @@ class Finding:
     ----------
     code : str
         ``too-few``, ``coincident``, ``collinear``, ``coplanar``, ``swapped``, ``mirrored``, ``outlier`` or
-        ``symmetric``.
+        ``symmetric``; ``label-order``.
     severity : {"error", "warning", "note"}
         ``error``: a fit would be undetermined or wrong. ``warning``: look at it. ``note``: good to know.
     points : tuple of str
@@ -51,7 +51,13 @@ class Finding:
     remedy: str
 
 
-def find_problems(pairs: Pairs, *, model: ModelName) -> tuple[Finding, ...]:
+def find_problems(
+    pairs: Pairs,
+    *,
+    model: ModelName,
+    weights: NDArray[np.float64] | None = None,
+    localisation_error_mm: float | None = None,
+) -> tuple[Finding, ...]:
     """Look for what would spoil a fit of ``model`` to ``pairs``.
 
     Parameters
@@ -61,6 +67,11 @@ def find_problems(pairs: Pairs, *, model: ModelName) -> tuple[Finding, ...]:
     model : {"translation", "rigid", "similarity", "affine", "tps"}
         Of the fit. A thin-plate spline passes through all points, so departures from the affine model are
         judged.
+    weights : array, shape (N,), optional
+        Inverse variances of the pairs but for a common factor; all alike by default.
+    localisation_error_mm : float, optional
+        RMS of the three-dimensional localisation error of a pair of mean weight, both volumes together, where it is
+        known; by default it is estimated from the pairs.
 
     Returns
     -------
@@ -86,10 +97,12 @@ def find_problems(pairs: Pairs, *, model: ModelName) -> tuple[Finding, ...]:
         )
     fixed, moving = pairs.fixed_lps, pairs.moving_lps
     judged: Linear = "affine" if model == "tps" else model
-    causes = _causes(fixed, moving, judged, labels)
+    each = np.ones(len(pairs)) if weights is None else weights / weights.mean()
+    variance_mm2 = localisation_error_mm**2 / 3 if localisation_error_mm else None
+    causes = _causes(fixed, moving, judged, labels, each, variance_mm2)
     # A misfit of known cause is no measure of the noise.
-    noise_mm = 0.0 if causes else _noise_mm(fixed, moving, judged)
-    found = _coincident(pairs, model) + _flat(pairs, model, noise_mm) + causes
+    noise_mm = 0.0 if causes else _noise_mm(fixed, moving, judged, each)
+    found = _relabelled(pairs) + _coincident(pairs, model) + _flat(pairs, model, noise_mm) + causes
     if model != "translation" and not any(one.code in ("mirrored", "swapped") for one in causes):
         found += _symmetric(fixed, moving, labels, {name for one in causes for name in one.points})
     return tuple(found)
@@ -99,10 +112,27 @@ def _rms(squares: float, count: int) -> float:
     return float(np.sqrt(squares / count))
 
 
-def _noise_mm(fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear) -> float:
+def _relabelled(pairs: Pairs) -> list[Finding]:
+    """Pairs by order whose labels say another order."""
+    if pairs.how != "order":
+        return []
+    labels = [
+        ["".join(one.landmarks[i].label.split()).casefold() for i in index]
+        for one, index in ((pairs.fixed, pairs.fixed_index), (pairs.moving, pairs.moving_index))
+    ]
+    if labels[0] == labels[1] or sorted(labels[0]) != sorted(labels[1]) or len(set(labels[0])) < len(pairs):
+        return []
+    names = tuple(name for name, one, other in zip(pairs.labels, *labels, strict=True) if one != other)
+    message = f"Both lists have the same labels in another order: {', '.join(names)}."
+    return [Finding("label-order", "warning", names, message, "Pair by label, or give the lists in the same order.")]
+
+
+def _noise_mm(
+    fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear, weights: NDArray[np.float64]
+) -> float:
     """Standard deviation of the residuals on each axis; 0 where no degrees of freedom are left."""
     freedom = 3 * len(fixed) - PARAMETERS[model]
-    return float(np.sqrt(misfit(fixed, moving, model) / freedom)) if freedom > 0 else 0.0
+    return float(np.sqrt(misfit(fixed, moving, model, weights) / freedom)) if freedom > 0 else 0.0
 
 
 def _coincident(pairs: Pairs, model: ModelName) -> list[Finding]:
@@ -136,9 +166,11 @@ def _flat(pairs: Pairs, model: ModelName, noise_mm: float) -> list[Finding]:
         values = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
         sizes.append(np.append(values, [0.0] * (3 - len(values))) / np.sqrt(len(points)))
     length, width, height = np.min(sizes, axis=0)
-    floor = max(_FLAT_MM, _FLAT_SHARE * length, _FLAT_NOISE * noise_mm)
+    # What is flat by its geometry is refused; what may be flat but for noise is only said.
+    floor = max(_FLAT_MM, _FLAT_SHARE * length)
+    doubtful = _FLAT_NOISE * noise_mm
     spread = "Place further landmarks away from"
-    if width <= max(floor, NEARLY_COLLINEAR * length):
+    if width <= max(floor, doubtful, NEARLY_COLLINEAR * length):
         exact = bool(width <= floor)
         return [
             Finding(
@@ -150,7 +182,7 @@ def _flat(pairs: Pairs, model: ModelName, noise_mm: float) -> list[Finding]:
                 f"{spread} the line.",
             )
         ]
-    if model in ("affine", "tps") and height <= max(floor, NEARLY_COPLANAR * length):
+    if model in ("affine", "tps") and height <= max(floor, doubtful, NEARLY_COPLANAR * length):
         exact = bool(height <= floor)
         return [
             Finding(
@@ -162,20 +194,25 @@ def _flat(pairs: Pairs, model: ModelName, noise_mm: float) -> list[Finding]:
                 f"{spread} the plane, or choose the rigid model.",
             )
         ]
-    if len(pairs) >= 4 and height <= floor:
+    if len(pairs) >= 4 and height <= max(floor, doubtful):
         message = "The points lie in a plane: a mirror image across it would not be noticed."
         return [Finding("coplanar", "note", pairs.labels, message, f"{spread} the plane.")]
     return []
 
 
 def _causes(
-    fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear, labels: tuple[str, ...]
+    fixed: NDArray[np.float64],
+    moving: NDArray[np.float64],
+    model: Linear,
+    labels: tuple[str, ...],
+    weights: NDArray[np.float64],
+    variance_mm2: float | None,
 ) -> list[Finding]:
     """What explains a misfit: a mirror image, else an exchange, else single pairs."""
     n = len(fixed)
     before = _rms(float(misfit(fixed, moving, model)), n)
-    gain, (a, b) = exchange(fixed, moving, model)
-    mirror_gain = reflection_gain(fixed, moving, model)
+    gain, (a, b) = exchange(fixed, moving, model, weights)
+    mirror_gain = reflection_gain(fixed, moving, model, weights)
     if mirror_gain > max(gain, 0.0):
         mirrored = _rms(float(misfit(fixed, moving, "similarity", mirrored=True)), n)
         return [
@@ -203,7 +240,7 @@ def _causes(
             )
         ]
     found = []
-    for i in (worst := outliers(fixed, moving, model)):
+    for i in (worst := outliers(fixed, moving, model, weights, variance_mm2)):
         rest = [j for j in range(n) if j not in worst]
         others = " and the other outliers" if len(worst) > 1 else ""
         after = _rms(float(misfit(fixed[rest], moving[rest], model)), len(rest))

@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["fit_affine", "fit_rigid", "fit_similarity", "fit_translation"]
 
+# Relative; a weaker third direction is rounding.
+_FLAT = 1e-9
+
 
 def fit_translation(
     moving_lps: ArrayLike, fixed_lps: ArrayLike, weights: ArrayLike | None = None
@@ -46,7 +49,7 @@ def fit_rigid(
     weights : array, shape (N,), optional
         Positive; equal by default.
     reflection : bool, optional
-        Whether a rotation with a reflection may be the answer when it fits better.
+        Whether a rotation with a reflection may be the answer; it is when it leaves less than half of the misfit.
 
     Returns
     -------
@@ -59,9 +62,8 @@ def fit_rigid(
     """
     moving, fixed, share = _as_pairs(moving_lps, fixed_lps, weights)
     moving_center, fixed_center = share @ moving, share @ fixed
-    return _about_centroids(
-        _rotation(moving - moving_center, fixed - fixed_center, share, reflection), moving_center, fixed_center
-    )
+    rotation = _rotation(moving - moving_center, fixed - fixed_center, share, reflection)
+    return _about_centroids(rotation, moving_center, fixed_center)
 
 
 def fit_similarity(
@@ -94,7 +96,7 @@ def fit_similarity(
     moving_center, fixed_center = share @ moving, share @ fixed
     moving, fixed = moving - moving_center, fixed - fixed_center
     scale = np.sqrt((share @ (fixed**2).sum(axis=1)) / (share @ (moving**2).sum(axis=1)))
-    return _about_centroids(scale * _rotation(moving, fixed, share, reflection), moving_center, fixed_center)
+    return _about_centroids(scale * _rotation(scale * moving, fixed, share, reflection), moving_center, fixed_center)
 
 
 def fit_affine(moving_lps: ArrayLike, fixed_lps: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -131,8 +133,14 @@ def _as_pairs(
 def _rotation(
     moving: NDArray[np.float64], fixed: NDArray[np.float64], share: NDArray[np.float64], reflection: bool
 ) -> NDArray[np.float64]:
-    u, _, vt = np.linalg.svd((fixed * share[:, None]).T @ moving)
-    sign = 1.0 if reflection else float(np.sign(np.linalg.det(u @ vt)))
+    u, strength, vt = np.linalg.svd((fixed * share[:, None]).T @ moving)
+    sign = float(np.sign(np.linalg.det(u @ vt)))
+    if reflection and sign < 0:
+        # Points in a plane fit both ways but for noise; the reflection has to explain at least half of the misfit.
+        squares = share @ ((moving**2).sum(axis=1) + (fixed**2).sum(axis=1))
+        mirrored, proper = squares - 2 * strength.sum(), squares - 2 * (strength[0] + strength[1] - strength[2])
+        if mirrored < 0.5 * proper and strength[2] > _FLAT * strength[0]:
+            sign = 1.0
     return np.asarray(u @ np.diag([1.0, 1.0, sign]) @ vt)
 
 

@@ -18,7 +18,7 @@ __all__ = ["Match", "match_landmarks"]
 
 FEWEST, MOST = 4, 100
 _CERTAIN = float(np.log(100.0))
-_LEFT_OUT, _TO_CHECK = float(np.log(9.0)), float(np.log(999.0))
+_LEFT_OUT, _TO_CHECK = float(np.log(9.0)), float(np.log(9999.0))
 _REMEDY = "Pair by label or by order, or place more landmarks."
 _NAMED = 6
 
@@ -92,8 +92,8 @@ def match_landmarks(
     Candidates are weighed against each other and against chance (:mod:`._evidence`); the noise is not assumed but
     integrated over. A correspondence is accepted when all that contradict it, chance included, have together less than
     a hundredth of its weight. A single pair that is only ten times as likely as a chance neighbourhood of two points
-    without partners is left out with a note; below a thousand times it is kept with a note. Closer neighbours cannot be
-    told from partners by any method.
+    without partners is left out with a note; below ten thousand times it is kept with a note. Closer neighbours cannot
+    be told from partners by any method.
     """
     used_fixed, used_moving = _usable(fixed), _usable(moving)
     noise_mm = tolerance_mm / np.sqrt(3.0)

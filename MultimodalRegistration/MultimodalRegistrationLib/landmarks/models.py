@@ -81,24 +81,52 @@ class Confidence:
     ----------
     weights : array, shape (N,), optional
         Positive; larger counts more.
+    sd_mm : array, shape (N,), optional
+        Localisation error of each pair, RMS in three dimensions, both volumes together, mm; the weights are 1 / sd_mm^2
+        then.
     moving_covariances, fixed_covariances : array, shape (N, 3, 3), optional
         Of the localisation errors, mm^2, in LPS of each volume; both or none, and only for rigid.
     """
 
     weights: NDArray[np.float64] | None = None
+    sd_mm: NDArray[np.float64] | None = None
     moving_covariances: NDArray[np.float64] | None = None
     fixed_covariances: NDArray[np.float64] | None = None
 
+    @property
+    def is_absolute(self) -> bool:
+        """Whether the size of the localisation errors is known, not only their ratios."""
+        return self.sd_mm is not None or self.moving_covariances is not None
+
+    @property
+    def relative_weights(self) -> NDArray[np.float64] | None:
+        """One weight for each pair, mean 1; None when all count alike."""
+        weights = self.weights
+        if self.moving_covariances is not None and self.fixed_covariances is not None:
+            weights = 1.0 / np.trace(self.moving_covariances + self.fixed_covariances, axis1=1, axis2=2)
+        return None if weights is None else weights / weights.mean()
+
+    @property
+    def localisation_error_mm(self) -> float | None:
+        """RMS localisation error of a pair of mean weight, both volumes together; None where only ratios are known."""
+        if self.sd_mm is not None:
+            return float(np.mean(self.sd_mm**-2.0) ** -0.5)
+        if self.moving_covariances is not None and self.fixed_covariances is not None:
+            squares = np.trace(self.moving_covariances + self.fixed_covariances, axis1=1, axis2=2)
+            return float(np.mean(1.0 / squares) ** -0.5)
+        return None
+
     def of(self, kept: NDArray[np.bool_]) -> Confidence:
         """The same for the pairs that are kept, mask of shape (N,)."""
-        parts = (self.weights, self.moving_covariances, self.fixed_covariances)
+        parts = (self.weights, self.sd_mm, self.moving_covariances, self.fixed_covariances)
         return Confidence(*(None if part is None else part[kept] for part in parts))
 
 
 def is_determined(model: ModelName, moving_lps: NDArray[np.float64], fixed_lps: NDArray[np.float64]) -> bool:
     """Whether pairs, shape (N, 3), LPS, mm, are enough and spread enough in both lists for the model."""
-    spread = min(_dimensions(moving_lps), _dimensions(fixed_lps))
-    return len(moving_lps) >= FEWEST_PAIRS[model] and spread >= _DIMENSIONS[model]
+    if len(moving_lps) < FEWEST_PAIRS[model]:
+        return False
+    return min(_dimensions(moving_lps), _dimensions(fixed_lps)) >= _DIMENSIONS[model]
 
 
 def _dimensions(points: NDArray[np.float64]) -> int:
@@ -147,6 +175,10 @@ def fit_model(
         if model != "rigid":
             raise InputError(
                 "The uncertainties", f"given by direction, for the model '{model}'", "Use 'rigid', or plain weights."
+            )
+        if reflection:
+            raise InputError(
+                "The uncertainties", "given by direction, with a reflection allowed", "Give plain weights instead."
             )
         return LinearFit(
             fit_rigid_anisotropic(moving_lps, fixed_lps, confidence.moving_covariances, confidence.fixed_covariances)

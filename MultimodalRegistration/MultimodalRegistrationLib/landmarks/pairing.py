@@ -8,7 +8,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.landmarks.matching import match_landmarks
 from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
 
-__all__ = ["pair_landmarks"]
+__all__ = ["pair_landmarks", "pair_targets"]
 
 
 def pair_landmarks(
@@ -44,7 +44,7 @@ def pair_landmarks(
         Different lengths (``order``), the same label twice (``label``), no certain correspondence (``auto``), or no
         pair.
     """
-    notes = _unused(fixed) + _unused(moving)
+    notes = [*fixed.unused_notes, *moving.unused_notes]
     if how == "order":
         couples = _by_order(fixed, moving)
     elif how == "label":
@@ -64,12 +64,17 @@ def pair_landmarks(
     return Pairs(fixed, moving, tuple(i for i, _ in couples), tuple(j for _, j in couples), how, tuple(notes))
 
 
-def _unused(landmarks: LandmarkList) -> list[str]:
-    return [
-        f"{landmarks.name}: {landmarks.called(i)} is not {'selected' if one.placed else 'placed'} and was left out."
-        for i, one in enumerate(landmarks.landmarks)
-        if not (one.placed and one.selected)
-    ]
+def pair_targets(fixed: LandmarkList, moving: LandmarkList) -> Pairs:
+    """Pair two lists by label where every used point has one of its own that the other list has too, else by order.
+
+    Raises
+    ------
+    InputError
+        As :func:`pair_landmarks`.
+    """
+    labels = [["".join(one.landmarks[i].label.split()).casefold() for i in one.used] for one in (fixed, moving)]
+    own = all(len(set(names)) == len(names) and all(names) for names in labels)
+    return pair_landmarks(fixed, moving, how="label" if own and set(labels[0]) == set(labels[1]) else "order")
 
 
 def _alone(landmarks: LandmarkList, paired: set[int]) -> list[str]:

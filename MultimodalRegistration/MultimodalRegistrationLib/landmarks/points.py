@@ -73,6 +73,15 @@ class LandmarkList:
         return tuple(i for i, landmark in enumerate(self.landmarks) if landmark.placed and landmark.selected)
 
     @property
+    def unused_notes(self) -> tuple[str, ...]:
+        """Which landmarks are left out and why, a sentence each."""
+        return tuple(
+            f"{self.name}: {self.called(i)} is not {'selected' if one.placed else 'placed'} and was left out."
+            for i, one in enumerate(self.landmarks)
+            if not (one.placed and one.selected)
+        )
+
+    @property
     def points_lps(self) -> NDArray[np.float64]:
         """Positions, shape (N, 3), LPS, mm; rows of NaN where a point is not placed."""
         rows = [landmark.position_lps or (np.nan,) * 3 for landmark in self.landmarks]
@@ -80,7 +89,7 @@ class LandmarkList:
 
     def called(self, index: int) -> str:
         """How messages call the landmark ``index``: its label, or its number from 1 where it has none."""
-        label = self.landmarks[index].label.strip()
+        label = " ".join(self.landmarks[index].label.split())
         return f"'{label}'" if label else f"number {index + 1}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.landmarks.expected_error import (
     localisation_error_from_fit,
 )
 from MultimodalRegistrationLib.landmarks.findings import Finding, find_problems
+from MultimodalRegistrationLib.landmarks.fit import fit_affine
 from MultimodalRegistrationLib.landmarks.models import (
     MODELS,
     Confidence,
@@ -33,6 +34,7 @@ __all__ = ["Prealignment", "Targets", "prealign"]
 
 # Two points this close are one: files keep at least three digits.
 _SAME_POINT_MM = 1e-2
+_LARGEST_MM = 1e4
 _FOLD_PROBES = 2_000
 _UNFITTED = LinearFit(np.eye(4))
 
@@ -78,9 +80,12 @@ class Prealignment:
     recommendation : Recommendation
         Which model the landmarks support.
     localisation_error_mm : float or None
-        RMS of the localisation error of a pair: as given, or as the fiducial error suggests; None if not known.
+        RMS of the localisation error of a pair: as given, or as the fiducial error suggests; None where neither is
+        there, or where each landmark has its own.
     expected : ExpectedError or None
         Error to expect anywhere; None where the localisation error is not known.
+    expected_over : tuple of 2 float or None
+        RMS and largest expected error over the points that were asked for, mm.
     targets : Targets or None
         Errors at independent pairs.
     """
@@ -95,6 +100,7 @@ class Prealignment:
     recommendation: Recommendation
     localisation_error_mm: float | None
     expected: ExpectedError | None
+    expected_over: tuple[float, float] | None
     targets: Targets | None
 
     @property
@@ -113,7 +119,9 @@ class Prealignment:
     @property
     def mirrors(self) -> bool:
         """Whether the transform contains a reflection."""
-        return isinstance(self.fit, LinearFit) and bool(np.linalg.det(self.fit.moving_to_fixed_lps[:3, :3]) < 0)
+        if isinstance(self.fit, LinearFit):
+            return bool(np.linalg.det(self.fit.moving_to_fixed_lps[:3, :3]) < 0)
+        return _affine_sign(self.pairs) < 0
 
 
 def prealign(
@@ -125,6 +133,7 @@ def prealign(
     reflection: bool = False,
     localisation_error_mm: float | None = None,
     targets: Pairs | None = None,
+    over_fixed_lps: NDArray[np.float64] | None = None,
 ) -> Prealignment:
     """Fit a transform to pairs of landmarks and say how good it is.
 
@@ -144,6 +153,8 @@ def prealign(
         RMS of the localisation error of a pair, both volumes together; by default what the fiducial error suggests.
     targets : Pairs, optional
         Independent pairs. Those that are landmarks of the fit are left out, and named in a finding.
+    over_fixed_lps : array, shape (M, 3), optional
+        Points of the fixed volume over which the expected error is summed up.
 
     Returns
     -------
@@ -156,11 +167,20 @@ def prealign(
         The landmarks do not determine the model, or an error among the findings, such as a mirrored set.
     """
     for name, value in (("stiffness", stiffness_mm), ("localisation error", localisation_error_mm or 0.0)):
-        if not 0.0 <= value < np.inf:
-            raise InputError(name, f"{value} mm was given", "Give a number of mm that is not negative.")
+        if not 0.0 <= value <= _LARGEST_MM:
+            raise InputError(name, f"{value} mm was given", f"Give a number of mm from 0 to {_LARGEST_MM:g}.")
     moving, fixed = pairs.moving_lps, pairs.fixed_lps
     confidence = confidence or Confidence()
-    _refuse(find_problems(pairs, model="rigid" if model == "auto" else model), pairs, reflection)
+    if localisation_error_mm is not None and confidence.is_absolute:
+        raise InputError(
+            "The localisation error",
+            f"{localisation_error_mm} mm was given together with standard deviations of the landmarks",
+            "Leave one of them out.",
+        )
+    weights = confidence.relative_weights
+    known_mm = localisation_error_mm if localisation_error_mm is not None else confidence.localisation_error_mm
+    if model != "auto" or not is_determined("rigid", moving, fixed):
+        _checked(pairs, "rigid" if model == "auto" else model, weights, known_mm, reflection)
     plain = Confidence(weights=confidence.weights)
     left_out = {
         name: leave_one_out(
@@ -176,12 +196,13 @@ def prealign(
     }
     recommendation = recommend(left_out)
     chosen = recommendation.model if model == "auto" else model
-    findings = find_problems(pairs, model=chosen)
-    _refuse(findings, pairs, reflection)
+    findings = _checked(pairs, chosen, weights, known_mm, reflection)
     fit = fit_model(chosen, moving, fixed, confidence=confidence, stiffness_mm=stiffness_mm, reflection=reflection)
-    error_mm = localisation_error_mm or localisation_error_from_fit(chosen, fit, moving, fixed, confidence.weights)
-    expected = None
-    if error_mm is not None or confidence.moving_covariances is not None:
+    error_mm = localisation_error_mm
+    if error_mm is None and not confidence.is_absolute:
+        error_mm = localisation_error_from_fit(chosen, fit, moving, fixed, confidence.weights)
+    expected, over = None, None
+    if error_mm is not None or confidence.is_absolute:
         expected = expected_error(
             chosen,
             fit,
@@ -191,6 +212,9 @@ def prealign(
             stiffness_mm=stiffness_mm,
         )
     found_targets = None
+    if expected is not None and over_fixed_lps is not None:
+        at_points = expected.target_rms_mm(over_fixed_lps)
+        over = float(np.sqrt(np.mean(at_points**2))), float(at_points.max())
     if isinstance(fit, ThinPlateSpline):
         findings += _folds(fit, pairs)
     if targets is not None:
@@ -208,18 +232,35 @@ def prealign(
         recommendation=recommendation,
         localisation_error_mm=error_mm,
         expected=expected,
+        expected_over=over,
         targets=found_targets,
     )
 
 
-def _refuse(findings: tuple[Finding, ...], pairs: Pairs, reflection: bool) -> None:
-    errors = [f for f in findings if f.severity == "error" and not (reflection and f.code == "mirrored")]
+def _checked(
+    pairs: Pairs, model: ModelName, weights: NDArray[np.float64] | None, known_mm: float | None, reflection: bool
+) -> tuple[Finding, ...]:
+    """The findings; those that are errors are raised, but for a reflection that was allowed."""
+    findings = tuple(
+        replace(finding, severity="note", remedy="It was allowed.")
+        if reflection and finding.code == "mirrored"
+        else finding
+        for finding in find_problems(pairs, model=model, weights=weights, localisation_error_mm=known_mm)
+    )
+    errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
+        others = [finding for finding in findings if finding.code == "label-order"]
         raise InputError(
             f"{pairs.fixed.name} and {pairs.moving.name}",
-            "; ".join(finding.message.rstrip(".") for finding in errors),
-            " ".join(dict.fromkeys(finding.remedy for finding in errors)),
+            "; ".join(finding.message.rstrip(".") for finding in errors + others),
+            " ".join(dict.fromkeys(finding.remedy for finding in others + errors)),
         )
+    return findings
+
+
+def _affine_sign(pairs: Pairs) -> float:
+    """Sign of the determinant of the affine fit: negative where the landmarks mirror."""
+    return float(np.sign(np.linalg.det(fit_affine(pairs.moving_lps, pairs.fixed_lps)[:3, :3])))
 
 
 def _folds(spline: ThinPlateSpline, pairs: Pairs) -> tuple[Finding, ...]:
@@ -227,7 +268,7 @@ def _folds(spline: ThinPlateSpline, pairs: Pairs) -> tuple[Finding, ...]:
     low, high = spline.fixed_lps.min(axis=0), spline.fixed_lps.max(axis=0)
     points = np.random.default_rng(0).uniform(low, high, (_FOLD_PROBES, 3))
     points = np.concatenate([points, (spline.fixed_lps[:, None] + spline.fixed_lps[None]).reshape(-1, 3) / 2])
-    determinants = np.linalg.det(spline.jacobian(points))
+    determinants = np.linalg.det(spline.jacobian(points)) * _affine_sign(pairs)
     worst = int(np.argmin(determinants))
     if determinants[worst] > 0:
         return ()

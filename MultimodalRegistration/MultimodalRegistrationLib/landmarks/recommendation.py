@@ -53,7 +53,9 @@ def recommend(left_out: dict[ModelName, PointErrors | None]) -> Recommendation:
     known = {m: errors for m in MODELS[_FIRST:] if (errors := left_out.get(m)) is not None}
     if not known:
         return Recommendation(
-            "rigid", "Use rigid: the landmarks are too few to compare models by leaving one out; place at least 4."
+            "rigid",
+            "No model can be judged by leaving landmarks out: place at least four that are spread in space. Bodies "
+            "that keep their shape are registered rigidly.",
         )
     best = min(known, key=lambda model: known[model].rms_mm)
     chosen = best
@@ -64,8 +66,10 @@ def recommend(left_out: dict[ModelName, PointErrors | None]) -> Recommendation:
             chosen = model
             break
     figures = ", ".join(f"{model} {errors.rms_mm:.1f}" for model, errors in known.items())
-    if chosen == best:
+    if len(known) == 1:
+        reason = "these landmarks allow no comparison with a richer model"
+    elif chosen == best:
         reason = "it predicts landmarks that it has not seen best"
     else:
-        reason = f"{best} predicts landmarks that it has not seen only as much better as chance explains"
+        reason = f"{best} predicts landmarks it has not seen only as much better as chance may"
     return Recommendation(chosen, f"Use {chosen}: {reason} (leave-one-out RMS in mm: {figures}).")

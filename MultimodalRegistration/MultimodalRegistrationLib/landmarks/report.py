@@ -65,7 +65,7 @@ def prealignment_content(result: Prealignment, *, inputs: dict[str, Any]) -> dic
         "recommendation": asdict(result.recommendation),
         "findings": [asdict(finding) for finding in result.findings],
         "localisation_error_mm": result.localisation_error_mm,
-        "expected": None if result.expected is None else _expected(result.expected),
+        "expected": None if result.expected is None else _expected(result.expected, result.expected_over),
         "targets": None if result.targets is None else _targets(result.targets),
         "versions": {"multimodal-registration": MultimodalRegistrationLib.__version__, "numpy": np.__version__},
     }
@@ -77,12 +77,13 @@ def _summary(errors: PointErrors | None) -> dict[str, float] | None:
     return {"rms_mm": errors.rms_mm, "mean_mm": errors.mean_mm, "max_mm": errors.max_mm}
 
 
-def _expected(expected: ExpectedError) -> dict[str, Any]:
+def _expected(expected: ExpectedError, over: tuple[float, float] | None) -> dict[str, Any]:
     weakest = expected.weakest_rotation
     return {
         "center_lps": expected.center_lps.tolist(),
         "at_center_rms_mm": float(expected.target_rms_mm(expected.center_lps[None])[0]),
         "at_landmarks_rms_mm": expected.target_rms_mm(expected.fixed_lps).tolist(),
+        "over_volume": None if over is None else {"rms_mm": over[0], "max_mm": over[1]},
         "rotation_sd_deg": expected.rotation_sd_deg,
         "translation_sd_mm": expected.translation_sd_mm,
         "scale_sd": expected.scale_sd,
@@ -93,6 +94,7 @@ def _expected(expected: ExpectedError) -> dict[str, Any]:
 def _targets(targets: Targets) -> dict[str, Any]:
     expected = targets.expected_rms_mm or (None,) * len(targets.pairs)
     return {
+        "pairing": {"how": targets.pairs.how, "notes": list(targets.pairs.notes)},
         "before": _summary(targets.before),
         "after": _summary(targets.after),
         "per_target": [
@@ -131,7 +133,7 @@ def prealignment_words(result: Prealignment) -> list[str]:
             f"{result.targets.before.rms_mm:.2f} mm before, {result.targets.after.rms_mm:.2f} mm after "
             f"(largest {result.targets.after.max_mm:.2f})."
         )
-    lines += [*result.pairs.notes]
+    lines += [*result.pairs.notes, *(result.targets.pairs.notes if result.targets is not None else ())]
     lines += [f"{finding.severity.capitalize()}: {finding.message} {finding.remedy}" for finding in result.findings]
     lines.append(result.recommendation.words)
     return lines
@@ -146,13 +148,17 @@ def _expected_words(result: Prealignment) -> list[str]:
     expected = result.expected
     if expected is None:
         return []
-    source = ""
+    source = ", for the standard deviations given"
     if result.localisation_error_mm is not None:
         source = f", for a localisation error of {result.localisation_error_mm:.2f} mm"
     lines = [
         f"Expected error{source}, RMS: {expected.target_rms_mm(expected.center_lps[None])[0]:.2f} mm in the middle "
         f"of the landmarks, up to {expected.target_rms_mm(expected.fixed_lps).max():.2f} mm at them."
     ]
+    if result.expected_over is not None:
+        lines.append(
+            f"Over the reference volume: {result.expected_over[0]:.2f} mm, at most {result.expected_over[1]:.2f} mm."
+        )
     weakest = expected.weakest_rotation
     if weakest is not None:
         names = ("left-right", "front-back", "head-foot")

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 
@@ -63,6 +64,11 @@ def spline_grid(spline: ThinPlateSpline, box_lps: NDArray[np.float64], *, seed: 
     -------
     SplineGrid
         The grid and how far it is from the spline.
+
+    Raises
+    ------
+    InputError
+        The box is larger than any body.
     """
     random = np.random.default_rng(seed)
     landmarks = spline.fixed_lps[np.all((spline.fixed_lps >= box_lps[0]) & (spline.fixed_lps <= box_lps[1]), axis=1)]
@@ -71,7 +77,7 @@ def spline_grid(spline: ThinPlateSpline, box_lps: NDArray[np.float64], *, seed: 
     found: SplineGrid | None = None
     for spacing_mm in _SPACINGS_MM:
         size = np.ceil((box_lps[1] - box_lps[0]) / spacing_mm).astype(int) + 1
-        if found is not None and np.prod(size) > _MOST_NODES:
+        if np.prod(size.astype(float)) > _MOST_NODES:
             break
         grid = VolumeGrid(
             (int(size[0]), int(size[1]), int(size[2])),
@@ -84,7 +90,9 @@ def spline_grid(spline: ThinPlateSpline, box_lps: NDArray[np.float64], *, seed: 
         found = SplineGrid(transform, grid, float(np.linalg.norm(mapped - exact, axis=1).max()))
         if found.error_mm <= _GOOD_ENOUGH_MM:
             break
-    assert found is not None
+    if found is None:
+        extent = " x ".join(f"{side:.0f}" for side in box_lps[1] - box_lps[0])
+        raise InputError("The grid of the spline", f"it would cover {extent} mm", "Look for misplaced landmarks.")
     return found
 
 

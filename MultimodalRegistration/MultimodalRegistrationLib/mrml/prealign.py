@@ -7,7 +7,7 @@ from typing import Any, Literal
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
 from MultimodalRegistrationLib.landmarks.models import LinearFit, ModelName
-from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
+from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
 from MultimodalRegistrationLib.landmarks.points import Pairing, Pairs
 from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
 from MultimodalRegistrationLib.landmarks.report import prealignment_content
@@ -18,7 +18,7 @@ from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node,
 __all__ = ["pairs_of_nodes", "prealign_nodes"]
 
 
-def pairs_of_nodes(fixed_node: Any, moving_node: Any, *, how: Pairing) -> Pairs | None:
+def pairs_of_nodes(fixed_node: Any, moving_node: Any, *, how: Pairing, mirrored_allowed: bool = False) -> Pairs | None:
     """Pair the points of two optional nodes, in world coordinates; None when neither is given.
 
     Raises
@@ -26,12 +26,19 @@ def pairs_of_nodes(fixed_node: Any, moving_node: Any, *, how: Pairing) -> Pairs 
     InputError
         One is given without the other, or the points cannot be paired.
     """
-    if fixed_node is None and moving_node is None:
+    if not _both("The landmarks", fixed_node, moving_node):
         return None
-    if fixed_node is None or moving_node is None:
-        given = (fixed_node or moving_node).GetName()
-        raise InputError(given, "the partner of this list of points is missing", "Choose both lists, or none.")
-    return pair_landmarks(landmarks_of_node(fixed_node), landmarks_of_node(moving_node), how=how)
+    return pair_landmarks(
+        landmarks_of_node(fixed_node), landmarks_of_node(moving_node), how=how, mirrored_allowed=mirrored_allowed
+    )
+
+
+def _both(what: str, fixed_node: Any, moving_node: Any) -> bool:
+    """Whether both nodes are given; an error where only one is."""
+    if (fixed_node is None) != (moving_node is None):
+        name = (moving_node if fixed_node is None else fixed_node).GetName()
+        raise InputError(what, f"{name} was given without its partner", "Choose both lists, or none.")
+    return fixed_node is not None
 
 
 def prealign_nodes(
@@ -59,7 +66,7 @@ def prealign_nodes(
         See :func:`~MultimodalRegistrationLib.landmarks.prealign.prealign` and
         :func:`~MultimodalRegistrationLib.landmarks.pairing.pair_landmarks`.
     fixed_targets_node, moving_targets_node : vtkMRMLMarkupsNode, optional
-        Independent points, paired by order; both or none.
+        Independent points, paired by label where both lists have the same, else by order; both or none.
     **options
         Passed to :func:`~MultimodalRegistrationLib.landmarks.prealign.prealign`: confidence, stiffness_mm, reflection,
         localisation_error_mm.
@@ -76,8 +83,12 @@ def prealign_nodes(
     InputError
         As the functions above.
     """
-    pairs = pair_landmarks(landmarks_of_node(fixed_node), landmarks_of_node(moving_node), how=pairing)
-    targets = pairs_of_nodes(fixed_targets_node, moving_targets_node, how="order")
+    pairs = pairs_of_nodes(fixed_node, moving_node, how=pairing, mirrored_allowed=options.get("reflection", False))
+    if pairs is None:
+        raise InputError("The landmarks", "no lists were given", "Choose a list of points for each volume.")
+    targets = None
+    if _both("The targets", fixed_targets_node, moving_targets_node):
+        targets = pair_targets(landmarks_of_node(fixed_targets_node), landmarks_of_node(moving_targets_node))
     result = prealign(pairs, model=model, targets=targets, **options)
     nodes = {"fixed_landmarks": fixed_node, "moving_landmarks": moving_node}
     settings = prealignment_content(result, inputs={role: node.GetName() for role, node in nodes.items()})

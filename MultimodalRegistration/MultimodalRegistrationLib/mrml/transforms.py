@@ -6,17 +6,26 @@ import json
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
+import slicer
 import vtk
 from numpy.typing import ArrayLike, NDArray
+from vtk.util.numpy_support import numpy_to_vtk
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras, resampling_lps_from_modelling_ras
+from MultimodalRegistrationLib.geometry.frames import (
+    flip_ijk_to_space,
+    flip_points_lps_ras,
+    resampling_lps_from_modelling_ras,
+)
 from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
+from MultimodalRegistrationLib.landmarks.spline_grid import SplineGrid
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
 
 __all__ = [
     "SETTINGS_ATTRIBUTE",
+    "add_grid_node",
     "add_linear_transform_node",
     "add_thin_plate_spline_node",
     "apply_to_moving",
@@ -88,6 +97,41 @@ def add_thin_plate_spline_node(
     transform.SetSourceLandmarks(_vtk_points_ras(spline.fixed_lps))
     # A stiff spline passes beside its landmarks; the one through the points that it passes through is the same spline.
     transform.SetTargetLandmarks(_vtk_points_ras(spline.to_moving(spline.fixed_lps)))
+    node.SetAndObserveTransformFromParent(transform)
+    return node
+
+
+def add_grid_node(scene: Any, made: SplineGrid, *, name: str) -> Any:
+    """Add the grid of a spline to a scene: what other ITK programs can read once it is saved.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the node.
+    made : SplineGrid
+        From :func:`~MultimodalRegistrationLib.landmarks.spline_grid.spline_grid`.
+    name : str
+        Name of the node.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        A grid from parent. Its parent is the world.
+    """
+    node = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
+    image = vtk.vtkImageData()
+    image.SetDimensions(*made.grid.size)
+    image.SetSpacing(*made.grid.spacing_mm)
+    # The grid has the axes of LPS; in RAS two of them point the other way.
+    image.SetOrigin(*flip_points_lps_ras(made.grid.origin_lps))
+    field = sitk.GetArrayFromImage(made.transform.GetDisplacementField())
+    image.GetPointData().SetScalars(numpy_to_vtk(flip_points_lps_ras(field).reshape(-1, 3), deep=True))
+    directions = vtk.vtkMatrix4x4()
+    directions.DeepCopy(flip_ijk_to_space(np.eye(4)).ravel())
+    transform = slicer.vtkOrientedGridTransform()
+    transform.SetDisplacementGridData(image)
+    transform.SetGridDirectionMatrix(directions)
+    transform.SetInterpolationModeToLinear()
     node.SetAndObserveTransformFromParent(transform)
     return node
 

@@ -9,9 +9,10 @@ from typing import Any, Literal, get_args
 
 from MultimodalRegistrationLib.errors import InputError
 
-__all__ = ["AUTOMATIC", "NOTHING", "ROLES", "Role", "Steps", "find_steps"]
+__all__ = ["AUTOMATIC", "NOTHING", "ROLES", "MaskKind", "Role", "Steps", "find_steps"]
 
 Role = Literal["fixed", "moving"]
+MaskKind = Literal["none", "metal", "foreground"]
 ROLES: tuple[Role, ...] = get_args(Role)
 _SCHEMA = 1
 
@@ -22,21 +23,23 @@ class Steps:
 
     Parameters
     ----------
-    mask : bool
-        Leave out padding, table, metal and far air where the user gave no mask.
+    mask : str
+        What is left out where the user gave no mask: ``"none"``: nothing; ``"metal"``: metal in a CT, with a margin;
+        ``"foreground"``: padding, table, metal and far air.
     crop_margin_mm : float or None
         Cut both to what both show, with this margin, before the engine; None for not at all.
     bias_correct : tuple of str
         Whose bias field is taken out: ``"fixed"``, ``"moving"``.
     """
 
-    mask: bool
+    mask: MaskKind
     crop_margin_mm: float | None
     bias_correct: tuple[Role, ...]
 
 
-NOTHING = Steps(mask=False, crop_margin_mm=None, bias_correct=())
-AUTOMATIC = Steps(mask=True, crop_margin_mm=25.0, bias_correct=())
+NOTHING = Steps(mask="none", crop_margin_mm=None, bias_correct=())
+# What helps, as measured: see Testing/Benchmarks/ablation.md.
+AUTOMATIC = Steps(mask="metal", crop_margin_mm=None, bias_correct=())
 
 
 def find_steps(name_or_file: str) -> Steps:
@@ -45,7 +48,7 @@ def find_steps(name_or_file: str) -> Steps:
     Parameters
     ----------
     name_or_file : str
-        A file holds ``schema`` 1, ``mask`` (true or false), ``crop_margin_mm`` (a number or null) and ``bias_correct``
+        A file holds ``schema`` 1, ``mask`` (``"none"``, ``"metal"`` or ``"foreground"``), ``crop_margin_mm`` (a number or null) and ``bias_correct``
         (a list of ``"fixed"`` and ``"moving"``).
 
     Raises
@@ -69,7 +72,9 @@ def find_steps(name_or_file: str) -> Steps:
 
 def _steps_of(path: Path, content: Any) -> Steps:
     def refuse(found: str) -> InputError:
-        example = json.dumps({"schema": _SCHEMA, "mask": True, "crop_margin_mm": 25, "bias_correct": ["moving"]})
+        example = json.dumps(
+            {"schema": _SCHEMA, "mask": "foreground", "crop_margin_mm": 25, "bias_correct": ["moving"]}
+        )
         return InputError(path, found, f"Write it like {example}")
 
     if not isinstance(content, dict) or content.get("schema") != _SCHEMA:
@@ -78,7 +83,7 @@ def _steps_of(path: Path, content: Any) -> Steps:
     if unknown:
         raise refuse(f"unknown entries: {', '.join(unknown)}")
     mask, margin, bias = (content.get(key) for key in ("mask", "crop_margin_mm", "bias_correct"))
-    if not isinstance(mask, bool):
+    if mask not in get_args(MaskKind):
         raise refuse(f"'mask' is {mask!r}")
     if margin is not None and (
         isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1e4

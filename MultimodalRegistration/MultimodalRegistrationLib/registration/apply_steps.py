@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.bias import correct_bias
 from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
+from MultimodalRegistrationLib.preprocess.masks.metal import MARGIN_MM, without_metal
 from MultimodalRegistrationLib.preprocess.steps import ROLES, Role, Steps
 
 __all__ = ["Prepared", "apply_steps"]
@@ -75,11 +76,16 @@ def apply_steps(
     facts: list[str] = []
     for number, role in enumerate(ROLES):
         volume = volumes[role]
-        if steps.mask and masks[role] is None:
+        if steps.mask == "foreground" and masks[role] is None:
             tell(f"looking for what to leave out of {volume.name}", number / 2)
             found = automatic_mask(volume)
             masks[role] = found.mask
             facts += [f"{volume.name}: {fact}" for fact in found.facts]
+        if steps.mask == "metal" and masks[role] is None:
+            tell(f"looking for metal in {volume.name}", number / 2)
+            masks[role] = without_metal(volume)
+            if masks[role] is not None:
+                facts.append(f"{volume.name}: metal is left out, with a margin of {MARGIN_MM:g} mm.")
         if role in steps.bias_correct:
             words = f"correcting the bias field of {volume.name}"
 

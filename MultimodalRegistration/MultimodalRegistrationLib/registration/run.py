@@ -194,7 +194,9 @@ def register(
         masks = {"fixed_mask": prepared.fixed_mask, "moving_mask": prepared.moving_mask}
         by_landmarks: LandmarkStart | None = None
         if landmarks is not None:
-            by_landmarks = _start_of_landmarks(landmarks, fixed, moving, initial_fixed_to_moving_lps, initial_name)
+            by_landmarks = _start_of_landmarks(
+                landmarks, fixed, moving, start, initial_fixed_to_moving_lps, initial_name
+            )
             initial_fixed_to_moving_lps, initial_name = by_landmarks.fixed_to_moving_lps, by_landmarks.name
             if max_translation_mm is None and max_rotation_deg is None:
                 max_translation_mm = by_landmarks.max_translation_mm
@@ -324,8 +326,19 @@ class _Clock:
 
 
 def _start_of_landmarks(
-    landmarks: Pairs, fixed: Volume, moving: Volume, initial_lps: ArrayLike | None, initial_name: str
+    landmarks: Pairs,
+    fixed: Volume,
+    moving: Volume,
+    start: StartMethod,
+    initial_lps: ArrayLike | None,
+    initial_name: str,
 ) -> LandmarkStart:
+    if start not in ("auto", "given"):
+        raise InputError(
+            "start",
+            f"'{start}' was given together with landmarks",
+            "Use 'auto' or 'given', or leave the landmarks out.",
+        )
     if initial_lps is not None:
         raise InputError(
             initial_name,

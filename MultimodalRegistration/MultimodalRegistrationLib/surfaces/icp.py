@@ -15,14 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import (
+    LARGEST_CONDITION,
     apply_matrix,
     closest_rotation,
     condition_number,
     displacement_mm,
     rotation_angle_deg,
 )
+from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.surfaces.checks import checked_shape, left_out
 from MultimodalRegistrationLib.surfaces.iterate import Fit, Matching, Overlap, iterate
-from MultimodalRegistrationLib.surfaces.planes import FEWEST_POINTS, Model
+from MultimodalRegistrationLib.surfaces.planes import Model
 from MultimodalRegistrationLib.surfaces.result import Distances, Rival, SurfaceRegistration
 from MultimodalRegistrationLib.surfaces.shapes import PointSet, Shape
 from MultimodalRegistrationLib.surfaces.starts import Start, principal_axis_starts, searched_starts
@@ -52,8 +55,8 @@ class _Candidate(NamedTuple):
 
 
 def register_surface(
-    fixed: Surface | ArrayLike,
-    moving: Surface | ArrayLike,
+    fixed: Surface | LandmarkList | ArrayLike,
+    moving: Surface | LandmarkList | ArrayLike,
     *,
     model: Model = "rigid",
     overlap: Overlap = 1.0,
@@ -64,11 +67,11 @@ def register_surface(
 
     Parameters
     ----------
-    fixed, moving : Surface or array, shape (N, 3)
+    fixed, moving : Surface, LandmarkList or array, shape (N, 3)
         Surfaces, or points on them in LPS, mm. Where only one side is points, these are matched with the surface,
-        whichever side it is.
+        whichever side it is. Of a list those points are used that are placed and selected.
     model : {"rigid", "similarity", "affine"}
-        What the transform may do.
+        What the transform may do; it never mirrors.
     overlap : float or "auto"
         Share of the sampled shape, the moving one unless only the fixed one is points, that has a counterpart on the
         other. The other may extend further. ``auto`` finds the share, on both shapes each, so that either may be a
@@ -86,16 +89,21 @@ def register_surface(
     Raises
     ------
     InputError
-        Too few points for the model, an overlap outside 0 to 1, or an initial transform that cannot be inverted.
+        A shape that cannot settle a transform, an overlap outside 0.05 to 1, an initial transform that mirrors or
+        cannot be inverted, or shapes that only an affine transform that does so would lay on each other.
     """
-    fixed_shape, moving_shape = _shape(fixed, "fixed points", model), _shape(moving, "moving points", model)
+    fixed_shape, moving_shape = (
+        checked_shape(shape, name, model) for shape, name in ((fixed, "fixed points"), (moving, "moving points"))
+    )
     if overlap != "auto" and not 0.05 <= overlap <= 1.0:
         raise InputError("overlap", f"{overlap:g}", "Give a share from 0.05 to 1, or auto.")
     initial = np.eye(4)
     if initial_fixed_to_moving_lps is not None:
         initial = np.asarray(initial_fixed_to_moving_lps, dtype=np.float64)
-        if not condition_number(initial) < 1e6:
+        if condition_number(initial) > LARGEST_CONDITION:
             raise InputError("initial transform", "it cannot be inverted", "Give one that does not flatten space.")
+        if np.linalg.det(initial[:3, :3]) < 0:
+            raise InputError("initial transform", "it mirrors", "Give one that does not: shapes are never mirrored.")
     swapped = isinstance(moving_shape, Surface) and not isinstance(fixed_shape, Surface)
     sampled, target = (fixed_shape, moving_shape) if swapped else (moving_shape, fixed_shape)
     if swapped:
@@ -103,8 +111,14 @@ def register_surface(
     search = _Search(sampled, target, model, overlap, seed)
     start = Start("given", initial) if initial_fixed_to_moving_lps is not None else None
     candidates = search.candidates(start)
-    best = search.choose(candidates, initial)
-    fit = search.finish(best)
+    best = search.choose(candidates, initial) if candidates else None
+    fit = search.finish(best) if best else None
+    if best is None or fit is None or not np.isfinite(fit.residual_mm):
+        raise InputError(
+            f"{fixed_shape.name} and {moving_shape.name}",
+            f"the {model} transform that lays them on each other mirrors or flattens space",
+            "Use a rigid or similarity model, and check that neither volume is mirrored.",
+        )
     fixed_to_moving = np.asarray(np.linalg.inv(fit.matrix_lps) if swapped else fit.matrix_lps)
     rivals = []
     for candidate in (c for c in candidates if c is not best):
@@ -121,6 +135,7 @@ def register_surface(
         residual_mm=best.residual_mm,
         rivals=tuple(rivals),
         ambiguous=bool(rivals) and rivals[0].residual_mm < _AMBIGUOUS * best.residual_mm,
+        notes=left_out(fixed) + left_out(moving),
     )
 
 
@@ -192,7 +207,7 @@ class _Search:
             model=self.model,
             to_points=0,
             to_planes=50,
-            tolerance_mm=1e-5 * self.size_mm,
+            tolerance_mm=5e-5 * self.size_mm,
         )
 
     def distances(
@@ -242,26 +257,14 @@ class _Search:
     def _apart(self, candidates: list[_Candidate]) -> list[_Candidate]:
         chosen: list[_Candidate] = []
         points = self.target_lps[:_COARSE_SAMPLES]
-        for candidate in sorted(candidates, key=lambda c: c.residual_mm):
+        possible = [c for c in candidates if np.isfinite(c.residual_mm)]
+        for candidate in sorted(possible, key=lambda c: c.residual_mm):
             if all(
                 displacement_mm(candidate.matrix, other.matrix, points).mean() > _APART * self.size_mm
                 for other in chosen
             ):
                 chosen.append(candidate)
         return chosen
-
-
-def _shape(shape: Surface | ArrayLike, name: str, model: Model) -> Shape:
-    if isinstance(shape, Surface):
-        return shape
-    points = PointSet(name, np.asarray(shape, dtype=np.float64))
-    if len(points.points_lps) < FEWEST_POINTS[model]:
-        raise InputError(
-            name,
-            f"{len(points.points_lps)} points",
-            f"A point on a surface fixes one number of the transform: {model} takes at least {FEWEST_POINTS[model]}.",
-        )
-    return points
 
 
 def _cloud(shape: Shape, seed: int) -> PointSet:

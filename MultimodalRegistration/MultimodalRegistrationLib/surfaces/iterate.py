@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, apply_matrix, condition_number, displacement_mm
 from MultimodalRegistrationLib.landmarks.fit import fit_affine, fit_rigid, fit_similarity
 from MultimodalRegistrationLib.surfaces.planes import FEWEST_POINTS, Model, step_to_planes
 from MultimodalRegistrationLib.surfaces.shapes import Nearest, Shape
@@ -69,7 +69,8 @@ class Fit(NamedTuple):
     matrix_lps : array, shape (4, 4)
         From target to sampled shape.
     residual_mm : float
-        The objective: RMS distance over what was kept plus the floor, raised where less was kept.
+        The objective: RMS distance over what was kept plus the floor, raised where less was kept. Infinite where a
+        round would have mirrored or flattened space.
     iterations : int
         Rounds taken.
     """
@@ -153,8 +154,12 @@ def iterate(
             if planes and pairs.normals is not None:
                 moved = step_to_planes(matrix, pairs.source, pairs.goal, pairs.normals, model)
             else:
-                moved = _FITS[model](pairs.source, pairs.goal)
+                # From far away one point may be nearest to all: no scale fits, which is told below.
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    moved = _FITS[model](pairs.source, pairs.goal)
             rounds += 1
+            if condition_number(moved) > LARGEST_CONDITION or np.linalg.det(moved[:3, :3]) < 0:
+                return Fit(matrix, np.inf, rounds)
             step = float(displacement_mm(moved, matrix, pairs.source).mean())
             matrix = moved
             if step < tolerance_mm:

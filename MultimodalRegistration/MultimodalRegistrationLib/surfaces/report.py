@@ -30,7 +30,12 @@ def surface_content(result: SurfaceRegistration, *, inputs: dict[str, Any]) -> d
         "schema": 1,
         "inputs": inputs,
         "model": result.model,
-        "transform": {"type": "linear", "moving_to_fixed_ras": result.moving_to_fixed_ras.tolist()},
+        "transform": {
+            "type": "linear",
+            "moving_to_fixed_ras": result.moving_to_fixed_ras.tolist(),
+            "scales": result.scales,
+            "mirrors": result.mirrors,
+        },
         "distances": {
             "moving_to_fixed": None if result.moving_to_fixed is None else asdict(result.moving_to_fixed),
             "fixed_to_moving": None if result.fixed_to_moving is None else asdict(result.fixed_to_moving),
@@ -40,6 +45,7 @@ def surface_content(result: SurfaceRegistration, *, inputs: dict[str, Any]) -> d
         "residual_mm": result.residual_mm,
         "rivals": [asdict(rival) for rival in result.rivals],
         "ambiguous": result.ambiguous,
+        "notes": list(result.notes),
         "warnings": list(result.warnings),
         "versions": {"multimodal-registration": MultimodalRegistrationLib.__version__},
     }
@@ -48,10 +54,13 @@ def surface_content(result: SurfaceRegistration, *, inputs: dict[str, Any]) -> d
 def surface_words(result: SurfaceRegistration) -> list[str]:
     """The result in lines of text."""
     lines = [f"Fitted {result.model} to the shapes; the start that won: {result.start}."]
+    if result.model != "rigid":
+        scales = result.scales[:1] if result.model == "similarity" else result.scales
+        lines.append(f"Scale from moving to fixed: {', '.join(f'{scale:.4f}' for scale in scales)}.")
     sides = (("moved moving to fixed", result.moving_to_fixed), ("fixed to moved moving", result.fixed_to_moving))
     lines += [_distances(words, distances) for words, distances in sides if distances is not None]
     lines.append("These distances say how well the shapes lie on each other, not how far a point in them is off.")
-    return lines
+    return [*lines, *result.notes]
 
 
 def _distances(words: str, distances: Distances) -> str:

@@ -95,6 +95,8 @@ class SurfaceRegistration:
         Poses clearly apart from the result, the best first.
     ambiguous : bool
         Whether a rival fits about as well.
+    notes : tuple of str
+        Points that were left out and why, a sentence each, naming the list and the point.
     """
 
     fixed_to_moving_lps: NDArray[np.float64]
@@ -106,6 +108,18 @@ class SurfaceRegistration:
     residual_mm: float
     rivals: tuple[Rival, ...]
     ambiguous: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scales(self) -> tuple[float, float, float]:
+        """Principal scales from moving to fixed, largest first."""
+        scales = np.linalg.svd(self.moving_to_fixed_ras[:3, :3], compute_uv=False)
+        return float(scales[0]), float(scales[1]), float(scales[2])
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether the transform contains a reflection."""
+        return bool(np.linalg.det(self.fixed_to_moving_lps[:3, :3]) < 0)
 
     @property
     def moving_to_fixed_ras(self) -> NDArray[np.float64]:

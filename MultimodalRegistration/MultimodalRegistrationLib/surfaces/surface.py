@@ -102,32 +102,6 @@ class Surface:
     def _index(self) -> TriangleIndex:
         return TriangleIndex(self.corners_lps)
 
-    @property
-    def center_lps(self) -> NDArray[np.float64]:
-        """Centroid of the area, shape (3,), LPS, mm."""
-        return np.asarray(self.triangle_areas_mm2 @ self.corners_lps.mean(axis=1) / self.area_mm2)
-
-    @property
-    def principal_axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Axes in which the area spreads most to least, and by how much.
-
-        Returns
-        -------
-        axes_lps : array, shape (3, 3)
-            Unit axes as columns, right-handed.
-        spread_mm : array, shape (3,)
-            Standard deviation of the area along each, exact.
-        """
-        corners = self.corners_lps - self.center_lps
-        weights = self.triangle_areas_mm2 / self.area_mm2 / 12
-        total = corners.sum(axis=1)
-        moments = np.einsum("i,ijk,ijl->kl", weights, corners, corners)
-        moments += np.einsum("i,ik,il->kl", weights, total, total)
-        values, axes = np.linalg.eigh(moments)
-        axes = axes[:, ::-1]
-        axes[:, 2] *= np.sign(np.linalg.det(axes))
-        return axes, np.sqrt(np.maximum(values[::-1], 0.0))
-
     def samples(self, count: int, *, seed: int) -> Samples:
         """Draw points with normals, evenly over the area, in random order.
 

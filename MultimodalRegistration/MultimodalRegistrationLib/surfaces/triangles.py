@@ -15,6 +15,8 @@ from scipy.spatial import cKDTree
 __all__ = ["TriangleIndex", "nearest_on_triangles"]
 
 _FIRST = 8
+_FIRST_ROUGH = 4
+_AT_ONCE = 50_000
 
 
 def nearest_on_triangles(points: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -71,7 +73,7 @@ class TriangleIndex:
         self._centroids = corners.mean(axis=1)
         self._radii = np.linalg.norm(corners - self._centroids[:, None], axis=2).max(axis=1)
         # Slivers are not worth a tree of their own: one bound serves them and the typical triangle.
-        size = np.ceil(np.log2(np.maximum(self._radii / max(float(np.median(self._radii)), 1e-12), 1.0)) / 2)
+        size = np.floor(np.log2(np.maximum(self._radii / max(float(np.median(self._radii)), 1e-12), 1.0)) / 2)
         self._groups = []
         for one in np.unique(size):
             members = np.flatnonzero(size == one)
@@ -99,14 +101,13 @@ class TriangleIndex:
         """
         best = _Best(points, self._corners)
         for members, tree, radius in self._groups:
-            count = min(_FIRST, len(members))
+            count = min(_FIRST if exact else _FIRST_ROUGH, len(members))
             answer = tree.query(points, k=np.arange(1, count + 1))
-            distances, found = np.asarray(answer[0]), np.asarray(answer[1])
-            for column in range(count):
-                rows = np.flatnonzero(distances[:, column] <= best.distances + radius)
-                if not len(rows):
-                    break
-                best.offer(rows, members[found[rows, column]])
+            distances, found = np.asarray(answer[0]), members[np.asarray(answer[1])]
+            for columns in (slice(0, 1), slice(1, count)):
+                # The nearest centroid first: its triangle rules most of the others out.
+                rows, column = np.nonzero(distances[:, columns] <= best.distances[:, None] + radius)
+                best.offer(rows, found[:, columns][rows, column])
             if not exact or count == len(members):
                 continue
             unsure = np.flatnonzero(distances[:, -1] <= best.distances + radius)
@@ -124,11 +125,8 @@ class TriangleIndex:
         away = np.linalg.norm(best.points[rows] - self._centroids[triangles], axis=1)
         possible = away <= (best.distances[rows] + self._radii[triangles]) * (1 + 1e-12)
         rows, triangles = rows[possible], triangles[possible]
-        # The k-th candidate of each point, k by k, as a point may take only one at a time.
-        turn = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        order = np.argsort(turn, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(turn[order])) + 1):
-            best.offer(rows[part], triangles[part])
+        for first in range(0, len(rows), _AT_ONCE):
+            best.offer(rows[first : first + _AT_ONCE], triangles[first : first + _AT_ONCE])
 
 
 class _Best:
@@ -141,10 +139,12 @@ class _Best:
         self.distances = np.full(len(points), np.inf)
 
     def offer(self, rows: NDArray[np.intp], triangles: NDArray[np.intp]) -> None:
-        """Try one triangle for each of the points ``rows``, which are all different."""
+        """Try one triangle for each of the points ``rows``, which may occur several times."""
         on = nearest_on_triangles(self.points[rows], self._corners[triangles])
         distances = np.linalg.norm(self.points[rows] - on, axis=1)
-        nearer = distances < self.distances[rows]
-        kept = rows[nearer]
-        self.nearest[kept], self.triangles[kept] = on[nearer], triangles[nearer]
-        self.distances[kept] = distances[nearer]
+        order = np.lexsort((distances, rows))
+        nearest = order[np.diff(rows[order], prepend=-1) > 0]
+        nearest = nearest[distances[nearest] < self.distances[rows[nearest]]]
+        kept = rows[nearest]
+        self.nearest[kept], self.triangles[kept] = on[nearest], triangles[nearest]
+        self.distances[kept] = distances[nearest]

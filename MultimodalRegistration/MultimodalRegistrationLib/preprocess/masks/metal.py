@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.preprocess.masks.margins import within_mm
 from MultimodalRegistrationLib.preprocess.masks.modality import guess_modality, hounsfield_offset
 from MultimodalRegistrationLib.preprocess.masks.regions import connected_regions
 
-__all__ = ["MARGIN_MM", "THRESHOLD_HU", "metal", "metal_voxels"]
+__all__ = ["MARGIN_MM", "THRESHOLD_HU", "metal", "metal_voxels", "without_metal"]
 
 # Enamel reaches 2500 HU; scanners that store 12 bit cut metal off at 3071 HU.
 THRESHOLD_HU = 2500.0
@@ -58,6 +58,14 @@ def metal(volume: Volume, *, threshold_hu: float = THRESHOLD_HU, margin_mm: floa
     threshold = threshold_hu - hounsfield_offset(modality)
     marked, _ = metal_voxels(volume.voxels, volume.grid.spacing_mm, threshold, margin_mm)
     return mask_like(volume, marked, "metal")
+
+
+def without_metal(volume: Volume) -> Volume | None:
+    """The mask that leaves out metal and what lies close to it; None where there is none, or the volume is no CT."""
+    if guess_modality(volume) == "other":
+        return None
+    marked = np.asarray(metal(volume).voxels > 0)
+    return mask_like(volume, ~marked, "all but metal") if marked.any() else None
 
 
 def metal_voxels(

@@ -1,0 +1,108 @@
+"""Registration by shape with nodes in and a transform node out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.surfaces import surface_from_model_node, surface_from_segment
+from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, start_from_node
+from MultimodalRegistrationLib.surfaces.icp import register_surface
+from MultimodalRegistrationLib.surfaces.iterate import Overlap
+from MultimodalRegistrationLib.surfaces.planes import Model
+from MultimodalRegistrationLib.surfaces.report import surface_content
+from MultimodalRegistrationLib.surfaces.result import SurfaceRegistration
+from MultimodalRegistrationLib.surfaces.surface import Surface
+
+__all__ = ["register_surface_nodes"]
+
+
+def register_surface_nodes(
+    scene: Any,
+    fixed_node: Any,
+    moving_node: Any,
+    *,
+    fixed_segment: str | None = None,
+    moving_segment: str | None = None,
+    model: Model = "rigid",
+    overlap: Overlap = "auto",
+    initial_transform_node: Any = None,
+    seed: int = 0,
+) -> tuple[Any, SurfaceRegistration]:
+    """Lay the shape of one node on that of another.
+
+    Everything is computed in world coordinates: parent transforms are honoured, hardened or not.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the transform node; nothing else in it changes.
+    fixed_node, moving_node : vtkMRMLModelNode, vtkMRMLSegmentationNode or vtkMRMLMarkupsNode
+        The shapes. One of them may be markups: points on the surface of the other. Points that are not placed or not
+        selected are left out.
+    fixed_segment, moving_segment : str, optional
+        Identifier or name of the segment; of segmentations only, which need it.
+    model, overlap, seed
+        See :func:`~MultimodalRegistrationLib.surfaces.icp.register_surface`.
+    initial_transform_node : vtkMRMLTransformNode, optional
+        Moves the moving shape, from where it lies in the world, onto the fixed one: an additional start.
+
+    Returns
+    -------
+    node : vtkMRMLTransformNode
+        Linear. Maps what lies on the moving shape in the world onto the fixed one.
+    result : SurfaceRegistration
+        The transform with the distances that are left.
+
+    Raises
+    ------
+    InputError
+        A node without a shape, markups on both sides, a segment that is missing or does not belong there, or as
+        :func:`~MultimodalRegistrationLib.surfaces.icp.register_surface`.
+    """
+    shapes = {"fixed": _shape(fixed_node, fixed_segment), "moving": _shape(moving_node, moving_segment)}
+    if not any(isinstance(shape, Surface) for shape in shapes.values()):
+        raise InputError(
+            f"{fixed_node.GetName()} and {moving_node.GetName()}",
+            "both are lists of points",
+            "Choose a model or a segment for one side, or register the points as pairs of landmarks.",
+        )
+    result = register_surface(
+        shapes["fixed"],
+        shapes["moving"],
+        model=model,
+        overlap=overlap,
+        initial_fixed_to_moving_lps=None if initial_transform_node is None else start_from_node(initial_transform_node),
+        seed=seed,
+    )
+    inputs: dict[str, str | None] = {
+        f"{role}_{'surface' if isinstance(shape, Surface) else 'landmarks'}": shape.name
+        for role, shape in shapes.items()
+    }
+    inputs["initial_transform"] = None if initial_transform_node is None else initial_transform_node.GetName()
+    node = add_linear_transform_node(
+        scene,
+        result.moving_to_fixed_ras,
+        name=f"{shapes['moving'].name} to {shapes['fixed'].name}",
+        fixed_node=fixed_node,
+        moving_node=moving_node,
+        settings=surface_content(result, inputs=inputs),
+    )
+    return node, result
+
+
+def _shape(node: Any, segment: str | None) -> Surface | LandmarkList:
+    name, kind = node.GetName(), node.GetClassName()
+    if node.IsA("vtkMRMLSegmentationNode"):
+        if segment is None:
+            raise InputError(name, "no segment was chosen", "Choose the segment that holds the shape.")
+        return surface_from_segment(node, segment)
+    if segment is not None:
+        raise InputError(name, f"segment '{segment}' of a {kind}", "Only segmentations have segments; leave it out.")
+    if node.IsA("vtkMRMLMarkupsNode"):
+        return landmarks_of_node(node)
+    if not node.IsA("vtkMRMLModelNode"):
+        raise InputError(name, f"this holds no shape ({kind})", "Choose a model, a segmentation or a list of points.")
+    return surface_from_model_node(node)
