@@ -13,6 +13,7 @@ __all__ = ["AUTOMATIC", "NOTHING", "ROLES", "MaskKind", "Role", "Steps", "find_s
 
 Role = Literal["fixed", "moving"]
 MaskKind = Literal["none", "metal", "foreground"]
+MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
 ROLES: tuple[Role, ...] = get_args(Role)
 _SCHEMA = 1
 
@@ -48,8 +49,8 @@ def find_steps(name_or_file: str) -> Steps:
     Parameters
     ----------
     name_or_file : str
-        A file holds ``schema`` 1, ``mask`` (``"none"``, ``"metal"`` or ``"foreground"``), ``crop_margin_mm`` (a number or null) and ``bias_correct``
-        (a list of ``"fixed"`` and ``"moving"``).
+        A file holds ``schema`` 1, ``mask`` (``"none"``, ``"metal"``, ``"foreground"``), ``crop_margin_mm`` (a number or
+        null) and ``bias_correct`` (a list of ``"fixed"`` and ``"moving"``).
 
     Raises
     ------
@@ -82,9 +83,10 @@ def _steps_of(path: Path, content: Any) -> Steps:
     unknown = sorted(set(content) - {"schema", "mask", "crop_margin_mm", "bias_correct"})
     if unknown:
         raise refuse(f"unknown entries: {', '.join(unknown)}")
-    mask, margin, bias = (content.get(key) for key in ("mask", "crop_margin_mm", "bias_correct"))
-    if mask not in get_args(MaskKind):
-        raise refuse(f"'mask' is {mask!r}")
+    margin, bias = content.get("crop_margin_mm"), content.get("bias_correct")
+    mask = next((kind for kind in MASK_KINDS if kind == content.get("mask")), None)
+    if mask is None:
+        raise refuse(f"'mask' is {content.get('mask')!r}")
     if margin is not None and (
         isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1e4
     ):
