@@ -15,8 +15,10 @@ from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.io.roi import read_roi, write_roi
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
+from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.phantom import target_points_lps
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps, find_steps
+from MultimodalRegistrationLib.registration.apply_steps import apply_steps
 
 TARGETS = target_points_lps(CT_POSE)
 
@@ -156,3 +158,39 @@ def test_register_with_steps(files, tmp_path, truth_ct_to_mr_lps, steps, capsys)
     assert displacement_mm(found, truth_ct_to_mr_lps, TARGETS).mean() < 0.8
     content = json.loads((tmp_path / "R.json").read_text())
     assert set(content["preprocess"]) == {"mask", "crop_margin_mm", "bias_correct", "facts"}
+
+
+def test_a_mask_that_leaves_nothing_a_label_without_a_segment_and_odd_voxels_are_refused(files, tmp_path, capsys):
+    truth = ["--initial-transform", str(tmp_path / "truth.tfm"), "--output-dir", str(tmp_path / "out")]
+    corner = sitk.ReadImage(str(tmp_path / "ct.nrrd")) * 0
+    corner[0:2, 0:2, 0:2] = 1
+    sitk.WriteImage(sitk.Cast(corner, sitk.sitkUInt8), str(tmp_path / "corner.nrrd"))
+    write_roi(tmp_path / "R.mrk.json", OrientedBox(TARGETS.mean(axis=0), np.eye(3), np.full(3, 40.0)), "R")
+    (tmp_path / "odd.mrk.json").write_text('{"markups": 5}')
+    for options, named in (
+        (["--roi", str(tmp_path / "R.mrk.json"), "--mask", str(tmp_path / "corner.nrrd")], "nothing of its mask"),
+        (["--segment-label", "3"], "--segment"),
+        (["--isotropic", "0.01"], "0.01 mm"),
+        (["--isotropic", "200"], "200 mm"),
+        (["--roi", str(tmp_path / "odd.mrk.json")], "odd.mrk.json"),
+        (["--bias-correct", "fixed"], "CT"),
+    ):
+        assert main(["preprocess", *files, *truth, *options]) == 2, options
+        assert named in capsys.readouterr().err
+        assert not os.listdir(tmp_path / "out") if (tmp_path / "out").exists() else True
+
+
+def test_metal_is_left_out_of_a_mask_of_the_user_and_of_raw_values(head_ct):
+    voxels = np.array(head_ct.voxels) + 1024
+    k, j, i = (size // 2 for size in voxels.shape)
+    voxels[k - 2 : k + 2, j - 2 : j + 2, i - 2 : i + 2] = 7000
+    image = sitk.GetImageFromArray(voxels.astype(np.int16))
+    image.CopyInformation(head_ct.image)
+    raw = Volume(image, "raw ct")
+    given = Volume(sitk.Cast(head_ct.image > -2000, sitk.sitkUInt8), "everything")
+    done = apply_steps(
+        AUTOMATIC, raw, raw, fixed_mask=given, moving_mask=None, tell=lambda words, share: None, cancel=None
+    )
+    for mask in (done.fixed_mask, done.moving_mask):
+        assert mask.voxels[k, j, i] == 0
+        assert 0.99 < mask.voxels.mean() < 1

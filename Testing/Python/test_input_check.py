@@ -11,6 +11,7 @@ from conftest import CT_GRID, MR_GRID, centered_grid, rotation, run_command
 from hypothesis import given
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.io.large_volumes import read_downsampled
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess import check as check_module
 from MultimodalRegistrationLib.preprocess.check import check_file, check_two, check_volume
@@ -100,13 +101,16 @@ def test_headers_of_refused_files_are_described(tmp_path):
     assert report.orientation.startswith("axial")
 
 
-def test_voxels_of_a_volume_beyond_the_memory_are_not_read(tmp_path, monkeypatch):
-    path = write(tmp_path / "big.nrrd", noise(20, 21, 22))
-    monkeypatch.setattr(check_module, "available_memory_bytes", lambda: 20 * 21 * 22 * 2 - 1)
-    monkeypatch.setattr(check_module, "read_unjudged", lambda path: pytest.fail("it was read"))
+def test_a_large_volume_is_looked_at_in_blocks(tmp_path, monkeypatch):
+    path = write(tmp_path / "big.nrrd", noise(20, 21, 22), spacing=(1, 2, 3))
+    monkeypatch.setattr(check_module, "_MOST_BYTES", 20 * 21 * 22 * 2 - 1)
+    monkeypatch.setattr(check_module, "read_unjudged", lambda path: pytest.fail("it was read whole"))
+    monkeypatch.setattr(check_module, "read_downsampled", lambda path, memory_limit_bytes: read_downsampled(path))
     report = check_file(path)
-    assert codes(report.findings, "error") == {"too-large"}
+    assert "large" in codes(report.findings, "note")
+    assert not codes(report.findings, "error")
     assert report.size == (22, 21, 20)
+    assert report.spacing_mm == (1, 2, 3)
 
 
 def test_placement_and_values_are_told_at_once(tmp_path):

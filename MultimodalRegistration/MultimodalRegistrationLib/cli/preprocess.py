@@ -55,7 +55,7 @@ def add_parser(commands: Any) -> None:
         "--mask",
         default="auto",
         metavar="auto|FILE|none",
-        help="what counts: without padding, table, metal and far air (auto), or a label map of the fixed volume",
+        help="what counts: without padding, table, metal and far air (auto); a label map of the fixed volume; or all",
     )
     parser.add_argument("--moving-mask", metavar="FILE", help="a label map of the moving volume")
     parser.add_argument("--bias-correct", choices=("moving", "fixed", "both", "none"), default="none")
@@ -72,6 +72,8 @@ def _run(options: argparse.Namespace) -> int:
     inputs = {name: getattr(options, name) for name in (*names, "mask", "moving_mask")}
     if not 0 <= options.margin < np.inf:
         raise InputError("--margin", f"{options.margin} mm was given", "Give a number of mm that is not negative.")
+    if options.segment_label is not None and options.segment is None:
+        raise InputError("--segment-label", "given without --segment", "Leave it out, or give the segmentation.")
     if options.roi is not None and options.segment is not None:
         raise InputError("--roi", "given together with --segment", "Leave one of them out.")
     given = [path for path in inputs.values() if path and path not in ("auto", "none")]
@@ -88,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
             matrix,
             region=_region(options, fixed, moving, matrix),
             margin_mm=options.margin,
-            automatic_masks=options.mask == "auto",
+            automatic_masks=() if options.mask == "none" else ROLES,
             fixed_mask=masks["fixed"],
             moving_mask=masks["moving"],
             bias_correct=_roles(options.bias_correct),

@@ -118,6 +118,8 @@ def _run(options: argparse.Namespace) -> int:
     steps = find_steps(options.preprocess)
     printer = ProgressPrinter(quiet=options.quiet)
     inputs = [*_inputs(options).values(), str(preset.path)]
+    if options.preprocess not in ("auto", "none"):
+        inputs.append(options.preprocess)
     with OutputFiles([path for path in inputs if path]) as outputs, _signals_cancel() as cancel:
         transform_file = outputs.add(options.output_transform, TRANSFORM_SUFFIXES)
         volume_file = outputs.add(options.output_volume, OUTPUT_VOLUME_SUFFIXES) if options.output_volume else None

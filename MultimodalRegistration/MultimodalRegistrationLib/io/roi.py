@@ -48,7 +48,7 @@ def read_roi(path: str | Path) -> OrientedBox:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(path, f"this is not a markups file ({error})", _REMEDY) from error
     markups = content.get("markups") if isinstance(content, dict) else None
-    rois = [m for m in markups or [] if isinstance(m, dict) and m.get("type") == "ROI"]
+    rois = [m for m in (markups if isinstance(markups, list) else []) if isinstance(m, dict) and m.get("type") == "ROI"]
     if len(rois) != 1:
         raise InputError(path, f"{len(rois)} ROIs in this file", _REMEDY)
     roi = rois[0]

@@ -23,7 +23,8 @@ def box_of_roi_node(node: Any) -> OrientedBox:
     Parameters
     ----------
     node : vtkMRMLMarkupsROINode
-        Rotated or not, under any parent transform; where that is not rigid, the box holds what the ROI becomes.
+        Rotated or not, under any parent transform; where that is not rigid, the box holds what its
+        corners become.
 
     Returns
     -------

@@ -19,6 +19,7 @@ import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.preprocess.masks.modality import guess_modality
 
 __all__ = ["BiasCorrection", "correct_bias", "foreground_mask"]
 
@@ -197,6 +198,12 @@ def _stop_if(cancel: threading.Event | None) -> None:
 
 def _usable_voxels(volume: Volume, image: sitk.Image, mask: Volume | None) -> sitk.Image:
     """The mask without voxels that have no logarithm."""
+    if guess_modality(volume) != "other":
+        raise InputError(
+            volume.name,
+            "this is a CT, which has no bias field",
+            "Bias correction is for MR volumes; leave it out here.",
+        )
     if mask is None:
         marked = foreground_mask(image)
     else:

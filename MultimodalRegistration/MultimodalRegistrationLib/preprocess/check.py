@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.memory import available_memory_bytes
+from MultimodalRegistrationLib.io.large_volumes import read_downsampled
 from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume, read_unjudged
 from MultimodalRegistrationLib.preprocess.check_placement import placement_findings
@@ -35,6 +35,8 @@ _KINDS = {
     "not-three-dimensional": "image of one slice",
 }
 _SMALL_OVERLAP = 0.3
+# Larger volumes are looked at in blocks.
+_MOST_BYTES = 1e9
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def check_volume(volume: Volume) -> tuple[Finding, ...]:
 def check_file(path: str | Path) -> VolumeReport:
     """Look at a file or at the folder of one DICOM series.
 
-    The voxels are read only if the header is that of a scalar volume that fits into memory.
+    Files above a gigabyte are looked at in blocks, in bounded memory.
 
     Parameters
     ----------
@@ -108,9 +110,8 @@ def check_file(path: str | Path) -> VolumeReport:
     """
     path = Path(path)
     header = _header(path)
-    too_large = _too_large(header)
-    if too_large is not None:
-        return _report_of_header(path, header, too_large)
+    if header is not None and _bytes(header) > _MOST_BYTES:
+        return _in_blocks(path, header)
     try:
         volume = read_unjudged(path)
     except InputError as error:
@@ -215,22 +216,41 @@ def _header(path: Path) -> sitk.ImageFileReader | None:
     return reader
 
 
-def _too_large(header: sitk.ImageFileReader | None) -> Finding | None:
-    free = available_memory_bytes()
-    if header is None or free is None:
-        return None
-    # The largest of the usual voxel types is taken where the header does not tell the number of bytes.
-    needed = float(np.prod(header.GetSize(), dtype=np.float64)) * header.GetNumberOfComponents()
-    needed *= _bytes_per_component(header)
-    if needed <= free:
-        return None
-    return Finding(
-        "too-large",
-        "error",
-        f"its voxels take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are free; they were not read",
-        "Crop or downsample it on a computer with more memory (in Slicer: Crop Volume module, with a spacing scale "
-        "above 1), or close other programs.",
+def _in_blocks(path: Path, header: sitk.ImageFileReader) -> VolumeReport:
+    """The report of a volume that is read coarser than it is stored, in bounded memory."""
+    try:
+        volume = read_downsampled(path, memory_limit_bytes=_MOST_BYTES)
+    except InputError as error:
+        return _report_of_header(path, header, finding_of_error(error))
+    grid = VolumeGrid(
+        tuple(header.GetSize()), tuple(header.GetSpacing()), tuple(header.GetOrigin()), tuple(header.GetDirection())
     )
+    coarse = ", ".join(f"{step:.3g}" for step in volume.grid.spacing_mm)
+    large = Finding(
+        "large",
+        "note",
+        f"its voxels take {_bytes(header) / 1e9:.1f} GB; they were looked at in blocks, as means over {coarse} mm",
+        "A registration reads it in the same way where it does not fit into memory; see --memory-limit.",
+    )
+    metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys()}
+    findings = [*placement_findings(grid, str(path), metadata), *value_findings(volume), large]
+    return VolumeReport(
+        name=str(path),
+        kind=_kind(tuple(findings)),
+        size=grid.size,
+        spacing_mm=grid.spacing_mm,
+        orientation=describe_orientation(grid).words,
+        pixel_type=sitk.GetPixelIDValueAsString(header.GetPixelID()),
+        value_range=_value_range(volume),
+        findings=_sorted(findings),
+        volume=volume,
+    )
+
+
+def _bytes(header: sitk.ImageFileReader) -> float:
+    # The largest of the usual voxel types is taken where the header does not tell the number of bytes.
+    voxels = float(np.prod(header.GetSize(), dtype=np.float64)) * header.GetNumberOfComponents()
+    return voxels * _bytes_per_component(header)
 
 
 def _bytes_per_component(header: sitk.ImageFileReader) -> int:

@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.io.volumes import Volume
 __all__ = ["crop_to_box", "resample_isotropic", "voxels_in_box"]
 
 _FEWEST_VOXELS = 4
+_MOST_VOXELS = 1e9
 # Standard deviation of the anti-aliasing filter, in voxels of the coarser grid: half the response at its Nyquist limit.
 _ANTI_ALIAS = 0.375
 
@@ -82,10 +83,21 @@ def resample_isotropic(volume: Volume, spacing_mm: float, *, is_mask: bool = Fal
     -------
     Volume
         Scalar volumes become 32-bit floating point.
+
+    Raises
+    ------
+    InputError
+        It would have fewer than four voxels along an axis, or more than a thousand million.
     """
     grid = volume.grid
     old = np.asarray(grid.spacing_mm)
-    size = np.maximum(np.rint(grid.extent_mm / spacing_mm), 1).astype(int)
+    size = np.maximum(np.rint(grid.extent_mm / spacing_mm), 1)
+    if np.prod(size) > _MOST_VOXELS or np.any(size < np.minimum(_FEWEST_VOXELS, grid.size)):
+        shape = " x ".join(f"{count:.0f}" for count in size)
+        raise InputError(
+            volume.name, f"voxels of {spacing_mm:g} mm would make it {shape}", "Choose another voxel size."
+        )
+    size = size.astype(int)
     # The outer borders of the two grids coincide at the first corner.
     matrix = grid.ijk_to_lps
     origin = apply_matrix(matrix, (spacing_mm / old - 1) / 2)

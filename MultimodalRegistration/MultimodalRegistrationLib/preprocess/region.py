@@ -15,6 +15,7 @@ __all__ = ["DEFAULT_MARGIN_MM", "Region", "common_region", "region_of_box", "reg
 
 DEFAULT_MARGIN_MM = 10.0
 _SAMPLE_MM = 3.0
+_FEWEST_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,11 @@ def common_region(
     shown = _is_marked(moving, moving_mask, mapped)
     if not shown.any():
         return None
+    # What lies between the samples belongs to the region as well.
+    widened_mm = margin_mm + min(_SAMPLE_MM, float(fixed.extent_mm.max()) / _FEWEST_SAMPLES)
     return Region(
-        OrientedBox.around(points[shown], _axes(fixed), margin_mm),
-        OrientedBox.around(mapped[shown], _axes(moving), margin_mm),
+        OrientedBox.around(points[shown], _axes(fixed), widened_mm),
+        OrientedBox.around(mapped[shown], _axes(moving), widened_mm),
         "what both volumes show",
     )
 
@@ -128,11 +131,12 @@ def _axes(grid: VolumeGrid) -> NDArray[np.float64]:
 
 
 def _sample_points(grid: VolumeGrid, mask: NDArray[np.uint8] | None) -> NDArray[np.float64]:
-    """Voxels about three mm apart, of the mask if there is one, shape (N, 3), LPS; the outermost ones included."""
+    """Voxels at most three mm apart, of the mask if there is one, shape (N, 3), LPS; the outermost ones included."""
     axes = []
     for count, spacing in zip(grid.size, grid.spacing_mm, strict=True):
+        step_mm = min(_SAMPLE_MM, count * spacing / _FEWEST_SAMPLES)
         axes.append(
-            np.unique(np.linspace(0, count - 1, int(np.ceil(count * spacing / _SAMPLE_MM)) + 1).round().astype(int))
+            np.unique(np.linspace(0, count - 1, int(np.ceil(count * spacing / step_mm)) + 1).round().astype(int))
         )
     index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     if mask is not None:

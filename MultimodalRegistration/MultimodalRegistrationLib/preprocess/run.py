@@ -85,7 +85,7 @@ def preprocess(
     *,
     region: Region | None = None,
     margin_mm: float,
-    automatic_masks: bool = True,
+    automatic_masks: tuple[Role, ...] = ROLES,
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
     bias_correct: tuple[Role, ...] = (),
@@ -105,8 +105,8 @@ def preprocess(
         What to cut to; by default what both volumes show, within the masks.
     margin_mm : float
         Around the region that is found here.
-    automatic_masks : bool, optional
-        Make masks where none is given.
+    automatic_masks : tuple of str, optional
+        ``"fixed"``, ``"moving"``: make a mask there where none is given.
     fixed_mask, moving_mask : Volume, optional
         Zeros and ones, each on the grid of its volume.
     bias_correct : tuple of str, optional
@@ -136,7 +136,7 @@ def preprocess(
     masks: dict[Role, Volume | None] = {"fixed": fixed_mask, "moving": moving_mask}
     facts: list[str] = []
     for number, role in enumerate(ROLES):
-        if automatic_masks and masks[role] is None:
+        if role in automatic_masks and masks[role] is None:
             on_progress(f"looking for what to leave out of the {role} volume", 0.1 * number)
             found = automatic_mask(volumes[role])
             masks[role] = found.mask
@@ -179,6 +179,12 @@ def preprocess(
                 None if cropped_mask is None else resample_isotropic(cropped_mask, isotropic_mm, is_mask=True)
             )
             facts.append(f"{role.capitalize()}: resampled to {isotropic_mm:g} mm, {_shape(cropped)} voxels.")
+        if cropped_mask is not None and not np.any(cropped_mask.voxels):
+            raise InputError(
+                volume.name,
+                "nothing of its mask lies in the region",
+                "Choose another region or mask, or --mask none.",
+            )
         prepared[role] = PreparedVolume(cropped, cropped_mask, field)
     return Preprocessed(prepared["fixed"], prepared["moving"], region, tuple(facts))
 

@@ -25,8 +25,8 @@ class Steps:
     Parameters
     ----------
     mask : str
-        What is left out where the user gave no mask: ``"none"``: nothing; ``"metal"``: metal in a CT, with a margin;
-        ``"foreground"``: padding, table, metal and far air.
+        What is left out. ``"none"``: nothing; ``"metal"``: metal in a CT, with a margin, also from a mask of the user;
+        ``"foreground"``: padding, table, metal and far air, where the user gave no mask.
     crop_margin_mm : float or None
         Cut both to what both show, with this margin, before the engine; None for not at all.
     bias_correct : tuple of str

@@ -48,13 +48,14 @@ def padding_value(voxels: NDArray[Any]) -> float | None:
 
 
 def informative_extent_mm3(volume: Volume, mask: Volume | None = None) -> float:
-    """Volume of space in mm^3 to compare: that of the mask, else of all voxels but those of the padding value."""
+    """Volume of space in mm^3 to compare: of the mask, or else of all voxels, without those of the padding value."""
     voxels = volume.voxels
     padding = padding_value(voxels)
-    if mask is not None:
-        count = int(np.count_nonzero(mask.voxels))
-    else:
-        count = voxels.size if padding is None else int(np.count_nonzero(voxels != padding))
+    counted = np.ones(voxels.shape, dtype=bool) if mask is None else np.asarray(mask.voxels > 0)
+    if padding is not None:
+        # A mask of the foreground has no padding in it; one that only leaves out metal has.
+        counted &= voxels != padding
+    count = int(np.count_nonzero(counted))
     return count * float(np.prod(volume.grid.spacing_mm))
 
 

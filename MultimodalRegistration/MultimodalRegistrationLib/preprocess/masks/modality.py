@@ -43,7 +43,8 @@ def guess_modality(volume: Volume) -> Modality:
     sample = voxels[:: max(1, voxels.size // _LARGEST_SAMPLE)].astype(np.float64)
     if _has_ct_scale(sample):
         return "CT"
-    if sample.max() < 4096 and _has_ct_scale(sample + RAW_CT_OFFSET_HU):
+    # Metal may lie above the 12 bits of everything else.
+    if np.percentile(sample, 99.5) < 4096 and _has_ct_scale(sample + RAW_CT_OFFSET_HU):
         return "raw CT"
     return "other"
 
