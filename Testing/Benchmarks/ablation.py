@@ -25,7 +25,7 @@ from conftest import real_cases
 from measure import machine_line
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.geometry.linear import displacement_mm
-from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps
+from MultimodalRegistrationLib.preprocess.steps import NOTHING, Steps
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.registration.run import register
 
@@ -43,7 +43,6 @@ def steps_of(name: str, case: str) -> Steps:
         roles = ()
     single = {
         "none": NOTHING,
-        "metal": AUTOMATIC,
         "mask": Steps(mask="foreground", crop_margin_mm=None, bias_correct=()),
         "crop": Steps(mask="none", crop_margin_mm=CROP_MARGIN_MM, bias_correct=()),
         "bias": Steps(mask="none", crop_margin_mm=None, bias_correct=roles),
@@ -52,7 +51,7 @@ def steps_of(name: str, case: str) -> Steps:
     return single[name]
 
 
-COLUMNS = ("none", "metal", "mask", "crop", "bias", "all")
+COLUMNS = ("none", "mask", "crop", "bias", "all")
 
 
 def one_run(planned: PlannedRun, column: str) -> dict[str, Any]:

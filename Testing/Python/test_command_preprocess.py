@@ -183,7 +183,7 @@ def test_a_mask_that_leaves_nothing_a_label_without_a_segment_and_odd_voxels_are
 def test_metal_is_left_out_of_a_mask_of_the_user_and_of_raw_values(head_ct):
     voxels = np.array(head_ct.voxels) + 1024
     k, j, i = (size // 2 for size in voxels.shape)
-    voxels[k - 2 : k + 2, j - 2 : j + 2, i - 2 : i + 2] = 7000
+    voxels[k - 3 : k + 3, j - 6 : j + 6, i - 6 : i + 6] = 7000
     image = sitk.GetImageFromArray(voxels.astype(np.int16))
     image.CopyInformation(head_ct.image)
     raw = Volume(image, "raw ct")

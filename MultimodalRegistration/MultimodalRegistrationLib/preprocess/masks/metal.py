@@ -24,6 +24,7 @@ __all__ = ["MARGIN_MM", "THRESHOLD_HU", "metal", "metal_voxels", "without_metal"
 # Enamel reaches 2500 HU; scanners that store 12 bit cut metal off at 3071 HU.
 THRESHOLD_HU = 2500.0
 MARGIN_MM = 3.0
+_TOO_LITTLE = 1e-3
 
 
 def metal(volume: Volume, *, threshold_hu: float = THRESHOLD_HU, margin_mm: float = MARGIN_MM) -> Volume:
@@ -61,11 +62,23 @@ def metal(volume: Volume, *, threshold_hu: float = THRESHOLD_HU, margin_mm: floa
 
 
 def without_metal(volume: Volume) -> Volume | None:
-    """The mask that leaves out metal and what lies close to it; None where there is none, or the volume is no CT."""
+    """The mask that leaves out metal and what lies close to it.
+
+    Parameters
+    ----------
+    volume : Volume
+        Not changed.
+
+    Returns
+    -------
+    Volume or None
+        None where the volume is no CT, or where metal and its margin are less than a thousandth of it: intensities are
+        clipped for an engine anyway, and other samples would change a result more than so little metal does.
+    """
     if guess_modality(volume) == "other":
         return None
     marked = np.asarray(metal(volume).voxels > 0)
-    return mask_like(volume, ~marked, "all but metal") if marked.any() else None
+    return mask_like(volume, ~marked, "all but metal") if marked.mean() >= _TOO_LITTLE else None
 
 
 def metal_voxels(
