@@ -12,10 +12,13 @@ from conftest import CT_POSE, rigid
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.roi import read_roi, write_roi
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.phantom import target_points_lps
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps, find_steps
 from MultimodalRegistrationLib.registration.apply_steps import apply_steps
@@ -194,3 +197,40 @@ def test_metal_is_left_out_of_a_mask_of_the_user_and_of_raw_values(head_ct):
     for mask in (done.fixed_mask, done.moving_mask):
         assert mask.voxels[k, j, i] == 0
         assert 0.99 < mask.voxels.mean() < 1
+
+
+def test_landmarks_labels_and_a_factor(files, tmp_path, head_ct, capsys):
+    points = LandmarkList.of_points("P", TARGETS)
+    write_landmarks(tmp_path / "P.mrk.json", points)
+    labels = np.zeros(head_ct.voxels.shape, dtype=np.uint8)
+    middle = [size // 2 for size in labels.shape]
+    for value, step in ((1, 0), (2, 8), (3, -8)):
+        k, j, i = middle[0], middle[1] + step, middle[2]
+        labels[k - 4 : k + 5, j - 3 : j + 4, i - 6 : i + 7] = value
+    image = sitk.GetImageFromArray(labels)
+    image.CopyInformation(head_ct.image)
+    sitk.WriteImage(image, str(tmp_path / "L.nrrd"))
+    truth = ["--initial-transform", str(tmp_path / "truth.tfm")]
+    region = ["--region-landmarks", str(tmp_path / "P.mrk.json"), "--margin", "30"]
+    mask = ["--mask", str(tmp_path / "L.nrrd"), "--fixed-mask-labels", "1", "3"]
+    marked = {}
+    for name, options in (
+        ("inside", []),
+        ("outside", ["--mask-outside"]),
+        ("grown", ["--mask-margin", "5"]),
+        ("coarse", ["--spacing-factor", "2"]),
+    ):
+        out = ["--output-dir", str(tmp_path / name)]
+        assert main(["preprocess", *files, *truth, *region, *mask, *options, *out]) == 0, capsys.readouterr().err
+        marked[name] = sitk.ReadImage(str(tmp_path / name / "fixed-mask.nrrd"))
+    inside, outside, grown = (sitk.GetArrayFromImage(marked[name]) for name in ("inside", "outside", "grown"))
+    assert inside.sum() == 2 * 9 * 7 * 13
+    np.testing.assert_array_equal(inside + outside, 1)
+    assert np.all(grown >= inside)
+    assert grown.sum() > 1.5 * inside.sum()
+    np.testing.assert_allclose(marked["coarse"].GetSpacing(), 2 * np.array(marked["inside"].GetSpacing()))
+    crop = VolumeGrid.of_image(marked["inside"])
+    assert crop.contains(TARGETS).mean() > 0.95
+    both = ["--roi", "a", *region, "--output-dir", str(tmp_path / "no")]
+    assert main(["preprocess", *files, *truth, *both]) == 2
+    assert "--region-landmarks" in capsys.readouterr().err

@@ -154,7 +154,7 @@ def test_lps_files_of_slicer_4_and_5(saved, coding):
 def test_slicer_3_files_state_no_convention(saved):
     path = saved(
         "midsag.fcsv",
-        "# Fiducial List file /tmp/midsag.fcsv\n# name = midsag\n# numPoints = 2\n# color = 0.4,1,1\n"
+        "# Fiducial List file midsag.fcsv\n# name = midsag\n# numPoints = 2\n# color = 0.4,1,1\n"
         "# columns = label,x,y,z,sel,vis\nA,1.5,2.25,3,1,1\nB,-40,50.5,-6.125,0,1\n",
     )
     error = refused(path, "LPS or RAS")

@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.roi import read_roi
 from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.crop import crop_to_box, resample_isotropic
+from MultimodalRegistrationLib.preprocess.crop import crop_to_box, resample_to_spacing
 from MultimodalRegistrationLib.preprocess.region import common_region, region_of_box, region_of_points
 
 OBLIQUE = rotation([0.3, -1, 0.4], 34)
@@ -132,7 +132,7 @@ def test_isotropic_resampling_keeps_the_place_and_does_not_alias():
     checkered = smooth + 100.0 * ((index.sum(axis=1) % 2) * 2 - 1).reshape(grid.size[::-1])
     image = sitk.GetImageFromArray(checkered)
     grid.place(image)
-    made = resample_isotropic(Volume(image, "v"), 3.0)
+    made = resample_to_spacing(Volume(image, "v"), 3.0)
     assert made.grid.spacing_mm == (3.0, 3.0, 3.0)
     np.testing.assert_allclose(made.grid.center_lps, grid.center_lps, atol=1.6)
     inner = np.indices(made.grid.size[::-1])[::-1].reshape(3, -1).T

@@ -15,10 +15,14 @@ import MultimodalRegistrationLib
 from MultimodalRegistrationLib.cli.prealign import add_landmark_options, read_landmark_pairs
 from MultimodalRegistrationLib.cli.progress import ProgressPrinter
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.roi import read_roi, write_roi
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform
-from MultimodalRegistrationLib.io.volumes import Volume, read_mask, read_segment, read_volume
+from MultimodalRegistrationLib.io.volumes import Volume, read_label_map, read_mask, read_segment, read_volume
+from MultimodalRegistrationLib.preprocess.check import check_volume
+from MultimodalRegistrationLib.preprocess.masks.labels import from_labels
+from MultimodalRegistrationLib.preprocess.masks.margins import dilate_mm
 from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region, region_of_box, region_of_points
 from MultimodalRegistrationLib.preprocess.run import Preprocessed, points_of_segment, preprocess
 from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
@@ -28,6 +32,11 @@ from MultimodalRegistrationLib.registration.result import Progress
 from MultimodalRegistrationLib.registration.searched_start import searched_start
 
 __all__ = ["add_parser"]
+
+_INPUTS = (
+    *("fixed", "moving", "initial_transform", "fixed_landmarks", "moving_landmarks"),
+    *("roi", "segment", "region_landmarks", "mask", "moving_mask"),
+)
 
 
 def add_parser(commands: Any) -> None:
@@ -48,6 +57,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--roi", metavar="R.mrk.json", help="cut to this ROI, in the fixed volume")
     parser.add_argument("--segment", metavar="S", help="cut to this label map or segmentation, in the fixed volume")
     parser.add_argument("--segment-label", type=int, metavar="N", help="the value of it to take; default: all")
+    parser.add_argument("--region-landmarks", metavar="P", help="cut to these points of the fixed volume")
     parser.add_argument(
         "--margin", type=float, default=DEFAULT_MARGIN_MM, metavar="MM", help="around the region (%(default)g mm)"
     )
@@ -58,8 +68,21 @@ def add_parser(commands: Any) -> None:
         help="what counts: without padding, table, metal and far air (auto); a label map of the fixed volume; or all",
     )
     parser.add_argument("--moving-mask", metavar="FILE", help="a label map of the moving volume")
+    for role in ("fixed", "moving"):
+        parser.add_argument(
+            f"--{role}-mask-labels",
+            type=int,
+            nargs="+",
+            metavar="N",
+            help=f"the labels of the {role} mask to take, of any number of structures; default: all above zero",
+        )
+    parser.add_argument("--mask-outside", action="store_true", help="take what is outside of the labels instead")
+    parser.add_argument(
+        "--mask-margin", type=float, default=0.0, metavar="MM", help="grow the masks given by this much"
+    )
     parser.add_argument("--bias-correct", choices=("moving", "fixed", "both", "none"), default="none")
     parser.add_argument("--isotropic", type=float, metavar="MM", help="resample both to cubic voxels of this size")
+    parser.add_argument("--spacing-factor", type=float, metavar="X", help="or to voxels X times as large")
     parser.add_argument("--output-dir", required=True, metavar="D", help="folder for the results; made if missing")
     parser.add_argument("--json", metavar="R.json", help="what was done, for scripts")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
@@ -68,20 +91,28 @@ def add_parser(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     printer = ProgressPrinter(quiet=options.quiet)
-    names = ("fixed", "moving", "initial_transform", "fixed_landmarks", "moving_landmarks", "roi", "segment")
-    inputs = {name: getattr(options, name) for name in (*names, "mask", "moving_mask")}
+    inputs = {name: getattr(options, name) for name in _INPUTS}
     if not 0 <= options.margin < np.inf:
         raise InputError("--margin", f"{options.margin} mm was given", "Give a number of mm that is not negative.")
     if options.segment_label is not None and options.segment is None:
         raise InputError("--segment-label", "given without --segment", "Leave it out, or give the segmentation.")
-    if options.roi is not None and options.segment is not None:
-        raise InputError("--roi", "given together with --segment", "Leave one of them out.")
+    regions = [
+        f"--{name}" for name in ("roi", "segment", "region-landmarks") if getattr(options, name.replace("-", "_"))
+    ]
+    if len(regions) > 1:
+        raise InputError(regions[0], f"given together with {regions[1]}", "Leave one of them out.")
     given = [path for path in inputs.values() if path and path not in ("auto", "none")]
     folder = _folder(options.output_dir)
     with OutputFiles(given) as outputs:
         staged = _staged(outputs, folder, options)
         fixed, moving = read_volume(options.fixed), read_volume(options.moving)
-        masks = {"fixed": _mask(options.mask, fixed), "moving": _mask(options.moving_mask, moving)}
+        for finding in (*check_volume(fixed), *check_volume(moving)):
+            if finding.severity == "warning":
+                printer.warning(f"{finding.message}. {finding.remedy}")
+        masks = {
+            "fixed": _mask(options, options.mask, options.fixed_mask_labels, fixed, printer),
+            "moving": _mask(options, options.moving_mask, options.moving_mask_labels, moving, printer),
+        }
         printer.progress(Progress("finding a prealignment", 0.0))
         matrix, words = _prealignment(options, fixed, moving)
         result = preprocess(
@@ -95,6 +126,7 @@ def _run(options: argparse.Namespace) -> int:
             moving_mask=masks["moving"],
             bias_correct=_roles(options.bias_correct),
             isotropic_mm=options.isotropic,
+            spacing_factor=options.spacing_factor,
             on_progress=lambda stage, share: printer.progress(Progress(stage, 0.2 + 0.7 * share)),
         )
         _write(result, matrix, staged)
@@ -143,8 +175,23 @@ def _roles(bias_correct: str) -> tuple[Role, ...]:
     return tuple(role for role in ROLES if bias_correct in (role, "both"))
 
 
-def _mask(given: str | None, volume: Volume) -> Volume | None:
-    return None if given in (None, "auto", "none") else mask_on_grid(read_mask(str(given)), volume)[0]
+def _mask(
+    options: argparse.Namespace, given: str | None, labels: list[int] | None, volume: Volume, printer: ProgressPrinter
+) -> Volume | None:
+    if given in (None, "auto", "none"):
+        if labels is not None:
+            raise InputError("--fixed-mask-labels, --moving-mask-labels", "given without a label map", "Give the mask.")
+        return None
+    if labels is None and not options.mask_outside:
+        mask = read_mask(str(given))
+    else:
+        label_map = read_label_map(str(given))
+        values = labels or [int(value) for value in np.unique(label_map.voxels) if value > 0]
+        mask = from_labels(label_map, values, inside=not options.mask_outside)
+    placed, resampled = mask_on_grid(mask, volume)
+    if resampled:
+        printer.warning(f"The mask {mask.name} is on another grid than {volume.name}; it was resampled.")
+    return dilate_mm(placed, options.mask_margin) if options.mask_margin else placed
 
 
 def _prealignment(options: argparse.Namespace, fixed: Volume, moving: Volume) -> tuple[NDArray[np.float64], str]:
@@ -162,6 +209,10 @@ def _prealignment(options: argparse.Namespace, fixed: Volume, moving: Volume) ->
 def _region(options: argparse.Namespace, fixed: Volume, moving: Volume, matrix: NDArray[np.float64]) -> Region | None:
     if options.roi is not None:
         return region_of_box(read_roi(options.roi), moving.grid, matrix)
+    if options.region_landmarks is not None:
+        landmarks = read_landmarks(options.region_landmarks, space=options.fixed_space)
+        points = landmarks.points_lps[list(landmarks.used)]
+        return region_of_points(points, fixed.grid, moving.grid, matrix, options.margin)
     if options.segment is not None:
         points = points_of_segment(read_segment(options.segment, options.segment_label))
         return region_of_points(points, fixed.grid, moving.grid, matrix, options.margin)

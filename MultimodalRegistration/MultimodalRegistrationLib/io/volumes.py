@@ -25,6 +25,7 @@ __all__ = [
     "OUTPUT_VOLUME_SUFFIXES",
     "VOLUME_SUFFIXES",
     "Volume",
+    "read_label_map",
     "read_mask",
     "read_segment",
     "read_unjudged",
@@ -144,6 +145,29 @@ def read_mask(path: str | Path) -> Volume:
     return Volume(image, str(path))
 
 
+def read_label_map(path: str | Path) -> Volume:
+    """Read a label map or segmentation with all its labels.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file with one of :data:`VOLUME_SUFFIXES`.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is a scan.
+    """
+    image = _read_image(Path(path), what="a label map")
+    if not looks_like_label_map(image):
+        raise InputError(
+            path,
+            "this looks like a scan, not like a label map",
+            "Segment the structure first and give the segmentation, or a surface model.",
+        )
+    return Volume(image, str(path))
+
+
 def read_segment(path: str | Path, label: int | None = None) -> Volume:
     """Read one label of a label map or segmentation as a mask.
 
@@ -164,13 +188,7 @@ def read_segment(path: str | Path, label: int | None = None) -> Volume:
     InputError
         The file cannot be read, is a scan, or has no voxel of that label.
     """
-    image = _read_image(Path(path), what="a label map")
-    if not looks_like_label_map(image):
-        raise InputError(
-            path,
-            "this looks like a scan, not like a label map",
-            "Segment the structure first and give the segmentation, or a surface model.",
-        )
+    image = read_label_map(path).image
     mask = image > 0 if label is None else image == label
     if not np.any(sitk.GetArrayViewFromImage(mask)):
         present = np.unique(sitk.GetArrayViewFromImage(image))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
 
-__all__ = ["crop_to_box", "resample_isotropic", "voxels_in_box"]
+__all__ = ["crop_to_box", "resample_to_spacing", "voxels_in_box"]
 
 _FEWEST_VOXELS = 4
 _MOST_VOXELS = 1e9
@@ -67,15 +67,15 @@ def voxels_in_box(grid: VolumeGrid, box: OrientedBox) -> tuple[NDArray[np.int64]
     return low, high - low + 1
 
 
-def resample_isotropic(volume: Volume, spacing_mm: float, *, is_mask: bool = False) -> Volume:
-    """Resample to cubic voxels over the same extent.
+def resample_to_spacing(volume: Volume, spacing_mm: ArrayLike, *, is_mask: bool = False) -> Volume:
+    """Resample over the same extent.
 
     Parameters
     ----------
     volume : Volume
         Not changed.
-    spacing_mm : float
-        New voxel size.
+    spacing_mm : float or array, shape (3,)
+        New voxel size, along I, J, K.
     is_mask : bool, optional
         Nearest neighbour instead of linear interpolation after an anti-aliasing filter along axes that get coarser.
 
@@ -91,20 +91,23 @@ def resample_isotropic(volume: Volume, spacing_mm: float, *, is_mask: bool = Fal
     """
     grid = volume.grid
     old = np.asarray(grid.spacing_mm)
-    size = np.maximum(np.rint(grid.extent_mm / spacing_mm), 1)
+    new = np.broadcast_to(np.asarray(spacing_mm, dtype=np.float64), 3)
+    size = np.maximum(np.rint(grid.extent_mm / new), 1)
     if np.prod(size) > _MOST_VOXELS or np.any(size < np.minimum(_FEWEST_VOXELS, grid.size)):
         shape = " x ".join(f"{count:.0f}" for count in size)
         raise InputError(
-            volume.name, f"voxels of {spacing_mm:g} mm would make it {shape}", "Choose another voxel size."
+            volume.name,
+            f"voxels of {' x '.join(f'{step:g}' for step in new)} mm would make it {shape}",
+            "Choose another voxel size.",
         )
     size = size.astype(int)
     # The outer borders of the two grids coincide at the first corner.
     matrix = grid.ijk_to_lps
-    origin = apply_matrix(matrix, (spacing_mm / old - 1) / 2)
+    origin = apply_matrix(matrix, (new / old - 1) / 2)
     image = volume.image
     if not is_mask:
         image = sitk.Cast(image, sitk.sitkFloat32)
-        sigma = np.where(spacing_mm > old, _ANTI_ALIAS * np.sqrt(np.maximum(spacing_mm**2 - old**2, 0)), 0)
+        sigma = np.where(new > old, _ANTI_ALIAS * np.sqrt(np.maximum(new**2 - old**2, 0)), 0)
         if sigma.any():
             image = sitk.SmoothingRecursiveGaussian(image, np.maximum(sigma, 1e-3 * old).tolist())
     resampled = sitk.Resample(
@@ -113,7 +116,7 @@ def resample_isotropic(volume: Volume, spacing_mm: float, *, is_mask: bool = Fal
         sitk.Transform(),
         sitk.sitkNearestNeighbor if is_mask else sitk.sitkLinear,
         origin.tolist(),
-        [spacing_mm] * 3,
+        new.tolist(),
         grid.direction,
         float(volume.voxels.min()),
         image.GetPixelID(),

@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.bias import correct_bias
-from MultimodalRegistrationLib.preprocess.crop import crop_to_box, resample_isotropic
+from MultimodalRegistrationLib.preprocess.crop import crop_to_box, resample_to_spacing
 from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
 from MultimodalRegistrationLib.preprocess.region import Region, common_region
 from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
@@ -90,6 +90,7 @@ def preprocess(
     moving_mask: Volume | None = None,
     bias_correct: tuple[Role, ...] = (),
     isotropic_mm: float | None = None,
+    spacing_factor: float | None = None,
     on_progress: Callable[[str, float], None] = lambda words, fraction: None,
     cancel: threading.Event | None = None,
 ) -> Preprocessed:
@@ -113,6 +114,8 @@ def preprocess(
         ``"fixed"``, ``"moving"``: whose bias field is taken out.
     isotropic_mm : float, optional
         Resample both to cubic voxels of this size; by default voxels stay as they are.
+    spacing_factor : float, optional
+        Resample both to voxels this many times as large; not together with ``isotropic_mm``.
     on_progress : callable, optional
         Called with words and the share that is done.
     cancel : threading.Event, optional
@@ -130,8 +133,11 @@ def preprocess(
     Cancelled
         On request.
     """
-    if isotropic_mm is not None and not 0 < isotropic_mm < np.inf:
-        raise InputError("The voxel size", f"{isotropic_mm} mm was given", "Give a positive number of mm.")
+    for what, value in (("The voxel size", isotropic_mm), ("The spacing factor", spacing_factor)):
+        if value is not None and not 0 < value < np.inf:
+            raise InputError(what, f"{value} was given", "Give a positive number.")
+    if isotropic_mm is not None and spacing_factor is not None:
+        raise InputError("The spacing factor", "given together with a voxel size", "Leave one of them out.")
     volumes: dict[Role, Volume] = {"fixed": fixed, "moving": moving}
     masks: dict[Role, Volume | None] = {"fixed": fixed_mask, "moving": moving_mask}
     facts: list[str] = []
@@ -174,9 +180,9 @@ def preprocess(
         cropped_mask = None if mask is None else crop_to_box(volume, boxes[role], kept=mask)
         facts.append(f"{role.capitalize()}: cut from {_shape(volume)} to {_shape(cropped)} voxels, {region.words}.")
         if isotropic_mm is not None:
-            cropped = resample_isotropic(cropped, isotropic_mm)
+            cropped = resample_to_spacing(cropped, isotropic_mm)
             cropped_mask = (
-                None if cropped_mask is None else resample_isotropic(cropped_mask, isotropic_mm, is_mask=True)
+                None if cropped_mask is None else resample_to_spacing(cropped_mask, isotropic_mm, is_mask=True)
             )
             facts.append(f"{role.capitalize()}: resampled to {isotropic_mm:g} mm, {_shape(cropped)} voxels.")
         if cropped_mask is not None and not np.any(cropped_mask.voxels):
