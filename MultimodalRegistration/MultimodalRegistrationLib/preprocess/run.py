@@ -179,12 +179,15 @@ def preprocess(
         cropped = crop_to_box(volume, boxes[role])
         cropped_mask = None if mask is None else crop_to_box(volume, boxes[role], kept=mask)
         facts.append(f"{role.capitalize()}: cut from {_shape(volume)} to {_shape(cropped)} voxels, {region.words}.")
-        if isotropic_mm is not None:
-            cropped = resample_to_spacing(cropped, isotropic_mm)
-            cropped_mask = (
-                None if cropped_mask is None else resample_to_spacing(cropped_mask, isotropic_mm, is_mask=True)
-            )
-            facts.append(f"{role.capitalize()}: resampled to {isotropic_mm:g} mm, {_shape(cropped)} voxels.")
+        if isotropic_mm is not None or spacing_factor is not None:
+            spacing_mm = np.asarray(cropped.grid.spacing_mm) * (spacing_factor or 1.0)
+            if isotropic_mm is not None:
+                spacing_mm = np.full(3, isotropic_mm)
+            cropped = resample_to_spacing(cropped, spacing_mm)
+            if cropped_mask is not None:
+                cropped_mask = resample_to_spacing(cropped_mask, spacing_mm, is_mask=True)
+            size = " x ".join(f"{step:.3g}" for step in spacing_mm)
+            facts.append(f"{role.capitalize()}: resampled to {size} mm, {_shape(cropped)} voxels.")
         if cropped_mask is not None and not np.any(cropped_mask.voxels):
             raise InputError(
                 volume.name,
