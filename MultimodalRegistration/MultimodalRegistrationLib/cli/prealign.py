@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.landmark_weights import read_confidence
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
+from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.landmarks.models import MODELS, LinearFit
@@ -98,12 +97,16 @@ def read_pairs(options: argparse.Namespace, *, mirrored_allowed: bool = False) -
 
 def read_landmark_pairs(options: argparse.Namespace) -> Pairs | None:
     """Likewise, where the lists are optional; None when neither is given."""
-    given = options.fixed_landmarks, options.moving_landmarks
-    if given == (None, None):
+    if not _both("The landmarks", options.fixed_landmarks, options.moving_landmarks):
         return None
-    if None in given:
-        raise InputError("The landmarks", "only one of the two lists was given", "Give both lists, or none.")
     return read_pairs(options)
+
+
+def _both(what: str, fixed: str | None, moving: str | None) -> bool:
+    """Whether both lists are given; an error where only one is."""
+    if (fixed is None) != (moving is None):
+        raise InputError(what, "only one of the two lists was given", "Give both lists, or none.")
+    return fixed is not None
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -141,7 +144,7 @@ def _run(options: argparse.Namespace) -> int:
                 words = _write(result, reference, str(transform_file))
             lines.append(f"Transform: {options.output_transform}{words}")
         if json_file is not None:
-            json_file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            write_json(json_file, content)
         outputs.commit()
     if not options.quiet:
         print("\n".join(lines))
@@ -149,16 +152,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _targets(options: argparse.Namespace) -> Pairs | None:
-    given = options.targets_fixed, options.targets_moving
-    if given == (None, None):
+    if not _both("The targets", options.targets_fixed, options.targets_moving):
         return None
-    if None in given:
-        raise InputError("The targets", "only one of the two lists was given", "Give both lists, or none.")
-    fixed, moving = (
-        read_landmarks(path, space=space)
-        for path, space in ((given[0], options.fixed_space), (given[1], options.moving_space))
+    return pair_targets(
+        read_landmarks(options.targets_fixed, space=options.fixed_space),
+        read_landmarks(options.targets_moving, space=options.moving_space),
     )
-    return pair_targets(fixed, moving)
 
 
 def _write(result: Prealignment, reference: VolumeGrid | None, path: str) -> str:

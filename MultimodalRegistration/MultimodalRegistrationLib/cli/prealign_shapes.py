@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
+from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
 from MultimodalRegistrationLib.io.surfaces import read_surface
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
@@ -55,22 +54,18 @@ def has_shapes(options: argparse.Namespace) -> bool:
 
 def refuse_shape_options(options: argparse.Namespace) -> None:
     """Refuse options of surfaces where there is none."""
-    for name, default in _SHAPES_ONLY.items():
+    _refuse(options, _SHAPES_ONLY, "given without a surface", "It is for surfaces; leave it out.")
+
+
+def _refuse(options: argparse.Namespace, defaults: dict[str, Any], found: str, remedy: str) -> None:
+    for name, default in defaults.items():
         if getattr(options, name) != default:
-            raise InputError(
-                f"--{name.replace('_', '-')}", "given without a surface", "It is for surfaces; leave it out."
-            )
+            raise InputError(f"--{name.replace('_', '-')}", found, remedy)
 
 
 def run_shapes(options: argparse.Namespace) -> int:
     """Register by shape."""
-    for name, default in _LANDMARKS_ONLY.items():
-        if getattr(options, name) != default:
-            raise InputError(
-                f"--{name.replace('_', '-')}",
-                "given together with a surface",
-                "It is for pairs of landmarks; leave it out.",
-            )
+    _refuse(options, _LANDMARKS_ONLY, "given together with a surface", "It is for pairs of landmarks; leave it out.")
     if options.model not in SURFACE_MODELS:
         raise InputError("--model", f"'{options.model}' was given for a surface", f"Use {', '.join(SURFACE_MODELS)}.")
     names = ("fixed_surface", "moving_surface", "fixed_landmarks", "moving_landmarks", "initial_transform")
@@ -96,7 +91,7 @@ def run_shapes(options: argparse.Namespace) -> int:
             lines.append(f"Transform: {options.output_transform}")
         if json_file is not None:
             content = surface_content(result, inputs=inputs)
-            json_file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            write_json(json_file, content)
         outputs.commit()
     if not options.quiet:
         print("\n".join(lines))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from MultimodalRegistrationLib.cli.prealign import add_landmark_options, read_la
 from MultimodalRegistrationLib.cli.progress import ProgressPrinter
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
 from MultimodalRegistrationLib.io.roi import read_roi, write_roi
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import Volume, read_label_map, read_mask, read_segment, read_volume
@@ -132,7 +131,7 @@ def _run(options: argparse.Namespace) -> int:
         _write(result, matrix, staged)
         content = _content(result, matrix, words, inputs)
         if options.json:
-            staged["json"].write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            write_json(staged["json"], content)
         outputs.commit()
     printer.finish()
     if not options.quiet:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import shutil
 import signal
 import tempfile
@@ -23,7 +22,7 @@ from MultimodalRegistrationLib.cli.progress import ProgressPrinter
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
-from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
+from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES
 from MultimodalRegistrationLib.preprocess.steps import find_steps
@@ -174,7 +173,7 @@ def _run(options: argparse.Namespace) -> int:
         result.seconds["write"] = time.perf_counter() - began
         if json_file is not None:
             content = result_content(result, inputs=_inputs(options))
-            json_file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            write_json(json_file, content)
         if cancel.is_set():
             raise Cancelled()
         outputs.commit()

@@ -11,10 +11,15 @@ transform node that is applied to the moving volume holds the *modelling* direct
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Space = Literal["LPS", "RAS"]
+
 __all__ = [
+    "Space",
     "flip_ijk_to_space",
     "flip_matrix_lps_ras",
     "flip_points_lps_ras",

@@ -86,6 +86,10 @@ class VolumeGrid:
         direction = np.asarray(self.direction).reshape(3, 3)
         return bool(np.abs(direction.T @ direction - np.eye(3)).max() < 1e-4)
 
+    def coincides_with(self, other: VolumeGrid) -> bool:
+        """Whether the voxels of another grid lie at the same places, to within 0.001 mm."""
+        return self.size == other.size and bool(np.allclose(self.corners_lps, other.corners_lps, atol=1e-3))
+
     def contains(self, points_lps: ArrayLike) -> NDArray[np.bool_]:
         """Tell which points, shape (N, 3), LPS, mm, lie inside the volume; shape (N,)."""
         index = apply_matrix(np.linalg.inv(self.ijk_to_lps), points_lps)

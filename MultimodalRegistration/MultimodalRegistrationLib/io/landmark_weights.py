@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.landmarks.source import read_text
 from MultimodalRegistrationLib.landmarks.models import Confidence
-from MultimodalRegistrationLib.landmarks.points import Pairs
+from MultimodalRegistrationLib.landmarks.points import Pairs, plain_label
 
 __all__ = ["read_confidence"]
 
@@ -48,18 +50,15 @@ def read_confidence(path: str | Path, pairs: Pairs) -> Confidence:
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError as error:
-        raise InputError(path, "no such file", "Check the spelling and the folder.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(read_text(path))))
+    except csv.Error as error:
         raise InputError(path, f"this is not a text table ({error})", _REMEDY) from error
     table: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise InputError(path, f"line {number} has another number of cells than the header", _REMEDY)
         cells = {key.strip().lower(): value.strip() for key, value in row.items()}
-        label = _plain(cells.get("label", ""))
+        label = plain_label(cells.get("label", ""))
         if label in table:
             raise InputError(path, f"line {number}: the label '{cells['label']}' comes twice", "Keep one of the rows.")
         table[label] = {**cells, "line": str(number)}
@@ -83,12 +82,8 @@ def read_confidence(path: str | Path, pairs: Pairs) -> Confidence:
     return Confidence(moving_covariances=covariances["moving"], fixed_covariances=covariances["fixed"])
 
 
-def _plain(label: str) -> str:
-    return "".join(label.split()).casefold()
-
-
 def _row(table: dict[str, dict[str, str]], path: Path, pairs: Pairs, index: int) -> dict[str, str]:
-    row = table.get(_plain(pairs.fixed.landmarks[index].label))
+    row = table.get(plain_label(pairs.fixed.landmarks[index].label))
     if row is None:
         raise InputError(path, f"there is no row for the landmark {pairs.fixed.called(index)}", _REMEDY)
     return row

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
 
-__all__ = ["OutputFiles", "writing"]
+__all__ = ["OutputFiles", "write_json", "writing"]
 
 
 class OutputFiles:
@@ -140,3 +142,8 @@ def _give_default_permissions(path: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what a script is to read: indented, without the numbers that JSON does not have."""
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

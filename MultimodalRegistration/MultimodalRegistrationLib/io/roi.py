@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.io.landmarks.records import parse_space
+from MultimodalRegistrationLib.io.landmarks.source import read_text
+from MultimodalRegistrationLib.io.landmarks.writing import MARKUPS_SCHEMA
 
 __all__ = ["read_roi", "write_roi"]
 
-_SCHEMA = (
-    "https://raw.githubusercontent.com/Slicer/Slicer/main/Modules/Loadable/Markups/Resources/Schema/"
-    "markups-schema-v1.0.3.json#"
-)
 _REMEDY = "Save a ROI of Slicer's Markups module as .mrk.json and give that file."
 
 
@@ -42,19 +41,15 @@ def read_roi(path: str | Path) -> OrientedBox:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(path, "no such file", "Check the spelling and the folder.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
         raise InputError(path, f"this is not a markups file ({error})", _REMEDY) from error
     markups = content.get("markups") if isinstance(content, dict) else None
     rois = [m for m in (markups if isinstance(markups, list) else []) if isinstance(m, dict) and m.get("type") == "ROI"]
     if len(rois) != 1:
         raise InputError(path, f"{len(rois)} ROIs in this file", _REMEDY)
     roi = rois[0]
-    space = roi.get("coordinateSystem", "LPS")
-    if space not in ("LPS", "RAS"):
-        raise InputError(path, f"the coordinate system is '{space}'", "Use LPS or RAS.")
+    space = parse_space(roi.get("coordinateSystem", "LPS"), path=path)
     center = _numbers(path, roi, "center", 3)
     axes = _numbers(path, roi, "orientation", 9).reshape(3, 3)
     size = _numbers(path, roi, "size", 3)
@@ -92,7 +87,7 @@ def write_roi(path: str | Path, box: OrientedBox, name: str) -> None:
         "insideOut": False,
         "controlPoints": [{"label": name, "position": box.center_lps.tolist(), "positionStatus": "defined"}],
     }
-    content = {"@schema": _SCHEMA, "markups": [roi]}
+    content = {"@schema": MARKUPS_SCHEMA, "markups": [roi]}
     Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

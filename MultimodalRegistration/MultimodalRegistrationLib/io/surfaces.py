@@ -9,27 +9,25 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.geometry.frames import Space, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import translation_matrix
 from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, Volume, read_segment
 from MultimodalRegistrationLib.surfaces.surface import Surface
 
 __all__ = [
     "MODEL_SUFFIXES",
-    "Space",
     "read_surface",
     "surface_of_mask",
     "surface_of_polydata",
     "surface_of_threshold",
 ]
 
-Space = Literal["LPS", "RAS"]
 MODEL_SUFFIXES = (".stl", ".ply", ".obj", ".vtk", ".vtp")
 # Slicer's defaults for the closed surface of a segment (smoothing factor 0.5).
 _PASS_BAND = 0.01

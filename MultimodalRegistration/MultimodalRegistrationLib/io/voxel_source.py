@@ -18,7 +18,7 @@ from MultimodalRegistrationLib.io.image_files import check_slices, open_image_fi
 from MultimodalRegistrationLib.io.raw_layouts import RawLayout, find_layout
 from MultimodalRegistrationLib.io.volume_checks import check_header
 
-__all__ = ["VoxelSource", "open_source"]
+__all__ = ["VoxelSource", "grid_of_header", "open_source", "voxel_bytes"]
 
 
 @dataclass(frozen=True)
@@ -158,29 +158,29 @@ def open_source(path: str | Path, *, what: str = "a volume") -> VoxelSource:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(path, "no such file or folder", "Check the spelling and the folder.")
+        raise InputError(path, "no such file or folder", "Check the spelling and the folder.", code="not-found")
     files = series_files(path) if path.is_dir() else ()
     if not files:
         reader = open_image_file(path, what=what)
-        return VoxelSource(path, _grid(reader), _voxel_bytes(reader), tuple(reader.GetMetaDataKeys()))
+        return VoxelSource(path, grid_of_header(reader), voxel_bytes(reader), tuple(reader.GetMetaDataKeys()))
     reader = sitk.ImageFileReader()
     reader.SetFileName(files[0])
     try:
         reader.ReadImageInformation()
         if len(files) == 1:
             check_header(reader, path)
-            return VoxelSource(path, _grid(reader), _voxel_bytes(reader), (), files)
+            return VoxelSource(path, grid_of_header(reader), voxel_bytes(reader), (), files)
         check_slices(path, files)
-        grid = _stacked(_grid(reader), files)
+        grid = _stacked(grid_of_header(reader), files)
     except RuntimeError as error:
         raise unreadable(path, error) from error
     if reader.GetNumberOfComponents() > 1:
         check_header(reader, path)
-    return VoxelSource(path, grid, _voxel_bytes(reader), (), files)
+    return VoxelSource(path, grid, voxel_bytes(reader), (), files)
 
 
-def _grid(reader: sitk.ImageFileReader) -> VolumeGrid:
-    """The first three axes: a fourth has one frame."""
+def grid_of_header(reader: sitk.ImageFileReader) -> VolumeGrid:
+    """Placement of the first three axes; a fourth has one frame."""
     size, spacing, origin = reader.GetSize(), reader.GetSpacing(), reader.GetOrigin()
     n = len(size)
     direction = np.asarray(reader.GetDirection()).reshape(n, n)[:3, :3]
@@ -197,5 +197,6 @@ def _stacked(first: VolumeGrid, files: tuple[str, ...]) -> VolumeGrid:
     return VolumeGrid((first.size[0], first.size[1], len(files)), spacing, first.origin_lps, first.direction)
 
 
-def _voxel_bytes(reader: sitk.ImageFileReader) -> int:
+def voxel_bytes(reader: sitk.ImageFileReader) -> int:
+    """Memory of one component of a voxel."""
     return sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).itemsize

@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.landmarks._misfit import Linear, misfit
 from MultimodalRegistrationLib.landmarks._rigid import superpose
 from MultimodalRegistrationLib.landmarks._suspects import exchange, outliers, reflection_gain
 from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS, PARAMETERS, ModelName
-from MultimodalRegistrationLib.landmarks.points import Pairs
+from MultimodalRegistrationLib.landmarks.points import Pairs, plain_label
 
 __all__ = ["Finding", "find_problems"]
 
@@ -117,7 +117,7 @@ def _relabelled(pairs: Pairs) -> list[Finding]:
     if pairs.how != "order":
         return []
     labels = [
-        ["".join(one.landmarks[i].label.split()).casefold() for i in index]
+        [plain_label(one.landmarks[i].label) for i in index]
         for one, index in ((pairs.fixed, pairs.fixed_index), (pairs.moving, pairs.moving_index))
     ]
     if labels[0] == labels[1] or sorted(labels[0]) != sorted(labels[1]) or len(set(labels[0])) < len(pairs):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from MultimodalRegistrationLib.landmarks._rigid import superpose
+
 __all__ = ["fit_affine", "fit_rigid", "fit_similarity", "fit_translation"]
 
-# Relative; a weaker third direction is rounding.
-_FLAT = 1e-9
+# Of the squared extent: a misfit below is none.
+_ROUNDING = 1e-18
 
 
 def fit_translation(
@@ -133,15 +135,13 @@ def _as_pairs(
 def _rotation(
     moving: NDArray[np.float64], fixed: NDArray[np.float64], share: NDArray[np.float64], reflection: bool
 ) -> NDArray[np.float64]:
-    u, strength, vt = np.linalg.svd((fixed * share[:, None]).T @ moving)
-    sign = float(np.sign(np.linalg.det(u @ vt)))
-    if reflection and sign < 0:
-        # Points in a plane fit both ways but for noise; the reflection has to explain at least half of the misfit.
-        squares = share @ ((moving**2).sum(axis=1) + (fixed**2).sum(axis=1))
-        mirrored, proper = squares - 2 * strength.sum(), squares - 2 * (strength[0] + strength[1] - strength[2])
-        if mirrored < 0.5 * proper and strength[2] > _FLAT * strength[0]:
-            sign = 1.0
-    return np.asarray(u @ np.diag([1.0, 1.0, sign]) @ vt)
+    rotation, _, proper = superpose(moving, fixed, share)
+    if not reflection:
+        return rotation
+    mirror, _, mirrored = superpose(moving, fixed, share, mirrored=True)
+    # Points in a plane fit both ways but for noise; the reflection has to explain at least half of the misfit.
+    rounding = _ROUNDING * float(share @ ((moving - share @ moving) ** 2).sum(axis=1))
+    return mirror if mirrored < 0.5 * proper and proper > rounding else rotation
 
 
 def _about_centroids(

@@ -6,7 +6,7 @@ from collections import Counter
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.landmarks.matching import match_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
+from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs, plain_label
 
 __all__ = ["pair_landmarks", "pair_targets"]
 
@@ -72,7 +72,7 @@ def pair_targets(fixed: LandmarkList, moving: LandmarkList) -> Pairs:
     InputError
         As :func:`pair_landmarks`.
     """
-    labels = [["".join(one.landmarks[i].label.split()).casefold() for i in one.used] for one in (fixed, moving)]
+    labels = [[plain_label(one.landmarks[i].label) for i in one.used] for one in (fixed, moving)]
     own = all(len(set(names)) == len(names) and all(names) for names in labels)
     return pair_landmarks(fixed, moving, how="label" if own and set(labels[0]) == set(labels[1]) else "order")
 
@@ -105,7 +105,7 @@ def _by_label(fixed: LandmarkList, moving: LandmarkList) -> tuple[list[tuple[int
 
 
 def _labelled(landmarks: LandmarkList) -> tuple[dict[str, int], list[str]]:
-    labels = {i: "".join(landmarks.landmarks[i].label.split()).casefold() for i in landmarks.used}
+    labels = {i: plain_label(landmarks.landmarks[i].label) for i in landmarks.used}
     counts = Counter(label for label in labels.values() if label)
     twice = [landmarks.called(i) for i, label in labels.items() if counts[label] > 1]
     if twice:

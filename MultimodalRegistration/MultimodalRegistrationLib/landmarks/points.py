@@ -8,11 +8,16 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PAIRINGS", "Landmark", "LandmarkList", "Pairing", "Pairs"]
+__all__ = ["PAIRINGS", "Landmark", "LandmarkList", "Pairing", "Pairs", "plain_label"]
 
 # By position in the lists, by label, or found from the distances between the points.
 Pairing = Literal["order", "label", "auto"]
 PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
+
+
+def plain_label(label: str) -> str:
+    """A label as it is compared with others: case and blanks do not count."""
+    return "".join(label.split()).casefold()
 
 
 @dataclass(frozen=True)

@@ -179,8 +179,9 @@ def prealign(
         )
     weights = confidence.relative_weights
     known_mm = localisation_error_mm if localisation_error_mm is not None else confidence.localisation_error_mm
+    findings: tuple[Finding, ...] = ()
     if model != "auto" or not is_determined("rigid", moving, fixed):
-        _checked(pairs, "rigid" if model == "auto" else model, weights, known_mm, reflection)
+        findings = _checked(pairs, "rigid" if model == "auto" else model, weights, known_mm, reflection)
     plain = Confidence(weights=confidence.weights)
     left_out = {
         name: leave_one_out(
@@ -195,8 +196,10 @@ def prealign(
         if is_determined(name, moving, fixed)
     }
     recommendation = recommend(left_out)
-    chosen = recommendation.model if model == "auto" else model
-    findings = _checked(pairs, chosen, weights, known_mm, reflection)
+    chosen = model
+    if chosen == "auto":
+        chosen = recommendation.model
+        findings = _checked(pairs, chosen, weights, known_mm, reflection)
     fit = fit_model(chosen, moving, fixed, confidence=confidence, stiffness_mm=stiffness_mm, reflection=reflection)
     error_mm = localisation_error_mm
     if error_mm is None and not confidence.is_absolute:

@@ -12,7 +12,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation
-from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
+from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk, vtk_from_matrix
 
 __all__ = ["add_roi_node", "box_of_roi_node"]
 
@@ -71,8 +71,6 @@ def add_roi_node(scene: Any, box: OrientedBox, *, name: str) -> Any:
     # A ROI node is right-handed; the box is the same with an axis turned round.
     box_to_lps[:3, :3] = box.axes * [1, 1, np.sign(np.linalg.det(box.axes))]
     box_to_lps[:3, 3] = box.center_lps
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(flip_ijk_to_space(box_to_lps).ravel())
-    node.SetAndObserveObjectToNodeMatrix(matrix)
+    node.SetAndObserveObjectToNodeMatrix(vtk_from_matrix(flip_ijk_to_space(box_to_lps)))
     node.SetSize(box.size_mm)
     return node

@@ -21,7 +21,7 @@ from MultimodalRegistrationLib.geometry.frames import (
 from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
 from MultimodalRegistrationLib.landmarks.spline_grid import SplineGrid
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
-from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
+from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk, vtk_from_matrix
 
 __all__ = [
     "SETTINGS_ATTRIBUTE",
@@ -66,9 +66,7 @@ def add_linear_transform_node(
         Linear. Its parent is the world.
     """
     node = _add_result_node(scene, name, fixed_node, moving_node, settings)
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(np.asarray(moving_to_fixed_ras, dtype=np.float64).ravel())
-    node.SetMatrixTransformToParent(matrix)
+    node.SetMatrixTransformToParent(vtk_from_matrix(moving_to_fixed_ras))
     return node
 
 
@@ -126,11 +124,9 @@ def add_grid_node(scene: Any, made: SplineGrid, *, name: str) -> Any:
     image.SetOrigin(*flip_points_lps_ras(made.grid.origin_lps))
     field = sitk.GetArrayFromImage(made.transform.GetDisplacementField())
     image.GetPointData().SetScalars(numpy_to_vtk(flip_points_lps_ras(field).reshape(-1, 3), deep=True))
-    directions = vtk.vtkMatrix4x4()
-    directions.DeepCopy(flip_ijk_to_space(np.eye(4)).ravel())
     transform = slicer.vtkOrientedGridTransform()
     transform.SetDisplacementGridData(image)
-    transform.SetGridDirectionMatrix(directions)
+    transform.SetGridDirectionMatrix(vtk_from_matrix(flip_ijk_to_space(np.eye(4))))
     transform.SetInterpolationModeToLinear()
     node.SetAndObserveTransformFromParent(transform)
     return node

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MultimodalRegistrationLib.errors import InputError
@@ -154,9 +154,9 @@ def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, ne
     parent.GetTransformFromWorld(world_to_local)
     # Applied from right to left: world voxel, world point, local point, local voxel.
     chain = vtk.vtkGeneralTransform()
-    chain.Concatenate(_vtk_matrix(np.asarray(np.linalg.inv(ijk_to_ras))))
+    chain.Concatenate(vtk_from_matrix(np.asarray(np.linalg.inv(ijk_to_ras))))
     chain.Concatenate(world_to_local)
-    chain.Concatenate(_vtk_matrix(world_ijk_to_ras))
+    chain.Concatenate(vtk_from_matrix(world_ijk_to_ras))
     reslice = vtk.vtkImageReslice()
     reslice.SetInputData(node.GetImageData())
     reslice.SetResliceTransform(chain)
@@ -172,7 +172,8 @@ def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, ne
     return _image(reslice.GetOutput(), world_ijk_to_ras)
 
 
-def _vtk_matrix(matrix: NDArray[Any]) -> Any:
+def vtk_from_matrix(matrix: ArrayLike) -> Any:
+    """Make a ``vtkMatrix4x4`` of a matrix, shape (4, 4)."""
     result = vtk.vtkMatrix4x4()
-    result.DeepCopy(matrix.ravel())
+    result.DeepCopy(np.asarray(matrix, dtype=np.float64).ravel())
     return result

@@ -207,9 +207,7 @@ def _usable_voxels(volume: Volume, image: sitk.Image, mask: Volume | None) -> si
     if mask is None:
         marked = foreground_mask(image)
     else:
-        if mask.grid.size != volume.grid.size or not np.allclose(
-            mask.grid.ijk_to_lps, volume.grid.ijk_to_lps, atol=1e-3
-        ):
+        if not mask.grid.coincides_with(volume.grid):
             raise InputError(
                 mask.name,
                 f"the mask is on another grid ({mask.grid.size}) than {volume.name} ({volume.grid.size})",

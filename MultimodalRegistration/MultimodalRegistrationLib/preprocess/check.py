@@ -9,10 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.large_volumes import read_downsampled
 from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume, read_unjudged
+from MultimodalRegistrationLib.io.voxel_source import grid_of_header, voxel_bytes
 from MultimodalRegistrationLib.preprocess.check_placement import placement_findings
 from MultimodalRegistrationLib.preprocess.check_slices import slice_findings
 from MultimodalRegistrationLib.preprocess.check_values import value_findings
@@ -222,9 +222,7 @@ def _in_blocks(path: Path, header: sitk.ImageFileReader) -> VolumeReport:
         volume = read_downsampled(path, memory_limit_bytes=_MOST_BYTES)
     except InputError as error:
         return _report_of_header(path, header, finding_of_error(error))
-    grid = VolumeGrid(
-        tuple(header.GetSize()), tuple(header.GetSpacing()), tuple(header.GetOrigin()), tuple(header.GetDirection())
-    )
+    grid = grid_of_header(header)
     coarse = ", ".join(f"{step:.3g}" for step in volume.grid.spacing_mm)
     large = Finding(
         "large",
@@ -248,14 +246,7 @@ def _in_blocks(path: Path, header: sitk.ImageFileReader) -> VolumeReport:
 
 
 def _bytes(header: sitk.ImageFileReader) -> float:
-    # The largest of the usual voxel types is taken where the header does not tell the number of bytes.
-    voxels = float(np.prod(header.GetSize(), dtype=np.float64)) * header.GetNumberOfComponents()
-    return voxels * _bytes_per_component(header)
-
-
-def _bytes_per_component(header: sitk.ImageFileReader) -> int:
-    words = sitk.GetPixelIDValueAsString(header.GetPixelID())
-    return next((bits // 8 for bits in (8, 16, 32, 64) if f"{bits}-bit" in words), 8)
+    return float(np.prod(header.GetSize(), dtype=np.float64)) * header.GetNumberOfComponents() * voxel_bytes(header)
 
 
 def _report_of_header(path: Path, header: sitk.ImageFileReader | None, finding: Finding) -> VolumeReport:
@@ -267,11 +258,5 @@ def _report_of_header(path: Path, header: sitk.ImageFileReader | None, finding: 
         size, spacing = tuple(header.GetSize()), tuple(header.GetSpacing())
         pixel_type = sitk.GetPixelIDValueAsString(header.GetPixelID())
         if len(size) == 3:
-            grid = VolumeGrid(
-                tuple(header.GetSize()),
-                tuple(header.GetSpacing()),
-                tuple(header.GetOrigin()),
-                tuple(header.GetDirection()),
-            )
-            orientation = describe_orientation(grid).words
+            orientation = describe_orientation(grid_of_header(header)).words
     return VolumeReport(str(path), kind, size, spacing, orientation, pixel_type, None, (finding,), None)

@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.bias import correct_bias
 from MultimodalRegistrationLib.preprocess.crop import crop_to_box, resample_to_spacing
-from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
+from MultimodalRegistrationLib.preprocess.masks.choose import choose_mask
 from MultimodalRegistrationLib.preprocess.region import Region, common_region
 from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
 
@@ -144,9 +144,8 @@ def preprocess(
     for number, role in enumerate(ROLES):
         if role in automatic_masks and masks[role] is None:
             on_progress(f"looking for what to leave out of the {role} volume", 0.1 * number)
-            found = automatic_mask(volumes[role])
-            masks[role] = found.mask
-            facts += [f"{role.capitalize()}: {fact}" for fact in found.facts]
+            masks[role], found = choose_mask(volumes[role], masks[role], "foreground")
+            facts += [f"{role.capitalize()}: {fact}" for fact in found]
     if region is None:
         region = common_region(
             fixed.grid,

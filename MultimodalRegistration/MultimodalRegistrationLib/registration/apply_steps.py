@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.bias import correct_bias
-from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
-from MultimodalRegistrationLib.preprocess.masks.combine import combine
-from MultimodalRegistrationLib.preprocess.masks.metal import MARGIN_MM, without_metal
+from MultimodalRegistrationLib.preprocess.masks.choose import choose_mask
 from MultimodalRegistrationLib.preprocess.steps import ROLES, Role, Steps
 
 __all__ = ["Prepared", "apply_steps"]
@@ -77,17 +75,10 @@ def apply_steps(
     facts: list[str] = []
     for number, role in enumerate(ROLES):
         volume = volumes[role]
-        if steps.mask == "foreground" and masks[role] is None:
+        if steps.mask != "none":
             tell(f"looking for what to leave out of {volume.name}", number / 2)
-            found = automatic_mask(volume)
-            masks[role] = found.mask
-            facts += [f"{volume.name}: {fact}" for fact in found.facts]
-        if steps.mask == "metal":
-            tell(f"looking for metal in {volume.name}", number / 2)
-            clean, given = without_metal(volume), masks[role]
-            if clean is not None:
-                masks[role] = clean if given is None else combine([given, clean], how="intersection")
-                facts.append(f"{volume.name}: metal is left out, with a margin of {MARGIN_MM:g} mm.")
+        masks[role], found = choose_mask(volume, masks[role], steps.mask)
+        facts += [f"{volume.name}: {fact}" for fact in found]
         if role in steps.bias_correct:
             words = f"correcting the bias field of {volume.name}"
 

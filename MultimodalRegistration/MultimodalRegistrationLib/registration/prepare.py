@@ -51,11 +51,10 @@ def informative_extent_mm3(volume: Volume, mask: Volume | None = None) -> float:
     """Volume of space in mm^3 to compare: of the mask, or else of all voxels, without those of the padding value."""
     voxels = volume.voxels
     padding = padding_value(voxels)
-    counted = np.ones(voxels.shape, dtype=bool) if mask is None else np.asarray(mask.voxels > 0)
-    if padding is not None:
-        # A mask of the foreground has no padding in it; one that only leaves out metal has.
-        counted &= voxels != padding
-    count = int(np.count_nonzero(counted))
+    # A mask of the foreground has no padding in it; one that only leaves out metal has.
+    parts = [] if mask is None else [mask.voxels > 0]
+    parts += [] if padding is None else [voxels != padding]
+    count = int(np.count_nonzero(np.logical_and.reduce(parts))) if parts else voxels.size
     return count * float(np.prod(volume.grid.spacing_mm))
 
 
@@ -146,10 +145,7 @@ def mask_on_grid(mask: Volume, reference: Volume) -> tuple[Volume, bool]:
     InputError
         The mask marks nothing inside the volume.
     """
-    same = mask.grid.size == reference.grid.size and np.allclose(
-        mask.grid.corners_lps, reference.grid.corners_lps, atol=1e-3
-    )
-    if same:
+    if mask.grid.coincides_with(reference.grid):
         return mask, False
     image = sitk.Resample(mask.image, reference.image, sitk.Transform(3, sitk.sitkIdentity), sitk.sitkNearestNeighbor)
     if not np.any(sitk.GetArrayViewFromImage(image)):

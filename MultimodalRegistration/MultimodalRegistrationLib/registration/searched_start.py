@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED
 from MultimodalRegistrationLib.registration.pair import make_pair
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import find_candidates
 
 __all__ = ["searched_start"]
-
-# As in the presets.
-_WINSORIZE_PERCENTILES = (0.01, 99.99)
 
 
 def searched_start(fixed: Volume, moving: Volume, *, seed: int = DEFAULT_SEED) -> NDArray[np.float64]:
@@ -37,8 +35,7 @@ def searched_start(fixed: Volume, moving: Volume, *, seed: int = DEFAULT_SEED) -
     InputError
         No pose with enough overlap, or a volume without contrast.
     """
-    pair = make_pair(
-        fixed, moving, np.eye(4), fixed_mask=None, moving_mask=None, winsorize_percentiles=_WINSORIZE_PERCENTILES
-    )
+    percentiles = find_preset(DEFAULT_PRESET).winsorize_percentiles
+    pair = make_pair(fixed, moving, np.eye(4), fixed_mask=None, moving_mask=None, winsorize_percentiles=percentiles)
     found = find_candidates(pair.sampled, pair.other, Bounds(pair.sampled.grid.center_lps), seed=seed)
     return pair.fixed_to_moving_lps(found[0].sampled_to_other_lps)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import Space
 from MultimodalRegistrationLib.io.landmarks.records import (
     NUMBER,
     PointFile,
     PointRecord,
-    Space,
     parse_number,
     place_in_lines,
     space_in_comments,

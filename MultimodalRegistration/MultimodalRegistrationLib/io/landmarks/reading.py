@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.geometry.frames import Space, flip_points_lps_ras
 from MultimodalRegistrationLib.io.landmarks.fcsv import parse_fcsv
 from MultimodalRegistrationLib.io.landmarks.json_files import parse_json
 from MultimodalRegistrationLib.io.landmarks.plain_text import parse_plain_text
-from MultimodalRegistrationLib.io.landmarks.records import PointFile, PointRecord, Space
+from MultimodalRegistrationLib.io.landmarks.records import PointFile, PointRecord
 from MultimodalRegistrationLib.io.landmarks.source import read_text
 from MultimodalRegistrationLib.io.landmarks.tables import parse_table
 from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
@@ -23,9 +22,7 @@ _TABLES = {".fcsv": parse_fcsv, ".csv": parse_table, ".tsv": parse_table, ".txt"
 _LARGEST_MM = 10_000.0
 
 
-def read_landmarks(
-    path: str | Path, *, space: Literal["LPS", "RAS"] | None = None, node_name: str | None = None
-) -> LandmarkList:
+def read_landmarks(path: str | Path, *, space: Space | None = None, node_name: str | None = None) -> LandmarkList:
     """Read a list of landmarks.
 
     Parameters

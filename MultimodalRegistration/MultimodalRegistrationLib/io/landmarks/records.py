@@ -5,23 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import Space
 
 __all__ = [
     "NUMBER",
     "PointFile",
     "PointRecord",
-    "Space",
     "parse_flag",
     "parse_number",
     "parse_space",
     "place_in_lines",
     "space_in_comments",
 ]
-
-Space = Literal["LPS", "RAS"]
 
 # Not float(): that also takes underscores and digits of other scripts.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE | re.ASCII)

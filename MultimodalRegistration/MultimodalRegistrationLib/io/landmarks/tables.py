@@ -12,10 +12,10 @@ import re
 from pathlib import Path
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import Space
 from MultimodalRegistrationLib.io.landmarks.records import (
     PointFile,
     PointRecord,
-    Space,
     parse_flag,
     parse_number,
     place_in_lines,

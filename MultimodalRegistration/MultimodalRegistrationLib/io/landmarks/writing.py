@@ -12,10 +12,10 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.landmarks.fcsv import FCSV_COLUMNS, STATUS_DEFINED, STATUS_UNDEFINED
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
 
-__all__ = ["OUTPUT_LANDMARK_SUFFIXES", "write_landmarks"]
+__all__ = ["MARKUPS_SCHEMA", "OUTPUT_LANDMARK_SUFFIXES", "write_landmarks"]
 
 OUTPUT_LANDMARK_SUFFIXES = (".mrk.json", ".fcsv", ".csv")
-_SCHEMA = (
+MARKUPS_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
@@ -86,7 +86,7 @@ def _markups(landmarks: LandmarkList) -> str:
         "lastUsedControlPointNumber": len(points),
         "controlPoints": points,
     }
-    return json.dumps({"@schema": _SCHEMA, "markups": [markup]}, indent=4, allow_nan=False) + "\n"
+    return json.dumps({"@schema": MARKUPS_SCHEMA, "markups": [markup]}, indent=4, allow_nan=False) + "\n"
 
 
 def _fcsv(landmarks: LandmarkList) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
@@ -37,9 +35,7 @@ def combine(masks: Sequence[Volume], *, how: Literal["union", "intersection"]) -
     first = masks[0]
     marked = first.voxels > 0
     for other in masks[1:]:
-        if other.grid.size != first.grid.size or not np.allclose(
-            other.grid.corners_lps, first.grid.corners_lps, atol=1e-3
-        ):
+        if not other.grid.coincides_with(first.grid):
             raise InputError(
                 other.name,
                 f"its grid differs from that of {first.name}",

@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
 from MultimodalRegistrationLib.preprocess.masks.margins import within_mm
-from MultimodalRegistrationLib.preprocess.masks.modality import guess_modality, hounsfield_offset
+from MultimodalRegistrationLib.preprocess.masks.modality import Modality, guess_modality, hounsfield_offset
 from MultimodalRegistrationLib.preprocess.masks.regions import connected_regions
 
 __all__ = ["MARGIN_MM", "THRESHOLD_HU", "metal", "metal_voxels", "without_metal"]
@@ -56,9 +56,7 @@ def metal(volume: Volume, *, threshold_hu: float = THRESHOLD_HU, margin_mm: floa
             "its intensities are not those of a CT, in which metal is known by its brightness",
             "Give the CT, or mark the metal by hand.",
         )
-    threshold = threshold_hu - hounsfield_offset(modality)
-    marked, _ = metal_voxels(volume.voxels, volume.grid.spacing_mm, threshold, margin_mm)
-    return mask_like(volume, marked, "metal")
+    return mask_like(volume, _marked(volume, modality, threshold_hu, margin_mm), "metal")
 
 
 def without_metal(volume: Volume) -> Volume | None:
@@ -75,10 +73,16 @@ def without_metal(volume: Volume) -> Volume | None:
         None where the volume is no CT, or where metal and its margin are less than a thousandth of it: intensities are
         clipped for an engine anyway, and other samples would change a result more than so little metal does.
     """
-    if guess_modality(volume) == "other":
+    modality = guess_modality(volume)
+    if modality == "other":
         return None
-    marked = np.asarray(metal(volume).voxels > 0)
+    marked = _marked(volume, modality, THRESHOLD_HU, MARGIN_MM)
     return mask_like(volume, ~marked, "all but metal") if marked.mean() >= _TOO_LITTLE else None
+
+
+def _marked(volume: Volume, modality: Modality, threshold_hu: float, margin_mm: float) -> NDArray[np.bool_]:
+    threshold = threshold_hu - hounsfield_offset(modality)
+    return metal_voxels(volume.voxels, volume.grid.spacing_mm, threshold, margin_mm)[0]
 
 
 def metal_voxels(
