@@ -1,7 +1,7 @@
-"""Linear transforms in ITK files (``.h5``, ``.tfm``, ``.txt``, ``.mat``), LPS, resampling direction.
+"""Transforms in ITK files (``.h5``, ``.tfm``, ``.txt``, ``.mat``) and displacement fields, LPS, resampling direction.
 
-The same file loads in Slicer as a linear transform node: Slicer inverts and converts to RAS on reading, so that
-the node, applied to the moving volume, aligns it to the fixed one.
+The same file loads in Slicer as a transform node: Slicer inverts and converts to RAS on reading, so that the node,
+applied to the moving volume, aligns it to the fixed one.
 """
 
 from __future__ import annotations
@@ -13,16 +13,78 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import (
-    LARGEST_CONDITION,
-    condition_number,
-    matrix_from_sitk,
-    sitk_from_matrix,
-)
+from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number, sitk_from_matrix
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 
-__all__ = ["TRANSFORM_SUFFIXES", "read_linear_transform", "write_linear_transform"]
+__all__ = [
+    "FIELD_SUFFIXES",
+    "TRANSFORM_SUFFIXES",
+    "read_linear_transform",
+    "read_transform",
+    "write_linear_transform",
+]
 
 TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
+FIELD_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+
+_REMEDY = "Give a transform that Slicer, ANTs or SimpleITK saved as .h5, .tfm, .txt or .mat, or a displacement field."
+
+
+def read_transform(path: str | Path) -> SpatialTransform:
+    """Read a transform of any kind.
+
+    Parameters
+    ----------
+    path : str or Path
+        ITK transform, also a composite, or an image with a displacement in mm, LPS, at each voxel.
+
+    Returns
+    -------
+    SpatialTransform
+        ``fixed_to_moving_lps``, with the file's name.
+
+    Raises
+    ------
+    InputError
+        Missing, unreadable, not three-dimensional, or linear and not invertible.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(path, "no such file", "Check the spelling and the folder.")
+    if path.name.lower().endswith(FIELD_SUFFIXES):
+        return SpatialTransform(path.name, _read_field(path))
+    try:
+        transform = sitk.ReadTransform(str(path))
+    except RuntimeError as error:
+        if b"Inverse" in path.read_bytes():
+            raise InputError(
+                path,
+                "this holds the inverse of a non-linear transform, which only Slicer can read",
+                "In Slicer's Transforms module, convert it to a grid transform and save that.",
+            ) from error
+        raise InputError(path, "this is not an ITK transform file", _REMEDY) from error
+    if transform.GetDimension() != 3:
+        raise InputError(path, f"this is a {transform.GetDimension()}D transform", "Give a three-dimensional one.")
+    spatial = SpatialTransform(path.name, transform)
+    condition = 1.0 if spatial.matrix is None else condition_number(spatial.matrix)
+    if condition > LARGEST_CONDITION:
+        raise InputError(
+            path,
+            f"the transform cannot be inverted (condition number {condition:.3g})",
+            "Give a transform that does not flatten space.",
+        )
+    return spatial
+
+
+def _read_field(path: Path) -> sitk.Transform:
+    try:
+        image = sitk.ReadImage(str(path), sitk.sitkVectorFloat64)
+    except RuntimeError as error:
+        raise InputError(path, "this is not an image that can be read", _REMEDY) from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
+        found = f"{image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} components"
+        raise InputError(path, f"an image of {found}, not a displacement field", _REMEDY)
+    return sitk.DisplacementFieldTransform(image)
 
 
 def read_linear_transform(path: str | Path) -> NDArray[np.float64]:
@@ -43,31 +105,10 @@ def read_linear_transform(path: str | Path) -> NDArray[np.float64]:
     InputError
         Missing, unreadable, not linear, not three-dimensional or not invertible.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "no such file", "Check the spelling and the folder.")
-    try:
-        transform = sitk.ReadTransform(str(path))
-    except RuntimeError as error:
-        raise InputError(
-            path,
-            "this is not an ITK transform file",
-            "Give a linear transform that Slicer, ANTs or SimpleITK saved as .h5, .tfm, .txt or .mat.",
-        ) from error
-    try:
-        matrix = matrix_from_sitk(transform)
-    except ValueError as error:
-        raise InputError(
-            path, f"this is {error}", "The initial transform must be linear and three-dimensional."
-        ) from error
-    condition = condition_number(matrix)
-    if condition > LARGEST_CONDITION:
-        raise InputError(
-            path,
-            f"the transform cannot be inverted (condition number {condition:.3g})",
-            "Give a transform that does not flatten space.",
-        )
-    return matrix
+    spatial = read_transform(path)
+    if spatial.matrix is None:
+        raise InputError(path, "this is a non-linear transform", "The initial transform must be linear.")
+    return spatial.matrix
 
 
 def write_linear_transform(path: str | Path, fixed_to_moving_lps: ArrayLike) -> None:
