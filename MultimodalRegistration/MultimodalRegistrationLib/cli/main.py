@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in (register, prealign, preprocess, check, presets, doctor):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
+    options.command_line = list(sys.argv[1:] if arguments is None else arguments)
     # A label that the terminal cannot show must not end a run whose files are written.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

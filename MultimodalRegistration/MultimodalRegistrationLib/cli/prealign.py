@@ -8,6 +8,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from MultimodalRegistrationLib.cli.landmark_options import (
+    add_landmark_options,
+    add_target_options,
+    read_pairs,
+    read_target_pairs,
+)
 from MultimodalRegistrationLib.cli.prealign_shapes import (
     add_shape_options,
     has_shapes,
@@ -17,19 +23,16 @@ from MultimodalRegistrationLib.cli.prealign_shapes import (
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.landmark_weights import read_confidence
-from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.landmarks.models import MODELS, LinearFit
-from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
-from MultimodalRegistrationLib.landmarks.points import PAIRINGS, Pairs
 from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
 from MultimodalRegistrationLib.landmarks.report import prealignment_content, prealignment_words
 from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 
-__all__ = ["add_landmark_options", "add_parser", "read_landmark_pairs"]
+__all__ = ["add_parser"]
 
 
 def add_parser(commands: Any) -> None:
@@ -56,8 +59,7 @@ def add_parser(commands: Any) -> None:
         metavar="MM",
         help="RMS error of placing a landmark, both volumes together; default: what the fiducial error suggests",
     )
-    parser.add_argument("--targets-fixed", metavar="TA", help="independent points in the fixed volume")
-    parser.add_argument("--targets-moving", metavar="TB", help="the same points in the moving volume")
+    add_target_options(parser)
     parser.add_argument(
         "--reference",
         metavar="F",
@@ -72,41 +74,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--json", metavar="R.json", help="everything about the fit, for scripts")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=_run)
-
-
-def add_landmark_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that :func:`read_pairs` needs."""
-    parser.add_argument("--fixed-landmarks", metavar="A", help="points in the fixed volume: .mrk.json, .fcsv, .csv")
-    parser.add_argument("--moving-landmarks", metavar="B", help="the same points in the moving one")
-    for role in ("fixed", "moving"):
-        parser.add_argument(
-            f"--{role}-space", choices=("LPS", "RAS"), help="coordinates of point files that do not state them"
-        )
-    parser.add_argument("--pairing", choices=PAIRINGS, default="order", help="how points are paired (%(default)s)")
-
-
-def read_pairs(options: argparse.Namespace, *, mirrored_allowed: bool = False) -> Pairs:
-    """Read both landmark files and pair their points."""
-    return pair_landmarks(
-        read_landmarks(options.fixed_landmarks, space=options.fixed_space),
-        read_landmarks(options.moving_landmarks, space=options.moving_space),
-        how=options.pairing,
-        mirrored_allowed=mirrored_allowed,
-    )
-
-
-def read_landmark_pairs(options: argparse.Namespace) -> Pairs | None:
-    """Likewise, where the lists are optional; None when neither is given."""
-    if not _both("The landmarks", options.fixed_landmarks, options.moving_landmarks):
-        return None
-    return read_pairs(options)
-
-
-def _both(what: str, fixed: str | None, moving: str | None) -> bool:
-    """Whether both lists are given; an error where only one is."""
-    if (fixed is None) != (moving is None):
-        raise InputError(what, "only one of the two lists was given", "Give both lists, or none.")
-    return fixed is not None
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -134,7 +101,7 @@ def _run(options: argparse.Namespace) -> int:
             stiffness_mm=options.stiffness,
             reflection=options.allow_reflection,
             localisation_error_mm=options.localisation_error,
-            targets=_targets(options),
+            targets=read_target_pairs(options),
             over_fixed_lps=None if reference is None else reference.sample_points_lps(10),
         )
         content = prealignment_content(result, inputs=inputs)
@@ -149,15 +116,6 @@ def _run(options: argparse.Namespace) -> int:
     if not options.quiet:
         print("\n".join(lines))
     return 0
-
-
-def _targets(options: argparse.Namespace) -> Pairs | None:
-    if not _both("The targets", options.targets_fixed, options.targets_moving):
-        return None
-    return pair_targets(
-        read_landmarks(options.targets_fixed, space=options.fixed_space),
-        read_landmarks(options.targets_moving, space=options.moving_space),
-    )
 
 
 def _write(result: Prealignment, reference: VolumeGrid | None, path: str) -> str:

@@ -11,11 +11,11 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.cli.prealign import add_landmark_options, read_landmark_pairs
+from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
 from MultimodalRegistrationLib.cli.progress import ProgressPrinter
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
+from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json
 from MultimodalRegistrationLib.io.roi import read_roi, write_roi
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import Volume, read_label_map, read_mask, read_segment, read_volume
@@ -101,7 +101,7 @@ def _run(options: argparse.Namespace) -> int:
     if len(regions) > 1:
         raise InputError(regions[0], f"given together with {regions[1]}", "Leave one of them out.")
     given = [path for path in inputs.values() if path and path not in ("auto", "none")]
-    folder = _folder(options.output_dir)
+    folder = output_folder(options.output_dir)
     with OutputFiles(given) as outputs:
         staged = _staged(outputs, folder, options)
         fixed, moving = read_volume(options.fixed), read_volume(options.moving)
@@ -137,18 +137,6 @@ def _run(options: argparse.Namespace) -> int:
     if not options.quiet:
         print("\n".join([f"Prealignment: {words}.", *result.facts, f"Results: {folder}"]))
     return 0
-
-
-def _folder(name: str) -> Path:
-    folder = Path(name)
-    try:
-        folder.mkdir(exist_ok=True)
-        content = next(folder.iterdir(), None)
-    except OSError as error:
-        raise InputError(folder, f"the folder cannot be used ({error.strerror})", "Choose another folder.") from error
-    if content is not None:
-        raise InputError(folder, f"the folder is not empty ({content.name})", "Give a new or an empty folder.")
-    return folder
 
 
 def _staged(outputs: OutputFiles, folder: Path, options: argparse.Namespace) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.cli.prealign import add_landmark_options, read_landmark_pairs
+from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
 from MultimodalRegistrationLib.cli.progress import ProgressPrinter
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession

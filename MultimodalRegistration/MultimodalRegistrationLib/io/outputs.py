@@ -13,7 +13,7 @@ from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
 
-__all__ = ["OutputFiles", "write_json", "writing"]
+__all__ = ["OutputFiles", "output_folder", "write_json", "writing"]
 
 
 class OutputFiles:
@@ -147,3 +147,22 @@ def _give_default_permissions(path: Path) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write what a script is to read: indented, without the numbers that JSON does not have."""
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def output_folder(name: str | Path) -> Path:
+    """A new or empty folder for a set of results; made if missing.
+
+    Raises
+    ------
+    InputError
+        It cannot be made, or something is in it.
+    """
+    folder = Path(name)
+    try:
+        folder.mkdir(exist_ok=True)
+        content = next(folder.iterdir(), None)
+    except OSError as error:
+        raise InputError(folder, f"the folder cannot be used ({error.strerror})", "Choose another folder.") from error
+    if content is not None:
+        raise InputError(folder, f"the folder is not empty ({content.name})", "Give a new or an empty folder.")
+    return folder

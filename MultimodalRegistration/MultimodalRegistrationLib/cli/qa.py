@@ -1,0 +1,183 @@
+"""``qa``: how good one or more transforms are, as numbers, tables, maps and a report."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from MultimodalRegistrationLib.cli.landmark_options import add_space_options, add_target_options, read_target_pairs
+from MultimodalRegistrationLib.cli.progress import ProgressPrinter
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
+from MultimodalRegistrationLib.io.run_records import RunRecord, find_record
+from MultimodalRegistrationLib.io.segmentations import read_segmentation
+from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.io.volumes import Volume, read_mask, read_volume
+from MultimodalRegistrationLib.quality.assess import Assessment, Structures, assess
+from MultimodalRegistrationLib.quality.content import quality_content
+from MultimodalRegistrationLib.quality.csv_tables import csv_tables
+from MultimodalRegistrationLib.quality.maps import quality_maps
+from MultimodalRegistrationLib.quality.tolerance import TG_132, own_tolerance
+from MultimodalRegistrationLib.registration.prepare import mask_on_grid
+from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.report.page import write_report
+
+__all__ = ["add_parser"]
+
+REPORT = "report.html"
+_INPUTS = (
+    *("fixed", "moving", "transform", "reference", "targets_fixed", "targets_moving"),
+    *("fixed_segmentation", "moving_segmentation", "region"),
+)
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand and its options."""
+    parser = commands.add_parser(
+        "qa",
+        help="how good one or more transforms are",
+        description="Measure how good transforms of two volumes are, compare them, and write a report.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--fixed", required=True, metavar="F", help="volume that stays")
+    parser.add_argument("--moving", required=True, metavar="M", help="volume that is moved onto it")
+    parser.add_argument(
+        "--transform",
+        required=True,
+        action="append",
+        metavar="T",
+        help="ITK transform or displacement field, as Slicer saves it for the moving volume; repeat to compare several",
+    )
+    parser.add_argument("--reference", metavar="T", help="a transform that is known to be right")
+    add_target_options(parser)
+    add_space_options(parser)
+    for role in ("fixed", "moving"):
+        parser.add_argument(f"--{role}-segmentation", metavar="S", help=f"structures in the {role} volume")
+    parser.add_argument("--region", metavar="FILE", help="mask on the fixed volume: the part that counts")
+    parser.add_argument(
+        "--tolerance", type=float, metavar="MM", help=f"acceptable mean error ({TG_132.mm:g} mm, {TG_132.name})"
+    )
+    parser.add_argument("--output-dir", required=True, metavar="D", help="new or empty folder for the results")
+    parser.add_argument("--json", metavar="R.json", help="every number, also here")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    printer = ProgressPrinter(quiet=options.quiet)
+    inputs = {name: getattr(options, name) for name in _INPUTS}
+    given = [path for value in inputs.values() for path in (value if isinstance(value, list) else [value]) if path]
+    tolerance = TG_132 if options.tolerance is None else own_tolerance(options.tolerance)
+    folder = output_folder(options.output_dir)
+    with OutputFiles(given) as outputs:
+        report = outputs.add(folder / REPORT, (".html",))
+        json_files = [outputs.add(folder / "quality.json", (".json",))]
+        if options.json:
+            json_files.append(outputs.add(options.json, (".json",)))
+        printer.progress(Progress("reading", 0.0))
+        fixed, moving = read_volume(options.fixed), read_volume(options.moving)
+        transforms = _named([read_transform(path) for path in options.transform], options.transform)
+        records = _records(transforms, options.transform)
+        reference = None if options.reference is None else _reference(options.reference)
+        region = _region(options.region, fixed, printer)
+        result = assess(
+            fixed,
+            moving,
+            transforms,
+            targets=read_target_pairs(options),
+            structures=_structures(options),
+            reference=reference,
+            region=region,
+            records=records,
+            tolerance=tolerance,
+            on_progress=lambda stage, share: printer.progress(Progress(stage, 0.1 + 0.6 * share)),
+        )
+        for warning in result.warnings:
+            printer.warning(warning)
+        words = "the whole fixed volume" if region is None else f"the mask {region.name}"
+        content = quality_content(
+            result,
+            fixed,
+            moving,
+            inputs=inputs,
+            command=shlex.join(["multimodal-registration", *options.command_line]),
+            region=words,
+        )
+        printer.progress(Progress("writing the report", 0.75))
+        _write_tables(outputs, folder, content)
+        _write_maps(outputs, folder, result)
+        for file in json_files:
+            write_json(file, content)
+        write_report(report, content, fixed, moving, [one.transform for one in result.methods])
+        outputs.commit()
+    printer.finish()
+    if not options.quiet:
+        print("\n".join(_words(result, folder)))
+    return 0
+
+
+def _named(transforms: list[SpatialTransform], paths: list[str]) -> list[SpatialTransform]:
+    """Files of the same name in different folders are told apart by their folders."""
+    names = [one.name for one in transforms]
+    return [
+        SpatialTransform(str(Path(path)), one.transform) if names.count(one.name) > 1 else one
+        for one, path in zip(transforms, paths, strict=True)
+    ]
+
+
+def _reference(path: str) -> SpatialTransform:
+    return SpatialTransform(f"reference ({Path(path).name})", read_transform(path).transform)
+
+
+def _records(transforms: list[SpatialTransform], paths: list[str]) -> dict[str, RunRecord]:
+    found = {one.name: find_record(path, one) for one, path in zip(transforms, paths, strict=True)}
+    return {name: record for name, record in found.items() if record is not None}
+
+
+def _region(path: str | None, fixed: Volume, printer: ProgressPrinter) -> Volume | None:
+    if path is None:
+        return None
+    placed, resampled = mask_on_grid(read_mask(path), fixed)
+    if resampled:
+        printer.warning(f"The region {Path(path).name} is on another grid than {fixed.name}; it was resampled.")
+    return placed
+
+
+def _structures(options: argparse.Namespace) -> Structures | None:
+    given = options.fixed_segmentation, options.moving_segmentation
+    if given == (None, None):
+        return None
+    if None in given:
+        raise InputError("The segmentations", "only one of the two was given", "Give both, or none.")
+    return Structures(*(read_segmentation(path) for path in given))
+
+
+def _write_tables(outputs: OutputFiles, folder: Path, content: dict[str, Any]) -> None:
+    for name, text in csv_tables(content).items():
+        file = outputs.add(folder / f"{name}.csv", (".csv",))
+        # The mark tells spreadsheets that this is UTF-8.
+        file.write_text(text, encoding="utf-8-sig")
+
+
+def _write_maps(outputs: OutputFiles, folder: Path, result: Assessment) -> None:
+    for name, volume in quality_maps(result).items():
+        file = outputs.add(folder / f"{name}.nrrd", (".nrrd",))
+        with writing(folder / f"{name}.nrrd"):
+            sitk.WriteImage(volume.image, str(file), True)
+
+
+def _words(result: Assessment, folder: Path) -> list[str]:
+    verdict = result.verdict
+    return [
+        f"Quality: {verdict.word}. {verdict.sentence}",
+        *(f"  Against it: {reason}" for reason in verdict.reasons),
+        *(f"  {fact}" for fact in verdict.facts),
+        *(f"{one.transform.name}: {note}" for one in result.methods for note in one.notes),
+        *(one.sentence for one in result.comparisons if one.sentence is not None),
+        f"Report: {folder / REPORT}",
+    ]

@@ -1,0 +1,100 @@
+"""What was written beside a transform when it was made: the JSON of ``prealign`` and ``register``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.geometry.frames import resampling_lps_from_modelling_ras
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+
+__all__ = ["RunRecord", "find_record"]
+
+_MOST_FILES = 200
+_MOST_BYTES = 20_000_000
+_SAME = 1e-6
+# A grid follows its spline to 0.1 mm where nothing limits its fineness.
+_SAME_SPLINE_MM = 0.2
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """How a transform was made.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    content : dict
+        What it says.
+    """
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def fiducials_fixed_lps(self) -> NDArray[np.float64] | None:
+        """Fixed points that the transform was fitted to, shape (N, 3), LPS, mm; None for other kinds of runs."""
+        pairs = self.content.get("pairs")
+        return None if pairs is None else np.array([pair["fixed_lps"] for pair in pairs], dtype=np.float64)
+
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """Verdict of the registration, where the run gave one."""
+        return self.content.get("verdict")
+
+
+def find_record(path: str | Path, transform: SpatialTransform) -> RunRecord | None:
+    """Look in a transform's folder for the record of the run that made it.
+
+    The record is known by the transform in it, not by names: files are renamed.
+
+    Parameters
+    ----------
+    path : str or Path
+        File of the transform.
+    transform : SpatialTransform
+        What it holds.
+
+    Returns
+    -------
+    RunRecord or None
+        None when no JSON file in the folder describes this transform.
+    """
+    for file in sorted(Path(path).resolve().parent.glob("*.json"))[:_MOST_FILES]:
+        if file.stat().st_size > _MOST_BYTES:
+            continue
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            # Some other program's file: not a record.
+            continue
+        if isinstance(content, dict) and _describes(content, transform):
+            return RunRecord(file, content)
+    return None
+
+
+def _describes(content: dict[str, Any], transform: SpatialTransform) -> bool:
+    made = content.get("transform")
+    if "schema" not in content or not isinstance(made, dict):
+        return False
+    try:
+        if transform.matrix is not None:
+            matrix = np.array(made["moving_to_fixed_ras"], dtype=np.float64).reshape(4, 4)
+            # The same file was written from the same numbers.
+            return bool(np.allclose(resampling_lps_from_modelling_ras(matrix), transform.matrix, rtol=0, atol=_SAME))
+        if made["type"] != "thin-plate spline":
+            return False
+        pairs = content["pairs"]
+        fixed, moving = (np.array([pair[key] for pair in pairs], dtype=float) for key in ("fixed_lps", "moving_lps"))
+        left = np.array([pair["fiducial_error_mm"] for pair in pairs], dtype=float)
+        gap = np.linalg.norm(transform.to_moving(fixed) - moving, axis=1)
+        return bool(np.all(np.abs(gap - left) < _SAME_SPLINE_MM))
+    except (KeyError, TypeError, ValueError):
+        # Another program's file with keys like ours.
+        return False

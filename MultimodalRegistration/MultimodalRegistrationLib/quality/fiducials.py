@@ -1,0 +1,89 @@
+"""Which targets are no targets, because the transform was computed from them.
+
+The error at points that a transform was fitted to is small by construction and says nothing of the error elsewhere
+(Fitzpatrick 2009, doi:10.1117/12.813601).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS, LinearFit, ModelName, fit_model, is_determined
+from MultimodalRegistrationLib.landmarks.points import Pairs
+
+__all__ = ["UsedFiducials", "find_used_fiducials"]
+
+_MODELS: tuple[ModelName, ...] = ("translation", "rigid", "similarity", "affine")
+# Digits that files of points keep.
+_SAME_PLACE_MM = 0.01
+# A fit through points passes them to rounding; a registration of images never does.
+_PASSES_MM = 1e-3
+_SAME_TRANSFORM_MM = 0.01
+
+
+@dataclass(frozen=True)
+class UsedFiducials:
+    """Pairs that a transform was computed from.
+
+    Parameters
+    ----------
+    index : frozenset of int
+        Into the pairs of targets.
+    why : str
+        How that was found, a sentence; empty when there are none.
+    """
+
+    index: frozenset[int]
+    why: str
+
+
+def find_used_fiducials(
+    targets: Pairs, transform: SpatialTransform, known_fixed_lps: NDArray[np.float64] | None = None
+) -> UsedFiducials:
+    """Find the targets that a transform was computed from.
+
+    Parameters
+    ----------
+    targets : Pairs
+        What was given as targets.
+    transform : SpatialTransform
+        To be judged.
+    known_fixed_lps : array, shape (M, 3), optional
+        Fixed points of the fiducials, LPS, mm, where a record of how the transform was made names them.
+
+    Returns
+    -------
+    UsedFiducials
+        By the record; else by the transform itself: one that passes exactly through points that do not fit it
+        otherwise, or one that is the least-squares fit of all the points.
+    """
+    if known_fixed_lps is not None and len(known_fixed_lps):
+        gaps = np.linalg.norm(targets.fixed_lps[:, None] - known_fixed_lps[None], axis=2).min(axis=1)
+        same = frozenset(np.flatnonzero(gaps < _SAME_PLACE_MM).tolist())
+        if same:
+            return UsedFiducials(same, f"{transform.name} was computed from them, as its record says.")
+    residual = np.linalg.norm(transform.to_moving(targets.fixed_lps) - targets.moving_lps, axis=1)
+    if transform.matrix is None:
+        passed = frozenset(np.flatnonzero(residual < _PASSES_MM).tolist())
+        if len(passed) >= FEWEST_PAIRS["tps"]:
+            return UsedFiducials(passed, f"{transform.name} passes exactly through them, as only a fit to them does.")
+        return UsedFiducials(frozenset(), "")
+    if residual.max() < _PASSES_MM:
+        # Exact pairs fit each model; nothing tells a fit from a truth.
+        return UsedFiducials(frozenset(), "")
+    for model in _MODELS:
+        if len(targets) <= FEWEST_PAIRS[model] or not is_determined(model, targets.moving_lps, targets.fixed_lps):
+            continue
+        fit = fit_model(model, targets.moving_lps, targets.fixed_lps)
+        assert isinstance(fit, LinearFit)
+        gap = np.linalg.norm(fit.to_moving(targets.fixed_lps) - transform.to_moving(targets.fixed_lps), axis=1)
+        if gap.max() < _SAME_TRANSFORM_MM:
+            return UsedFiducials(
+                frozenset(range(len(targets))),
+                f"{transform.name} is the {model} least-squares fit of these very points.",
+            )
+    return UsedFiducials(frozenset(), "")

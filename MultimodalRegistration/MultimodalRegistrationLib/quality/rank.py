@@ -1,0 +1,43 @@
+"""The order of transforms by what was measured independently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from MultimodalRegistrationLib.quality.structures.compare import StructureAgreement
+from MultimodalRegistrationLib.quality.targets import TargetErrors
+
+__all__ = ["rank"]
+
+
+def rank(
+    targets: Sequence[TargetErrors | None], structures: Sequence[tuple[StructureAgreement, ...]]
+) -> list[int | None]:
+    """Rank transforms by the mean error at the same targets, or else by the mean distance of the surfaces.
+
+    Parameters
+    ----------
+    targets : sequence of TargetErrors or None
+        Of each transform.
+    structures : sequence of tuple of StructureAgreement
+        Of each transform.
+
+    Returns
+    -------
+    list of int or None
+        From 1; equal values share a rank; None for a transform that was not measured. Similarity of the images does not
+        rank anything: each method favours its own metric.
+    """
+    if any(one is not None for one in targets):
+        values = [None if one is None else one.mean_mm for one in targets]
+    else:
+        values = [_mean_distance(one) for one in structures]
+    return [None if v is None else 1 + sum(w is not None and w < v for w in values) for v in values]
+
+
+def _mean_distance(structures: tuple[StructureAgreement, ...]) -> float | None:
+    distances = [one.mean_surface_distance_mm for one in structures]
+    known = [d for d in distances if d is not None]
+    return float(np.mean(known)) if known and len(known) == len(distances) else None
