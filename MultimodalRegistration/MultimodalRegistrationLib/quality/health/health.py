@@ -13,8 +13,7 @@ displacement field ends inside the region, its displacement jumps to zero, as IT
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,7 @@ from MultimodalRegistrationLib.quality.health.inverse import return_errors_mm
 from MultimodalRegistrationLib.quality.health.structures import StructureMotion, structure_motions
 from MultimodalRegistrationLib.quality.working_grid import mask_on, node_grid, volume_of
 
-__all__ = ["JacobianStatistics", "TransformHealth", "displacement_difference", "health_content", "transform_health"]
+__all__ = ["JacobianStatistics", "TransformHealth", "displacement_difference", "transform_health"]
 
 _MOST_NODES = 1_000_000
 _MOST_RETURNING = 125_000
@@ -164,20 +163,6 @@ def transform_health(
         jacobian_map=volume_of(jacobian, nodes, f"Jacobian determinant of {transform.name}"),
         return_error_map=volume_of(returned, coarse, f"return error of {transform.name}"),
     )
-
-
-def health_content(health: TransformHealth) -> dict[str, Any]:
-    """The numbers, ready for JSON, without the maps."""
-    content = {name: value for name, value in vars(health).items() if not isinstance(value, Volume)}
-    return {
-        **content,
-        "spacing_mm": list(health.spacing_mm),
-        "return_spacing_mm": list(health.return_spacing_mm),
-        "jacobian": asdict(health.jacobian),
-        "displacement": asdict(health.displacement),
-        "return_error": asdict(health.return_error),
-        "structures": [asdict(structure) for structure in health.structures],
-    }
 
 
 def displacement_difference(

@@ -8,8 +8,7 @@ registration, and the maps show where to look; none of them is an accuracy.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +33,7 @@ from MultimodalRegistrationLib.quality.images.windows import NOTHING, windows_on
 from MultimodalRegistrationLib.quality.working_grid import volume_of
 from MultimodalRegistrationLib.registration.overlap import overlap_fraction
 
-__all__ = ["ImageEvidence", "evidence_content", "image_evidence", "pair_evidence"]
+__all__ = ["ImageEvidence", "image_evidence", "pair_evidence"]
 
 _FEWEST_VOXELS = 1000
 _FEWEST_EDGES = 100
@@ -156,19 +155,6 @@ def pair_evidence(pair: ImagePair, transform: SpatialTransform) -> ImageEvidence
         local_information=map_of("local mutual information", local, filled),
         local_agreement=map_of("local gradient agreement", agreement, filled & has_edges),
     )
-
-
-def evidence_content(evidence: ImageEvidence) -> dict[str, Any]:
-    """The numbers of the evidence, ready for JSON, without the maps."""
-    content = {
-        name: value
-        for name, value in vars(evidence).items()
-        if not isinstance(value, (Volume, DistanceStatistics, tuple))
-    }
-    for name in ("edges_of_fixed", "edges_of_moving"):
-        statistics: DistanceStatistics | None = getattr(evidence, name)
-        content[name] = None if statistics is None else asdict(statistics)
-    return {**content, "spacing_mm": list(evidence.spacing_mm), "window_mm": list(evidence.window_mm)}
 
 
 def _edge_statistics(edges: Edges, others: Edges, pair: ImagePair) -> DistanceStatistics | None:
