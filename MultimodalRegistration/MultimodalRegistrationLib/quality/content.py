@@ -112,7 +112,7 @@ def _method(method: MethodQuality, verdict: QualityVerdict | None, result: Asses
         "structures": [_structure(one) for one in method.structures] or None,
         "images": _images(method.images),
         "health": None if method.health is None else _health(method.health, result),
-        "record": None if method.record is None else method.record.path.name,
+        "record": None if method.record is None else method.record.source,
         "notes": list(method.notes),
     }
 
