@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.quality.structures.compare import StructureAgreement
-from MultimodalRegistrationLib.quality.structures.measures import Measures
 
 __all__ = ["structures_content"]
 
@@ -34,21 +34,12 @@ def structures_content(results: Sequence[StructureAgreement]) -> list[dict[str, 
             "moving_volume_mm3": result.moving_volume_mm3,
             "moved_volume_mm3": result.moved_volume_mm3,
             "volume_ratio": result.volume_ratio,
-            "measures": None if result.measures is None else _measures(result.measures),
+            "centroid_distance_mm": result.centroid_distance_mm,
+            "centroid_offset_ras": None
+            if result.centroid_offset_lps is None
+            else flip_points_lps_ras(result.centroid_offset_lps).tolist(),
+            "measures": None if result.measures is None else asdict(result.measures),
             "notes": list(result.notes),
         }
         for result in results
     ]
-
-
-def _measures(measures: Measures) -> dict[str, Any]:
-    return {
-        "dice": measures.dice,
-        "surface_dice": measures.surface_dice,
-        "tolerance_mm": measures.tolerance_mm,
-        "hausdorff_mm": measures.hausdorff_mm,
-        "hausdorff_95_mm": measures.hausdorff_95_mm,
-        "mean_surface_distance_mm": measures.mean_surface_distance_mm,
-        "centroid_distance_mm": measures.centroid_distance_mm,
-        "centroid_offset_ras": flip_points_lps_ras(measures.centroid_offset_lps).tolist(),
-    }
