@@ -25,6 +25,7 @@ from MultimodalRegistrationLib.quality.health.health import (
     health_content,
     transform_health,
 )
+from MultimodalRegistrationLib.quality.health.structures import structure_motions
 from MultimodalRegistrationLib.quality.working_grid import node_grid
 
 OBLIQUE = rotation([1, 0.3, -0.2], 33)
@@ -265,12 +266,30 @@ def test_difference_of_two_transforms():
     assert displacement_difference(a, b, region=volume(grid, labels)).max_mm == pytest.approx(inside.max(), rel=1e-9)
 
 
-def test_content_is_json_and_empty_regions_are_named():
+def test_content_is_json():
     grid = GRIDS["oblique"]
     labels = volume(grid, np.ones(grid.size[::-1]))
     content = health_content(transform_health(SpatialTransform.of_matrix("rigid", POSE), grid, structures=labels))
     assert json.loads(json.dumps(content, allow_nan=False))["jacobian"]["mean"] == pytest.approx(1)
     assert content["structures"][0]["label"] == 1
+
+
+def test_large_structures_are_sampled_evenly():
+    grid = GRIDS["anisotropic"]
+    labels = np.zeros(grid.size[::-1])
+    labels[2:22, 4:44, 10:50] = 7
+    labels[2, 4, 10:13] = 3
+    transform = SpatialTransform.of_matrix("rigid", POSE)
+    small, large = structure_motions(transform, volume(grid, labels))
+    assert (small.label, small.voxels, small.points) == (3, 3, 3)
+    assert (large.label, large.voxels) == (7, 20 * 40 * 40 - 3)
+    assert large.points == pytest.approx(5000, abs=1)
+    center = points_of(grid)[labels == 7].mean(axis=0)
+    assert large.shift_mm == pytest.approx(displacement_mm(POSE, np.eye(4), center[None])[0], abs=0.05)
+
+
+def test_empty_regions_are_named():
+    grid = GRIDS["oblique"]
     empty = volume(grid, np.zeros(grid.size[::-1]), "empty.nrrd")
     away = volume(centered_grid([9, 9, 9], [1, 1, 1], np.eye(3), [900, 0, 0]), np.ones((9, 9, 9)), "away.nrrd")
     transform = SpatialTransform.of_matrix("rigid", POSE)
