@@ -145,7 +145,7 @@ def test_edges_of_a_shifted_ball(shift_mm):
     fixed_grid = centered_grid([70, 60, 50], [1.5, 1.8, 2.2], rotation([1, 0.4, 0.2], 25), [10, -20, 30])
     pose = rigid([0.5, 1, -0.3], 40, [30, -12, 9])
     center, radius = np.array([12.0, -18.0, 29.0]), 28.0
-    middle = apply_matrix(pose, center + [3, -5, 2])
+    middle = apply_matrix(pose, center + np.array([3, -5, 2]))
     moving_grid = centered_grid([64, 66, 68], [1.7, 1.6, 1.5], rotation([0.1, -0.4, 1], 50), middle.tolist())
     # In position under the pose but for the shift, which is seen in the fixed volume.
     direction = np.array([0.48, -0.6, 0.64])
@@ -254,9 +254,9 @@ def test_large_volumes_are_coarsened_over_the_same_box():
     grid = centered_grid([256, 240, 100], [1, 1, 1.2], rotation([1, 0.3, -0.2], 12), [12, -31, 40])
     random = np.random.default_rng(3).normal(size=grid.size[::-1])
     pair = prepare_pair(volume(grid, random), volume(MR_GRID, random[:80, :64, :70]))
-    assert np.prod(pair.grid.size) <= 4_000_000
+    assert np.prod(pair.grid.size) <= 3_000_000
     np.testing.assert_allclose(pair.grid.corners_lps, grid.corners_lps, atol=1e-6)
-    assert max(pair.grid.spacing_mm) < 1.5
+    assert max(pair.grid.spacing_mm) < 1.6
 
 
 def test_volumes_apart_have_no_numbers(head_ct, head_mr):

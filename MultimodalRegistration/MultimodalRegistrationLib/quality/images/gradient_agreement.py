@@ -29,13 +29,15 @@ def agreement_terms(
     fixed: Gradients, moving: Gradients, fixed_strength: Strength, moving_strength: Strength, used: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """The three squares of the formula at voxels, flat indices of shape (N,): both, fixed and moving, each (N,)."""
-    product = np.zeros(len(used), dtype=np.float32)
+    product = np.zeros_like(fixed.squares)
     for a, b in zip(fixed.along, moving.along, strict=True):
-        product += a.ravel()[used] * b.ravel()[used]
-    fixed_squares, moving_squares = fixed.squares.ravel()[used], moving.squares.ravel()[used]
+        product += a * b
+    both, fixed_squares, moving_squares = (each.ravel()[used] for each in (product, fixed.squares, moving.squares))
     fixed_norm = fixed_squares + np.float32(_noise(fixed_strength) ** 2)
     moving_norm = moving_squares + np.float32(_noise(moving_strength) ** 2)
-    both = product**2 / (fixed_norm * moving_norm)
+    both *= both
+    both /= fixed_norm
+    both /= moving_norm
     return both, (fixed_squares / fixed_norm) ** 2, (moving_squares / moving_norm) ** 2
 
 
