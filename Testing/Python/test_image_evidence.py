@@ -105,6 +105,18 @@ def test_bounds_of_normalised_information(seed, classes):
     assert information_of_joint(np.array([[7.0]])) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize("spacing_mm", [[1.0, 1.2, 4.0], [0.7, 0.7, 0.7]])
+def test_a_volume_agrees_with_itself(spacing_mm):
+    size = [60, 50, 20] if spacing_mm[2] > 1 else [170, 160, 150]
+    grid = centered_grid(size, spacing_mm, rotation([1, 0.3, -0.2], 12) @ np.diag([1, 1, -1]), [12, -31, 40])
+    scan = volume(grid, np.random.default_rng(2).normal(size=size[::-1]))
+    evidence = image_evidence(scan, volume(grid, -3 * scan.voxels + 7), transform(np.eye(4)))
+    assert evidence.normalized_mutual_information > 1.8
+    assert evidence.gradient_agreement == pytest.approx(1, abs=1e-4)
+    assert evidence.edges_of_fixed.p95_mm == pytest.approx(0, abs=1e-2)
+    assert evidence.overlap == evidence.covered == 1
+
+
 def test_two_modalities_agree_best_at_the_truth():
     ct, mr = make_head("CT", FINE_CT, CT_POSE, seed=1), make_head("T1", FINE_MR, MR_POSE, seed=2)
     pair = prepare_pair(ct, mr)

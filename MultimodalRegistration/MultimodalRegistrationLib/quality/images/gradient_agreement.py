@@ -44,7 +44,7 @@ def agreement_terms(
 def total_agreement(terms: tuple[NDArray[np.float32], ...]) -> float:
     """Agreement over all voxels of :func:`agreement_terms`, 0 to 1; 0 where one of the volumes has no edges."""
     both, fixed, moving = (float(term.sum(dtype=np.float64)) for term in terms)
-    return both / float(np.sqrt(fixed * moving)) if fixed > 0 and moving > 0 else 0.0
+    return min(1.0, both / float(np.sqrt(fixed * moving))) if fixed > 0 and moving > 0 else 0.0
 
 
 def local_agreement(
@@ -68,7 +68,7 @@ def local_agreement(
     count = windows.sums(np.bincount(cells, minlength=number).astype(np.float64).reshape(windows.cells))
     known = np.maximum(fixed, moving) > _FEWEST_EDGES * np.maximum(count, 1)
     scale = np.sqrt(fixed * moving)
-    return np.divide(both, scale, out=np.zeros_like(both), where=scale > 0), known
+    return np.minimum(np.divide(both, scale, out=np.zeros_like(both), where=scale > 0), 1.0), known
 
 
 def _noise(strength: Strength) -> float:

@@ -162,7 +162,8 @@ def prepare_pair(fixed: Volume, moving: Volume, *, region: Volume | None = None)
     coarse_fixed = _coarse(fixed, 0.0)
     grid = coarse_fixed.grid
     spacing_mm = float(np.prod(grid.spacing_mm)) ** (1 / 3)
-    coarse_moving = _coarse(moving, spacing_mm)
+    # Along the finest axis: thick slices of the fixed volume are no reason to blur the moving one within its own.
+    coarse_moving = _coarse(moving, min(grid.spacing_mm))
     smoothing_mm = _SMOOTHING * spacing_mm
     gradients = gradients_of(coarse_fixed.voxels, grid, smoothing_mm)
     fixed_side = _side(coarse_fixed, gradients)
