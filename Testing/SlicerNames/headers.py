@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 __all__ = ["CppClass", "decorators", "read_classes"]
 
-_CLASS = re.compile(r"\b(?:class|struct)\s+(?:[A-Z][A-Z0-9_]*(?:\([^)]*\))?\s+)*(\w+)\s*(?:final\s*)?(?::([^{;]*))?\{")
+_CLASS = re.compile(
+    r"\b(?:class|struct)\s+(?:(?:\w+_EXPORT|[A-Z][A-Z0-9_]*(?:\([^)]*\))?)\s+)*(\w+)\s*(?:final\s*)?(?::([^{;]*))?\{"
+)
 _ACCESS = re.compile(r"^\s*(?:(public|protected|private)\s*(slots|Q_SLOTS)?|(signals|Q_SIGNALS))\s*:(?!:)")
 _PROPERTY = re.compile(r"Q_PROPERTY\s*\(\s*([\w:<>,\s*&]*?[\s*&>])(\w+)\s+READ\b")
 _QT_MACRO = re.compile(
@@ -21,8 +23,11 @@ _CLAMP = re.compile(r"\bvtkSetClampMacro\s*\(\s*(\w+)")
 _BOOLEAN = re.compile(r"\bvtkBooleanMacro\s*\(\s*(\w+)")
 _FUNCTION = re.compile(r"^(.*?)(~?\b\w+)\s*\(", re.DOTALL)
 _POINTER = re.compile(r"\b([vqc]\w+)\s*\*\s*$")
+_TEXT_OR_COMMENT = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)'|/\*.*?\*/|//[^\n]*", re.DOTALL)
 # Types that VTK's wrapping does not know: a method with one of them in its signature does not exist in Python.
-_NOT_WRAPPED = re.compile(r"stream\s*&|std::(?:map|set|list|deque|pair|function|vector<\s*std::pair)\b|vector<\s*vtk\w+\s*\*|char\s*\*\*|itk::")
+_NOT_WRAPPED = re.compile(
+    r"stream\s*&|std::(?:map|set|list|deque|pair|function|vector<\s*std::pair)\b|vector<\s*(?:vtk\w+|const char)\s*\*|\bControlPoint\s*\*|PropertiesType\b|char\s*\*\*|itk::"
+)
 _KEYWORDS = {"if", "for", "while", "switch", "return", "sizeof", "operator", "defined", "decltype", "noexcept"}
 
 
@@ -44,9 +49,8 @@ class CppClass:
 
 def _plain(text: str) -> str:
     """The code without comments, strings and preprocessor lines; of ``#if 0`` nothing special is made."""
-    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL)
-    text = re.sub(r"//[^\n]*", " ", text)
-    text = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', text)
+    # Strings and comments at once: each may hold what looks like the start of the other.
+    text = _TEXT_OR_COMMENT.sub(lambda match: '""' if match[0].startswith('"') else " ", text)
     return re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", "", text, flags=re.MULTILINE)
 
 

@@ -11,12 +11,23 @@ from typing import Any
 import PySide6.QtCore
 import PySide6.QtGui
 import PySide6.QtNetwork
+import PySide6.QtPrintSupport
+import PySide6.QtSvg
+import PySide6.QtUiTools
 import PySide6.QtWidgets
 import vtk
 
-__all__ = ["SlicerNames"]
+__all__ = ["SlicerNames", "qt_class", "qt_enumeration"]
 
-_QT = (PySide6.QtCore, PySide6.QtGui, PySide6.QtWidgets, PySide6.QtNetwork)
+_QT = (
+    PySide6.QtCore,
+    PySide6.QtGui,
+    PySide6.QtWidgets,
+    PySide6.QtNetwork,
+    PySide6.QtPrintSupport,
+    PySide6.QtSvg,
+    PySide6.QtUiTools,
+)
 # What PythonQt gives to every object, beside the members of its class.
 _PYTHONQT = {"connect", "disconnect", "delete", "className", "help", "inherits"}
 _OWN_MODULES = "fiducialprealign registrationpreprocess multimodalregistration multimodalregistrationqa"
@@ -39,17 +50,25 @@ def _qt_members(name: str) -> dict[str, str]:
     found = qt_class(name)
     members: dict[str, str] = {}
     for attribute in dir(found):
+        if attribute.startswith("_"):
+            continue
         value = getattr(found, attribute, None)
         if isinstance(value, enum.EnumMeta):
             # In PythonQt the values belong to the class: qt.Qt.AlignLeft.
             members |= dict.fromkeys(value.__members__, "value") | {attribute: "value"}
-        elif not attribute.startswith("_"):
-            members[attribute] = "signal" if isinstance(value, PySide6.QtCore.Signal) else "method"
+        else:
+            # isinstance() with Signal returns True or False without counting the reference (PySide6 6.12).
+            members[attribute] = "signal" if type(value) is PySide6.QtCore.Signal else "method"
     meta = getattr(found, "staticMetaObject", None)
     if meta is not None:
         for index in range(meta.propertyCount()):
             members[meta.property(index).name()] = "property"
     return members
+
+
+def qt_enumeration(owner: str, name: str) -> bool:
+    """Whether a member of a Qt class is an enumeration."""
+    return isinstance(getattr(qt_class(owner), name, None), enum.EnumMeta)
 
 
 @functools.cache
@@ -153,6 +172,11 @@ class SlicerNames:
     def in_modules(self, name: str) -> bool:
         """Whether ``slicer.modules.<name>`` exists; scripted modules have an Instance and a Widget too."""
         return name in self.modules or name.lower().removesuffix("instance").removesuffix("widget") in self.modules
+
+    def module_classes(self, name: str) -> list[str]:
+        """Classes that the object ``slicer.modules.<name>`` may have."""
+        own = [each for each in self.classes if each.lower() == f"qslicer{name}module"]
+        return [*own, "qSlicerScriptedLoadableModule", "qSlicerCLIModule"]
 
     def logic_class(self, module: str) -> str | None:
         """Class of the logic of one of Slicer's own loadable modules."""

@@ -23,7 +23,9 @@ SLICER_HEADERS = re.compile(
     r"(Libs/MRML/(Core|Logic|Widgets|DisplayableManager)|Libs/vtkSegmentationCore|Libs/vtkITK"
     r"|Base/(Logic|QTCore|QTGUI|QTCLI|QTApp)|Modules/(Core|Loadable))/.*\.h$"
 )
-CTK_HEADERS = re.compile(r"Libs/(Core|Widgets|Visualization/VTK/(Core|Widgets)|Scripting/Python/(Core|Widgets))/\w+\.h$")
+CTK_HEADERS = re.compile(
+    r"Libs/(Core|Widgets|Visualization/VTK/(Core|Widgets)|Scripting/Python/(Core|Widgets))/\w+\.h$"
+)
 NOT_PUBLIC = re.compile(r"Testing/|/Templates/|DesignerPlugins|/Plugins/|_p\.h$|Resources/")
 
 
