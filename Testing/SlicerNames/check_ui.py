@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from names import SlicerNames
+from SlicerNames.names import SlicerNames
 
 __all__ = ["check_ui"]
 

@@ -26,7 +26,8 @@ _POINTER = re.compile(r"\b([vqc]\w+)\s*\*\s*$")
 _TEXT_OR_COMMENT = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)'|/\*.*?\*/|//[^\n]*", re.DOTALL)
 # Types that VTK's wrapping does not know: a method with one of them in its signature does not exist in Python.
 _NOT_WRAPPED = re.compile(
-    r"stream\s*&|std::(?:map|set|list|deque|pair|function|vector<\s*std::pair)\b|vector<\s*(?:vtk\w+|const char)\s*\*|\bControlPoint\s*\*|PropertiesType\b|char\s*\*\*|itk::"
+    r"stream\s*&|std::(?:map|set|list|deque|pair|function|vector<\s*std::pair)\b|char\s*\*\*|itk::"
+    r"|vector<\s*(?:vtk\w+|const char)\s*\*|\bControlPoint\s*\*|PropertiesType\b"
 )
 _KEYWORDS = {"if", "for", "while", "switch", "return", "sizeof", "operator", "defined", "decltype", "noexcept"}
 
