@@ -1,6 +1,8 @@
 """Read the names that Slicer has for Python out of its sources, into a data file that the tests use.
 
-    cd Testing; python -m SlicerNames.read_names SLICER --branch 5.10 --ctk CTK --vtkaddon VTKADDON --output SlicerNames/names-5.10.json
+    cd Testing
+    python -m SlicerNames.read_names SLICER --branch 5.10 --ctk CTK --vtkaddon VTKADDON \
+        --output SlicerNames/names-5.10.json
 
 SLICER, CTK and VTKADDON are clones of the three repositories (bare ones will do). CTK and vtkAddon are read at the
 revision that this Slicer builds, or at their newest where the clone is older; the data file says which was read.
