@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from StandIn.install import StandIn
+if TYPE_CHECKING:
+    from StandIn.install import StandIn
 
 
 @pytest.fixture
 def slicer_app() -> Iterator[StandIn]:
     """Slicer with a fresh scene. Fails when a connected function raised and the test did not look."""
+    from StandIn.install import StandIn  # Qt is loaded for the tests that need it only
+
     standin = StandIn()
     yield standin
     errors = list(standin.slot_errors)

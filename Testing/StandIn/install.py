@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import shutil
 import sys
@@ -106,13 +107,20 @@ class StandIn:
             "ScriptedLoadableModule": scripted,
             "parameterNodeWrapper": python_module("slicer.parameterNodeWrapper", wrappers),
         }
-        for name, module in installed.items():
-            sys.modules[f"slicer.{name}"] = module
-            setattr(slicer, name, module)
         sys.modules["qt"], sys.modules["ctk"] = QtModule("qt"), CtkModule("ctk")
         for name, cls in _by_name.items():
             if name.startswith(("qMRML", "qSlicer")):
                 setattr(slicer, name, wrapper_class(cls))
+        own = os.environ.get("SLICER_PYTHON")
+        if own:
+            # Slicer's own Python files, from a checkout's Base/Python/slicer: shows that ours do the same.
+            slicer.__path__.append(own)
+        for name, module in installed.items():
+            sys.modules[f"slicer.{name}"] = module
+            setattr(slicer, name, module)
+            if own:
+                del sys.modules[f"slicer.{name}"]
+                setattr(slicer, name, importlib.import_module(f"slicer.{name}"))
 
     def _failed_observer(self, kind: Any, error: BaseException, trace: Any) -> None:
         """VTK and PySide6 report here what an observer or an overridden method raised."""
@@ -182,8 +190,10 @@ class StandIn:
         self._opened.clear()
         for name in set(vars(slicer)) - self._before:
             delattr(slicer, name)
-        for name in ("qt", "ctk", "slicer.i18n", "slicer.ScriptedLoadableModule", "slicer.parameterNodeWrapper"):
-            sys.modules.pop(name, None)
+        for name in set(sys.modules) - self._modules_before:
+            if name in ("qt", "ctk") or name.startswith("slicer."):
+                del sys.modules[name]
+        slicer.__path__ = [path for path in slicer.__path__ if path != os.environ.get("SLICER_PYTHON")]
         gc.collect()
         shutil.rmtree(self.folder, ignore_errors=True)
         assert not os.path.exists(self.folder)
