@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.cli import check, doctor, prealign, preprocess, presets, register
+from MultimodalRegistrationLib.cli.parent import end_with_standard_input
+from MultimodalRegistrationLib.cli.progress import EventPrinter
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError, RegistrationError
 
 __all__ = ["main"]
@@ -36,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="Exit codes: 0 done, 2 bad input or usage, 3 engine failed, 4 cancelled, 5 engine not installed.",
     )
     parser.add_argument("--version", action="version", version=MultimodalRegistrationLib.__version__)
+    parser.add_argument(
+        "--events",
+        action="store_true",
+        help="for programs that run this one: events as JSON lines on standard error; ends with its standard input",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (register, prealign, preprocess, check, presets, doctor):
         module.add_parser(commands)
@@ -45,21 +53,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if options.events:
+        EventPrinter().started(os.getpid())
+        end_with_standard_input()
+    outcome = _run(options)
+    if isinstance(outcome, int):
+        return outcome
+    if options.events:
+        EventPrinter().error(outcome)
+    else:
+        print(f"multimodal-registration: error: {outcome}", file=sys.stderr)
+    return outcome.exit_code
+
+
+def _run(options: argparse.Namespace) -> int | RegistrationError:
     try:
         return int(options.run(options))
     except RegistrationError as error:
-        return _tell(error)
+        return error
     except KeyboardInterrupt:
-        return _tell(Cancelled())
+        return Cancelled()
     except MemoryError as error:
-        return _tell(EngineError("Memory", f"used up ({error})", "Crop or downsample the volumes first."))
+        return EngineError("Memory", f"used up ({error})", "Crop or downsample the volumes first.")
     except OSError as error:
         name = error.filename or "A file"
-        return _tell(
-            InputError(name, f"cannot be read or written ({error.strerror})", "Check its rights and the disk.")
-        )
-
-
-def _tell(error: RegistrationError) -> int:
-    print(f"multimodal-registration: error: {error}", file=sys.stderr)
-    return error.exit_code
+        return InputError(name, f"cannot be read or written ({error.strerror})", "Check its rights and the disk.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
-from MultimodalRegistrationLib.cli.progress import ProgressPrinter
+from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json
@@ -89,7 +89,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    printer = ProgressPrinter(quiet=options.quiet)
+    printer = make_printer(options)
     inputs = {name: getattr(options, name) for name in _INPUTS}
     if not 0 <= options.margin < np.inf:
         raise InputError("--margin", f"{options.margin} mm was given", "Give a number of mm that is not negative.")
@@ -163,7 +163,7 @@ def _roles(bias_correct: str) -> tuple[Role, ...]:
 
 
 def _mask(
-    options: argparse.Namespace, given: str | None, labels: list[int] | None, volume: Volume, printer: ProgressPrinter
+    options: argparse.Namespace, given: str | None, labels: list[int] | None, volume: Volume, printer: Printer
 ) -> Volume | None:
     if given in (None, "auto", "none"):
         if labels is not None:

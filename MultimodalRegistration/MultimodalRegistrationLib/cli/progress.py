@@ -1,14 +1,73 @@
-"""Progress on standard error: a bar on a terminal, plain lines otherwise."""
+"""Progress on standard error: a bar on a terminal, plain lines otherwise, or events for a program."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 import time
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
+from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.registration.result import Progress
 
-__all__ = ["ProgressPrinter"]
+__all__ = ["EventPrinter", "Printer", "ProgressPrinter", "make_printer"]
+
+
+class Printer(Protocol):
+    """Tells whoever started the command how it goes."""
+
+    def progress(self, progress: Progress) -> None:
+        """Tell the state of the run."""
+
+    def warning(self, message: str) -> None:
+        """Tell a warning."""
+
+    def log(self, line: str) -> None:
+        """Tell a line that the engine printed."""
+
+    def finish(self) -> None:
+        """Tell that no progress follows."""
+
+
+def make_printer(options: argparse.Namespace) -> Printer:
+    """The printer that the options ask for."""
+    return EventPrinter() if options.events else ProgressPrinter(quiet=options.quiet)
+
+
+class EventPrinter:
+    """Prints one JSON object a line, for a program that runs this one.
+
+    Each has the key ``event``: ``started`` (pid), ``progress`` (stage, fraction), ``warning`` (message), ``log``
+    (line), or ``error`` (subject, found, remedy, exit_code).
+    """
+
+    def progress(self, progress: Progress) -> None:
+        """Tell the state of the run."""
+        self._emit("progress", stage=progress.stage, fraction=progress.fraction)
+
+    def warning(self, message: str) -> None:
+        """Tell a warning."""
+        self._emit("warning", message=message)
+
+    def log(self, line: str) -> None:
+        """Tell a line that the engine printed."""
+        self._emit("log", line=line)
+
+    def started(self, pid: int) -> None:
+        """Tell the number of the process: the one that was started may be a launcher of it."""
+        self._emit("started", pid=pid)
+
+    def error(self, error: RegistrationError) -> None:
+        """Tell why the command ends without a result."""
+        self._emit("error", subject=error.subject, found=error.found, remedy=error.remedy, exit_code=error.exit_code)
+
+    def finish(self) -> None:
+        """Nothing to leave."""
+
+    def _emit(self, event: str, **content: Any) -> None:
+        print(json.dumps({"event": event, **content}), file=sys.stderr, flush=True)
+
 
 _BAR_WIDTH = 30
 _SECONDS_BETWEEN_REDRAWS = 0.1
@@ -56,6 +115,9 @@ class ProgressPrinter:
         """Show a warning on a line of its own."""
         self.finish()
         print(f"Warning: {message}", file=self._stream, flush=True)
+
+    def log(self, line: str) -> None:
+        """The engine's lines are not for a terminal."""
 
     def finish(self) -> None:
         """Leave the line of the bar."""

@@ -10,7 +10,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from MultimodalRegistrationLib.cli.landmark_options import add_space_options, add_target_options, read_target_pairs
-from MultimodalRegistrationLib.cli.progress import ProgressPrinter
+from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
@@ -69,7 +69,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    printer = ProgressPrinter(quiet=options.quiet)
+    printer = make_printer(options)
     inputs = {name: getattr(options, name) for name in _INPUTS}
     given = [path for value in inputs.values() for path in (value if isinstance(value, list) else [value]) if path]
     tolerance = TG_132 if options.tolerance is None else own_tolerance(options.tolerance)
@@ -139,7 +139,7 @@ def _records(transforms: list[SpatialTransform], paths: list[str]) -> dict[str, 
     return {name: record for name, record in found.items() if record is not None}
 
 
-def _region(path: str | None, fixed: Volume, printer: ProgressPrinter) -> Volume | None:
+def _region(path: str | None, fixed: Volume, printer: Printer) -> Volume | None:
     if path is None:
         return None
     placed, resampled = mask_on_grid(read_mask(path), fixed)

@@ -18,7 +18,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
-from MultimodalRegistrationLib.cli.progress import ProgressPrinter
+from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace) -> int:
     preset = find_preset(options.preset)
     engine = select_engine(preset, options.engine)
     steps = find_steps(options.preprocess)
-    printer = ProgressPrinter(quiet=options.quiet)
+    printer = make_printer(options)
     inputs = [*_inputs(options).values(), str(preset.path)]
     if options.preprocess not in ("auto", "none"):
         inputs.append(options.preprocess)
@@ -154,6 +154,7 @@ def _run(options: argparse.Namespace) -> int:
                     threads=options.threads,
                     on_progress=printer.progress,
                     on_warning=printer.warning,
+                    on_log=printer.log,
                     cancel=cancel,
                     keep_job_files=kept,
                 )
@@ -186,7 +187,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(options: argparse.Namespace, engine: str, printer: ProgressPrinter) -> VolumePair:
+def _read(options: argparse.Namespace, engine: str, printer: Printer) -> VolumePair:
     if options.memory_limit is not None and not options.memory_limit > 0:
         raise InputError("--memory-limit", f"{options.memory_limit:g} GiB was given", "Give a number above zero.")
     return read_pair(

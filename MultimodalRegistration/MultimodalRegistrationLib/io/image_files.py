@@ -16,7 +16,7 @@ __all__ = ["VOLUME_SUFFIXES", "check_slices", "open_image_file", "series_files",
 VOLUME_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".nii.gz")
 
 
-def open_image_file(path: Path, *, what: str) -> sitk.ImageFileReader:
+def open_image_file(path: Path, *, what: str, layers: bool = False) -> sitk.ImageFileReader:
     """Check the header of a file.
 
     Parameters
@@ -25,6 +25,8 @@ def open_image_file(path: Path, *, what: str) -> sitk.ImageFileReader:
         A path that exists.
     what : str
         What it should be, for messages.
+    layers : bool
+        Whether the components of a voxel may be layers of segments, and the volume as thin as a cropped segment.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def open_image_file(path: Path, *, what: str) -> sitk.ImageFileReader:
         reader.ReadImageInformation()
     except RuntimeError as error:
         raise unreadable(path, error) from error
-    check_header(reader, path)
+    check_header(reader, path, layers=layers)
     # ITK itself notices this only when it reads the voxels.
     axes = np.asarray(reader.GetDirection()).reshape(reader.GetDimension(), -1)
     if not np.isfinite(axes).all() or np.linalg.det(axes) == 0:

@@ -33,7 +33,7 @@ _LABEL_MAP_EQUAL_NEIGHBOURS = 0.7
 _SUBSAMPLE_VOXELS = 2_000_000
 
 
-def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
+def check_header(reader: sitk.ImageFileReader, path: Path, *, layers: bool = False) -> None:
     """Refuse files that are not scalar volumes, before their voxels are read.
 
     Parameters
@@ -42,6 +42,8 @@ def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
         A reader that has read the image information of ``path``.
     path : Path
         The file that messages name.
+    layers : bool
+        Whether the components of a voxel may be layers of segments, and the volume as thin as a cropped segment.
 
     Raises
     ------
@@ -66,9 +68,10 @@ def check_header(reader: sitk.ImageFileReader, path: Path) -> None:
             "Give a volume of many slices.",
             code="not-three-dimensional",
         )
-    _check_size(size[:3], str(path))
+    if not layers:
+        _check_size(size[:3], str(path))
     components = reader.GetNumberOfComponents()
-    if components > 1:
+    if components > 1 and not layers:
         raise InputError(
             path,
             f"a vector or colour volume ({components} components a voxel)",

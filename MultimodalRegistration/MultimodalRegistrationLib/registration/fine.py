@@ -57,6 +57,7 @@ def run_fine_stage(
     crop_margin_mm: float | None,
     on_progress: Callable[[str, float], None],
     on_warning: Callable[[str], None],
+    on_log: Callable[[str], None] | None,
     cancel: threading.Event | None,
     keep: Path | None,
 ) -> list[FineResult]:
@@ -80,6 +81,8 @@ def run_fine_stage(
         Called with words and the share of this stage that is done.
     on_warning : callable
         Called when the engine failed from one pose but not from another.
+    on_log : callable or None
+        Called with each line that the engine prints.
     cancel : threading.Event or None
         Set it to stop within a second.
     keep : Path or None
@@ -110,7 +113,7 @@ def run_fine_stage(
             sampled, other = crop_pair(sampled, other, pose_lps, crop_margin_mm)
         job = EngineJob(sampled, moved(other, pose_lps), preset.engines[session.engine], seed)
         try:
-            results.append(_run_one(session, job, pose_lps, tell, cancel, keep))
+            results.append(_run_one(session, job, pose_lps, tell, on_log, cancel, keep))
         except EngineError as error:
             if len(poses_lps) == 1:
                 raise
@@ -128,6 +131,7 @@ def _run_one(
     job: EngineJob,
     pose_lps: NDArray[np.float64],
     tell: Callable[[str, float], None],
+    on_log: Callable[[str], None] | None,
     cancel: threading.Event | None,
     keep: Path | None,
 ) -> FineResult:
@@ -136,6 +140,8 @@ def _run_one(
     levels_told: set[tuple[int, int]] = set()
 
     def on_line(line: str) -> None:
+        if on_log is not None:
+            on_log(line)
         iteration = reader.feed(line)
         if iteration is None:
             return

@@ -102,6 +102,7 @@ def register(
     threads: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
+    on_log: Callable[[str], None] | None = None,
     cancel: threading.Event | None = None,
     keep_job_files: Path | None = None,
 ) -> RegistrationResult:
@@ -140,8 +141,8 @@ def register(
     threads : int, optional
         For the search, the verdict and the engine; by default all cores, or for an engine as many as leave the result
         reproducible. A ``session`` keeps its own number.
-    on_progress, on_warning : callable, optional
-        Called as the run goes on.
+    on_progress, on_warning, on_log : callable, optional
+        Called as the run goes on; the last one with each line that the engine prints.
     cancel : threading.Event, optional
         Set it to stop: within a second while the search or the engine runs, otherwise at the end of the step.
     keep_job_files : Path, optional
@@ -208,7 +209,7 @@ def register(
         if start != "auto":
             check_overlap(overlap_at_start, fixed.name, moving.name, start_words, mask_names)
     with clock.stage("prepare"):
-        tell("preparing the volumes", 0.01)
+        tell("preparing the volumes", 0.03)
         pair = make_pair(fixed, moving, start_lps, winsorize_percentiles=preset.winsorize_percentiles, **masks)
         bounds = Bounds(
             pair.sampled.grid.center_lps,
@@ -227,7 +228,7 @@ def register(
                 bounds,
                 seed=seed,
                 threads=threads,
-                on_fraction=lambda fraction: tell("searching all poses", 0.02 + 0.28 * fraction),
+                on_fraction=lambda fraction: tell("searching all poses", 0.04 + 0.26 * fraction),
             )
         starts = [np.eye(4)]
         if start == "auto":
@@ -244,6 +245,7 @@ def register(
             crop_margin_mm=steps.crop_margin_mm,
             on_progress=lambda words, fraction: tell(words, 0.3 + 0.5 * fraction),
             on_warning=warn,
+            on_log=on_log,
             cancel=cancel,
             keep=keep_job_files,
         )

@@ -1,0 +1,31 @@
+"""The end of a command whose parent wants no result any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+
+__all__ = ["end_with_standard_input"]
+
+_SECONDS_TO_CANCEL = 2.0
+_CANCELLED = 4
+
+
+def end_with_standard_input() -> None:
+    """End this process once its standard input does, because the parent closed it or died in whatever way.
+
+    First as on Ctrl-C, so that nothing is left behind; if that takes longer than two seconds, at once. Engines end with
+    this process either way.
+    """
+    threading.Thread(target=_wait, daemon=True).start()
+
+
+def _wait() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(_SECONDS_TO_CANCEL)
+    os._exit(_CANCELLED)

