@@ -28,13 +28,13 @@ class RunRecord:
 
     Parameters
     ----------
-    path : Path
-        The file.
+    source : str
+        Where that stands: the name of a file or node.
     content : dict
         What it says.
     """
 
-    path: Path
+    source: str
     content: dict[str, Any]
 
     @property
@@ -75,7 +75,7 @@ def find_record(path: str | Path, transform: SpatialTransform) -> RunRecord | No
             # Some other program's file: not a record.
             continue
         if isinstance(content, dict) and _describes(content, transform):
-            return RunRecord(file, content)
+            return RunRecord(file.name, content)
     return None
 
 

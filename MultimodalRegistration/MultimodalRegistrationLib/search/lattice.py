@@ -140,7 +140,7 @@ def _on_lattice(
     return sitk.GetArrayFromImage(resampler.Execute(image))
 
 
-def class_centers(lattice: Lattice, count: int) -> NDArray[np.float64]:
+def class_centers(values: NDArray[np.floating], count: int) -> NDArray[np.float64]:
     """Sort the intensities into classes by k-means in one dimension.
 
     Unlike bins of equal width, which metal or the range of CT leaves nearly empty, and unlike bins of equal size, which
@@ -148,7 +148,7 @@ def class_centers(lattice: Lattice, count: int) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    lattice : Lattice
+    values : array, any shape
         Intensities.
     count : int
         Number of classes.
@@ -158,7 +158,7 @@ def class_centers(lattice: Lattice, count: int) -> NDArray[np.float64]:
     array, shape (count,)
         Intensity of the centre of each class, ascending.
     """
-    sorted_values = np.sort(lattice.values[lattice.inside]).astype(np.float64)
+    sorted_values = np.sort(values, axis=None).astype(np.float64)
     total = np.concatenate([[0.0], np.cumsum(sorted_values)])
     span = sorted_values[-1] - sorted_values[0]
     centers = np.quantile(sorted_values, (np.arange(count) + 0.5) / count)
@@ -182,12 +182,12 @@ def class_centers(lattice: Lattice, count: int) -> NDArray[np.float64]:
 
 def classes_of(lattice: Lattice, count: int) -> NDArray[np.int16]:
     """Class of each voxel, shape (K, J, I): 0 to ``count`` - 1 in order of intensity, -1 outside."""
-    centers = class_centers(lattice, count)
+    centers = class_centers(lattice.values[lattice.inside], count)
     labels = np.searchsorted((centers[1:] + centers[:-1]) / 2, lattice.values)
     return np.where(lattice.inside, labels, -1).astype(np.int16)
 
 
 def class_coordinates(lattice: Lattice, count: int) -> NDArray[np.float64]:
     """Intensities as continuous class numbers from 0 to ``count`` - 1, shape (K, J, I)."""
-    centers = class_centers(lattice, count)
+    centers = class_centers(lattice.values[lattice.inside], count)
     return np.asarray(np.interp(lattice.values, centers, np.arange(count)), dtype=np.float64)
