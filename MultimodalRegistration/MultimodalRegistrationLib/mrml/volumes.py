@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
@@ -17,7 +17,15 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
-__all__ = ["check_voxels", "grid_in_world", "grid_of_node", "image_in_world", "mask_from_node", "volume_from_node"]
+__all__ = [
+    "add_volume_node",
+    "check_voxels",
+    "grid_in_world",
+    "grid_of_node",
+    "image_in_world",
+    "mask_from_node",
+    "volume_from_node",
+]
 
 
 def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
@@ -74,6 +82,33 @@ def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:
             node.GetName(), "the mask is empty (no voxel above zero)", "Draw the region to use, or choose no mask."
         )
     return Volume(image, node.GetName())
+
+
+def add_volume_node(scene: Any, volume: Volume, *, name: str) -> Any:
+    """Add a volume to a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the node and its display node.
+    volume : Volume
+        World coordinates. Its voxels are copied.
+    name : str
+        Name of the node.
+
+    Returns
+    -------
+    vtkMRMLScalarVolumeNode
+        Its parent is the world.
+    """
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    data = vtk.vtkImageData()
+    data.SetDimensions(*volume.grid.size)
+    data.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.voxels).ravel(), deep=True))
+    node.SetAndObserveImageData(data)
+    node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
+    node.CreateDefaultDisplayNodes()
+    return node
 
 
 def _check_kind(node: Any) -> None:
