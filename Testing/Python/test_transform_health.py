@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -22,7 +20,6 @@ from MultimodalRegistrationLib.quality.health.derivatives import (
 )
 from MultimodalRegistrationLib.quality.health.health import (
     displacement_difference,
-    health_content,
     transform_health,
 )
 from MultimodalRegistrationLib.quality.working_grid import node_grid
@@ -265,12 +262,8 @@ def test_difference_of_two_transforms():
     assert displacement_difference(a, b, region=volume(grid, labels)).max_mm == pytest.approx(inside.max(), rel=1e-9)
 
 
-def test_content_is_json_and_empty_regions_are_named():
+def test_empty_regions_are_named():
     grid = GRIDS["oblique"]
-    labels = volume(grid, np.ones(grid.size[::-1]))
-    content = health_content(transform_health(SpatialTransform.of_matrix("rigid", POSE), grid, structures=labels))
-    assert json.loads(json.dumps(content, allow_nan=False))["jacobian"]["mean"] == pytest.approx(1)
-    assert content["structures"][0]["label"] == 1
     empty = volume(grid, np.zeros(grid.size[::-1]), "empty.nrrd")
     away = volume(centered_grid([9, 9, 9], [1, 1, 1], np.eye(3), [900, 0, 0]), np.ones((9, 9, 9)), "away.nrrd")
     transform = SpatialTransform.of_matrix("rigid", POSE)

@@ -168,10 +168,10 @@ def _structure(one: StructureAgreement) -> dict[str, Any]:
         "mean_surface_distance_mm": None if measured is None else measured.mean_surface_distance_mm,
         "hausdorff_mm": None if measured is None else measured.hausdorff_mm,
         "hausdorff95_mm": None if measured is None else measured.hausdorff_95_mm,
-        "centroid_distance_mm": None if measured is None else measured.centroid_distance_mm,
+        "centroid_distance_mm": one.centroid_distance_mm,
         "centroid_offset_ras_mm": None
-        if measured is None
-        else flip_points_lps_ras(measured.centroid_offset_lps).tolist(),
+        if one.centroid_offset_lps is None
+        else flip_points_lps_ras(one.centroid_offset_lps).tolist(),
         "fixed_volume_mm3": one.fixed_volume_mm3,
         "moving_volume_mm3": one.moving_volume_mm3,
         "moved_volume_mm3": one.moved_volume_mm3,
