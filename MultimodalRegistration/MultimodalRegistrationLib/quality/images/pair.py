@@ -34,7 +34,7 @@ CLASSES = 32
 LOCAL_CLASSES = 8
 _MOST_VOXELS = 3_000_000
 # Standard deviation of the Gaussian before gradients, in working voxels: more merges both faces of a thin wall.
-_SMOOTHING = float(__import__("os").environ.get("SM", "0.7"))
+_SMOOTHING = 0.5
 # Metal and single hot voxels are cut off at these percentiles.
 _LIMITS = (0.1, 99.9)
 
