@@ -35,9 +35,14 @@ _OWN_MODULES = "fiducialprealign registrationpreprocess multimodalregistration m
 _AT_RUN_TIME = {"app", "mrmlScene", "modules", "moduleNames", "selfTests", "dicomDatabase"}
 
 
+# VTK's widgets are no part of PySide6, and Designer calls a frame that is a line by a name of its own.
+_STAND_FOR = {"QVTKOpenGLNativeWidget": "QWidget", "Line": "QFrame"}
+
+
 @functools.cache
 def qt_class(name: str) -> Any:
     """The class of that name in PySide6, or None."""
+    name = _STAND_FOR.get(name, name)
     return next((getattr(module, name) for module in _QT if hasattr(module, name)), None)
 
 
