@@ -12,7 +12,7 @@ from SlicerNames.names import SlicerNames
 __all__ = ["check_ui"]
 
 # Properties that Designer's files have and the classes do not.
-_OF_DESIGNER = {("QLabel", "buddy")}
+_OF_DESIGNER = {("QLabel", "buddy"), ("Line", "orientation")}
 
 
 def _annotation(path: str, owner: str, classes: dict[str, dict[str, str]]) -> str | None:

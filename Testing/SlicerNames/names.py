@@ -28,7 +28,7 @@ _QT = (
     PySide6.QtSvg,
     PySide6.QtUiTools,
 )
-# What PythonQt gives to every object, beside the members of its class.
+# What PythonQt gives to every object, beside the members of its class and ``name``, the object's name.
 _PYTHONQT = {"connect", "disconnect", "delete", "className", "help", "inherits"}
 _OWN_MODULES = "fiducialprealign registrationpreprocess multimodalregistration multimodalregistrationqa"
 # Set by the application at run time, in no header: slicerqt.py and qSlicerCorePythonManager.cxx.
@@ -123,7 +123,7 @@ class SlicerNames:
         elif hasattr(vtk, name):
             members = dict.fromkeys((each for each in dir(getattr(vtk, name)) if not each.startswith("__")), "method")
         if self.is_qt(name):
-            members |= dict.fromkeys(_PYTHONQT, "method")
+            members |= dict.fromkeys(_PYTHONQT, "method") | {"name": "property"}
         self._members[name] = members
         return members
 
