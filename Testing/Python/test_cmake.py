@@ -16,8 +16,9 @@ def listed(variable):
 
 
 @pytest.mark.parametrize(
-    ("variable", "pattern"), [("MODULE_PYTHON_SCRIPTS", "*.py"), ("MODULE_PYTHON_RESOURCES", "*.json")]
+    ("variable", "suffixes"),
+    [("MODULE_PYTHON_SCRIPTS", (".py",)), ("MODULE_PYTHON_RESOURCES", (".css", ".html", ".js", ".json"))],
 )
-def test_every_file_is_listed_once(variable, pattern):
-    files = sorted(str(path.relative_to(MODULE).as_posix()) for path in MODULE.rglob(pattern))
+def test_every_file_is_listed_once(variable, suffixes):
+    files = sorted(path.relative_to(MODULE).as_posix() for path in MODULE.rglob("*") if path.suffix in suffixes)
     assert listed(variable) == files
