@@ -11,7 +11,7 @@ import json
 import unicodedata
 from typing import Any
 
-__all__ = ["Html", "element", "isolated", "join", "name", "script_json", "visible"]
+__all__ = ["Html", "element", "isolated", "isolated_text", "join", "name", "script_json", "visible"]
 
 # Joiners are part of the spelling in some scripts.
 _KEPT = "\t\n\u200c\u200d"
@@ -34,9 +34,14 @@ def visible(value: object) -> str:
     )
 
 
+def isolated_text(value: object) -> str:
+    """A name, as text that is not escaped yet, that cannot reorder its surroundings."""
+    return f"{_FIRST_STRONG_ISOLATE}{visible(value)}{_POP_ISOLATE}"
+
+
 def isolated(value: object) -> Html:
-    """A name where elements cannot stand, as in an SVG or an attribute, that cannot reorder its surroundings."""
-    return Html(f"{_FIRST_STRONG_ISOLATE}{html.escape(visible(value))}{_POP_ISOLATE}")
+    """The same as markup, where elements cannot stand, as in an SVG or an attribute."""
+    return Html(html.escape(isolated_text(value)))
 
 
 def name(value: object) -> Html:

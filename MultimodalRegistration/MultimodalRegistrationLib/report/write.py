@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.report.figures import comparisons_section, health_section, methods_section
 from MultimodalRegistrationLib.report.landmarks import landmarks_section
 from MultimodalRegistrationLib.report.marks import mark_markup
-from MultimodalRegistrationLib.report.markup import Html, element, isolated, join, script_json
+from MultimodalRegistrationLib.report.markup import Html, element, isolated, isolated_text, join, script_json
 from MultimodalRegistrationLib.report.pictures import make_pictures
 from MultimodalRegistrationLib.report.plots import bland_altman_plots, error_plots
 from MultimodalRegistrationLib.report.structures import structures_section
@@ -62,9 +62,8 @@ def write_report(
     pictures = make_pictures(fixed, moving, [transforms[index] for index in shown])
     viewer = {
         **pictures.geometry,
-        "methods": [str(methods[index]["name"]) for index in shown],
-        "before": str(before["name"]),
-        "names": {"fixed": fixed.name, "moving": moving.name},
+        "methods": [isolated_text(methods[index]["name"]) for index in shown],
+        "before": isolated_text(before["name"]),
     }
     style = (_PAGE / "page.css").read_text(encoding="utf-8")
     script = "\n".join((_PAGE / file).read_text(encoding="utf-8") for file in _SCRIPTS)
