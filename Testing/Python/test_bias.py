@@ -174,13 +174,3 @@ def test_interleaved_sets_are_as_even_as_possible_and_none_twice():
     assert seen.max() == 1
     few = sitk.Image(30, 30, 40, sitk.sitkUInt8)
     assert _lattices(few, "auto") == [([1, 1, 1], [0, 0, 0])]
-
-
-@pytest.mark.slow
-def test_three_sets_give_nearly_the_field_of_all_voxels():
-    grid = centered_grid([70, 66, 36], [2.8, 2.8, 5.2], rotation([-0.2, 1, 0.5], 31), [-25, 18, 66])
-    volume = times(make_head("T1", grid, MR_POSE, noise=0.5, seed=4), known_field(grid))
-    within = sitk.GetArrayFromImage(foreground_mask(volume.image)) > 0
-    reference = correct_bias(volume, shrink=1).field.voxels[within]
-    assert len(_lattices(volume.image, "auto")) == 3
-    assert spread(correct_bias(volume).field.voxels[within] / reference) < 0.03
