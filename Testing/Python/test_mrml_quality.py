@@ -188,29 +188,35 @@ def test_a_bending_parent_of_the_moving_side(heads):
         assert other.images.normalized_mutual_information == pytest.approx(one.images.normalized_mutual_information)
 
 
-def test_landmarks_that_a_result_was_computed_from_are_no_targets(heads):
+@pytest.mark.parametrize("model", ["rigid", "tps"])
+def test_landmarks_that_a_result_was_computed_from_are_no_targets(heads, model, tmp_path):
     setting = Setting(heads, parents=True)
+    used = [0, 3, 5, 7, 8, 10]
     lists = []
     for node, name in ((setting.fixed_targets, "fiducials CT"), (setting.moving_targets, "fiducials MR")):
         some = setting.scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
-        for n in range(5):
+        for n in used:
             some.AddControlPoint(*node.GetNthControlPointPosition(n), f"P{n}")
         some.SetAndObserveTransformNodeID(node.GetTransformNodeID())
         lists.append(some)
-    fitted, _ = prealign_nodes(setting.scene, *lists)
+    fitted, _ = prealign_nodes(setting.scene, *lists, model=model)
     apply_to_moving(fitted, setting.moving)
     apply_to_moving(fitted, setting.moving_targets)
     result = setting.assess([fitted, setting.right])
-    assert [len(one.targets) for one in result.assessment.methods] == [N - 5, N - 5]
+    assert [len(one.targets) for one in result.assessment.methods] == [N - 6, N - 6]
     assert "its record says" in result.assessment.methods[0].notes[0]
     assert result.content["methods"][0]["record"] == fitted.GetName()
     assert result.assessment.warnings == ()
+    # The same after the scene was saved and loaded.
+    storage = setting.scene.AddNewNodeByClass("vtkMRMLTransformStorageNode")
+    storage.SetFileName(str(tmp_path / "fitted.h5"))
+    assert storage.WriteData(fitted)
+    assert storage.ReadData(fitted)
+    assert setting.assess([fitted]).assessment.warnings == ()
     # What the user changed since then is said, and the landmarks stay no targets.
-    matrix = vtk.vtkMatrix4x4()
-    fitted.GetMatrixTransformToParent(matrix)
-    fitted.SetMatrixTransformToParent(vtk_from_matrix(rigid([0, 0, 1], 3, [1, 0, 0]) @ matrix_from_vtk(matrix)))
+    fitted.ApplyTransformMatrix(vtk_from_matrix(rigid([0, 0, 1], 3, [1, 0, 0])))
     changed = setting.assess([fitted])
-    assert len(changed.assessment.methods[0].targets) == N - 5
+    assert len(changed.assessment.methods[0].targets) == N - 6
     assert any("was changed after it was computed" in one for one in changed.assessment.warnings)
     fitted.SetAttribute("MultimodalRegistration.Settings", "{")
     with pytest.raises(InputError, match="no JSON"):
@@ -244,6 +250,7 @@ def test_transforms_of_one_name_a_reference_and_a_region(heads):
         reference_node=truth, region_node=region, on_progress=lambda stage, share: stages.append(share)
     )
     names = [one.transform.name for one in result.assessment.methods]
+    assert f"[slicer.util.getNode('{setting.right.GetID()}'), " in result.content["command"]
     assert names == [f"right ({setting.right.GetID()})", f"right ({setting.off.GetID()})", "reference (truth)"]
     assert result.assessment.methods[1].from_reference.mean_mm == pytest.approx(5, abs=1e-6)
     assert result.content["settings"]["region"] == "the mask brain"
