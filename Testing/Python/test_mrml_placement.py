@@ -209,6 +209,10 @@ def test_an_old_parent_that_was_removed_is_found_from_the_result(scene):
 
 
 def test_the_references_survive_a_scene_file(scene, tmp_path):
+    other = slicer.vtkMRMLScene()
+    for one in (scene, other):
+        # Slicer's Markups module does that.
+        one.RegisterNodeClass(slicer.vtkMRMLMarkupsJsonStorageNode())
     node = add_points(scene)
     add_transform(scene, PARENT_RAS, "parent", node)
     before = landmarks_of_node(node).points_lps
@@ -216,7 +220,6 @@ def test_the_references_survive_a_scene_file(scene, tmp_path):
     apply_to_moving(result, node)
     (tmp_path / "saved").mkdir()
     assert scene.SaveSceneToSlicerDataBundleDirectory(str(tmp_path / "saved"), None)
-    other = slicer.vtkMRMLScene()
     # Another node takes the identifiers that the file has.
     add_transform(other, OUTER_RAS, "taken")
     other.SetURL(str(next((tmp_path / "saved").rglob("*.mrml"))))
