@@ -478,6 +478,31 @@ def test_everything_is_labelled_and_reached_by_tab(head_report, watched):
     assert page.locator("#status[aria-live=polite]").count() == 1
 
 
+CONTRASTS = """() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => { const [r, g, b] = numbers(colour).slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const ground = (e) => { while (e && numbers(getComputedStyle(e).backgroundColor)[3] === 0) e = e.parentElement;
+    return getComputedStyle(e).backgroundColor; };
+  const found = {};
+  for (const e of document.querySelectorAll("body *")) {
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility()) continue;
+    const style = getComputedStyle(e), text = e.namespaceURI.endsWith("svg") ? style.fill : style.color;
+    const [a, b] = [light(text), light(ground(e))].sort((x, y) => y - x);
+    found[`${text} on ${ground(e)}`] = (a + 0.05) / (b + 0.05);
+  }
+  return found; }"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_stands_out(head_report, watched, scheme):
+    watched.page.emulate_media(color_scheme=scheme)
+    page = watched.open(head_report)
+    # 4.5 is what level AA of the WCAG asks for.
+    assert {pair: ratio for pair, ratio in page.evaluate(CONTRASTS).items() if ratio < 4.5} == {}
+
+
 def test_a_landmark_is_shown_in_the_pictures(head_report, watched):
     page = watched.open(head_report)
     page.locator("details", has_text="Error at each").locator("summary").first.click()

@@ -135,8 +135,8 @@ def comparisons_section(comparisons: Sequence[Mapping[str, Any]]) -> Html | None
     ]
     table = methods_table(titles, groups, "By pair of methods")
     sentences = [
-        element("li", title, ": ", t["sentence"])
-        for title, t in zip(titles, targets, strict=True)
+        element("li", name(c["a"]), " and ", name(c["b"]), ": ", t["sentence"])
+        for c, t in zip(comparisons, targets, strict=True)
         if t is not None and t.get("sentence")
     ]
     return join(table, element("ul", *sentences, class_="notes") if sentences else None)

@@ -19,6 +19,9 @@ _UNITS = (
 )
 _LABELS = {
     "n": "Landmarks",
+    "mean": "Mean",
+    "rms": "Root mean square",
+    "p95": "95th percentile",
     "rms_mm": "Root mean square (mm)",
     "p95_mm": "95th percentile (mm)",
     "max_mm": "Largest (mm)",
@@ -34,7 +37,7 @@ _LABELS = {
     "mutual_information_nats": "Mutual information (nats)",
     "dice": "Dice",
     "hausdorff_mm": "Hausdorff distance (mm)",
-    "hausdorff95_mm": "Hausdorff, 95 % (mm)",
+    "hausdorff95_mm": "Hausdorff, 95\u00a0% (mm)",
     "mean_surface_distance_mm": "Mean surface distance (mm)",
     "surface_dice": "Surface Dice",
     "centroid_distance_mm": "Distance of centroids (mm)",

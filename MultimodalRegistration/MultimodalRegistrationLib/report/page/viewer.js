@@ -122,7 +122,6 @@ function makeViewer(geometry, volumes) {
     show.timer = setTimeout(() => {
       byId("status").textContent = `${moving === "before" ? "Before" : "After"}: ${name}. ` +
         `Position ${[0, 1, 2].map((axis) => millimetres(axis, state.at[axis])).join(", ")}.`;
-      drawForPrint();
     }, 250);
   }
 
