@@ -15,7 +15,18 @@ Method = Mapping[str, Any]
 
 _ERRORS = ("mean_mm", "rms_mm", "median_mm", "p95_mm", "max_mm")
 _ALONG_AXES = (("bias_mm", "bias (mm)"), ("sd_mm", "standard deviation (mm)"))
-_KNOWN_OF_METHOD = ("name", "linear", "rank", "reference", "targets", "structures", "images", "health", "notes")
+_KNOWN_OF_METHOD = (
+    "name",
+    "linear",
+    "rank",
+    "reference",
+    "targets",
+    "structures",
+    "images",
+    "health",
+    "notes",
+    "reasons",
+)
 _KINDS = {True: "linear", False: "non-linear", None: None}
 
 
@@ -34,7 +45,12 @@ def methods_section(before: Method, methods: Sequence[Method]) -> Html:
         ("Structures, mean over all", "no segmentations of both volumes", _structure_means(every)),
     ]
     table = methods_table([_heading(method) for method in every], groups, "By method, the state before first")
-    notes = [element("li", name(method["name"]), ": ", note) for method in every for note in method.get("notes") or []]
+    notes = [
+        element("li", name(method["name"]), ": ", note)
+        for method in every
+        for key in ("reasons", "notes")
+        for note in method.get(key) or []
+    ]
     return join(table, element("ul", *notes, class_="notes") if notes else None, _left_out(every))
 
 
