@@ -382,7 +382,7 @@ def test_before_and_after(halves_report, watched):
     before = pictures(page)
     assert before != after
     assert page.is_checked("input[name=state][value=before]")
-    page.wait_for_selector("#status:has-text('Before: ')")
+    page.wait_for_selector("#status:has-text('Before')")
     page.check("input[name=state][value=after]")
     assert pictures(page) == after
 
