@@ -503,7 +503,7 @@ def test_all_text_stands_out(head_report, watched, scheme):
     assert {pair: ratio for pair, ratio in page.evaluate(CONTRASTS).items() if ratio < 4.5} == {}
 
 
-def test_a_landmark_is_shown_in_the_pictures(head_report, watched):
+def test_a_target_is_shown_in_the_pictures(head_report, watched):
     page = watched.open(head_report)
     page.locator("details", has_text="Error at each").locator("summary").first.click()
     button = page.locator("button.show").first
@@ -662,7 +662,7 @@ def test_figures_are_in_the_tables(head_report, watched):
 
 def test_missing_figures_are_dashes_with_a_reason(halves_report, watched):
     page = watched.open(halves_report)
-    assert "no landmarks to measure it at" in page.inner_text("#methods")
+    assert "no targets to measure it at" in page.inner_text("#methods")
     assert "No segmentations" in page.inner_text("#structures")
     assert "Not measured" in page.inner_text("#health")
     assert "only one method" in page.inner_text("#comparisons")

@@ -40,7 +40,7 @@ def methods_section(before: Method, methods: Sequence[Method]) -> Html:
     ]
     groups = [
         ("Registration", "not ranked", about),
-        ("Target registration error", "no landmarks to measure it at", _targets(every)),
+        ("Target registration error", "no targets to measure it at", _targets(every)),
         ("Images", "could not be measured", rows_of([method.get("images") for method in every])),
         ("Structures, mean over all", "no segmentations of both volumes", _structure_means(every)),
     ]
@@ -147,7 +147,7 @@ def comparisons_section(comparisons: Sequence[Mapping[str, Any]]) -> Html | None
     apart = rows_of([c.get("displacement_mm") for c in comparisons]) + rows_of(comparisons, leave_out=("a", "b"))
     groups = [
         ("Distance between the transforms (mm)", "not measured", apart),
-        ("Errors at the same landmarks", "no landmarks to compare at", errors),
+        ("Errors at the same targets", "no targets to compare at", errors),
     ]
     table = methods_table(titles, groups, "By pair of methods")
     sentences = [

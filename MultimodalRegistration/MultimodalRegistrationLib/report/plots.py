@@ -23,7 +23,7 @@ _OFF_SCALE = 3.0
 
 
 def error_plots(before: Method, methods: Sequence[Method]) -> Html | None:
-    """Error at each landmark, and its cumulative distribution; None without landmarks.
+    """Error at each target, and its cumulative distribution; None without targets.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def error_plots(before: Method, methods: Sequence[Method]) -> Html | None:
         )
     by_point = element(
         "figure",
-        element("figcaption", "Error at each landmark"),
+        element("figcaption", "Error at each target"),
         _points_chart(series, tolerance, top),
     )
     cumulative = element(
         "figure",
-        element("figcaption", "Share of landmarks with an error up to a value"),
+        element("figcaption", "Share of targets with an error up to a value"),
         _cumulative_chart(series, tolerance, top),
     )
     dashed = None if tolerance is None else f"Tolerance, {brief(tolerance)} mm"
@@ -81,7 +81,7 @@ def _points_chart(series: Sequence[tuple[int, str, dict[str, float]]], tolerance
     # Slanted labels, then the margin.
     bottom = 26 + 4.6 * max(map(len, shorts)) if named else 48
     chart = Chart((-0.7, len(labels) - 0.3), (0.0, top), bottom=bottom)
-    parts = chart.axes("" if named else "Landmark, in the order given", "Error (mm)", x_ticks=False)
+    parts = chart.axes("" if named else "Target, in the order given", "Error (mm)", x_ticks=False)
     if tolerance is not None:
         parts.append(chart.line([(-0.7, tolerance), (len(labels) - 0.3, tolerance)], "tolerance"))
     for place, label in enumerate(labels):
@@ -95,12 +95,12 @@ def _points_chart(series: Sequence[tuple[int, str, dict[str, float]]], tolerance
                         index, chart.x(place), chart.y(errors[label]), title, scale=1.0 if len(labels) <= _MANY else 0.6
                     )
                 )
-    return chart.drawing("Error at each landmark, by method", *parts)
+    return chart.drawing("Error at each target, by method", *parts)
 
 
 def _cumulative_chart(series: Sequence[tuple[int, str, dict[str, float]]], tolerance: float | None, top: float) -> Html:
     chart = Chart((0.0, top), (0.0, 100.0))
-    parts = chart.axes("Error (mm)", "Share of landmarks (%)")
+    parts = chart.axes("Error (mm)", "Share of targets (%)")
     if tolerance is not None:
         parts += [chart.line([(tolerance, 0.0), (tolerance, 100.0)], "tolerance")]
     for index, _, errors in series:
@@ -114,7 +114,7 @@ def _cumulative_chart(series: Sequence[tuple[int, str, dict[str, float]]], toler
 
 
 def bland_altman_plots(comparisons: Sequence[Mapping[str, Any]]) -> Html | None:
-    """Bland and Altman's plot of each pair of methods with landmarks; None when there is none.
+    """Bland and Altman's plot of each pair of methods with targets; None when there is none.
 
     References
     ----------

@@ -18,7 +18,7 @@ _UNITS = (
     ("_s", "s"),
 )
 _LABELS = {
-    "n": "Landmarks",
+    "n": "Targets",
     "mean": "Mean",
     "rms": "Root mean square",
     "p95": "95th percentile",
