@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, wri
 from MultimodalRegistrationLib.io.roi import read_roi, write_roi
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import Volume, read_label_map, read_mask, read_segment, read_volume
-from MultimodalRegistrationLib.preprocess.check import check_volume
+from MultimodalRegistrationLib.preprocess.check import volume_warnings
 from MultimodalRegistrationLib.preprocess.masks.labels import from_labels
 from MultimodalRegistrationLib.preprocess.masks.margins import dilate_mm
 from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region, region_of_box, region_of_points
@@ -105,9 +105,8 @@ def _run(options: argparse.Namespace) -> int:
     with OutputFiles(given) as outputs:
         staged = _staged(outputs, folder, options)
         fixed, moving = read_volume(options.fixed), read_volume(options.moving)
-        for finding in (*check_volume(fixed), *check_volume(moving)):
-            if finding.severity == "warning":
-                printer.warning(f"{finding.message}. {finding.remedy}")
+        for words in (*volume_warnings(fixed), *volume_warnings(moving)):
+            printer.warning(words)
         masks = {
             "fixed": _mask(options, options.mask, options.fixed_mask_labels, fixed, printer),
             "moving": _mask(options, options.moving_mask, options.moving_mask_labels, moving, printer),

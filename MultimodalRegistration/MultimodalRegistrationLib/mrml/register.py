@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from MultimodalRegistrationLib.landmarks.points import Pairing
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
+from MultimodalRegistrationLib.mrml.segments import mask_of_volume
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, start_from_node
-from MultimodalRegistrationLib.mrml.volumes import mask_from_node, volume_from_node
+from MultimodalRegistrationLib.mrml.volumes import volume_from_node
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.result import RegistrationResult
@@ -28,6 +30,10 @@ def register_nodes(
     pairing: Pairing = "order",
     fixed_mask_node: Any = None,
     moving_mask_node: Any = None,
+    fixed_mask_segments: Sequence[str] | None = None,
+    moving_mask_segments: Sequence[str] | None = None,
+    fixed_mask_outside: bool = False,
+    moving_mask_outside: bool = False,
     **options: Any,
 ) -> tuple[Any, RegistrationResult]:
     """Register one volume node to another.
@@ -48,8 +54,12 @@ def register_nodes(
         The run starts at their rigid fit; both or none.
     pairing : str, optional
         How the landmarks are paired: ``"order"``, ``"label"`` or ``"auto"``.
-    fixed_mask_node, moving_mask_node : vtkMRMLLabelMapVolumeNode, optional
-        Voxels above zero are used.
+    fixed_mask_node, moving_mask_node : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode, optional
+        What is used of the volume: inside the segments, or where the label map is above zero.
+    fixed_mask_segments, moving_mask_segments : sequence of str, optional
+        Identifiers or names of segments; by default all visible ones. Of segmentations only.
+    fixed_mask_outside, moving_mask_outside : bool
+        Use everything but what the mask marks.
     **options
         Passed to :func:`~MultimodalRegistrationLib.registration.run.register`: engine, start, max_translation_mm,
         max_rotation_deg, verdict, steps, seed, threads, on_progress, on_warning, cancel.
@@ -73,22 +83,30 @@ def register_nodes(
         "initial_transform": initial_transform_node,
         "fixed_landmarks": fixed_landmarks_node,
         "moving_landmarks": moving_landmarks_node,
-        "fixed_mask": fixed_mask_node,
-        "moving_mask": moving_mask_node,
+    }
+    fixed, moving = volume_from_node(fixed_node), volume_from_node(moving_node)
+    chosen = {
+        "fixed_mask": (fixed_mask_node, fixed, fixed_mask_segments, fixed_mask_outside),
+        "moving_mask": (moving_mask_node, moving, moving_mask_segments, moving_mask_outside),
+    }
+    masks = {
+        role: None if node is None else mask_of_volume(node, volume, segments=segments, outside=outside)
+        for role, (node, volume, segments, outside) in chosen.items()
     }
     landmarks = pairs_of_nodes(fixed_landmarks_node, moving_landmarks_node, how=pairing)
     result = register(
-        volume_from_node(fixed_node),
-        volume_from_node(moving_node),
+        fixed,
+        moving,
         preset=find_preset(preset),
         initial_fixed_to_moving_lps=None if initial_transform_node is None else start_from_node(initial_transform_node),
         initial_name="none" if initial_transform_node is None else initial_transform_node.GetName(),
         landmarks=landmarks,
-        fixed_mask=None if fixed_mask_node is None else mask_from_node(fixed_mask_node),
-        moving_mask=None if moving_mask_node is None else mask_from_node(moving_mask_node),
+        fixed_mask=masks["fixed_mask"],
+        moving_mask=masks["moving_mask"],
         **options,
     )
     inputs = {role: None if node is None else node.GetName() for role, node in nodes.items()}
+    inputs.update({role: None if mask is None else mask.name for role, mask in masks.items()})
     transform_node = add_linear_transform_node(
         scene,
         result.moving_to_fixed_ras,

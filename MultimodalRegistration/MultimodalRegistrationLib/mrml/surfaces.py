@@ -8,6 +8,7 @@ import vtk
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.surfaces import surface_of_polydata
+from MultimodalRegistrationLib.mrml.segments import copy_of_segments, segment_identifier
 from MultimodalRegistrationLib.surfaces.surface import Surface
 
 __all__ = ["surface_from_model_node", "surface_from_segment"]
@@ -66,31 +67,14 @@ def surface_from_segment(node: Any, segment: str) -> Surface:
             node.GetName(), f"this is not a segmentation ({node.GetClassName()})", "Choose a segmentation."
         )
     segmentation = node.GetSegmentation()
-    identifier = _identifier(node, segment)
+    identifier = segment_identifier(node, segment)
     name = f"{node.GetName()}: {segmentation.GetSegment(identifier).GetName()}"
-    # Names of representations and converters are Slicer's own; a copy keeps the node as it was.
-    copy = type(segmentation)()
-    copy.SetSourceRepresentationName(segmentation.GetSourceRepresentationName())
-    copy.CopyConversionParameters(segmentation)
-    copy.CopySegmentFromSegmentation(segmentation, identifier)
+    # Names of representations and converters are Slicer's own.
+    copy = copy_of_segments(segmentation, [identifier])
     if not copy.CreateRepresentation("Closed surface"):
         raise InputError(name, "no surface can be made of this segment", "Check that the segment is not empty.")
     data = copy.GetSegment(identifier).GetRepresentation("Closed surface")
     return surface_of_polydata(_in_world(node, data), name, space="RAS")
-
-
-def _identifier(node: Any, segment: str) -> str:
-    segmentation = node.GetSegmentation()
-    identifiers = [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
-    if segment in identifiers:
-        return segment
-    names = {one: segmentation.GetSegment(one).GetName() for one in identifiers}
-    called = [one for one, name in names.items() if name == segment]
-    if len(called) != 1:
-        found = f"no segment '{segment}'" if not called else f"{len(called)} segments are called '{segment}'"
-        there = ", ".join(f"'{name}'" for name in names.values()) or "none"
-        raise InputError(node.GetName(), found, f"Choose one of its segments ({there}), by identifier if need be.")
-    return called[0]
 
 
 def _in_world(node: Any, data: Any) -> Any:

@@ -22,7 +22,7 @@ from MultimodalRegistrationLib.preprocess.orientation import describe_orientatio
 from MultimodalRegistrationLib.registration.memory_need import memory_warning
 from MultimodalRegistrationLib.registration.overlap import overlap_fraction
 
-__all__ = ["VolumeReport", "check_file", "check_two", "check_volume"]
+__all__ = ["VolumeReport", "check_file", "check_two", "check_volume", "volume_warnings"]
 
 # By the codes of the errors that tell them apart from scalar volumes.
 _KINDS = {
@@ -91,6 +91,26 @@ def check_volume(volume: Volume) -> tuple[Finding, ...]:
     """
     metadata = {key: volume.image.GetMetaData(key) for key in volume.image.GetMetaDataKeys()}
     return _all_findings(volume, placement_findings(volume.grid, volume.name, metadata))
+
+
+def volume_warnings(volume: Volume) -> tuple[str, ...]:
+    """Say in sentences what is wrong with a volume, or may be; notes are left out.
+
+    Parameters
+    ----------
+    volume : Volume
+        Not changed.
+
+    Returns
+    -------
+    tuple of str
+        One for each finding of :func:`check_volume` that is an error or a warning, with its remedy.
+    """
+    return tuple(
+        f"{volume.name}: {finding.message}. {finding.remedy}"
+        for finding in check_volume(volume)
+        if finding.severity != "note"
+    )
 
 
 def check_file(path: str | Path) -> VolumeReport:

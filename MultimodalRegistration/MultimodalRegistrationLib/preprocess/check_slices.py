@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from MultimodalRegistrationLib.preprocess.orientation import describe_orientatio
 __all__ = ["slice_findings"]
 
 _LISTED = 5
+# Voxels along each edge of a slice by which slices are told apart.
+_LOOKED_AT = 16
 # Around the head there may be a few empty slices on any side; they are told when they are many.
 _PADDED_SHARE = 0.1
 # A slice with less in it than this, such as the last speck of a scalp, does not make its blank neighbour a lost slice.
@@ -68,15 +71,20 @@ def slice_findings(volume: Volume) -> tuple[Finding, ...]:
 
 def _blank_and_repeated(slices: NDArray[Any]) -> tuple[NDArray[np.bool_], list[tuple[int, int]]]:
     """Which slices hold one value only, and pairs of a slice and the earlier one that it is a copy of."""
-    blank = np.zeros(len(slices), dtype=bool)
+    rows, columns = (max(1, length // _LOOKED_AT) for length in slices.shape[1:])
+    # Slices that differ in a few of their voxels are different; only the others are compared as a whole.
+    samples = np.ascontiguousarray(slices[:, ::rows, ::columns]).reshape(len(slices), -1)
+    blank = (samples == samples[:, :1]).all(axis=1)
+    for number in np.flatnonzero(blank):
+        blank[number] = (slices[number] == slices[number].flat[0]).all()
+    keys = [sample.tobytes() for sample in samples]
+    alike = Counter(key for key, empty in zip(keys, blank, strict=True) if not empty)
     first_with: dict[bytes, int] = {}
     repeated = []
     for number, plane in enumerate(slices):
-        content = np.ascontiguousarray(plane)
-        if (content == content.flat[0]).all():
-            blank[number] = True
+        if blank[number] or alike[keys[number]] == 1:
             continue
-        digest = hashlib.blake2b(content.tobytes(), digest_size=16).digest()
+        digest = hashlib.blake2b(plane.tobytes(), digest_size=16).digest()
         earlier = first_with.setdefault(digest, number)
         if earlier != number:
             repeated.append((earlier, number))

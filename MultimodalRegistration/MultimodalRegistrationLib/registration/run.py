@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.geometry.linear import displacement_mm, rotation_
 from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import Pairs
+from MultimodalRegistrationLib.preprocess.check import volume_warnings
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, Steps
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration import prepare
@@ -181,6 +182,9 @@ def register(
         tell("checking the inputs", 0.0)
         check_pair(fixed.grid, fixed.name, moving.grid, moving.name)
         warn(memory_warning(name, fixed.grid, moving.grid))
+        # Once, where one volume is given twice.
+        for words in dict.fromkeys((*volume_warnings(fixed), *volume_warnings(moving))):
+            warn(words)
         fixed_mask, moving_mask = (
             _placed_mask(mask, volume, warn) for mask, volume in ((fixed_mask, fixed), (moving_mask, moving))
         )

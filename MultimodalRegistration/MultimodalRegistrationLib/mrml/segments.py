@@ -1,0 +1,236 @@
+"""Segments of segmentation nodes as masks of a volume, where they lie in the world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import vtk
+from numpy.typing import NDArray
+from vtk.util.numpy_support import vtk_to_numpy
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.mrml.volumes import mask_from_node, vtk_from_matrix
+from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from MultimodalRegistrationLib.registration.prepare import mask_on_grid
+
+__all__ = ["copy_of_segments", "mask_from_segments", "mask_of_volume", "segment_identifier"]
+
+# Slicer's own name.
+_LABEL_MAP = "Binary labelmap"
+
+
+def mask_of_volume(
+    node: Any, volume: Volume, *, segments: Sequence[str] | None = None, outside: bool = False
+) -> Volume:
+    """Read the mask of a volume from whichever kind of node holds it.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode
+        Not changed. Of a label map, voxels above zero are marked.
+    volume : Volume
+        What is masked, in world coordinates.
+    segments : sequence of str, optional
+        Identifiers or names; of segmentations only. By default all visible segments.
+    outside : bool
+        Mark everything but that.
+
+    Returns
+    -------
+    Volume
+        Zeros and ones in world coordinates.
+
+    Raises
+    ------
+    InputError
+        As :func:`mask_from_segments` and :func:`~MultimodalRegistrationLib.mrml.volumes.mask_from_node`; or segments
+        were chosen of a label map.
+    """
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return mask_from_segments(node, volume, segments=segments, outside=outside)
+    if segments is not None:
+        raise InputError(
+            node.GetName(), f"segments were chosen, but this is no segmentation ({node.GetClassName()})", "Choose none."
+        )
+    mask = mask_from_node(node)
+    return _outside(mask_on_grid(mask, volume)[0], mask.name) if outside else mask
+
+
+def mask_from_segments(
+    node: Any, volume: Volume, *, segments: Sequence[str] | None = None, outside: bool = False
+) -> Volume:
+    """Mark the voxels of a volume whose centres lie in any of some segments, or in none of them.
+
+    Each segment is taken on its own voxels, by nearest neighbour, and parent transforms of any kind are honoured.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode
+        Not changed: a label map that it lacks is made of a copy.
+    volume : Volume
+        World coordinates.
+    segments : sequence of str, optional
+        Identifiers or names; they may overlap. By default all visible segments.
+    outside : bool
+        Mark what lies in none of them.
+
+    Returns
+    -------
+    Volume
+        Zeros and ones on the grid of ``volume``.
+
+    Raises
+    ------
+    InputError
+        No segment is chosen or visible, one does not exist, has a name that others have too, or is empty; or nothing
+        of them, or nothing else, lies in the volume.
+    """
+    identifiers = _chosen(node, segments)
+    names = [node.GetSegmentation().GetSegment(one).GetName() for one in identifiers]
+    name = f"{node.GetName()}: {', '.join(names)}"
+    marked = np.zeros(volume.grid.size[::-1], dtype=bool)
+    for labels, values in _label_maps(node, identifiers):
+        marked |= np.isin(_on_grid(labels, node.GetParentTransformNode(), volume.grid), values)
+    if not marked.any():
+        raise InputError(
+            name,
+            f"nothing of it lies inside {volume.name}",
+            "Check that the segmentation belongs to this volume, and the transforms above the two.",
+        )
+    mask = Volume(mask_like(volume, marked, "segments").image, name)
+    return _outside(mask, name) if outside else mask
+
+
+def segment_identifier(node: Any, segment: str) -> str:
+    """Find a segment by its identifier or its name.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode
+        Not changed.
+    segment : str
+        Identifier, or a name that only one segment has.
+
+    Raises
+    ------
+    InputError
+        No such segment, or several.
+    """
+    segmentation = node.GetSegmentation()
+    identifiers = _all_segments(segmentation)
+    if segment in identifiers:
+        return segment
+    names = {one: segmentation.GetSegment(one).GetName() for one in identifiers}
+    called = [one for one, name in names.items() if name == segment]
+    if len(called) != 1:
+        found = f"no segment '{segment}'" if not called else f"{len(called)} segments are called '{segment}'"
+        there = ", ".join(f"'{name}'" for name in names.values()) or "none"
+        raise InputError(node.GetName(), found, f"Choose one of its segments ({there}), by identifier if need be.")
+    return called[0]
+
+
+def copy_of_segments(segmentation: Any, identifiers: Sequence[str]) -> Any:
+    """Copy some segments, in which representations can be made while the segmentation stays as it was.
+
+    Parameters
+    ----------
+    segmentation : vtkSegmentation
+        Not changed.
+    identifiers : sequence of str
+        Segments.
+
+    Returns
+    -------
+    vtkSegmentation
+        With the same source representation and conversion parameters.
+    """
+    copy = type(segmentation)()
+    copy.SetSourceRepresentationName(segmentation.GetSourceRepresentationName())
+    copy.CopyConversionParameters(segmentation)
+    for identifier in identifiers:
+        copy.CopySegmentFromSegmentation(segmentation, identifier)
+    return copy
+
+
+def _all_segments(segmentation: Any) -> list[str]:
+    return [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
+
+
+def _chosen(node: Any, segments: Sequence[str] | None) -> list[str]:
+    """Identifiers, each once."""
+    if segments is not None:
+        if isinstance(segments, str):
+            segments = [segments]
+        identifiers = list(dict.fromkeys(segment_identifier(node, segment) for segment in segments))
+        if not identifiers:
+            raise InputError(node.GetName(), "no segment was chosen for the mask", "Choose at least one segment.")
+        return identifiers
+    identifiers = _all_segments(node.GetSegmentation())
+    display = node.GetDisplayNode()
+    visible = [one for one in identifiers if display is None or display.GetSegmentVisibility(one)]
+    if not visible:
+        found = "none of its segments is visible" if identifiers else "it has no segments"
+        raise InputError(node.GetName(), found, "Show the segments to use as a mask, or name them.")
+    return visible
+
+
+def _label_maps(node: Any, identifiers: list[str]) -> list[tuple[Any, list[int]]]:
+    """Label maps in the node's own coordinates, each with the labels of its segments: several may share one."""
+    segmentation = node.GetSegmentation()
+    if not segmentation.ContainsRepresentation(_LABEL_MAP):
+        segmentation = copy_of_segments(segmentation, identifiers)
+        if not segmentation.CreateRepresentation(_LABEL_MAP):
+            raise InputError(
+                node.GetName(),
+                "no label map can be made of its segments",
+                "Check that none of them is empty; in the Segmentations module, create the binary label map.",
+            )
+    shared: dict[Any, list[int]] = {}
+    for identifier in identifiers:
+        segment = segmentation.GetSegment(identifier)
+        labels, value = segment.GetRepresentation(_LABEL_MAP), segment.GetLabelValue()
+        if labels is None or labels.IsEmpty() or not (vtk_to_numpy(labels.GetPointData().GetScalars()) == value).any():
+            raise InputError(
+                f"{node.GetName()}: {segment.GetName()}", "the segment is empty", "Draw it, or leave it out."
+            )
+        shared.setdefault(labels, []).append(value)
+    return list(shared.items())
+
+
+def _on_grid(labels: Any, parent: Any, grid: VolumeGrid) -> NDArray[Any]:
+    """The label at each voxel centre of a grid in the world, 0 outside, shape (K, J, I)."""
+    world_to_local, local_to_ijk = vtk.vtkGeneralTransform(), vtk.vtkMatrix4x4()
+    if parent is not None:
+        parent.GetTransformFromWorld(world_to_local)
+    labels.GetWorldToImageMatrix(local_to_ijk)
+    # Applied from right to left: voxel of the grid, world point, point of the segmentation, its voxel.
+    chain = vtk.vtkGeneralTransform()
+    chain.Concatenate(local_to_ijk)
+    chain.Concatenate(world_to_local)
+    chain.Concatenate(vtk_from_matrix(flip_ijk_to_space(grid.ijk_to_lps)))
+    # The placement is in the transform; the extent, which need not begin at 0, stays.
+    plain = vtk.vtkImageData()
+    plain.SetExtent(labels.GetExtent())
+    plain.GetPointData().SetScalars(labels.GetPointData().GetScalars())
+    reslice = vtk.vtkImageReslice()
+    reslice.SetInputData(plain)
+    reslice.SetResliceTransform(chain)
+    reslice.SetInterpolationModeToNearestNeighbor()
+    reslice.SetBackgroundLevel(0.0)
+    reslice.SetOutputOrigin(0, 0, 0)
+    reslice.SetOutputSpacing(1, 1, 1)
+    reslice.SetOutputExtent(*(value for length in grid.size for value in (0, length - 1)))
+    reslice.Update()
+    return np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars())).reshape(grid.size[::-1])
+
+
+def _outside(mask: Volume, name: str) -> Volume:
+    marked = mask.voxels == 0
+    if not marked.any():
+        raise InputError(name, "nothing lies outside of it", "Leave out a segment, or the mask.")
+    return Volume(mask_like(mask, marked, "outside").image, f"outside {name}")
