@@ -12,7 +12,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation
-from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk, vtk_from_matrix
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
 __all__ = ["add_roi_node", "box_of_roi_node"]
 

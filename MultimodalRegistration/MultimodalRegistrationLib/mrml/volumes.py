@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MultimodalRegistrationLib.errors import InputError
@@ -15,22 +15,21 @@ from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_po
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volume_checks import check_scalar_volume
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
-__all__ = ["mask_from_node", "matrix_from_vtk", "volume_from_node"]
-
-
-def matrix_from_vtk(matrix: Any) -> NDArray[np.float64]:
-    """Copy a ``vtkMatrix4x4`` to an array, shape (4, 4)."""
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+__all__ = ["mask_from_node", "volume_from_node"]
 
 
-def volume_from_node(node: Any) -> Volume:
+def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
     """Read a scalar volume node where it lies in the world, parent transforms included.
 
     Parameters
     ----------
     node : vtkMRMLScalarVolumeNode
         Not changed.
+    placement : Placement, optional
+        Where it is read instead.
 
     Returns
     -------
@@ -44,18 +43,20 @@ def volume_from_node(node: Any) -> Volume:
         Another kind of volume, no voxels, or voxels that cannot be registered.
     """
     _check_kind(node)
-    volume = Volume(_image_in_world(node, nearest=False), node.GetName())
+    volume = Volume(_image_in_world(node, placement or placement_in_world(node), nearest=False), node.GetName())
     check_scalar_volume(volume.image, volume.name)
     return volume
 
 
-def mask_from_node(node: Any) -> Volume:
+def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:
     """Read a label map node as a mask in world coordinates.
 
     Parameters
     ----------
     node : vtkMRMLScalarVolumeNode
         Voxels above zero are used. Not changed.
+    placement : Placement, optional
+        Where it is read; by default where it lies, parent transforms included.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def mask_from_node(node: Any) -> Volume:
         The node has no voxels or marks none.
     """
     _check_voxels(node)
-    image = _image_in_world(node, nearest=True) > 0
+    image = _image_in_world(node, placement or placement_in_world(node), nearest=True) > 0
     if not np.any(sitk.GetArrayViewFromImage(image)):
         raise InputError(
             node.GetName(), "the mask is empty (no voxel above zero)", "Draw the region to use, or choose no mask."
@@ -107,16 +108,12 @@ def _check_voxels(node: Any) -> None:
         )
 
 
-def _image_in_world(node: Any, *, nearest: bool) -> sitk.Image:
+def _image_in_world(node: Any, placement: Placement, *, nearest: bool) -> sitk.Image:
     ijk_to_ras = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(ijk_to_ras)
-    parent = node.GetParentTransformNode()
-    if parent is not None and not parent.IsTransformToWorldLinear():
-        return _warped_image(node, parent, matrix_from_vtk(ijk_to_ras), nearest=nearest)
-    parent_to_world = vtk.vtkMatrix4x4()
-    if parent is not None:
-        parent.GetMatrixTransformToWorld(parent_to_world)
-    ijk_to_world = matrix_from_vtk(parent_to_world) @ matrix_from_vtk(ijk_to_ras)
+    if placement.matrix_ras is None:
+        return _warped_image(node, placement, matrix_from_vtk(ijk_to_ras), nearest=nearest)
+    ijk_to_world = placement.matrix_ras @ matrix_from_vtk(ijk_to_ras)
     if not np.linalg.cond(ijk_to_world[:3, :3]) < 1e9:
         raise InputError(
             node.GetName(),
@@ -134,15 +131,13 @@ def _image(data: Any, ijk_to_ras: NDArray[np.float64]) -> sitk.Image:
     return image
 
 
-def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, nearest: bool) -> sitk.Image:
+def _warped_image(node: Any, placement: Placement, ijk_to_ras: NDArray[np.float64], *, nearest: bool) -> sitk.Image:
     """Resample the voxels through a non-linear parent, without touching the node or its scene."""
-    to_world = vtk.vtkGeneralTransform()
-    parent.GetTransformToWorld(to_world)
     i, j, k = node.GetImageData().GetDimensions()
     grid = VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras))
     # Points all over the volume: a warp may bulge between the corners.
     local_ras = flip_points_lps_ras(np.concatenate([grid.sample_points_lps(12), grid.corners_lps]))
-    points_ras = np.array([to_world.TransformPoint(point) for point in local_ras.tolist()])
+    points_ras = placement.points_in_world(local_ras)
     margin = 0.05 * np.ptp(points_ras, axis=0)
     low, high = points_ras.min(axis=0) - margin, points_ras.max(axis=0) + margin
     # An axis-aligned grid in the world, as fine as the finest axis of the volume.
@@ -150,12 +145,10 @@ def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, ne
     size = np.ceil((high - low) / spacing).astype(int)
     world_ijk_to_ras = np.asarray(np.diag([spacing, spacing, spacing, 1.0]), dtype=np.float64)
     world_ijk_to_ras[:3, 3] = low + spacing / 2
-    world_to_local = vtk.vtkGeneralTransform()
-    parent.GetTransformFromWorld(world_to_local)
     # Applied from right to left: world voxel, world point, local point, local voxel.
     chain = vtk.vtkGeneralTransform()
     chain.Concatenate(vtk_from_matrix(np.asarray(np.linalg.inv(ijk_to_ras))))
-    chain.Concatenate(world_to_local)
+    chain.Concatenate(placement.from_world)
     chain.Concatenate(vtk_from_matrix(world_ijk_to_ras))
     reslice = vtk.vtkImageReslice()
     reslice.SetInputData(node.GetImageData())
@@ -170,10 +163,3 @@ def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, ne
     reslice.SetBackgroundLevel(0.0 if nearest else node.GetImageData().GetScalarRange()[0])
     reslice.Update()
     return _image(reslice.GetOutput(), world_ijk_to_ras)
-
-
-def vtk_from_matrix(matrix: ArrayLike) -> Any:
-    """Make a ``vtkMatrix4x4`` of a matrix, shape (4, 4)."""
-    result = vtk.vtkMatrix4x4()
-    result.DeepCopy(np.asarray(matrix, dtype=np.float64).ravel())
-    return result
