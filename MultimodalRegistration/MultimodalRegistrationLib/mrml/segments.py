@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,15 @@ from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.volumes import mask_from_node, vtk_from_matrix
+from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
 from MultimodalRegistrationLib.registration.prepare import mask_on_grid
 
-__all__ = ["copy_of_segments", "mask_from_segments", "mask_of_volume", "segment_identifier"]
+__all__ = ["copy_of_segments", "mask_from_segments", "mask_of_volume", "segment_identifier", "segment_slabs"]
 
 # Slicer's own name.
 _LABEL_MAP = "Binary labelmap"
+_VOXELS_A_STEP = 200_000
 
 
 def mask_of_volume(
@@ -104,6 +106,45 @@ def mask_from_segments(
         )
     mask = Volume(mask_like(volume, marked, "segments").image, name)
     return _outside(mask, name) if outside else mask
+
+
+def segment_slabs(node: Any, grid: VolumeGrid, *, segments: Sequence[str] | None = None) -> Slabs:
+    """Mark as :func:`mask_from_segments` does, in slabs.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode
+        Not changed; its label maps as they are now are kept as long as they are needed.
+    grid : VolumeGrid
+        World coordinates.
+    segments : sequence of str, optional
+        Identifiers or names; by default all visible segments.
+
+    Returns
+    -------
+    Slabs
+        Zeros and ones on the grid.
+
+    Raises
+    ------
+    InputError
+        No segment is chosen or visible, one does not exist, has a name that others have too, or is empty.
+    """
+    chosen = [
+        (_reslice(labels, node.GetParentTransformNode(), grid), values)
+        for labels, values in _label_maps(node, _chosen(node, segments))
+    ]
+    i, j, k = grid.size
+    rows = max(1, _VOXELS_A_STEP // i)
+
+    def parts() -> Iterator[NDArray[Any]]:
+        for slice_number in range(k):
+            for first in range(0, j, rows):
+                extent = (0, i - 1, first, min(first + rows, j) - 1, slice_number, slice_number)
+                marked = [np.isin(_resliced(reslice, extent), values) for reslice, values in chosen]
+                yield np.logical_or.reduce(marked).astype(np.uint8)
+
+    return Slabs(grid, np.dtype(np.uint8), parts)
 
 
 def segment_identifier(node: Any, segment: str) -> str:
@@ -204,6 +245,18 @@ def _label_maps(node: Any, identifiers: list[str]) -> list[tuple[Any, list[int]]
 
 def _on_grid(labels: Any, parent: Any, grid: VolumeGrid) -> NDArray[Any]:
     """The label at each voxel centre of a grid in the world, 0 outside, shape (K, J, I)."""
+    extent = tuple(value for length in grid.size for value in (0, length - 1))
+    return _resliced(_reslice(labels, parent, grid), extent).reshape(grid.size[::-1])
+
+
+def _resliced(reslice: Any, extent: tuple[int, ...]) -> NDArray[Any]:
+    reslice.SetOutputExtent(*extent)
+    reslice.Update()
+    return np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()))
+
+
+def _reslice(labels: Any, parent: Any, grid: VolumeGrid) -> Any:
+    """A filter that makes any part of a label map on a grid in the world."""
     world_to_local, local_to_ijk = vtk.vtkGeneralTransform(), vtk.vtkMatrix4x4()
     if parent is not None:
         parent.GetTransformFromWorld(world_to_local)
@@ -224,9 +277,7 @@ def _on_grid(labels: Any, parent: Any, grid: VolumeGrid) -> NDArray[Any]:
     reslice.SetBackgroundLevel(0.0)
     reslice.SetOutputOrigin(0, 0, 0)
     reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputExtent(*(value for length in grid.size for value in (0, length - 1)))
-    reslice.Update()
-    return np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars())).reshape(grid.size[::-1])
+    return reslice
 
 
 def _outside(mask: Volume, name: str) -> Volume:

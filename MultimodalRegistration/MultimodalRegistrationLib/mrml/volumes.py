@@ -18,7 +18,7 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
-__all__ = ["mask_from_node", "volume_from_node"]
+__all__ = ["check_kind", "check_voxels", "mask_from_node", "volume_from_node", "world_voxels"]
 
 
 def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
@@ -42,7 +42,7 @@ def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
     InputError
         Another kind of volume, no voxels, or voxels that cannot be registered.
     """
-    _check_kind(node)
+    check_kind(node)
     volume = Volume(_image_in_world(node, placement or placement_in_world(node), nearest=False), node.GetName())
     check_scalar_volume(volume.image, volume.name)
     return volume
@@ -68,7 +68,7 @@ def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:
     InputError
         The node has no voxels or marks none.
     """
-    _check_voxels(node)
+    check_voxels(node)
     image = _image_in_world(node, placement or placement_in_world(node), nearest=True) > 0
     if not np.any(sitk.GetArrayViewFromImage(image)):
         raise InputError(
@@ -77,7 +77,14 @@ def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:
     return Volume(image, node.GetName())
 
 
-def _check_kind(node: Any) -> None:
+def check_kind(node: Any) -> None:
+    """Refuse a node that is no scalar volume with voxels.
+
+    Raises
+    ------
+    InputError
+        Names the node and what it is.
+    """
     name, kind = node.GetName(), node.GetClassName()
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError(name, "this is a label map, not a scan", "Choose the scan; label maps can be used as masks.")
@@ -93,10 +100,17 @@ def _check_kind(node: Any) -> None:
         )
     if not node.IsA("vtkMRMLScalarVolumeNode"):
         raise InputError(name, f"this is not a scalar volume ({kind})", "Choose a scalar volume.")
-    _check_voxels(node)
+    check_voxels(node)
 
 
-def _check_voxels(node: Any) -> None:
+def check_voxels(node: Any) -> None:
+    """Refuse a volume node without voxels, or with several components a voxel.
+
+    Raises
+    ------
+    InputError
+        Names the node.
+    """
     data = node.GetImageData()
     if data is None or data.GetPointData().GetScalars() is None:
         raise InputError(node.GetName(), "the volume holds no voxels", "Load its data first.")
@@ -108,31 +122,61 @@ def _check_voxels(node: Any) -> None:
         )
 
 
-def _image_in_world(node: Any, placement: Placement, *, nearest: bool) -> sitk.Image:
-    ijk_to_ras = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(ijk_to_ras)
+def world_voxels(node: Any, placement: Placement, *, nearest: bool) -> tuple[VolumeGrid, Any]:
+    """The voxels of a node in the world, without touching the node or its scene.
+
+    Parameters
+    ----------
+    node : vtkMRMLScalarVolumeNode
+        With voxels.
+    placement : Placement
+        Where it is read.
+    nearest : bool
+        How voxels are taken under a non-linear placement: as they are, or by linear interpolation.
+
+    Returns
+    -------
+    grid : VolumeGrid
+        World coordinates.
+    source : vtkImageData or vtkImageReslice
+        The node's own voxels, where the placement is linear; otherwise a filter that makes those of the grid, of any
+        part of it.
+
+    Raises
+    ------
+    InputError
+        The placement is flat.
+    """
+    own = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(own)
+    ijk_to_ras = matrix_from_vtk(own)
     if placement.matrix_ras is None:
-        return _warped_image(node, placement, matrix_from_vtk(ijk_to_ras), nearest=nearest)
-    ijk_to_world = placement.matrix_ras @ matrix_from_vtk(ijk_to_ras)
+        return _warped(node, placement, ijk_to_ras, nearest=nearest)
+    ijk_to_world = placement.matrix_ras @ ijk_to_ras
     if not np.linalg.cond(ijk_to_world[:3, :3]) < 1e9:
         raise InputError(
             node.GetName(),
             "its placement in the world is flat (a singular direction or parent transform)",
             "Correct the transform above the volume, or its orientation in the Volumes module.",
         )
-    return _image(node.GetImageData(), ijk_to_world)
+    i, j, k = node.GetImageData().GetDimensions()
+    return VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_world)), node.GetImageData()
 
 
-def _image(data: Any, ijk_to_ras: NDArray[np.float64]) -> sitk.Image:
-    i, j, k = data.GetDimensions()
-    voxels = vtk_to_numpy(data.GetPointData().GetScalars()).reshape(k, j, i)
+def _image_in_world(node: Any, placement: Placement, *, nearest: bool) -> sitk.Image:
+    grid, source = world_voxels(node, placement, nearest=nearest)
+    if source.IsA("vtkImageReslice"):
+        source.Update()
+        source = source.GetOutput()
+    voxels = vtk_to_numpy(source.GetPointData().GetScalars()).reshape(grid.size[::-1])
     image = sitk.GetImageFromArray(voxels)
-    VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras)).place(image)
+    grid.place(image)
     return image
 
 
-def _warped_image(node: Any, placement: Placement, ijk_to_ras: NDArray[np.float64], *, nearest: bool) -> sitk.Image:
-    """Resample the voxels through a non-linear parent, without touching the node or its scene."""
+def _warped(
+    node: Any, placement: Placement, ijk_to_ras: NDArray[np.float64], *, nearest: bool
+) -> tuple[VolumeGrid, Any]:
     i, j, k = node.GetImageData().GetDimensions()
     grid = VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras))
     # Points all over the volume: a warp may bulge between the corners.
@@ -142,7 +186,7 @@ def _warped_image(node: Any, placement: Placement, ijk_to_ras: NDArray[np.float6
     low, high = points_ras.min(axis=0) - margin, points_ras.max(axis=0) + margin
     # An axis-aligned grid in the world, as fine as the finest axis of the volume.
     spacing = min(node.GetSpacing())
-    size = np.ceil((high - low) / spacing).astype(int)
+    size = np.ceil((high - low) / spacing).astype(int).tolist()
     world_ijk_to_ras = np.asarray(np.diag([spacing, spacing, spacing, 1.0]), dtype=np.float64)
     world_ijk_to_ras[:3, 3] = low + spacing / 2
     # Applied from right to left: world voxel, world point, local point, local voxel.
@@ -155,11 +199,10 @@ def _warped_image(node: Any, placement: Placement, ijk_to_ras: NDArray[np.float6
     reslice.SetResliceTransform(chain)
     reslice.SetOutputOrigin(0, 0, 0)
     reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputExtent(0, int(size[0]) - 1, 0, int(size[1]) - 1, 0, int(size[2]) - 1)
+    reslice.SetOutputExtent(0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1)
     if nearest:
         reslice.SetInterpolationModeToNearestNeighbor()
     else:
         reslice.SetInterpolationModeToLinear()
     reslice.SetBackgroundLevel(0.0 if nearest else node.GetImageData().GetScalarRange()[0])
-    reslice.Update()
-    return _image(reslice.GetOutput(), world_ijk_to_ras)
+    return VolumeGrid.of_matrix((size[0], size[1], size[2]), flip_ijk_to_space(world_ijk_to_ras)), reslice
