@@ -14,7 +14,7 @@ from typing import Any
 import shiboken6
 from PySide6.QtCore import QObject, QTimer
 
-from StandIn.members import EnumValue, members, qt_base
+from StandIn.members import EnumValue, members, qt_base, truth
 from StandIn.signals import SignalFunction, connect, disconnect
 
 PLAIN = (type(None), bool, int, float, str, bytes)
@@ -113,7 +113,10 @@ class InstanceWrapper(metaclass=ClassWrapper):
         made.setProperty("objectName" if name == "name" else name, unwrap(value))
 
     def __bool__(self) -> bool:
-        return shiboken6.isValid(self._qt)
+        if not shiboken6.isValid(self._qt):
+            return False
+        asked = truth(self._pyside)
+        return asked is None or bool(getattr(self._qt, asked[1])()) != asked[0]
 
     def __eq__(self, other: object) -> Any:
         return isinstance(other, InstanceWrapper) and self._qt == other._qt
