@@ -6,10 +6,11 @@ from typing import Any
 
 import vtk
 
+from MultimodalRegistrationLib.mrml.placement import result_held_by
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving, inverted_copy
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
-__all__ = ["SceneChange"]
+__all__ = ["SceneChange", "nodes_moved_by"]
 
 
 class SceneChange:
@@ -29,15 +30,9 @@ class SceneChange:
         self._old_parents: dict[str, str | None] = {}
         self._hardened: dict[str, tuple[Any, Any]] = {}
 
-    @property
-    def hardened(self) -> bool:
-        """Whether the transforms above the moved nodes were hardened."""
-        return bool(self._hardened)
-
-    @property
-    def moved(self) -> list[Any]:
-        """The nodes that a result was applied to and that are still there."""
-        return [node for node in map(self._scene.GetNodeByID, self._old_parents) if node is not None]
+    def __bool__(self) -> bool:
+        """Whether there is anything to take back."""
+        return bool(self._added or self._old_parents or self._hardened)
 
     def add(self, node: Any) -> None:
         """Take note of a node that was added, and of its display and storage."""
@@ -52,12 +47,11 @@ class SceneChange:
         if parent is not result_node:
             self.add(parent)
 
-    def harden(self) -> None:
-        """Write the transforms above the moved nodes into them."""
-        for node in self.moved:
+    def harden(self, result_node: Any) -> None:
+        """Write the transforms above the nodes that a linear result moves into them."""
+        for node in nodes_moved_by(result_node):
             parent = node.GetParentTransformNode()
-            if parent is None or not parent.IsTransformToWorldLinear():
-                continue
+            self._old_parents.setdefault(node.GetID(), node.GetTransformNodeID())
             to_world, ijk_to_ras = vtk.vtkMatrix4x4(), None
             parent.GetMatrixTransformToWorld(to_world)
             if node.IsA("vtkMRMLVolumeNode"):
@@ -93,3 +87,23 @@ class SceneChange:
             if node is not None:
                 self._scene.RemoveNode(node)
         self._added, self._old_parents, self._hardened = [], {}, {}
+
+
+def nodes_moved_by(result_node: Any) -> list[Any]:
+    """Nodes right under a result, or under a node that holds it after an old parent.
+
+    Parameters
+    ----------
+    result_node : vtkMRMLTransformNode
+        In a scene. Only what can be hardened without resampling is told: what lies in the world linearly.
+    """
+    scene = result_node.GetScene()
+    found = []
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLTransformableNode")):
+        node = scene.GetNthNodeByClass(number, "vtkMRMLTransformableNode")
+        parent = node.GetParentTransformNode()
+        if parent is None or node.IsA("vtkMRMLTransformNode") or node.GetHideFromEditors():
+            continue
+        if result_held_by(parent).GetID() == result_node.GetID() and parent.IsTransformToWorldLinear():
+            found.append(node)
+    return found
