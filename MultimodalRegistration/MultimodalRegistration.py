@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 import slicer
 import vtk
+from MultimodalRegistrationLib.application.engine_packages import use_slicer_engines
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
     vtkMRMLMarkupsFiducialNode,
@@ -26,8 +27,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-
-from MultimodalRegistrationLib.application.engine_packages import use_slicer_engines
 
 
 class MultimodalRegistration(ScriptedLoadableModule):
@@ -62,8 +61,8 @@ class MultimodalRegistrationParameterNode:
     movingLandmarks: vtkMRMLMarkupsFiducialNode
     pairing: str = "order"
     initialTransform: vtkMRMLTransformNode
-    fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
-    movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
+    fixedMask: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
+    movingMask: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
     roi: vtkMRMLMarkupsROINode
     start: str = "auto"
     maxTranslation: Annotated[float, WithinRange(0, 2000)] = 0.0

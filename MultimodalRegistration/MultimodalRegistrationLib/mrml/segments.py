@@ -14,8 +14,9 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.volumes import mask_from_node, vtk_from_matrix
+from MultimodalRegistrationLib.mrml.volumes import mask_from_node
 from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs
+from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
 from MultimodalRegistrationLib.registration.prepare import mask_on_grid
 

@@ -165,7 +165,7 @@ def write_nrrd(path: Path, slabs: Slabs) -> Iterator[float]:
     with path.open("wb") as file:
         file.write(_header(slabs))
         for part in slabs.parts():
-            file.write(memoryview(np.ascontiguousarray(part)).cast("B"))
+            file.write(np.ascontiguousarray(part).data.cast("B"))
             done += part.size
             yield done / total
 
@@ -213,7 +213,7 @@ def read_gzip_nrrd(path: Path, voxels: NDArray[Any]) -> Iterator[float]:
     OSError
         The file ends early.
     """
-    target = memoryview(voxels).cast("B")
+    target = voxels.data.cast("B")
     done = 0
     inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     with path.open("rb") as file:

@@ -57,7 +57,7 @@ class ResultView:
         change : SceneChange, optional
             What can be undone; without it, the result came with the scene.
         """
-        if node is self._node and change is None:
+        if node is not None and node is self._node and change is None:
             self.update()
             return
         self._end_checkerboard()

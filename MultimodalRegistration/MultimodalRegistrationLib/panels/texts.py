@@ -171,7 +171,9 @@ def evidence_html(content: dict[str, Any], node_name: str) -> str:
     lines += [_escaped(words) for words in facts]
     lines.append(
         _escaped(
-            _("Moved by {mm:.1f} mm and {degrees:.1f} degrees; engine {engine}, preset {preset}; transform {name}.").format(
+            _(
+                "Moved by {mm:.1f} mm and {degrees:.1f} degrees; engine {engine}, preset {preset}; transform {name}."
+            ).format(
                 mm=moved["mean_mm"],
                 degrees=moved["rotation_deg"],
                 engine=content["engine"],
