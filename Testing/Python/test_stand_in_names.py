@@ -89,7 +89,7 @@ def test_no_method_of_the_stand_in_is_invisible_in_slicer(slicer_app):
     from StandIn.members import is_declared, members, qt_base
     from StandIn.pythonqt import _by_name
 
-    own = {"build", "start", "stop", "open_views", "instantiate", "DEFAULTS"}
+    own = {"build", "start", "stop", "open_views", "open_main_window", "instantiate", "DEFAULTS"}
     for name, cls in _by_name.items():
         if is_declared(cls):
             written = {key for key in vars(cls) if not key.startswith("_")} - own - {"staticMetaObject"}
@@ -205,6 +205,21 @@ def test_timers_tick_and_end_with_their_owner(slicer_app, qt):
     assert len(ticks) == count
 
 
+def test_a_blocked_event_loop_is_measured(slicer_app):
+    import time
+
+    from StandIn.blocks import BlockMeter
+
+    with BlockMeter() as free:
+        slicer_app.process_events(100)
+    assert free.turns > 3
+    with BlockMeter() as blocked:
+        slicer_app.process_events(20)
+        time.sleep(0.15)
+        slicer_app.process_events(20)
+    assert blocked.longest_ms > 140
+
+
 def test_a_table_holds_texts_widgets_and_reports_edits(qt):
     table, edits = qt.QTableWidget(2, 2), []
     table.setHorizontalHeaderLabels(["Point", "Error"])
@@ -239,6 +254,18 @@ def test_slice_views_have_nodes_and_logics(slicer_app):
     composite = manager.sliceWidget("Yellow").mrmlSliceCompositeNode()
     assert (composite.GetBackgroundVolumeID(), composite.GetForegroundOpacity()) == (volume.GetID(), 0.25)
     slicer.util.resetSliceViews()
+
+
+def test_what_would_wait_for_the_user_takes_queued_answers_or_raises(slicer_app, qt):
+    with pytest.raises(RuntimeError, match="wait for the user"):
+        qt.QFileDialog.getOpenFileName(None, "Open")
+    with pytest.raises(RuntimeError, match="wait for the user"):
+        qt.QDialog().exec_()
+    slicer_app.dialog_answers += ["/data/ct.nrrd", 1]
+    assert qt.QFileDialog.getOpenFileName(None, "Open") == "/data/ct.nrrd"
+    assert qt.QDialog().exec_() == qt.QDialog.Accepted
+    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile("/data/report.html"))
+    assert slicer_app.opened_urls == ["file:///data/report.html"]
 
 
 @pytest.mark.parametrize(

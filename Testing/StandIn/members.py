@@ -130,7 +130,7 @@ def members(cls: type) -> dict[str, Member]:
             if member.kind == "property" or found.get(name, member).kind != "property":
                 found[name] = member
     if "objectName" in found:
-        found["name"] = found["objectName"]
+        found.setdefault("name", Member("property", {**found["objectName"].value, "of": "objectName"}))
     if "exec" in found:
         found["exec_"] = found["exec"]
     if cls.__name__ == "QTimer":

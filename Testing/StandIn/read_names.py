@@ -23,6 +23,7 @@ SLICER_CLASSES = """
     qSlicerLoadableModule qSlicerAbstractModuleWidget qSlicerScriptedLoadableModuleWidget qSlicerModuleManager
     qSlicerModuleFactoryManager qSlicerAbstractModuleFactoryManager qSlicerCoreApplication qSlicerApplication
     qSlicerCoreIOManager qSlicerLayoutManager qMRMLSliceView qMRMLSliceControllerWidget
+    qSlicerMainWindow qSlicerModuleSelectorToolBar
 """.split()  # noqa: SIM905
 CTK_CLASSES = """
     ctkCollapsibleButton ctkCollapsibleGroupBox ctkSliderWidget ctkDoubleSlider ctkDoubleSpinBox ctkRangeWidget
