@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -13,6 +14,7 @@ from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.registration_job import Inputs, RegistrationJob, Settings
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.panels import texts
+from MultimodalRegistrationLib.panels.background_job import ChildProcess, QtProcess
 from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.preset_table import PresetTable
 from MultimodalRegistrationLib.panels.progress_view import ProgressView
@@ -31,13 +33,18 @@ class RegistrationPanel:
     ----------
     ui : namespace
         Widgets of the .ui file by name.
+    make_process : callable
+        Makes the process of a run of its arguments.
     """
 
-    def __init__(self, ui: Any) -> None:
+    def __init__(self, ui: Any, *, make_process: Callable[[list[str]], ChildProcess] = QtProcess) -> None:
         self._ui = ui
+        self.make_process = make_process
         self._parameters: Any = None
         self._run: RegistrationRun | None = None
         self._table_problem: str | None = None
+        self._words: str | None = None
+        self._is_problem = False
         self._updating = False
         self._presets = _presets()
         self._boxes = {
@@ -56,7 +63,7 @@ class RegistrationPanel:
         self._result = ResultView(ui, on_undone=self._undone)
         self._table = PresetTable(ui, on_changed=self._change_preset, on_problem=self._table_has)
         ui.carriedSelector.connect("checkedNodesChanged()", self._choose_carried)
-        self._tell(None)
+        self._update_button()
 
     @property
     def running(self) -> bool:
@@ -129,7 +136,7 @@ class RegistrationPanel:
             failed=self._failed,
         )
         try:
-            self._run = RegistrationRun(inputs, self._settings(), listener)
+            self._run = RegistrationRun(inputs, self._settings(), listener, make_process=self.make_process)
         except RegistrationError as error:
             self._tell(texts.problem_words(error))
             return
@@ -161,10 +168,10 @@ class RegistrationPanel:
         self._result.close()
 
     def _settings(self) -> Settings:
-        parameters = self._parameters
+        parameters, preset = self._parameters, self._chosen_preset()
         return Settings(
-            self._chosen_preset(),
-            parameters.engine or None,
+            preset,
+            parameters.engine if parameters.engine in preset.engines else None,
             parameters.start,
             parameters.maxTranslation or None,
             parameters.maxRotation or None,
@@ -222,25 +229,24 @@ class RegistrationPanel:
         self.update()
 
     def _tell(self, words: str | None, *, problem: bool = True) -> None:
-        label = self._ui.messageLabel
-        label.text = words or ""
-        label.setStyleSheet(texts.problem_style() if problem and words else "")
-        label.visible = bool(words)
+        """Say what went wrong or what was done; what is missing is said where there is nothing else to say."""
+        self._words, self._is_problem = words, problem
+        self._update_button()
 
     def _update_button(self) -> None:
-        button = self._ui.registerButton
+        ui, parameters, missing = self._ui, self._parameters, self._missing()
+        words = self._words or (None if self.running else missing)
+        ui.messageLabel.text = words or ""
+        ui.messageLabel.visible = words is not None
+        ui.messageLabel.setStyleSheet(texts.problem_style() if self._words and self._is_problem else "")
+        self._result.set_running(self.running)
+        button = ui.registerButton
+        button.text = texts.CANCEL if self.running else texts.REGISTER
+        button.enabled = self.running or missing is None
         if self.running:
-            button.text, button.enabled, button.toolTip = texts.CANCEL, True, texts.CANCEL_HINT
-            return
-        button.text = texts.REGISTER
-        missing = self._missing()
-        button.enabled = missing is None
-        parameters = self._parameters
-        if missing is not None:
-            button.toolTip = missing
-            button.text = missing if len(missing) < texts.LONGEST_BUTTON else texts.REGISTER
-        elif parameters is not None:
-            button.toolTip = texts.ready_words(parameters.fixedVolume, parameters.movingVolume)
+            button.toolTip = texts.CANCEL_HINT
+        else:
+            button.toolTip = missing or texts.ready_words(parameters.fixedVolume, parameters.movingVolume)
 
     def _missing(self) -> str | None:
         parameters = self._parameters

@@ -36,6 +36,7 @@ class ResultView:
         self._on_undone = on_undone
         self._views = SliceViews()
         self._node: Any = None
+        self._running = False
         self._change: SceneChange | None = None
         self._checkerboard: CheckerboardVolume | None = None
         self._stepper: Stepper | None = None
@@ -64,7 +65,7 @@ class ResultView:
         settings = None if node is None else node.GetAttribute(SETTINGS_ATTRIBUTE)
         self._node = None if settings is None else node
         self._change = change
-        self._ui.resultCollapsibleButton.visible = self._node is not None
+        self._show_section()
         if settings is None:
             return
         if self._change is None:
@@ -75,6 +76,14 @@ class ResultView:
         self._ui.verdictLabel.setStyleSheet(texts.verdict_style(verdict["word"]))
         self._ui.evidenceLabel.text = texts.evidence_html(content, node.GetName())
         self.update()
+
+    def set_running(self, running: bool) -> None:
+        """Hide the last result while the next one is on its way: it may be undone neither then nor by mistake."""
+        self._running = running
+        self._show_section()
+
+    def _show_section(self) -> None:
+        self._ui.resultCollapsibleButton.visible = self._node is not None and not self._running
 
     def look(self) -> None:
         """Show the volumes of a new result over each other."""
@@ -104,7 +113,7 @@ class ResultView:
         self._stop_stepper()
         self._checkerboard = None
         self._node = None
-        self._ui.resultCollapsibleButton.visible = False
+        self._show_section()
         self._set_box(False)
 
     def close(self) -> None:
@@ -126,7 +135,7 @@ class ResultView:
         if change is not None:
             change.undo()
         self.show(None)
-        self._ui.resultCollapsibleButton.visible = False
+        self._show_section()
         self._on_undone()
 
     def _harden(self) -> None:

@@ -11,8 +11,6 @@ from MultimodalRegistrationLib.errors import RegistrationError
 REGISTER = _("Register")
 CANCEL = _("Cancel")
 CANCEL_HINT = _("Stop the registration; the scene stays as it is")
-# Longer ones are in the tooltip only.
-LONGEST_BUTTON = 60
 CANCELLED = _("Cancelled; the scene is as it was.")
 PREPARING = _("writing the volumes")
 READING = _("reading the result")
