@@ -131,7 +131,7 @@ def test_a_result_is_added_applied_and_judged(slicer_app, ready, pair):
 
 
 def test_undo_brings_back_the_scene_as_it_was(slicer_app, ready, pair):
-    fixed, moving = pair
+    _, moving = pair
     parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "parent")
     other = add_scan("scan C", seed=3)
     moving.SetAndObserveTransformNodeID(parent.GetID())
@@ -236,6 +236,47 @@ def test_a_changed_parameter_is_checked_kept_and_used(slicer_app, ready):
     ui.resetParametersButton.click()
     assert table.item(row, 1).text() == "500"
     assert json.loads(parameters.changedParameters) == {"rigid": {}}
+
+
+def test_an_engine_is_installed_only_when_asked_for(slicer_app, ready, monkeypatch):
+    from MultimodalRegistrationLib.application import engine_packages
+    from MultimodalRegistrationLib.errors import EngineNotInstalledError
+
+    installed = []
+
+    def install(name, *, wheels_folder, on_line, should_stop):
+        installed.append(wheels_folder)
+        on_line("Collecting")
+        assert ready.ui.registerButton.text == "Cancel"
+        assert not should_stop()
+        if wheels_folder is None:
+            raise EngineNotInstalledError("elastix", "no network", "Connect.")
+
+    need = engine_packages.Need("elastix", ("itk-elastix",), 300, 1600)
+    monkeypatch.setattr(engine_packages, "missing", lambda name: need)
+    monkeypatch.setattr(engine_packages, "install", install)
+    slicer_app.messages.answers.append(False)
+    ready.ui.registerButton.click()
+    assert "300 MB" in slicer_app.messages.shown[-1].text
+    assert "was not installed" in ready.ui.messageLabel.text
+    assert installed == []
+    slicer_app.messages.answers += [True, False]
+    ready.ui.registerButton.click()
+    assert "no network" in ready.ui.messageLabel.text
+    slicer_app.dialog_answers.append("/wheels")
+    process = start(slicer_app, ready)
+    assert installed == [None, None, Path("/wheels")]
+    assert process.arguments
+    ready.ui.registerButton.click()
+
+
+def test_a_broken_preset_of_the_user_is_told(slicer_app, monkeypatch, tmp_path):
+    monkeypatch.setenv("MULTIMODAL_REGISTRATION_HOME", str(tmp_path))
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "mine.json").write_text("{}")
+    module = slicer_app.open_module(FOLDER, "MultimodalRegistration")
+    assert "mine.json: not a valid preset" in module.ui.messageLabel.text
+    assert module.ui.presetBox.count == 5
 
 
 # What happens meanwhile
@@ -416,7 +457,7 @@ def test_volumes_under_linear_and_other_parents_are_written_where_they_lie(slice
 def test_masks_of_segments_and_label_maps(slicer_app, ready, pair):
     import SimpleITK as sitk
 
-    fixed, moving = pair
+    fixed, _ = pair
     voxels = slicer.util.arrayFromVolume(fixed)
     labels = np.zeros(voxels.shape, dtype=np.uint8)
     labels[10:30, 10:25, 8:20] = 1

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import qt
 import slicer
 
-from MultimodalRegistrationLib.engines.catalogue import ENGINES, choose_engine, engine_status
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.registration_job import Inputs, RegistrationJob, Settings
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.panels import texts
 from MultimodalRegistrationLib.panels.background_job import ChildProcess, QtProcess
 from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
-from MultimodalRegistrationLib.panels.preset_table import PresetTable
+from MultimodalRegistrationLib.panels.engine_offer import EngineOffer
+from MultimodalRegistrationLib.panels.preset_section import PresetSection
 from MultimodalRegistrationLib.panels.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.registration_run import Listener, RegistrationRun
 from MultimodalRegistrationLib.panels.result_view import ResultView
-from MultimodalRegistrationLib.presets.model import Preset, changed_preset
-from MultimodalRegistrationLib.presets.store import find_preset, preset_files
 
 __all__ = ["RegistrationPanel"]
 
@@ -46,34 +43,33 @@ class RegistrationPanel:
         self._words: str | None = None
         self._is_problem = False
         self._updating = False
-        self._presets = _presets()
         self._boxes = {
             name: ChoiceBox(box, lambda value, name=name: self._choose(name, value))  # type: ignore[misc]
             for name, box in (
-                ("preset", ui.presetBox),
                 ("start", ui.startBox),
                 ("pairing", ui.pairingBox),
-                ("engine", ui.engineBox),
             )
         }
-        self._boxes["preset"].fill((name, p.title, p.description) for name, p in self._presets.items())
         for name, choices in texts.choice_texts().items():
             self._boxes[name].fill((value, *words) for value, words in choices.items())
         self._progress = ProgressView(ui)
         self._result = ResultView(ui, on_undone=self._undone)
-        self._table = PresetTable(ui, on_changed=self._change_preset, on_problem=self._table_has)
+        self._offer = EngineOffer(on_line=self._progress.log)
+        self._preset = PresetSection(ui, on_problem=self._table_has)
         ui.carriedSelector.connect("checkedNodesChanged()", self._choose_carried)
-        self._update_button()
+        self._tell(" ".join(self._preset.unreadable) or None)
 
     @property
     def running(self) -> bool:
-        """Whether a registration runs."""
-        return self._run is not None
+        """Whether a registration runs, or an engine is installed for it."""
+        return self._run is not None or self._offer.installing
 
     def use_parameters(self, parameters: Any) -> None:
         """Take the settings from a parameter node, or None while there is no scene."""
         self._parameters = parameters
+        self._preset.use_parameters(parameters)
         if parameters is not None:
+            self._preset.look_for_engines()
             self.update()
 
     def choose_volumes(self) -> None:
@@ -94,10 +90,9 @@ class RegistrationPanel:
             return
         self._updating = True
         try:
-            for name in ("preset", "start", "pairing"):
-                self._boxes[name].show(getattr(parameters, name))
-            self._show_engines()
-            self._show_table()
+            for name, box in self._boxes.items():
+                box.show(getattr(parameters, name))
+            self._preset.update()
             self._show_carried()
             if not self.running:
                 self._result.show(parameters.resultTransform, None)
@@ -116,6 +111,8 @@ class RegistrationPanel:
         """Start a run; a message tells why where it cannot."""
         if self.running:
             self._tell(texts.already_running())
+            return
+        if not self._engine_ready():
             return
         parameters = self._parameters
         inputs = Inputs(
@@ -145,8 +142,31 @@ class RegistrationPanel:
         self._run.start()
         self._update_button()
 
+    def _engine_ready(self) -> bool:
+        """Whether the engine is installed, after an offer to install it; the panel may be gone afterwards."""
+        engine, parameters = self._preset.engine(), self._parameters
+
+        def begin() -> None:
+            self._tell(None)
+            self._progress.start()
+            self._progress.show(texts.INSTALLING, 0.0)
+
+        try:
+            ready = self._offer.ensure(engine, on_start=begin)
+            problem = None if ready else texts.engine_declined(engine)
+        except RegistrationError as error:
+            ready, problem = False, texts.problem_words(error)
+        self._progress.stop()
+        if self._parameters is None or self._parameters is not parameters:
+            return False
+        self._preset.look_for_engines()
+        self._preset.update()
+        self._tell(problem)
+        return ready
+
     def cancel(self) -> None:
         """End the run; the scene is as it was."""
+        self._offer.stop()
         if self._run is not None:
             self._run.cancel()
             self._stopped()
@@ -154,6 +174,7 @@ class RegistrationPanel:
 
     def forget(self) -> None:
         """The scene is being closed."""
+        self._offer.stop()
         if self._run is not None:
             self._run.cancel()
             self._stopped()
@@ -162,16 +183,16 @@ class RegistrationPanel:
 
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
+        self._offer.stop()
         if self._run is not None:
             self._run.end()
             self._stopped()
         self._result.close()
 
     def _settings(self) -> Settings:
-        parameters, preset = self._parameters, self._chosen_preset()
+        parameters = self._parameters
         return Settings(
-            preset,
-            parameters.engine if parameters.engine in preset.engines else None,
+            *self._preset.chosen(),
             parameters.start,
             parameters.maxTranslation or None,
             parameters.maxRotation or None,
@@ -179,12 +200,6 @@ class RegistrationPanel:
             parameters.resampledVolume,
             parameters.transformName.strip(),
         )
-
-    def _chosen_preset(self) -> Preset:
-        preset = find_preset(self._parameters.preset)
-        for engine, stages in self._changes().items():
-            preset = changed_preset(preset, engine, stages)
-        return preset
 
     def _done(self, job: RegistrationJob, apply: bool, carried: list[str]) -> None:
         self._stopped()
@@ -210,10 +225,10 @@ class RegistrationPanel:
             notes.append(texts.moving_moved(moving.GetName()))
         # The node is already what the parameter node names when the panel is updated, with what can be undone.
         self._result.show(node, change)
-        self._parameters.resultTransform = node
         self._result.look()
-        self._tell(" ".join(notes) or None)
-        self.update()
+        self._words = " ".join(notes) or None
+        self._parameters.resultTransform = node
+        self._tell(self._words)
 
     def _failed(self, error: RegistrationError) -> None:
         self._stopped()
@@ -277,49 +292,6 @@ class RegistrationPanel:
         for node in wanted:
             box.setCheckState(node, qt.Qt.Checked)
 
-    def _show_engines(self) -> None:
-        preset = self._shown_preset()
-        choices = [("", texts.best_engine_label(choose_engine(list(preset.engines))), "")]
-        for name in preset.engines:
-            label = texts.engine_label(name, ready=engine_status(name).ready, size_mb=ENGINES[name].size_mb)
-            choices.append((name, label, ""))
-        self._boxes["engine"].fill(choices)
-        self._boxes["engine"].show(self._parameters.engine)
-
-    def _show_table(self) -> None:
-        preset = self._shown_preset()
-        engine = self._engine(preset)
-        self._table.show(preset, engine, self._changes().get(engine))
-
-    def _shown_preset(self) -> Preset:
-        """The preset chosen; one that was removed since the scene was saved is replaced by the first."""
-        return self._presets.get(self._parameters.preset) or next(iter(self._presets.values()))
-
-    def _engine(self, preset: Preset) -> str:
-        chosen = self._parameters.engine
-        return chosen if chosen in preset.engines else choose_engine(list(preset.engines))
-
-    def _changes(self) -> dict[str, list[dict[str, Any]]]:
-        changes: dict[str, Any] = json.loads(self._parameters.changedParameters)
-        return dict(changes.get(self._parameters.preset, {}))
-
-    def _change_preset(self, stages: list[dict[str, Any]] | None) -> None:
-        parameters = self._parameters
-        changes = json.loads(parameters.changedParameters)
-        of_preset = changes.setdefault(parameters.preset, {})
-        engine = self._engine(self._shown_preset())
-        if stages is None:
-            of_preset.pop(engine, None)
-        else:
-            of_preset[engine] = stages
-        parameters.changedParameters = json.dumps(changes)
-
     def _table_has(self, problem: str | None) -> None:
         self._table_problem = problem
         self._update_button()
-
-
-def _presets() -> dict[str, Preset]:
-    """Presets by name, the one to begin with first."""
-    found = {name: find_preset(name) for name in preset_files()}
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "rigid", item[0])))

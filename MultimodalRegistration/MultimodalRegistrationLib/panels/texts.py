@@ -231,3 +231,29 @@ def stage_prefix(number: int) -> str:
 def table_headers() -> list[str]:
     """Of the columns of the table."""
     return [_("Parameter"), _("Value"), _("Meaning")]
+
+
+INSTALL_TITLE = _("Install an engine")
+WHEELS_TITLE = _("Folder of wheels")
+INSTALLING = _("Installing the engine")
+
+
+def install_question(engine: str, download_mb: int, installed_mb: int) -> str:
+    """Before an engine is downloaded."""
+    return _(
+        "The engine {engine} is not installed. Download it (about {download} MB, {installed} MB on the disk)? It goes "
+        "into a folder of its own; Slicer's other packages stay as they are. Without it, choose the engine simpleitk "
+        "under Search and engine: it comes with Slicer."
+    ).format(engine=engine, download=download_mb, installed=installed_mb)
+
+
+def wheels_question(problem: str) -> str:
+    """After a download failed."""
+    return _("{problem}\n\nInstall from a folder of wheels that was filled on another computer?").format(
+        problem=problem
+    )
+
+
+def engine_declined(engine: str) -> str:
+    """The user wanted no installation."""
+    return _("{engine} was not installed. Choose an installed engine under Search and engine.").format(engine=engine)
