@@ -1,0 +1,119 @@
+"""The stand-in for Slicer carries a module, and has no name that Slicer lacks."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+
+import pytest
+import slicer
+from conftest import PROJECT
+
+EXAMPLE = PROJECT / "Testing" / "StandIn" / "example"
+
+
+@pytest.fixture
+def example(slicer_app):
+    return slicer_app.open_module(EXAMPLE, "StandInExample")
+
+
+def add_volume(name="ct"):
+    return slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+
+
+def test_the_panel_opens_and_closes_without_a_trace(slicer_app, example, tmp_path):
+    assert example.ui.applyButton.enabled is False
+    assert example.ui.applyButton.toolTip == "Select an input volume"
+    assert example.parent.isEntered
+    assert slicer.modules.standinexample.path == str(EXAMPLE / "StandInExample.py")
+    assert slicer.util.getModuleLogic("StandInExample") is example.logic
+    picture = slicer_app.screenshot(example.parent, tmp_path / "example.png")
+    assert picture.stat().st_size > 2000
+    example.close()
+    assert not hasattr(slicer.modules, "standinexample")
+    assert "StandInExample" not in sys.modules
+
+
+def test_parameters_and_widgets_follow_each_other(example):
+    import StandInExample
+
+    parameters, ui, volume = example.widget._parameterNode, example.ui, add_volume()
+    assert (ui.factorSlider.value, ui.factorSlider.maximum, ui.roundingBox.currentText) == (2.5, 10, "NEAREST")
+    ui.factorSlider.value = 4.25
+    ui.invertedBox.click()
+    ui.roundingBox.currentIndex = 2
+    ui.inputSelector.setCurrentNode(volume)
+    assert (parameters.factor, parameters.inverted, parameters.inputVolume) == (4.25, True, volume)
+    assert parameters.rounding is StandInExample.Rounding.DOWN
+    assert ui.applyButton.enabled
+    parameters.factor = 7
+    parameters.inverted = False
+    parameters.inputVolume = None
+    parameters.rounding = StandInExample.Rounding.NONE
+    assert (ui.factorSlider.value, ui.invertedBox.checked, ui.roundingBox.currentIndex) == (7, False, 0)
+    assert ui.inputSelector.currentNode() is None
+
+
+@pytest.mark.parametrize(("name", "value", "error"), [("factor", 11, ValueError), ("inverted", 1, TypeError)])
+def test_parameters_refuse_what_slicer_refuses(example, name, value, error):
+    with pytest.raises(error):
+        setattr(example.widget._parameterNode, name, value)
+
+
+def test_a_failed_button_shows_the_message_and_raises(slicer_app, example):
+    example.ui.inputSelector.setCurrentNode(add_volume())
+    example.ui.applyButton.click()
+    assert [type(error) for error in slicer_app.slot_errors] == [ValueError]
+    assert slicer_app.messages.shown[0].text == "Multiplication failed.\n\nct has no voxels."
+    slicer_app.slot_errors.clear()
+
+
+def test_questions_are_answered_by_the_test(slicer_app):
+    slicer_app.messages.answers = [False, True]
+    assert slicer.util.confirmOkCancelDisplay("Go?") is False
+    assert slicer.util.confirmYesNoDisplay("Go?") is True
+    assert [message.text for message in slicer_app.messages.shown] == ["Go?", "Go?"]
+
+
+def test_settings_come_back_with_the_scene(slicer_app, example, tmp_path):
+    parameters, volume = example.widget._parameterNode, add_volume("mr")
+    parameters.inputVolume, parameters.factor, parameters.inverted = volume, 3.5, True
+    parameters.notes = ["one"]
+    parameters.notes.append("two")
+    saved = tmp_path / "scene.mrb"
+    assert slicer.mrmlScene.WriteToMRB(str(saved))
+    slicer.mrmlScene.Clear()
+    assert example.widget._parameterNode.factor == 2.5
+    assert example.ui.factorSlider.value == 2.5
+    assert example.widget._parameterNode.inputVolume is None
+    with zipfile.ZipFile(saved) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    slicer.mrmlScene.SetURL(str(next((tmp_path / "unpacked").rglob("*.mrml"))))
+    slicer.mrmlScene.Import()
+    example.exit()
+    example.enter()
+    read = example.widget._parameterNode
+    assert (read.factor, read.inverted, list(read.notes)) == (3.5, True, ["one", "two"])
+    assert read.inputVolume.GetName() == example.ui.inputSelector.currentNode().GetName() == "mr"
+
+
+def test_a_deleted_node_leaves_the_panel(example):
+    volume = add_volume()
+    example.ui.inputSelector.setCurrentNode(volume)
+    slicer.mrmlScene.RemoveNode(volume)
+    assert example.widget._parameterNode.inputVolume is None
+    assert example.ui.inputSelector.currentNode() is None
+    assert not example.ui.applyButton.enabled
+
+
+def test_a_reloaded_module_has_a_new_panel(example):
+    before = example.widget
+    example.reload()
+    assert example.widget is not before
+    example.ui.factorSlider.value = 9
+    assert example.widget._parameterNode.factor == 9
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode") == 1
+
+
+def test_the_module_runs_its_own_tests(example):
+    slicer.selfTests["StandInExample"]()
