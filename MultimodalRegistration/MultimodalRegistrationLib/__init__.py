@@ -5,8 +5,8 @@ The library has four layers; imports only point downward (``Testing/Python/test_
 1. ``geometry``, ``io``, ``presets``, ``engines``, ``registration``, ``pictures``, ``cli``:
    numpy, SimpleITK and files.
 2. ``mrml``: MRML nodes in an explicit scene.
-
-The Slicer application and Qt are the layers above; nothing here imports them.
+3. ``application``: the Slicer application.
+4. ``panels``: Qt widgets.
 
 Coordinates are patient coordinates in millimetres. Files and engines use LPS, MRML nodes use RAS;
 :mod:`MultimodalRegistrationLib.geometry.frames` is the only place that converts.

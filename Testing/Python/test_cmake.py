@@ -1,4 +1,4 @@
-"""The CMake list of the library names every file once, and only files that exist."""
+"""The CMake lists of a module name every file once, sorted, and only files that exist."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ import re
 import pytest
 from conftest import PROJECT
 
-MODULE = PROJECT / "MultimodalRegistration"
+LISTS = sorted(PROJECT.glob("*/CMakeLists.txt"))
 
 
-def listed(variable):
-    text = (MODULE / "CMakeLists.txt").read_text(encoding="utf-8")
-    return re.search(rf"set\({variable}\n(.*?)\)", text, re.DOTALL)[1].split()
+def listed(path, variable):
+    text = path.read_text(encoding="utf-8")
+    name = re.search(r"set\(MODULE_NAME (\w+)\)", text)[1]
+    return re.search(rf"set\({variable}\n(.*?)\)", text, re.DOTALL)[1].replace("${MODULE_NAME}", name).split()
 
 
-@pytest.mark.parametrize(
-    ("variable", "pattern"), [("MODULE_PYTHON_SCRIPTS", "*.py"), ("MODULE_PYTHON_RESOURCES", "*.json")]
-)
-def test_every_file_is_listed_once(variable, pattern):
-    files = sorted(str(path.relative_to(MODULE).as_posix()) for path in MODULE.rglob(pattern))
-    assert listed(variable) == files
+def installed(path):
+    """Files below a module's folder, without documentation and tests."""
+    for file in path.parent.rglob("*"):
+        name = file.relative_to(path.parent).as_posix()
+        if file.is_file() and not re.search(r"CMakeLists\.txt$|\.md$|^Testing/|__pycache__|(^|/)\.", name):
+            yield name
+
+
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.parent.name)
+def test_every_file_is_listed_once(path):
+    files = sorted(installed(path))
+    assert listed(path, "MODULE_PYTHON_SCRIPTS") == [name for name in files if name.endswith(".py")]
+    assert listed(path, "MODULE_PYTHON_RESOURCES") == [name for name in files if not name.endswith(".py")]

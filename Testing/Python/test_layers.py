@@ -11,8 +11,8 @@ from conftest import PROJECT
 
 PACKAGE_PARENT = PROJECT / "MultimodalRegistration"
 LIBRARY = PACKAGE_PARENT / "MultimodalRegistrationLib"
-LAYER_OF_FOLDER = {"mrml": 2}
-ABOVE = {1: ["slicer", "vtk", "vtkmodules", "qt", "ctk"], 2: ["qt", "ctk"]}
+LAYER_OF_FOLDER = {"mrml": 2, "application": 3, "panels": 4}
+ABOVE = {1: ["slicer", "vtk", "vtkmodules", "qt", "ctk"], 2: ["qt", "ctk"], 3: ["qt", "ctk"]}
 ENGINE_PACKAGES = {"run_elastix": "itk", "run_ants": "ants"}
 FILES = sorted(path.relative_to(PACKAGE_PARENT) for path in LIBRARY.rglob("*.py"))
 
@@ -35,8 +35,12 @@ def module_name(file) -> str:
     return ".".join(file.with_suffix("").parts).removesuffix(".__init__")
 
 
-# __main__ runs the command line when it is imported.
-@pytest.mark.parametrize("file", [file for file in FILES if file.name != "__main__.py"], ids=str)
+# __main__ and pip_process run when they are imported. Panels need Qt as Slicer gives it.
+@pytest.mark.parametrize(
+    "file",
+    [file for file in FILES if file.stem not in ("__main__", "pip_process") and layer(file) in ABOVE],
+    ids=str,
+)
 def test_imports_with_the_layers_above_blocked(file):
     engine_package = ENGINE_PACKAGES.get(file.stem)
     blocked = ABOVE[layer(file)] + [name for name in ("itk", "ants") if name != engine_package]
@@ -51,6 +55,13 @@ def test_imports_of_the_library_point_downward(file):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("MultimodalRegistrationLib."):
             imported = node.module.split(".")[1]
             assert LAYER_OF_FOLDER.get(imported, 1) <= layer(file), f"{file} imports {node.module}"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if layer(file) < 3], ids=str)
+def test_only_the_layers_of_the_application_use_it(file):
+    for node in ast.walk(ast.parse((PACKAGE_PARENT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in ("app", "modules", "mrmlScene"):
+            assert ast.unparse(node.value) != "slicer", f"{file} uses {ast.unparse(node)}"
 
 
 def test_the_supervisor_needs_the_standard_library_only():

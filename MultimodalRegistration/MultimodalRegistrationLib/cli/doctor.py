@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_folder, engine_status, install_command
+from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status, engines_folder, install_command
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import EngineError
 from MultimodalRegistrationLib.io.memory import available_memory_bytes
@@ -31,7 +31,7 @@ def _run(options: argparse.Namespace) -> int:
     print(f"multimodal-registration {MultimodalRegistrationLib.__version__}")
     print(f"Python {platform.python_version()} at {sys.executable}; numpy {np.__version__}; {platform.platform()}")
     print(f"{os.cpu_count()} cores; {'unknown' if free is None else f'{free / 1e9:.1f} GB'} of memory free")
-    print(f"Own engines folder: {engine_folder()}{'' if engine_folder().is_dir() else ' (not there)'}")
+    print(f"Own engines folder: {engines_folder()}{'' if engines_folder().is_dir() else ' (not there)'}")
     print(f"Own presets folder: {user_preset_folder()}{'' if user_preset_folder().is_dir() else ' (not there)'}")
     print()
     for name in ENGINES:

@@ -20,6 +20,7 @@ __all__ = [
     "choose_engine",
     "engine_folder",
     "engine_status",
+    "engines_folder",
     "install_command",
     "require_engine",
 ]
@@ -39,6 +40,8 @@ class Engine:
         What to install.
     size_mb : int
         Download with everything it needs, on Linux.
+    installed_mb : int
+        The same on disk.
     reproducible_in_parallel : bool
         Whether the result stays the same to the last digit with several threads. The metrics of ITK itself add up
         their threads' shares in the order in which they end.
@@ -48,7 +51,13 @@ class Engine:
     distribution: str
     requirement: str
     size_mb: int
+    installed_mb: int
     reproducible_in_parallel: bool
+
+    @property
+    def download_and_installed_mb(self) -> int:
+        """Disk space that installing takes for a while: the packages as downloaded and as installed."""
+        return self.size_mb + self.installed_mb
 
     @property
     def default_threads(self) -> int:
@@ -83,28 +92,33 @@ class EngineStatus:
 ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
-        Engine("elastix", "itk-elastix", "itk-elastix>=0.23", 300, True),
-        Engine("ants", "antspyx", "antspyx>=0.6", 130, False),
-        Engine("simpleitk", "SimpleITK", "SimpleITK>=2.3", 50, False),
+        Engine("elastix", "itk-elastix", "itk-elastix>=0.23", 300, 1750, True),
+        Engine("ants", "antspyx", "antspyx>=0.6", 130, 650, False),
+        Engine("simpleitk", "SimpleITK", "SimpleITK>=2.3", 50, 280, False),
     )
 }
 PREFERENCE = ("elastix", "simpleitk", "ants")
 
 
-def engine_folder() -> Path:
-    """Folder of engines that are installed apart from this Python's own packages.
-
-    Installing there (``pip install --target``) leaves the numpy and scipy of Slicer as they are. Only the
-    worker process looks into it.
-    """
+def engines_folder() -> Path:
+    """Folder that holds a folder for each engine that is installed apart from this Python's own packages."""
     override = os.environ.get("MULTIMODAL_REGISTRATION_ENGINES")
     return Path(override) if override else user_folder() / "engines"
+
+
+def engine_folder(name: str) -> Path:
+    """Folder of one engine and everything it needs.
+
+    Installing there (``pip install --target``) leaves the numpy and scipy of Slicer as they are. Only the
+    engine's worker process looks into it.
+    """
+    return engines_folder() / name
 
 
 def engine_status(name: str) -> EngineStatus:
     """Look for an engine in its own folder, then among this Python's packages, without importing it."""
     engine = ENGINES[name]
-    found = importlib.metadata.distributions(name=engine.distribution, path=[str(engine_folder()), *sys.path])
+    found = importlib.metadata.distributions(name=engine.distribution, path=[str(engine_folder(name)), *sys.path])
     for distribution in found:
         return EngineStatus(engine, distribution.version, str(distribution.locate_file("")))
     if name == "simpleitk":
@@ -117,7 +131,7 @@ def engine_status(name: str) -> EngineStatus:
 
 def install_command(engine: Engine) -> str:
     """The one command that installs an engine, into a folder of its own: this Python's packages stay as they are."""
-    return f'"{sys.executable}" -m pip install --target "{engine_folder()}" "{engine.requirement}"'
+    return f'"{sys.executable}" -m pip install --target "{engine_folder(engine.name)}" "{engine.requirement}"'
 
 
 def require_engine(name: str) -> EngineStatus:

@@ -7,8 +7,6 @@ import os
 import queue
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +19,13 @@ from MultimodalRegistrationLib.engines import supervisor
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_folder, require_engine
 from MultimodalRegistrationLib.engines.failures import engine_error
 from MultimodalRegistrationLib.engines.handover import JOB_FILE, EngineJob, EngineResult, save_job
+from MultimodalRegistrationLib.engines.supervised import end_supervised, start_supervised
 from MultimodalRegistrationLib.errors import Cancelled, EngineError
 
 __all__ = ["EngineSession"]
 
 _POLL_SECONDS = 0.05
 _LONGEST_START_SECONDS = 120.0
-_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
 
 class EngineSession:
@@ -56,7 +54,12 @@ class EngineSession:
         self._jobs = 0
         self._closed = False
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._supervisor = _start_supervisor(engine, threads or ENGINES[engine].default_threads)
+        self._supervisor = start_supervised(
+            "MultimodalRegistrationLib.engines.worker",
+            [engine],
+            first_on_path=engine_folder(engine),
+            environment={"ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": str(threads or ENGINES[engine].default_threads)},
+        )
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
         self._reader.start()
 
@@ -195,16 +198,7 @@ class EngineSession:
         if self._supervisor.poll() is not None and self._worker_pid is not None:
             # The supervisor was killed: the worker may still run.
             _kill_if_running(self._worker_pid)
-        if self._supervisor.stdin is not None and not self._supervisor.stdin.closed:
-            try:
-                self._supervisor.stdin.close()
-            except OSError:
-                pass  # The supervisor is gone already; what it leaves is removed below.
-        try:
-            self._supervisor.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._supervisor.kill()
-            self._supervisor.wait()
+        end_supervised(self._supervisor)
         self._reader.join(timeout=10)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -277,36 +271,6 @@ class EngineSession:
             remedy,
             log=log,
         )
-
-
-def _start_supervisor(engine: str, threads: int) -> subprocess.Popen[str]:
-    paths = [str(_PACKAGE_PARENT)]
-    if engine_folder().is_dir():
-        paths.insert(0, str(engine_folder()))
-    if inherited := os.environ.get("PYTHONPATH"):
-        paths.append(inherited)
-    config = {
-        "command": [sys.executable, "-u", "-m", "MultimodalRegistrationLib.engines.worker", engine],
-        "environment": {
-            "PYTHONPATH": os.pathsep.join(paths),
-            "PYTHONUTF8": "1",
-            "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": str(threads),
-            # Set by Slicer's launcher; it would make the engine's own ITK load Slicer's plugins and crash.
-            "ITK_AUTOLOAD_PATH": None,
-        },
-    }
-    return subprocess.Popen(
-        [sys.executable, "-S", "-u", str(Path(supervisor.__file__)), json.dumps(config)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        # Its own session: Ctrl-C in the terminal reaches the application alone, which then ends it in order.
-        start_new_session=True,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )
 
 
 def _kill_if_running(pid: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from MultimodalRegistrationLib.engines.supervisor import RECORD_SEPARATOR, WORKER_PID_FILE
 
-__all__ = ["main"]
+__all__ = ["join_supervisor", "main"]
 
 
 def _emit(event: dict[str, Any]) -> None:
@@ -40,12 +40,17 @@ def _die_with_parent() -> None:
         sys.exit("the supervisor ended while the engine started")
 
 
-def main() -> None:
-    """Run jobs until standard input closes."""
+def join_supervisor() -> None:
+    """Tie this process to the supervisor that started it in the current folder: it can be killed, and dies with it."""
     _die_with_parent()
     Path(WORKER_PID_FILE).write_text(str(os.getpid()), encoding="ascii")
     # Ctrl-C is the application's business; it ends this process through the supervisor.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def main() -> None:
+    """Run jobs until standard input closes."""
+    join_supervisor()
     began = time.perf_counter()
     engine = importlib.import_module(f"MultimodalRegistrationLib.engines.run_{sys.argv[1]}")
     _emit({"event": "ready", "pid": os.getpid(), "seconds": time.perf_counter() - began})

@@ -1,0 +1,1 @@
+"""What needs the Slicer application but no widgets: settings, modules, engine packages."""

@@ -1,0 +1,6 @@
+foreach(pattern "README.*" "LICENSE*")
+  file(GLOB found "${CMAKE_CURRENT_SOURCE_DIR}/${pattern}")
+  if(NOT found)
+    message(FATAL_ERROR "There is no ${pattern} beside the extension's CMakeLists.txt")
+  endif()
+endforeach()

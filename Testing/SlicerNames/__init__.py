@@ -1,0 +1,1 @@
+"""Names that Slicer has for Python, read from its sources, and the check of the modules against them."""
