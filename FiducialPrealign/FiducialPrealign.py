@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import slicer
 import vtk
@@ -61,8 +61,8 @@ class FiducialPrealignParameterNode:
     localisationError: Annotated[float, WithinRange(0, 100)] = 0.0
     fixedTargets: vtkMRMLMarkupsFiducialNode
     movingTargets: vtkMRMLMarkupsFiducialNode
-    fixedShape: vtkMRMLModelNode | vtkMRMLSegmentationNode | vtkMRMLMarkupsFiducialNode | None
-    movingShape: vtkMRMLModelNode | vtkMRMLSegmentationNode | vtkMRMLMarkupsFiducialNode | None
+    fixedShape: Union[vtkMRMLModelNode, vtkMRMLSegmentationNode, vtkMRMLMarkupsFiducialNode, None]
+    movingShape: Union[vtkMRMLModelNode, vtkMRMLSegmentationNode, vtkMRMLMarkupsFiducialNode, None]
     fixedSegment: str = ""
     movingSegment: str = ""
     shapeModel: ShapeModelChoice = ShapeModelChoice.RIGID
@@ -239,6 +239,6 @@ class FiducialPrealignTest(ScriptedLoadableModuleTest):
             fixed.AddControlPoint(12 - y, x - 7, z + 30)
         node = FiducialPrealignLogic().prealign(fixed, moving)
         matrix = slicer.util.arrayFromTransformMatrix(node)
-        for value, expected in zip(matrix[:3, 3], (12, -7, 30)):  # noqa: B905 - as the rest of Slicer's tests
-            self.assertAlmostEqual(value, expected, places=6)
+        for row, expected in enumerate((12, -7, 30)):
+            self.assertAlmostEqual(matrix[row, 3], expected, places=6)
         self.assertAlmostEqual(matrix[1, 0], 1, places=6)

@@ -167,7 +167,9 @@ class PrealignPanel:
         if missing is None and appraisal is not None:
             ready = texts.ready_words(appraisal.model, None if result is None else result.GetName())
         _enable(ui.applyButton, missing, ready)
-        ui.applyButton.text = missing if missing and len(missing) < texts.LONGEST_BUTTON else texts.APPLY
+        stopped = appraisal is not None and appraisal.refused is not None
+        short = texts.STOPPED if stopped else missing
+        ui.applyButton.text = short if missing and short and len(short) < texts.LONGEST_BUTTON else texts.APPLY
         no_result = texts.NO_RESULT if result is None else None
         _enable(ui.hardenButton, no_result or (None if self._under(result) else texts.NOTHING_MOVED), texts.HARDEN)
         _enable(ui.invertButton, no_result, texts.INVERT)

@@ -111,9 +111,10 @@ class PointsView:
         labels = (ui.ownFitLabel, ui.leftOutLabel, ui.expectedLabel, ui.targetErrorLabel)
         for label in labels:
             label.text = texts.NO_VALUE
-        for label in (ui.findingsLabel, ui.recommendationLabel):
-            label.text = ""
-            label.visible = False
+        ui.findingsLabel.text = texts.FIRST_STEPS
+        ui.findingsLabel.visible = True
+        ui.recommendationLabel.text = ""
+        ui.recommendationLabel.visible = False
 
     def _follow(self) -> None:
         """A point moves: the errors at the points follow it."""
@@ -152,11 +153,12 @@ class PointsView:
         notes = [[] if pair is None else _notes(findings, names[pair], len(names)) for pair in judged.pair_of_row()]
         self._table.show_judgement(judged.by_row(fiducial), judged.by_row(left_out), notes)
         problem = [] if judged.problem is None else [texts.problem_words(judged.problem)]
-        ui.findingsLabel.text = texts.findings_html(findings, problem)
-        ui.findingsLabel.visible = appraisal is not None or bool(problem)
+        ui.findingsLabel.text = (
+            texts.findings_html(findings, problem) if appraisal is not None or problem else texts.FIRST_STEPS
+        )
         show_evidence(ui.evidenceTable, appraisal)
         result = None if appraisal is None else appraisal.result
-        ui.recommendationLabel.text = "" if result is None else result.recommendation.words
+        ui.recommendationLabel.text = "" if result is None else texts.recommendation_words(result.recommendation.words)
         ui.recommendationLabel.visible = result is not None
         ui.ownFitLabel.text = texts.own_fit_words(fiducial, len(live.pairs))
         ui.leftOutLabel.text = texts.NO_VALUE if appraisal is None else texts.left_out_words(left_out)

@@ -54,10 +54,10 @@ class PairTable:
     def __init__(self, table: Any, on_used: Callable[[int, bool], None], on_chosen: Callable[[int, str], None]) -> None:
         self._table = table
         self._on_used, self._on_chosen = on_used, on_chosen
-        self._shown: tuple[Any, ...] = ()
+        self._shown: tuple[Any, ...] | None = None
         _prepare(table, texts.pair_headers(), stretched=FOUND)
         table.setWordWrap(True)
-        for column, width in ((USE, 34), (FIXED, 84), (MOVING, 84), (OWN_FIT, 58), (LEFT_OUT, 58)):
+        for column, width in ((USE, 34), (FIXED, 78), (MOVING, 78), (OWN_FIT, 54), (LEFT_OUT, 54)):
             table.setColumnWidth(column, width)
         table.connect("cellChanged(int,int)", self._changed)
         table.connect("cellClicked(int,int)", self._clicked)
@@ -74,8 +74,11 @@ class PairTable:
         for index, (row, (fixed, moving), reason) in enumerate(state):
             used = row.state == "used"
             tick = qt.QTableWidgetItem()
-            tick.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
-            tick.setCheckState(qt.Qt.Unchecked if row.state == "unselected" else qt.Qt.Checked)
+            if row.state == "unplaced":
+                tick.setFlags(qt.Qt.ItemIsEnabled)
+            else:
+                tick.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
+                tick.setCheckState(qt.Qt.Unchecked if row.state == "unselected" else qt.Qt.Checked)
             table.setItem(index, USE, tick)
             for column, text in ((FIXED, fixed), (MOVING, moving), (FOUND, reason)):
                 table.setItem(index, column, _cell(text, dim=not used))
@@ -89,7 +92,7 @@ class PairTable:
         """Show the fiducial errors, row by row, while a point moves; what takes longer follows."""
         for index, value in enumerate(errors_mm):
             self._write(index, OWN_FIT, texts.number(value))
-            if self._shown[index][0].state == "used":
+            if self._used(index):
                 self._write(index, LEFT_OUT, texts.UP_TO_DATE_LATER)
 
     def show_judgement(
@@ -101,10 +104,13 @@ class PairTable:
             self._write(index, OWN_FIT, texts.number(own))
             worst = left_out is not None and len(known) > 1 and left_out == max(known)
             self._write(index, LEFT_OUT, texts.number(left_out), bold=worst)
-            if self._shown[index][0].state == "used":
+            if self._used(index):
                 self._note(index, found)
         self._table.resizeRowsToContents()
         _fit_height(self._table)
+
+    def _used(self, index: int) -> bool:
+        return bool(self._shown and self._shown[index][0].state == "used")
 
     def _note(self, index: int, found: Sequence[RowNote]) -> None:
         self._write(index, FOUND, "; ".join(note.words for note in found))
@@ -144,6 +150,8 @@ class PairTable:
 def show_evidence(table: Any, appraisal: Appraisal | None) -> None:
     """Show what speaks for each model, the chosen one in bold; nothing where there are no pairs."""
     _prepare(table, texts.evidence_headers(), stretched=3)
+    for column, width in ((0, 124), (1, 80), (2, 80)):
+        table.setColumnWidth(column, width)
     evidence = () if appraisal is None else appraisal.evidence
     recommended = None if appraisal is None or appraisal.result is None else appraisal.result.recommendation.model
     table.setRowCount(len(evidence))
@@ -154,6 +162,7 @@ def show_evidence(table: Any, appraisal: Appraisal | None) -> None:
         for column, value in enumerate(values, start=1):
             table.setItem(row, column, _cell(texts.number(value), bold=chosen, right=True))
         table.setItem(row, 3, _cell(texts.evidence_words(one, recommended=one.model == recommended), bold=chosen))
+    table.resizeRowsToContents()
     _fit_height(table)
     table.visible = bool(evidence)
 
@@ -170,6 +179,7 @@ def show_targets(table: Any, targets: Targets | None) -> None:
             table.setItem(row, 0, _cell(label))
             for column, value in enumerate(values, start=1):
                 table.setItem(row, column, _cell(texts.number(value), right=True, bold=column == 2))
+    table.resizeRowsToContents()
     _fit_height(table)
     table.visible = count > 0
 

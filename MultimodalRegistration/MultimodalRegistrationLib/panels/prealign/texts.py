@@ -20,10 +20,14 @@ APPLY = _("Apply")
 # Longer ones are in the tooltip only.
 LONGEST_BUTTON = 60
 REGISTRATION_MODULE = "MultimodalRegistration"
+FIRST_STEPS = _(
+    "Create a list on each side, press Place, and click the same places in both volumes, in the same order. Three "
+    "pairs are enough for a rigid transform; from five on, errors can be told."
+)
+STOPPED = _("See what says Stop above")
 ALL_GOOD = _("Nothing stands out in these pairs.")
 UP_TO_DATE_LATER = "…"
 NO_VALUE = "-"
-FOLLOWS_MOUSE = _("Judged again when the point is let go.")
 HARDEN = _("Write the movement into the nodes that lie under the transform, for good")
 INVERT = _("Add the inverse transform: it moves what lies on the fixed side onto the moving one")
 NO_RESULT = _("Apply first, or choose an output transform.")
@@ -47,7 +51,7 @@ def pair_headers() -> list[tuple[str, str]]:
             _("Left out\nmm"),
             _("Leave-one-out error: how far a fit to all other pairs misses this one. Large means look at it"),
         ),
-        (_("What stands out"), _("What was found about this pair; the full words are below the table")),
+        (_("Finding"), _("What was found about this pair; the full words are below the table")),
     ]
 
 
@@ -140,6 +144,11 @@ def evidence_words(evidence: ModelEvidence, *, recommended: bool) -> str:
     if evidence.missing == "fit":
         return _("would mirror or flatten")
     return _("recommended") if recommended else ""
+
+
+def recommendation_words(words: str) -> str:
+    """The recommendation, with the model's name written out."""
+    return words.replace("tps", model_name("tps").lower())
 
 
 def _of(errors: PointErrors) -> str:
