@@ -155,6 +155,8 @@ def _result_node(scene: Any, node: Any, name: str, fixed_node: Any, moving_node:
     if node is None:
         node = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
     elif not node.IsLinear():
+        # Whichever of the two it holds; the other one is empty already, and setting that would change nothing.
+        node.SetAndObserveTransformFromParent(None)
         node.SetAndObserveTransformToParent(None)
     node.SetNodeReferenceID(node.GetFixedNodeReferenceRole(), fixed_node.GetID())
     node.SetNodeReferenceID(node.GetMovingNodeReferenceRole(), moving_node.GetID())
