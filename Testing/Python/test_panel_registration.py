@@ -131,15 +131,16 @@ def test_a_result_is_added_applied_and_judged(slicer_app, ready, pair):
 
 
 def test_undo_brings_back_the_scene_as_it_was(slicer_app, ready, pair):
-    _, moving = pair
+    fixed, moving = pair
     parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "parent")
     other = add_scan("scan C", seed=3)
     moving.SetAndObserveTransformNodeID(parent.GetID())
-    ready.widget._parameterNode.carried = [other]
+    ready.widget._parameterNode.carried = [other, fixed, moving]
     before = scene_content()
     start(slicer_app, ready)
     finish(slicer_app, ready)
     assert other.GetParentTransformNode().GetName() == "scan B to scan A"
+    assert fixed.GetParentTransformNode() is None
     assert moving.GetParentTransformNode().GetName() == "scan B to scan A after parent"
     ready.ui.hardenButton.click()
     assert moving.GetParentTransformNode() is None
@@ -309,6 +310,16 @@ def test_a_volume_removed_meanwhile(slicer_app, ready, pair, which):
     assert f"{name}: the volume was removed while the registration ran" in ready.ui.messageLabel.text
     assert set(scene_state()) == before
     assert folders(slicer_app) == []
+
+
+def test_a_volume_to_carry_along_removed_meanwhile(slicer_app, ready, pair):
+    other = add_scan("scan C", seed=3)
+    ready.widget._parameterNode.carried = [other]
+    start(slicer_app, ready)
+    slicer.mrmlScene.RemoveNode(other)
+    finish(slicer_app, ready)
+    assert "not carried along: scan C" in ready.ui.messageLabel.text
+    assert pair[1].GetParentTransformNode() is not None
 
 
 def test_a_volume_moved_meanwhile_is_not_moved_again(slicer_app, ready, pair):
@@ -512,6 +523,21 @@ def test_settings_and_result_come_back_with_the_scene(slicer_app, ready, pair, t
     assert "UNCERTAIN" in ready.ui.verdictLabel.text
     assert not ready.ui.undoButton.enabled
     assert "loaded with the scene" in ready.ui.undoButton.toolTip
+
+
+def test_scripts_register_in_one_line(slicer_app, opened, pair):
+    from MultimodalRegistrationLib.errors import InputError
+
+    logic = slicer.util.getModuleLogic("MultimodalRegistration")
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+    with pytest.raises(InputError, match="empty: the volume holds no voxels"):
+        logic.register(pair[0], empty)
+    node = logic.register(*pair, engine="simpleitk", start="given", verdict=False)
+    assert pair[1].GetParentTransformNode() is node
+    assert logic.verdict(node) is None
+    expected = np.eye(4)
+    expected[:3, 3] = [1, -2, 0]
+    np.testing.assert_allclose(matrix_of(node), expected, atol=1.5)
 
 
 # With the real command
