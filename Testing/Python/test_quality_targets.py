@@ -168,7 +168,7 @@ def test_the_record_of_a_run_is_known_by_its_transform(tmp_path: Path) -> None:
     mine = SpatialTransform.of_matrix("t.h5", result.fit.fixed_to_moving_lps)
     record = find_record(tmp_path / "t.h5", mine)
     assert record is not None
-    assert record.path.name == "a.json"
+    assert record.source == "a.json"
     assert find_used_fiducials(pairs, mine, record.fiducials_fixed_lps).index == frozenset(range(7))
     assert find_record(tmp_path / "t.h5", SpatialTransform.of_matrix("t.h5", rigid())) is None
 

@@ -25,7 +25,7 @@ from MultimodalRegistrationLib.quality.maps import quality_maps
 from MultimodalRegistrationLib.quality.tolerance import TG_132, own_tolerance
 from MultimodalRegistrationLib.registration.prepare import mask_on_grid
 from MultimodalRegistrationLib.registration.result import Progress
-from MultimodalRegistrationLib.report.page import write_report
+from MultimodalRegistrationLib.report.write import write_report
 
 __all__ = ["add_parser"]
 

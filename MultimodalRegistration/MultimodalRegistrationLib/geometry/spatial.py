@@ -11,11 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, matrix_from_sitk, sitk_from_matrix
 
-__all__ = ["SpatialTransform"]
+__all__ = ["SpatialTransform", "closest_affine"]
 
 _STEPS = 60
 _SOLVED_MM = 1e-6
 _DIFFERENCE_MM = 0.01
+_POINTS_PER_AXIS = 16
+# From here on one call of SimpleITK for all points beats one call for each.
+_MANY_POINTS = 100
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class SpatialTransform:
         points = np.asarray(fixed_lps, dtype=np.float64).reshape(-1, 3)
         if self.matrix is not None:
             return apply_matrix(self.matrix, points)
+        if len(points) >= _MANY_POINTS:
+            return self._map_many(points)
         return np.array([self.transform.TransformPoint(point) for point in points.tolist()]).reshape(-1, 3)
 
     def to_fixed(self, moving_lps: ArrayLike, near_fixed_lps: ArrayLike) -> NDArray[np.float64]:
@@ -79,6 +84,16 @@ class SpatialTransform:
         )
         return np.asarray(sitk.GetArrayFromImage(field))
 
+    def _map_many(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map points, shape (N, 3), in one call: a field on a row of N voxels takes each voxel to its point first."""
+        row = np.zeros((len(points), 3))
+        row[:, 0] = np.arange(len(points))
+        to_points = sitk.DisplacementFieldTransform(sitk.GetImageFromArray((points - row)[None, None], isVector=True))
+        field = sitk.TransformToDisplacementField(
+            sitk.CompositeTransform([self.transform, to_points]), sitk.sitkVectorFloat64, (len(points), 1, 1)
+        )
+        return np.asarray(sitk.GetArrayFromImage(field)[0, 0] + row)
+
     def _solve(self, wanted: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
         point = start
         residual = wanted - self.to_moving(point)[0]
@@ -99,3 +114,30 @@ class SpatialTransform:
             else:
                 break
         return np.full(3, np.nan)
+
+
+def closest_affine(transform: SpatialTransform, grid: VolumeGrid) -> NDArray[np.float64]:
+    """The affine transform nearest to one of any kind over a grid, by least squares.
+
+    Parameters
+    ----------
+    transform : SpatialTransform
+        ``fixed_to_moving_lps``.
+    grid : VolumeGrid
+        Where they are compared, at points spread evenly.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        ``fixed_to_moving_lps``, mm; the matrix itself when the transform is linear.
+    """
+    if transform.matrix is not None:
+        return transform.matrix
+    points = grid.sample_points_lps(_POINTS_PER_AXIS)
+    center = points.mean(axis=0)
+    mapped = transform.to_moving(points)
+    linear = np.linalg.lstsq(points - center, mapped - mapped.mean(axis=0), rcond=None)[0].T
+    matrix = np.eye(4)
+    matrix[:3, :3] = linear
+    matrix[:3, 3] = mapped.mean(axis=0) - linear @ center
+    return matrix

@@ -23,6 +23,7 @@ __all__ = [
     "OLD_PARENT_ROLE",
     "RESULT_ROLE",
     "Placement",
+    "applied_results",
     "placement_in_world",
     "placement_without",
     "result_held_by",
@@ -41,7 +42,7 @@ class Placement:
     Parameters
     ----------
     to_world : vtkAbstractTransform
-        Of any kind. Not to be changed.
+        Of any kind; follows the nodes that it was made of. Not to be changed.
     matrix_ras : array, shape (4, 4), or None
         The same, where it is linear.
     """
@@ -104,30 +105,41 @@ def placement_without(node: Any, results: Sequence[Any]) -> Placement:
     InputError
         Several of the results move the node: there is no one place where it lay before.
     """
-    wanted = {one.GetID(): one for one in results if one is not None}
+    applied = applied_results(node, results)
+    if len(applied) > 1:
+        raise InputError(
+            node.GetName(),
+            f"{' and '.join(one.GetName() for one in applied)}, which are to be assessed, are applied to it one upon "
+            "the other",
+            "Assess one of them at a time, or take the node out of them.",
+        )
     parent = node.GetParentTransformNode()
-    holders = _holders(parent, wanted)
+    holders = _holders(parent, results)
     if not holders:
         return placement_in_world(node)
     holder, result = holders[0]
-    placement = step_between(parent, holder)
-    below = []
-    if holder is not result:
-        old_parent = holder.GetNodeReference(OLD_PARENT_ROLE)
-        below = _holders(old_parent, wanted)
-        if old_parent is None:
-            placement = step_between(parent, None).then(step_between(None, result))
-        else:
-            placement = placement.then(step_between(old_parent, None))
-    several = [one for _, one in (*holders, *below)]
-    if len(several) > 1:
-        names = " and ".join(one.GetName() for one in several)
-        raise InputError(
-            node.GetName(),
-            f"{names}, which are to be assessed, are applied to it one upon the other",
-            "Assess one of them at a time, or take the node out of them.",
-        )
-    return placement
+    if holder is result:
+        return step_between(parent, holder)
+    old_parent = holder.GetNodeReference(OLD_PARENT_ROLE)
+    if old_parent is None:
+        return placement_in_world(node).then(step_between(None, result))
+    return step_between(parent, holder).then(step_between(old_parent, None))
+
+
+def applied_results(node: Any, results: Sequence[Any]) -> tuple[Any, ...]:
+    """Tell which of some results move a node, the nearest to it first.
+
+    Parameters
+    ----------
+    node : vtkMRMLTransformableNode
+        Not changed.
+    results : sequence of vtkMRMLTransformNode
+        None among them is passed over.
+    """
+    holders = _holders(node.GetParentTransformNode(), results)
+    # Below a result that was applied to an old parent, there may be others.
+    below = [_holders(holder.GetNodeReference(OLD_PARENT_ROLE), results) for holder, _ in holders]
+    return tuple(result for pairs in (holders, *below) for _, result in pairs)
 
 
 def result_held_by(node: Any) -> Any:
@@ -153,13 +165,12 @@ def step_between(source: Any, target: Any) -> Placement:
     return Placement(transform, matrix_from_vtk(matrix))
 
 
-def _holders(parent: Any, wanted: dict[str, Any]) -> list[tuple[Any, Any]]:
+def _holders(parent: Any, results: Sequence[Any]) -> list[tuple[Any, Any]]:
     """Transform nodes from a parent upwards that are or hold one of some results, each with that result."""
+    wanted = {one.GetID(): one for one in results if one is not None}
     chain: list[Any] = []
     while parent is not None and parent not in chain:
         chain.append(parent)
         parent = parent.GetParentTransformNode()
-    found = [(one, wanted[one.GetID()]) for one in chain if one.GetID() in wanted]
-    held = [(one, one.GetNodeReferenceID(RESULT_ROLE)) for one in chain]
-    found += [(one, wanted[identifier]) for one, identifier in held if identifier in wanted]
-    return sorted(found, key=lambda pair: chain.index(pair[0]))
+    pairs = [(one, key) for one in chain for key in (one.GetID(), one.GetNodeReferenceID(RESULT_ROLE))]
+    return [(one, wanted[key]) for one, key in pairs if key in wanted]

@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, add_thin_plate_spline_node
 
-__all__ = ["pairs_of_nodes", "prealign_nodes"]
+__all__ = ["both_given", "pairs_of_nodes", "prealign_nodes"]
 
 
 def pairs_of_nodes(fixed_node: Any, moving_node: Any, *, how: Pairing, mirrored_allowed: bool = False) -> Pairs | None:
@@ -26,18 +26,31 @@ def pairs_of_nodes(fixed_node: Any, moving_node: Any, *, how: Pairing, mirrored_
     InputError
         One is given without the other, or the points cannot be paired.
     """
-    if not _both("The landmarks", fixed_node, moving_node):
+    if not both_given("The landmarks", fixed_node, moving_node):
         return None
     return pair_landmarks(
         landmarks_of_node(fixed_node), landmarks_of_node(moving_node), how=how, mirrored_allowed=mirrored_allowed
     )
 
 
-def _both(what: str, fixed_node: Any, moving_node: Any) -> bool:
-    """Whether both nodes are given; an error where only one is."""
+def both_given(what: str, fixed_node: Any, moving_node: Any) -> bool:
+    """Tell whether two nodes are given.
+
+    Parameters
+    ----------
+    what : str
+        What they hold, for messages.
+    fixed_node, moving_node : vtkMRMLNode or None
+        Of the two sides.
+
+    Raises
+    ------
+    InputError
+        Only one of them is given.
+    """
     if (fixed_node is None) != (moving_node is None):
         name = (moving_node if fixed_node is None else fixed_node).GetName()
-        raise InputError(what, f"{name} was given without its partner", "Choose both lists, or none.")
+        raise InputError(what, f"{name} was given without its partner", "Choose both, or none.")
     return fixed_node is not None
 
 
@@ -87,7 +100,7 @@ def prealign_nodes(
     if pairs is None:
         raise InputError("The landmarks", "no lists were given", "Choose a list of points for each volume.")
     targets = None
-    if _both("The targets", fixed_targets_node, moving_targets_node):
+    if both_given("The targets", fixed_targets_node, moving_targets_node):
         targets = pair_targets(landmarks_of_node(fixed_targets_node), landmarks_of_node(moving_targets_node))
     result = prealign(pairs, model=model, targets=targets, **options)
     nodes = {"fixed_landmarks": fixed_node, "moving_landmarks": moving_node}

@@ -28,7 +28,7 @@ __all__ = ["GOOD_ENOUGH_MM", "spatial_transform_of_node"]
 GOOD_ENOUGH_MM = 0.05
 _MARGIN = 0.1
 _COARSEST_NODES = 12
-_MOST_NODES = 5_000_000
+_MOST_NODES = 8_000_000
 _PROBES = 1_000
 _FIT_POINTS_PER_AXIS = 8
 
@@ -38,7 +38,7 @@ def spatial_transform_of_node(node: Any, over: VolumeGrid, *, seed: int = 0) -> 
 
     A linear one is read exactly. Any other one, in whichever direction the node stores it, becomes the affine transform
     that is closest to it over the volume, after a grid of displacements for the rest. The grid is as fine as it takes
-    to be within 0.05 mm, but has no more than five million nodes. Beyond it the affine transform goes on alone.
+    to be within 0.05 mm, but has no more than eight million nodes. Beyond it the affine transform goes on alone.
 
     Parameters
     ----------

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from numpy.typing import NDArray
-from vtk.util.numpy_support import vtk_to_numpy
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
@@ -18,7 +17,17 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
-__all__ = ["check_kind", "check_voxels", "mask_from_node", "volume_from_node", "world_voxels"]
+__all__ = [
+    "add_volume_node",
+    "check_kind",
+    "check_voxels",
+    "grid_in_world",
+    "grid_of_node",
+    "image_in_world",
+    "mask_from_node",
+    "volume_from_node",
+    "world_voxels",
+]
 
 
 def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
@@ -43,7 +52,7 @@ def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
         Another kind of volume, no voxels, or voxels that cannot be registered.
     """
     check_kind(node)
-    volume = Volume(_image_in_world(node, placement or placement_in_world(node), nearest=False), node.GetName())
+    volume = Volume(image_in_world(node, placement or placement_in_world(node), nearest=False), node.GetName())
     check_scalar_volume(volume.image, volume.name)
     return volume
 
@@ -69,12 +78,39 @@ def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:
         The node has no voxels or marks none.
     """
     check_voxels(node)
-    image = _image_in_world(node, placement or placement_in_world(node), nearest=True) > 0
+    image = image_in_world(node, placement or placement_in_world(node), nearest=True) > 0
     if not np.any(sitk.GetArrayViewFromImage(image)):
         raise InputError(
             node.GetName(), "the mask is empty (no voxel above zero)", "Draw the region to use, or choose no mask."
         )
     return Volume(image, node.GetName())
+
+
+def add_volume_node(scene: Any, volume: Volume, *, name: str) -> Any:
+    """Add a volume to a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the node and its display node.
+    volume : Volume
+        World coordinates. Its voxels are copied.
+    name : str
+        Name of the node.
+
+    Returns
+    -------
+    vtkMRMLScalarVolumeNode
+        Its parent is the world.
+    """
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    data = vtk.vtkImageData()
+    data.SetDimensions(*volume.grid.size)
+    data.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.voxels).ravel(), deep=True))
+    node.SetAndObserveImageData(data)
+    node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
+    node.CreateDefaultDisplayNodes()
+    return node
 
 
 def check_kind(node: Any) -> None:
@@ -104,12 +140,12 @@ def check_kind(node: Any) -> None:
 
 
 def check_voxels(node: Any) -> None:
-    """Refuse a volume node without voxels, or with several components a voxel.
+    """Refuse a volume node that does not hold one number a voxel.
 
     Raises
     ------
     InputError
-        Names the node.
+        No voxels, or several components.
     """
     data = node.GetImageData()
     if data is None or data.GetPointData().GetScalars() is None:
@@ -120,6 +156,87 @@ def check_voxels(node: Any) -> None:
             f"the voxels have {data.GetNumberOfScalarComponents()} components",
             "Convert it to a scalar volume with the module Vector to Scalar Volume.",
         )
+
+
+def grid_in_world(grid: VolumeGrid, placement: Placement, name: str) -> VolumeGrid:
+    """Tell which grid holds in the world what a grid holds in the own coordinates of a node.
+
+    Parameters
+    ----------
+    grid : VolumeGrid
+        In own coordinates.
+    placement : Placement
+        Of the node.
+    name : str
+        Of the node, for messages.
+
+    Returns
+    -------
+    VolumeGrid
+        The same voxels where the placement is linear, else a grid that encloses the warped volume.
+
+    Raises
+    ------
+    InputError
+        The placement is flat.
+    """
+    if placement.matrix_ras is None:
+        return _enclosing_grid(grid, placement)
+    ijk_to_world = placement.matrix_ras @ flip_ijk_to_space(grid.ijk_to_lps)
+    if not np.linalg.cond(ijk_to_world[:3, :3]) < 1e9:
+        raise InputError(
+            name,
+            "its placement in the world is flat (a singular direction or parent transform)",
+            "Correct the transform above the volume, or its orientation in the Volumes module.",
+        )
+    return VolumeGrid.of_matrix(grid.size, flip_ijk_to_space(ijk_to_world))
+
+
+def _enclosing_grid(grid: VolumeGrid, placement: Placement) -> VolumeGrid:
+    """An axis-aligned grid in the world, as fine as the finest axis of a warped volume."""
+    # Points all over the volume: a warp may bulge between the corners.
+    local_ras = flip_points_lps_ras(np.concatenate([grid.sample_points_lps(12), grid.corners_lps]))
+    points_ras = placement.points_in_world(local_ras)
+    margin = 0.05 * np.ptp(points_ras, axis=0)
+    low, high = points_ras.min(axis=0) - margin, points_ras.max(axis=0) + margin
+    spacing = min(grid.spacing_mm)
+    i, j, k = np.ceil((high - low) / spacing).astype(int).tolist()
+    ijk_to_ras = np.diag([spacing, spacing, spacing, 1.0])
+    ijk_to_ras[:3, 3] = low + spacing / 2
+    return VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras))
+
+
+def grid_of_node(node: Any) -> VolumeGrid:
+    """The grid of a volume node in its own coordinates, without any parent."""
+    ijk_to_ras = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(ijk_to_ras)
+    return VolumeGrid.of_matrix(node.GetImageData().GetDimensions(), flip_ijk_to_space(matrix_from_vtk(ijk_to_ras)))
+
+
+def image_in_world(node: Any, placement: Placement, *, nearest: bool) -> sitk.Image:
+    """Copy the voxels of a volume node to an image in world coordinates, LPS.
+
+    Parameters
+    ----------
+    node : vtkMRMLVolumeNode
+        With one number a voxel.
+    placement : Placement
+        Where it is read.
+    nearest : bool
+        Of labels: resample to the nearest voxel where the placement is not linear; else linearly.
+
+    Raises
+    ------
+    InputError
+        The placement is flat.
+    """
+    grid, source = world_voxels(node, placement, nearest=nearest)
+    if source.IsA("vtkImageReslice"):
+        source.Update()
+        source = source.GetOutput()
+    image = sitk.GetImageFromArray(vtk_to_numpy(source.GetPointData().GetScalars()).reshape(grid.size[::-1]))
+    grid.place(image)
+    return image
 
 
 def world_voxels(node: Any, placement: Placement, *, nearest: bool) -> tuple[VolumeGrid, Any]:
@@ -147,62 +264,30 @@ def world_voxels(node: Any, placement: Placement, *, nearest: bool) -> tuple[Vol
     InputError
         The placement is flat.
     """
-    own = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(own)
-    ijk_to_ras = matrix_from_vtk(own)
+    grid = grid_of_node(node)
+    in_world = grid_in_world(grid, placement, node.GetName())
+    data = node.GetImageData()
     if placement.matrix_ras is None:
-        return _warped(node, placement, ijk_to_ras, nearest=nearest)
-    ijk_to_world = placement.matrix_ras @ ijk_to_ras
-    if not np.linalg.cond(ijk_to_world[:3, :3]) < 1e9:
-        raise InputError(
-            node.GetName(),
-            "its placement in the world is flat (a singular direction or parent transform)",
-            "Correct the transform above the volume, or its orientation in the Volumes module.",
-        )
-    i, j, k = node.GetImageData().GetDimensions()
-    return VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_world)), node.GetImageData()
+        return in_world, _warped(data, grid, placement, in_world, nearest=nearest)
+    return in_world, data
 
 
-def _image_in_world(node: Any, placement: Placement, *, nearest: bool) -> sitk.Image:
-    grid, source = world_voxels(node, placement, nearest=nearest)
-    if source.IsA("vtkImageReslice"):
-        source.Update()
-        source = source.GetOutput()
-    voxels = vtk_to_numpy(source.GetPointData().GetScalars()).reshape(grid.size[::-1])
-    image = sitk.GetImageFromArray(voxels)
-    grid.place(image)
-    return image
-
-
-def _warped(
-    node: Any, placement: Placement, ijk_to_ras: NDArray[np.float64], *, nearest: bool
-) -> tuple[VolumeGrid, Any]:
-    i, j, k = node.GetImageData().GetDimensions()
-    grid = VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras))
-    # Points all over the volume: a warp may bulge between the corners.
-    local_ras = flip_points_lps_ras(np.concatenate([grid.sample_points_lps(12), grid.corners_lps]))
-    points_ras = placement.points_in_world(local_ras)
-    margin = 0.05 * np.ptp(points_ras, axis=0)
-    low, high = points_ras.min(axis=0) - margin, points_ras.max(axis=0) + margin
-    # An axis-aligned grid in the world, as fine as the finest axis of the volume.
-    spacing = min(node.GetSpacing())
-    size = np.ceil((high - low) / spacing).astype(int).tolist()
-    world_ijk_to_ras = np.asarray(np.diag([spacing, spacing, spacing, 1.0]), dtype=np.float64)
-    world_ijk_to_ras[:3, 3] = low + spacing / 2
+def _warped(data: Any, grid: VolumeGrid, placement: Placement, in_world: VolumeGrid, *, nearest: bool) -> Any:
+    """A filter that resamples the voxels through a non-linear parent."""
     # Applied from right to left: world voxel, world point, local point, local voxel.
     chain = vtk.vtkGeneralTransform()
-    chain.Concatenate(vtk_from_matrix(np.asarray(np.linalg.inv(ijk_to_ras))))
+    chain.Concatenate(vtk_from_matrix(np.linalg.inv(flip_ijk_to_space(grid.ijk_to_lps))))
     chain.Concatenate(placement.from_world)
-    chain.Concatenate(vtk_from_matrix(world_ijk_to_ras))
+    chain.Concatenate(vtk_from_matrix(flip_ijk_to_space(in_world.ijk_to_lps)))
     reslice = vtk.vtkImageReslice()
-    reslice.SetInputData(node.GetImageData())
+    reslice.SetInputData(data)
     reslice.SetResliceTransform(chain)
     reslice.SetOutputOrigin(0, 0, 0)
     reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputExtent(0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1)
+    reslice.SetOutputExtent(*(value for length in in_world.size for value in (0, length - 1)))
     if nearest:
         reslice.SetInterpolationModeToNearestNeighbor()
     else:
         reslice.SetInterpolationModeToLinear()
-    reslice.SetBackgroundLevel(0.0 if nearest else node.GetImageData().GetScalarRange()[0])
-    return VolumeGrid.of_matrix((size[0], size[1], size[2]), flip_ijk_to_space(world_ijk_to_ras)), reslice
+    reslice.SetBackgroundLevel(0.0 if nearest else data.GetScalarRange()[0])
+    return reslice

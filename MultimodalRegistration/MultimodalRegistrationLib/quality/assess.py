@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
@@ -17,9 +18,9 @@ from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.quality.comparison import Comparison, compare_methods
 from MultimodalRegistrationLib.quality.direction import inverse_fits_better
 from MultimodalRegistrationLib.quality.fiducials import UsedFiducials, find_used_fiducials
-from MultimodalRegistrationLib.quality.health.displacement import displacement_difference
-from MultimodalRegistrationLib.quality.health.transform_health import transform_health
-from MultimodalRegistrationLib.quality.images.evidence import image_evidence
+from MultimodalRegistrationLib.quality.health.health import displacement_difference, transform_health
+from MultimodalRegistrationLib.quality.images.evidence import pair_evidence
+from MultimodalRegistrationLib.quality.images.pair import prepare_pair
 from MultimodalRegistrationLib.quality.method import MethodQuality
 from MultimodalRegistrationLib.quality.rank import rank
 from MultimodalRegistrationLib.quality.scene import check_targets_lie_in_volumes
@@ -37,6 +38,15 @@ class Structures:
 
     fixed: Segmentation
     moving: Segmentation
+
+    def fixed_labels(self) -> Volume:
+        """Those of the fixed volume as one label map, numbered from 1; where several overlap, the first one counts."""
+        labels = np.zeros(self.fixed.grid.size[::-1], dtype=np.uint16)
+        for number, segment in reversed(list(enumerate(self.fixed.segments, start=1))):
+            labels[segment.mask] = number
+        image = sitk.GetImageFromArray(labels)
+        self.fixed.grid.place(image)
+        return Volume(image, self.fixed.name)
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Assessment:
         Acceptable mean error.
     voxel_mm : float
         Largest edge of a voxel of either volume: a registration is seldom better than that.
+    rigid_parts : tuple of str
+        Names of the structures that are examined for bending, in the order of their labels.
     warnings : tuple of str
         What the user should know.
     seed : int
@@ -72,6 +84,7 @@ class Assessment:
     verdicts: tuple[QualityVerdict, ...]
     tolerance: Tolerance
     voxel_mm: float
+    rigid_parts: tuple[str, ...]
     warnings: tuple[str, ...]
     seed: int
 
@@ -132,6 +145,9 @@ def assess(
     every = [*transforms, *([] if reference is None else [reference])]
     used = [_used(targets, one, records.get(one.name)) for one in every]
     left_out = _left_out(targets, used)
+    on_progress("preparing the volumes", 0.0)
+    pair = prepare_pair(fixed, moving, region=region)
+    labels = None if structures is None else structures.fixed_labels()
     measured = []
     identity = SpatialTransform.of_matrix("before", np.eye(4))
     for number, one in enumerate([identity, *every]):
@@ -144,12 +160,18 @@ def assess(
                 targets=None if targets is None else target_errors(targets, one, used=left_out[number], seed=seed),
                 structures=()
                 if structures is None
-                else compare_structures(structures.fixed, structures.moving, one, tolerance_mm=tolerance.mm),
-                images=image_evidence(fixed, moving, one, region=region),
-                health=None if number == 0 else transform_health(one, fixed.grid, region=region),
-                from_reference_mm=None
+                else compare_structures(
+                    structures.fixed, structures.moving, one, tolerance_mm=tolerance.mm, fixed_volume=fixed.grid
+                ),
+                images=pair_evidence(pair, one),
+                health=None
+                if number == 0
+                else transform_health(
+                    one, fixed.grid, region=region, structures=None if one.matrix is not None else labels
+                ),
+                from_reference=None
                 if reference is None
-                else displacement_difference(one, reference, fixed.grid, region=region),
+                else displacement_difference(one, reference, region=fixed.grid if region is None else region),
                 reference="It was given as the reference." if is_reference else None,
                 record=records.get(one.name),
                 alarms=() if wrong_way is None or number == 0 else (_wrong_way_words(*wrong_way),),
@@ -173,6 +195,7 @@ def assess(
         verdicts=verdicts,
         tolerance=tolerance,
         voxel_mm=max(*fixed.grid.spacing_mm, *moving.grid.spacing_mm),
+        rigid_parts=() if structures is None else tuple(one.name for one in structures.fixed.segments),
         warnings=() if targets is None else targets.notes,
         seed=seed,
     )
@@ -216,6 +239,6 @@ def _notes(own: UsedFiducials, targets: Pairs, left_out: frozenset[int]) -> tupl
 
 def _wrong_way_words(as_given_mm: float, inverse_mm: float) -> str:
     return (
-        f"The transform seems to be the wrong way round: its inverse fits the targets far better (RMS "
-        f"{inverse_mm:.1f} mm instead of {as_given_mm:.1f} mm). Invert it, or exchange the fixed and the moving volume."
+        f"The transform is the wrong way round, or the two lists of targets are exchanged: its inverse fits them far "
+        f"better (RMS {inverse_mm:.1f} mm instead of {as_given_mm:.1f} mm). Invert it, or exchange the lists."
     )

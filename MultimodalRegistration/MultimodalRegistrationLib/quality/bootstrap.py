@@ -38,16 +38,16 @@ def mean_interval(values: ArrayLike, *, seed: int) -> Interval | None:
     x = np.asarray(values, dtype=np.float64)
     if len(x) < FEWEST:
         return None
-    mean, error = x.mean(), _standard_error(x)
+    mean, error = float(x.mean()), float(_standard_error(x))
     drawn = _drawn(x, seed)
     errors = _standard_error(drawn)
     # A resample of one value over and over says nothing about the spread.
-    varied = errors > 1e-9 * max(error, np.finfo(float).tiny)
+    varied = errors > 1e-9 * error
     t = (drawn.mean(axis=-1)[varied] - mean) / errors[varied]
     if not len(t):
-        return Interval(float(mean), float(mean))
+        return Interval(mean, mean)
     low, high = np.quantile(t, _TAILS)
-    return Interval(float(mean - high * error), float(mean - low * error))
+    return Interval(mean - float(high) * error, mean - float(low) * error)
 
 
 def rms_interval(values: ArrayLike, *, seed: int) -> Interval | None:

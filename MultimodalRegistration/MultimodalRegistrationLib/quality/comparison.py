@@ -8,7 +8,8 @@ from itertools import combinations
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.quality.health.displacement import DisplacementStatistics, displacement_difference
+from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
+from MultimodalRegistrationLib.quality.health.health import displacement_difference
 from MultimodalRegistrationLib.quality.method import MethodQuality
 from MultimodalRegistrationLib.quality.paired import PairedErrors, compare_paired, holm
 
@@ -23,7 +24,7 @@ class Comparison:
     ----------
     first, second : str
         Their names.
-    displacement_mm : DisplacementStatistics
+    displacement : DistanceStatistics
         Distance between where they send the same points.
     targets : PairedErrors or None
         None where one of them has no targets, or other ones.
@@ -35,7 +36,7 @@ class Comparison:
 
     first: str
     second: str
-    displacement_mm: DisplacementStatistics
+    displacement: DistanceStatistics
     targets: PairedErrors | None
     p_corrected: float | None
     sentence: str | None
@@ -64,7 +65,7 @@ def compare_methods(
     """
     found = []
     for a, b in combinations(methods, 2):
-        gap = displacement_difference(a.transform, b.transform, grid, region=region)
+        gap = displacement_difference(a.transform, b.transform, region=grid if region is None else region)
         paired = None
         if a.targets is not None and b.targets is not None and a.targets.labels == b.targets.labels:
             paired = compare_paired(a.targets.errors_mm, b.targets.errors_mm, seed=seed)

@@ -16,11 +16,12 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.quality.assess import Assessment
 from MultimodalRegistrationLib.quality.bootstrap import LEVEL
 from MultimodalRegistrationLib.quality.comparison import Comparison
-from MultimodalRegistrationLib.quality.health.content import health_content
-from MultimodalRegistrationLib.quality.images.content import evidence_content
+from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
+from MultimodalRegistrationLib.quality.health.health import TransformHealth
+from MultimodalRegistrationLib.quality.images.evidence import ImageEvidence
 from MultimodalRegistrationLib.quality.method import MethodQuality
 from MultimodalRegistrationLib.quality.paired import EFFECT, TEST
-from MultimodalRegistrationLib.quality.structures.content import structures_content
+from MultimodalRegistrationLib.quality.structures.compare import StructureAgreement
 from MultimodalRegistrationLib.quality.targets import TargetErrors
 from MultimodalRegistrationLib.quality.verdict import QualityVerdict
 
@@ -100,21 +101,19 @@ def _verdict(verdict: QualityVerdict) -> dict[str, Any]:
 
 
 def _method(method: MethodQuality, verdict: QualityVerdict | None, result: Assessment) -> dict[str, Any]:
-    gap = method.from_reference_mm
     return {
         "name": method.transform.name,
-        "linear": method.transform.matrix is not None,
+        "linear": None if method.health is None else method.health.linear,
+        "verdict": None if verdict is None else verdict.word,
         "rank": method.rank,
-        "verdict": None if verdict is None else _verdict(verdict),
+        "reasons": [] if verdict is None else list(verdict.reasons),
         "reference": method.reference,
-        "from_reference_mm": None
-        if gap is None
-        else {"mean": gap.mean, "rms": gap.rms, "p95": gap.p95, "max": gap.max},
+        "from_reference_mm": _distances(method.from_reference),
         "targets": None if method.targets is None else _targets(method.targets, result),
-        "structures": structures_content(method.structures) if method.structures else None,
-        "images": evidence_content(method.images),
-        "health": None if method.health is None else health_content(method.health),
-        "record": None if method.record is None else method.record.path.name,
+        "structures": [_structure(one) for one in method.structures] or None,
+        "images": _images(method.images),
+        "health": None if method.health is None else _health(method.health, result),
+        "record": None if method.record is None else method.record.source,
         "notes": list(method.notes),
     }
 
@@ -147,12 +146,92 @@ def _targets(errors: TargetErrors, result: Assessment) -> dict[str, Any]:
     }
 
 
+def _distances(statistics: DistanceStatistics | None) -> dict[str, float] | None:
+    if statistics is None:
+        return None
+    return {
+        "mean": statistics.mean_mm,
+        "rms": statistics.rms_mm,
+        "median": statistics.median_mm,
+        "p95": statistics.p95_mm,
+        "max": statistics.max_mm,
+    }
+
+
+def _structure(one: StructureAgreement) -> dict[str, Any]:
+    measured = one.measures
+    return {
+        "name": one.name,
+        "status": one.status,
+        "dice": None if measured is None else measured.dice,
+        "surface_dice": None if measured is None else measured.surface_dice,
+        "tolerance_mm": None if measured is None else measured.tolerance_mm,
+        "mean_surface_distance_mm": None if measured is None else measured.mean_surface_distance_mm,
+        "hausdorff_mm": None if measured is None else measured.hausdorff_mm,
+        "hausdorff95_mm": None if measured is None else measured.hausdorff_95_mm,
+        "centroid_distance_mm": one.centroid_distance_mm,
+        "centroid_offset_ras_mm": None
+        if one.centroid_offset_lps is None
+        else flip_points_lps_ras(one.centroid_offset_lps).tolist(),
+        "fixed_volume_mm3": one.fixed_volume_mm3,
+        "moving_volume_mm3": one.moving_volume_mm3,
+        "moved_volume_mm3": one.moved_volume_mm3,
+        "note": " ".join(one.notes) or None,
+    }
+
+
+def _images(evidence: ImageEvidence) -> dict[str, Any]:
+    # The volume with more kinds of edges has many that the other cannot have: the nearer direction tells more.
+    edges = [one.median_mm for one in (evidence.edges_of_fixed, evidence.edges_of_moving) if one is not None]
+    return {
+        "mutual_information_nats": evidence.mutual_information,
+        "normalized_mutual_information": evidence.normalized_mutual_information,
+        "gradient_agreement": evidence.gradient_agreement,
+        "edge_distance_mm": min(edges) if edges else None,
+        "edges_of_fixed_mm": _distances(evidence.edges_of_fixed),
+        "edges_of_moving_mm": _distances(evidence.edges_of_moving),
+        "overlap": evidence.overlap,
+        "covered": evidence.covered,
+        "measured_at_spacing_mm": list(evidence.spacing_mm),
+    }
+
+
+def _health(health: TransformHealth, result: Assessment) -> dict[str, Any]:
+    jacobian = health.jacobian
+    return {
+        "jacobian": {
+            "min": jacobian.minimum,
+            "max": jacobian.maximum,
+            "mean": jacobian.mean,
+            "share_not_positive": jacobian.folded_share,
+            "sd_log": jacobian.log_sd,
+        },
+        "displacement_mm": _distances(health.displacement),
+        "inverse_error_mm": _distances(health.return_error),
+        "harmonic_energy": health.harmonic_energy,
+        "bending_energy_per_mm2": health.bending_energy_per_mm2,
+        "bending_structures": [
+            {
+                "name": result.rigid_parts[one.label - 1],
+                "bending_rms_mm": one.bending_rms_mm,
+                "bending_max_mm": one.bending_max_mm,
+                "rotation_deg": one.rotation_deg,
+                "shift_mm": one.shift_mm,
+                "volume_change": one.volume_change,
+            }
+            for one in health.structures
+        ]
+        or None,
+        "measured_at_spacing_mm": list(health.spacing_mm),
+    }
+
+
 def _comparison(one: Comparison, region: str) -> dict[str, Any]:
-    gap, paired = one.displacement_mm, one.targets
+    paired = one.targets
     content: dict[str, Any] = {
         "a": one.first,
         "b": one.second,
-        "displacement_mm": {"mean": gap.mean, "rms": gap.rms, "p95": gap.p95, "max": gap.max},
+        "displacement_mm": _distances(one.displacement),
         "region": region,
         "targets": None,
     }

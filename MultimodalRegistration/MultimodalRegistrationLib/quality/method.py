@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.run_records import RunRecord
-from MultimodalRegistrationLib.quality.health.displacement import DisplacementStatistics
-from MultimodalRegistrationLib.quality.health.transform_health import TransformHealth
+from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
+from MultimodalRegistrationLib.quality.health.health import TransformHealth
 from MultimodalRegistrationLib.quality.images.evidence import ImageEvidence
 from MultimodalRegistrationLib.quality.structures.compare import StructureAgreement
 from MultimodalRegistrationLib.quality.targets import TargetErrors
@@ -31,7 +31,7 @@ class MethodQuality:
         What the volumes themselves show.
     health : TransformHealth or None
         None for the identity.
-    from_reference_mm : DisplacementStatistics or None
+    from_reference : DistanceStatistics or None
         Difference from the reference over the region, where one was given.
     reference : str or None
         Why this one is the reference; None for all others.
@@ -50,7 +50,7 @@ class MethodQuality:
     structures: tuple[StructureAgreement, ...]
     images: ImageEvidence
     health: TransformHealth | None
-    from_reference_mm: DisplacementStatistics | None
+    from_reference: DistanceStatistics | None
     reference: str | None
     record: RunRecord | None
     alarms: tuple[str, ...]

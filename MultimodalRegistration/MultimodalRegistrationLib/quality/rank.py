@@ -38,6 +38,6 @@ def rank(
 
 
 def _mean_distance(structures: tuple[StructureAgreement, ...]) -> float | None:
-    distances = [one.mean_surface_distance_mm for one in structures]
+    distances = [None if one.measures is None else one.measures.mean_surface_distance_mm for one in structures]
     known = [d for d in distances if d is not None]
     return float(np.mean(known)) if known and len(known) == len(distances) else None

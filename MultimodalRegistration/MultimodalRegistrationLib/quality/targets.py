@@ -164,7 +164,7 @@ def target_errors(
     fixed, moving = pairs.fixed_lps[keep], pairs.moving_lps[keep]
     labels = tuple(target_name(pairs, i) for i in keep)
     landed = transform.to_fixed(moving, fixed)
-    folded = np.isnan(landed).any(axis=1)
+    folded = np.any(np.isnan(landed), axis=1)
     vectors = landed - fixed
     if folded.any():
         vectors[folded] = moving[folded] - transform.to_moving(fixed[folded])
@@ -176,7 +176,7 @@ def target_errors(
         fixed_lps=fixed,
         vectors_lps_mm=vectors,
         left_out=tuple(target_name(pairs, i) for i in sorted(used)),
-        folded=tuple(label for label, fold in zip(labels, folded, strict=True) if fold),
+        folded=tuple(label for label, fold in zip(labels, folded.tolist(), strict=True) if fold),
         seed=seed,
     )
 

@@ -109,7 +109,7 @@ def _targets(case: _Case, after: TargetErrors, before: TargetErrors | None, tole
     limit = f"the tolerance of {tolerance.mm:g} mm ({tolerance.name})"
     if after.mean_mm > tolerance.mm:
         sure = interval is not None and interval.low > tolerance.mm
-        found = f"the mean target error, {after.mean_mm:.2f} mm, is above {limit}"
+        found = f"The mean target error, {after.mean_mm:.2f} mm, is above {limit}"
         (case.bad if sure else case.doubts).append(f"{found}{'' if sure else ', though by less than is certain'}.")
     elif interval is None:
         case.doubts.append(f"{len(after)} targets are too few to be sure; {FEWEST} or more are needed.")
@@ -130,25 +130,26 @@ def _targets(case: _Case, after: TargetErrors, before: TargetErrors | None, tole
 
 
 def _reference(case: _Case, method: MethodQuality, tolerance: Tolerance) -> None:
-    gap = method.from_reference_mm
+    gap = method.from_reference
     if gap is None or method.reference is not None:
         return
     case.measured = True
-    case.facts.append(f"It is {gap.mean:.2f} mm from the reference on average, at most {gap.max:.2f} mm.")
-    if gap.mean > tolerance.mm:
-        case.bad.append(f"It is {gap.mean:.2f} mm from the reference, above the tolerance of {tolerance.mm:g} mm.")
+    case.facts.append(f"It is {gap.mean_mm:.2f} mm from the reference on average, at most {gap.max_mm:.2f} mm.")
+    if gap.mean_mm > tolerance.mm:
+        case.bad.append(f"It is {gap.mean_mm:.2f} mm from the reference, above the tolerance of {tolerance.mm:g} mm.")
 
 
 def _structures(case: _Case, method: MethodQuality, before: MethodQuality, tolerance: Tolerance) -> None:
-    earlier = {one.name: one for one in before.structures}
+    earlier = {one.name: one.measures for one in before.structures}
     for one in method.structures:
-        if one.mean_surface_distance_mm is None:
-            case.doubts.append(f"{one.name}: {one.note}")
+        if one.measures is None:
+            case.doubts += one.notes
             continue
         case.measured = True
-        distance = one.mean_surface_distance_mm
-        case.facts.append(f"{one.name}: Dice {one.dice:.2f}, mean surface distance {distance:.2f} mm.")
-        was = earlier[one.name].mean_surface_distance_mm if one.name in earlier else None
+        distance = one.measures.mean_surface_distance_mm
+        case.facts.append(f"{one.name}: Dice {one.measures.dice:.2f}, mean surface distance {distance:.2f} mm.")
+        previous = earlier.get(one.name)
+        was = None if previous is None else previous.mean_surface_distance_mm
         if was is not None and distance > was > tolerance.mm:
             case.bad.append(f"{one.name} lies worse than before: {distance:.2f} mm on average, {was:.2f} mm before.")
         elif distance > tolerance.mm:
@@ -171,7 +172,7 @@ def _images(case: _Case, method: MethodQuality, before: MethodQuality) -> None:
 def _health(case: _Case, method: MethodQuality) -> None:
     if method.health is None or method.health.linear:
         return
-    share = method.health.jacobian.share_not_positive
+    share = method.health.jacobian.folded_share
     if share > 0:
         words = f"The transform folds space over {share:.2%} of the region."
         (case.bad if share > _FOLDED_BAD else case.doubts).append(words)

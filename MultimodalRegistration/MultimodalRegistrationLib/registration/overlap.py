@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.marked import some_marked
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform, closest_affine
 from MultimodalRegistrationLib.io.volumes import Volume
 
 __all__ = ["check_overlap", "overlap_fraction"]
+
+_Mapping = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _POINTS_PER_AXIS = 32
 # Below this share of the smaller volume there is too little in common to compare.
@@ -22,7 +28,7 @@ _SMALLEST_OVERLAP = 0.01
 def overlap_fraction(
     fixed: Volume,
     moving: Volume,
-    fixed_to_moving_lps: ArrayLike,
+    fixed_to_moving_lps: ArrayLike | SpatialTransform,
     *,
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
@@ -33,8 +39,8 @@ def overlap_fraction(
     ----------
     fixed, moving : Volume
         World coordinates.
-    fixed_to_moving_lps : array, shape (4, 4)
-        Transform to judge.
+    fixed_to_moving_lps : array, shape (4, 4), or SpatialTransform
+        Transform to judge. The way back through a non-linear one is that of the affine transform closest to it.
     fixed_mask, moving_mask : Volume, optional
         Zeros and ones; only points inside both count.
 
@@ -43,14 +49,20 @@ def overlap_fraction(
     float
         0 to 1.
     """
-    matrix = np.asarray(fixed_to_moving_lps, dtype=np.float64)
+    if isinstance(fixed_to_moving_lps, SpatialTransform):
+        to_moving: _Mapping = fixed_to_moving_lps.to_moving
+        matrix = closest_affine(fixed_to_moving_lps, fixed.grid)
+    else:
+        matrix = np.asarray(fixed_to_moving_lps, dtype=np.float64)
+        to_moving = partial(apply_matrix, matrix)
+    to_fixed: _Mapping = partial(apply_matrix, np.linalg.inv(matrix))
     shares = []
-    for sampled, other, mask, other_mask, transform in (
-        (fixed, moving, fixed_mask, moving_mask, matrix),
-        (moving, fixed, moving_mask, fixed_mask, np.linalg.inv(matrix)),
+    for sampled, other, mask, other_mask, mapping in (
+        (fixed, moving, fixed_mask, moving_mask, to_moving),
+        (moving, fixed, moving_mask, fixed_mask, to_fixed),
     ):
         points = _points(sampled, mask)
-        mapped = apply_matrix(transform, points)
+        mapped = mapping(points)
         inside = other.grid.contains(mapped)
         if other_mask is not None:
             inside[inside] = _values_at(other_mask, mapped[inside]) > 0
@@ -102,9 +114,7 @@ def _remedy(masked: bool, searched: bool) -> str:
 def _points(volume: Volume, mask: Volume | None) -> NDArray[np.float64]:
     if mask is None:
         return volume.grid.sample_points_lps(_POINTS_PER_AXIS)
-    marked = np.argwhere(mask.voxels > 0)[:, ::-1]
-    step = max(1, len(marked) // _POINTS_PER_AXIS**3)
-    return apply_matrix(mask.grid.ijk_to_lps, marked[::step])
+    return apply_matrix(mask.grid.ijk_to_lps, some_marked(mask.voxels, _POINTS_PER_AXIS**3))
 
 
 def _values_at(mask: Volume, points_lps: NDArray[np.float64]) -> NDArray[Any]:

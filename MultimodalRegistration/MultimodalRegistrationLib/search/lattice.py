@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.marked import box_of_marked
 
 __all__ = ["Lattice", "content_extent_mm", "class_coordinates", "classes_of", "lattice_of"]
 
@@ -101,15 +102,11 @@ def content_extent_mm(volume: EngineVolume) -> NDArray[np.float64]:
 def _cropped_to_mask(volume: EngineVolume) -> EngineVolume:
     if volume.mask is None:
         return volume
-    first, last = [], []
-    for axis in (2, 1, 0):
-        marked = np.flatnonzero(volume.mask.any(axis=tuple({0, 1, 2} - {axis})))
-        first.append(int(marked[0]))
-        last.append(int(marked[-1]) + 1)
-    box = tuple(slice(low, high) for low, high in zip(first[::-1], last[::-1], strict=True))
+    box = box_of_marked(volume.mask)
+    k, j, i = box
     ijk_to_lps = volume.grid.ijk_to_lps.copy()
-    ijk_to_lps[:3, 3] = apply_matrix(volume.grid.ijk_to_lps, first)
-    size = (last[0] - first[0], last[1] - first[1], last[2] - first[2])
+    ijk_to_lps[:3, 3] = apply_matrix(volume.grid.ijk_to_lps, [i.start, j.start, k.start])
+    size = (i.stop - i.start, j.stop - j.start, k.stop - k.start)
     return EngineVolume(volume.voxels[box], VolumeGrid.of_matrix(size, ijk_to_lps), volume.mask[box])
 
 
@@ -140,7 +137,7 @@ def _on_lattice(
     return sitk.GetArrayFromImage(resampler.Execute(image))
 
 
-def class_centers(lattice: Lattice, count: int) -> NDArray[np.float64]:
+def class_centers(values: NDArray[np.floating], count: int) -> NDArray[np.float64]:
     """Sort the intensities into classes by k-means in one dimension.
 
     Unlike bins of equal width, which metal or the range of CT leaves nearly empty, and unlike bins of equal size, which
@@ -148,7 +145,7 @@ def class_centers(lattice: Lattice, count: int) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    lattice : Lattice
+    values : array, any shape
         Intensities.
     count : int
         Number of classes.
@@ -158,7 +155,7 @@ def class_centers(lattice: Lattice, count: int) -> NDArray[np.float64]:
     array, shape (count,)
         Intensity of the centre of each class, ascending.
     """
-    sorted_values = np.sort(lattice.values[lattice.inside]).astype(np.float64)
+    sorted_values = np.sort(values, axis=None).astype(np.float64)
     total = np.concatenate([[0.0], np.cumsum(sorted_values)])
     span = sorted_values[-1] - sorted_values[0]
     centers = np.quantile(sorted_values, (np.arange(count) + 0.5) / count)
@@ -182,12 +179,12 @@ def class_centers(lattice: Lattice, count: int) -> NDArray[np.float64]:
 
 def classes_of(lattice: Lattice, count: int) -> NDArray[np.int16]:
     """Class of each voxel, shape (K, J, I): 0 to ``count`` - 1 in order of intensity, -1 outside."""
-    centers = class_centers(lattice, count)
+    centers = class_centers(lattice.values[lattice.inside], count)
     labels = np.searchsorted((centers[1:] + centers[:-1]) / 2, lattice.values)
     return np.where(lattice.inside, labels, -1).astype(np.int16)
 
 
 def class_coordinates(lattice: Lattice, count: int) -> NDArray[np.float64]:
     """Intensities as continuous class numbers from 0 to ``count`` - 1, shape (K, J, I)."""
-    centers = class_centers(lattice, count)
+    centers = class_centers(lattice.values[lattice.inside], count)
     return np.asarray(np.interp(lattice.values, centers, np.arange(count)), dtype=np.float64)

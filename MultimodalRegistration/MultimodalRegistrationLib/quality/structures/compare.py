@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.segmentations import Segment, Segmentation
 from MultimodalRegistrationLib.quality.structures.matching import MatchedSegments, match_segments
 from MultimodalRegistrationLib.quality.structures.measures import Measures, measure
-from MultimodalRegistrationLib.quality.structures.moved import move_segments
+from MultimodalRegistrationLib.quality.structures.moved import MovedSegment, move_segments
 from MultimodalRegistrationLib.quality.structures.patch import Patch
 
 __all__ = ["StructureAgreement", "StructureStatus", "compare_structures"]
@@ -40,6 +40,8 @@ class StructureAgreement:
         Each in its own volume; None where it is missing or not unique.
     moved_volume_mm3 : float or None
         Of the moving structure on the fixed grid, as far as that reaches; None where nothing was moved.
+    centroid_offset_lps : tuple of 3 float, or None
+        From the centroid of the fixed structure to that of the moved one, LPS, mm; None unless it was compared.
     measures : Measures or None
         None unless it was compared.
     notes : tuple of str
@@ -51,6 +53,7 @@ class StructureAgreement:
     fixed_volume_mm3: float | None = None
     moving_volume_mm3: float | None = None
     moved_volume_mm3: float | None = None
+    centroid_offset_lps: tuple[float, float, float] | None = None
     measures: Measures | None = None
     notes: tuple[str, ...] = ()
 
@@ -60,6 +63,11 @@ class StructureAgreement:
         if self.moved_volume_mm3 is None or not self.fixed_volume_mm3:
             return None
         return self.moved_volume_mm3 / self.fixed_volume_mm3
+
+    @property
+    def centroid_distance_mm(self) -> float | None:
+        """Distance between the centroids."""
+        return None if self.centroid_offset_lps is None else float(np.linalg.norm(self.centroid_offset_lps))
 
 
 def compare_structures(
@@ -112,17 +120,25 @@ def compare_structures(
             results.append(StructureAgreement(match.name, status, *volumes, notes=(words,)))
             continue
         here, there = _patch(match.fixed[0], shift_kji), next(moved)
-        moved_volume = there.voxel_count * _voxel_mm3(grid)
-        if there.voxel_count == 0:
-            note = (
+        if there.patch.voxel_count == 0:
+            words = (
                 f"{match.name}: the transform leaves none of it in the voxels of the fixed volume: it is moved out, "
                 "or smaller than they are."
             )
-            results.append(StructureAgreement(match.name, "outside", *volumes, moved_volume, notes=(note,)))
+            results.append(StructureAgreement(match.name, "outside", *volumes, there.volume_mm3, notes=(words,)))
             continue
-        measures = measure(here, there, ijk_to_lps=grid.ijk_to_lps, tolerance_mm=tolerance_mm)
-        notes = _cut_off(match.name, there, grid, transform, moved_volume, volumes[1])
-        results.append(StructureAgreement(match.name, "compared", *volumes, moved_volume, measures, notes))
+        offset = there.centroid_lps - here.centroid_lps(grid.ijk_to_lps)
+        results.append(
+            StructureAgreement(
+                match.name,
+                "compared",
+                *volumes,
+                moved_volume_mm3=there.volume_mm3,
+                centroid_offset_lps=(float(offset[0]), float(offset[1]), float(offset[2])),
+                measures=measure(here, there.patch, ijk_to_lps=grid.ijk_to_lps, tolerance_mm=tolerance_mm),
+                notes=_cut_off(match.name, there, grid, transform, volumes[1]),
+            )
+        )
     return tuple(results)
 
 
@@ -172,19 +188,15 @@ def _volume_mm3(segments: tuple[Segment, ...], grid: VolumeGrid) -> float | None
 
 
 def _cut_off(
-    name: str,
-    moved: Patch,
-    grid: VolumeGrid,
-    transform: SpatialTransform,
-    moved_volume_mm3: float,
-    moving_volume_mm3: float | None,
+    name: str, moved: MovedSegment, grid: VolumeGrid, transform: SpatialTransform, moving_volume_mm3: float | None
 ) -> tuple[str, ...]:
-    if min(moved.corner_kji) > 0 and all(end < n for end, n in zip(moved.end_kji, grid.size[::-1], strict=True)):
+    ends = zip(moved.patch.end_kji, grid.size[::-1], strict=True)
+    if min(moved.patch.corner_kji) > 0 and all(end < n for end, n in ends):
         return ()
     if transform.matrix is None or moving_volume_mm3 is None:
         return (f"{name}: it reaches the border of the fixed volume; what lies beyond was not compared.",)
     whole = moving_volume_mm3 / abs(float(np.linalg.det(transform.matrix[:3, :3])))
-    outside = 1 - moved_volume_mm3 / whole
+    outside = 1 - moved.volume_mm3 / whole
     if outside < _SHARE_OUTSIDE:
         return ()
     return (f"{name}: about {outside:.0%} of it is moved out of the fixed volume and was not compared.",)

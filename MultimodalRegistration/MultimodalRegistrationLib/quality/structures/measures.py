@@ -21,7 +21,8 @@ _ROUNDING_MM = 1e-6
 class Measures:
     """Agreement of a structure of the fixed volume with that of the moving one, moved to it.
 
-    Distances are between surfels, those of one surface to the nearest of the other, weighted by their areas.
+    Distances are between surfels, from those of one surface to the nearest of the other, weighted by their areas. What
+    this does to them is in :mod:`~MultimodalRegistrationLib.quality.structures.surfels`.
 
     Parameters
     ----------
@@ -38,8 +39,6 @@ class Measures:
         one surface do not exceed.
     mean_surface_distance_mm : float
         Mean over the area of both surfaces together.
-    centroid_offset_lps : tuple of 3 float
-        From the centroid of the fixed structure to that of the moved one, LPS, mm.
 
     References
     ----------
@@ -53,12 +52,6 @@ class Measures:
     hausdorff_mm: float
     hausdorff_95_mm: float
     mean_surface_distance_mm: float
-    centroid_offset_lps: tuple[float, float, float]
-
-    @property
-    def centroid_distance_mm(self) -> float:
-        """Distance between the centroids."""
-        return float(np.linalg.norm(self.centroid_offset_lps))
 
 
 def measure(fixed: Patch, moved: Patch, *, ijk_to_lps: ArrayLike, tolerance_mm: float) -> Measures:
@@ -78,7 +71,6 @@ def measure(fixed: Patch, moved: Patch, *, ijk_to_lps: ArrayLike, tolerance_mm: 
     distances = np.concatenate([there, back])
     areas = np.concatenate([one.areas_mm2, other.areas_mm2])
     near = areas[distances <= tolerance_mm + _ROUNDING_MM].sum()
-    offset = moved.centroid_lps(ijk_to_lps) - fixed.centroid_lps(ijk_to_lps)
     return Measures(
         dice=2 * fixed.common_voxels(moved) / (fixed.voxel_count + moved.voxel_count),
         # Sums of the same numbers in another order may exceed each other by a rounding.
@@ -87,7 +79,6 @@ def measure(fixed: Patch, moved: Patch, *, ijk_to_lps: ArrayLike, tolerance_mm: 
         hausdorff_mm=float(distances.max()),
         hausdorff_95_mm=max(_percentile_95(there, one.areas_mm2), _percentile_95(back, other.areas_mm2)),
         mean_surface_distance_mm=float(distances @ areas / areas.sum()),
-        centroid_offset_lps=(float(offset[0]), float(offset[1]), float(offset[2])),
     )
 
 

@@ -3,7 +3,8 @@
 The mask of a segment is interpolated linearly and cut at one half. Against ellipsoids of 3, 6 and 15 mm on twelve pairs
 of turned grids each, with voxels of 1 mm or slices of 3 to 4 mm, this halves the 95 % Hausdorff distance to the truth
 between fine grids and gives a Dice higher by 0.01 to 0.06 than the nearest neighbour does. Its price: corners are
-rounded, and a structure of three voxels across its radius loses up to a tenth of its volume (one of six, up to 7 %).
+rounded, so that a radius of three voxels loses up to a tenth of the volume. The volume and the centroid are therefore
+taken before the cut.
 """
 
 from __future__ import annotations
@@ -22,14 +23,34 @@ from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.segmentations import Segment
 from MultimodalRegistrationLib.quality.structures.patch import Patch
 
-__all__ = ["move_segments"]
+__all__ = ["MovedSegment", "move_segments"]
 
 _BLOCK = 64
 
 
+@dataclass(frozen=True, eq=False)
+class MovedSegment:
+    """A segment on the grid of the fixed volume.
+
+    Parameters
+    ----------
+    patch : Patch
+        Its voxels.
+    volume_mm3 : float
+        Sum of the interpolated values, before they are cut at one half, so that neither rounded corners nor a shift by
+        half a voxel count.
+    centroid_lps : array, shape (3,)
+        Their centre of mass, LPS, mm; NaN if the patch has no voxels.
+    """
+
+    patch: Patch
+    volume_mm3: float
+    centroid_lps: NDArray[np.float64]
+
+
 def move_segments(
     segments: Sequence[Segment], moving_grid: VolumeGrid, transform: SpatialTransform, fixed_grid: VolumeGrid
-) -> list[Patch]:
+) -> list[MovedSegment]:
     """Resample segments, each once, with one evaluation of the transform for all of them.
 
     Parameters
@@ -45,11 +66,11 @@ def move_segments(
 
     Returns
     -------
-    list of Patch
+    list of MovedSegment
         For each segment.
     """
     sources = [_Source.of(segment) for segment in segments]
-    found: list[list[Patch]] = [[] for _ in segments]
+    found = [_Collected() for _ in segments]
     for low, size in _blocks(fixed_grid.size[::-1]):
         block = _part(fixed_grid, low, size)
         if transform.matrix is not None:
@@ -59,13 +80,35 @@ def move_segments(
             if not any(source.may_hold(corners) for source in sources):
                 continue
         kji = _moving_kji(block, transform, moving_grid)
-        low_kji, high_kji = kji.min(axis=1), kji.max(axis=1)
-        for source, patches in zip(sources, found, strict=True):
-            if source.may_hold(np.stack([low_kji, high_kji], axis=1)):
-                hits = source.holds(kji).reshape(size)
-                if hits.any():
-                    patches.append(Patch(low, hits))
-    return [Patch.joined(patches) for patches in found]
+        bounds = np.stack([kji.min(axis=1), kji.max(axis=1)], axis=1)
+        for source, collected in zip(sources, found, strict=True):
+            if source.may_hold(bounds):
+                collected.add(low, source.values(kji).reshape(size))
+    return [collected.segment(fixed_grid) for collected in found]
+
+
+class _Collected:
+    """What is found of a segment, block by block."""
+
+    def __init__(self) -> None:
+        self._patches: list[Patch] = []
+        self._sum = 0.0
+        self._moments = np.zeros(3)
+
+    def add(self, low: tuple[int, int, int], values: NDArray[np.float32]) -> None:
+        sides = [values.sum(axis=axes, dtype=np.float64) for axes in ((1, 2), (0, 2), (0, 1))]
+        self._sum += float(sides[0].sum())
+        self._moments += [side @ (np.arange(len(side)) + first) for side, first in zip(sides, low, strict=True)]
+        hits = values >= 0.5
+        if hits.any():
+            self._patches.append(Patch(low, hits))
+
+    def segment(self, grid: VolumeGrid) -> MovedSegment:
+        voxel_mm3 = abs(float(np.linalg.det(grid.ijk_to_lps[:3, :3])))
+        centroid = np.full(3, np.nan)
+        if self._patches:
+            centroid = apply_matrix(grid.ijk_to_lps, self._moments[::-1] / self._sum)
+        return MovedSegment(Patch.joined(self._patches), self._sum * voxel_mm3, centroid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +132,16 @@ class _Source:
         """Whether the box around positions, shape (3, N), meets that of the mask."""
         return bool(np.all(kji.max(axis=1) > self.first_kji) and np.all(kji.min(axis=1) < self.last_kji))
 
-    def holds(self, kji: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which of the positions in the moving grid, shape (3, N), are in the mask; shape (N,)."""
+    def values(self, kji: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The mask, interpolated at positions in the moving grid, shape (3, N); shape (N,), 0 to 1."""
         near = np.ones(kji.shape[1], dtype=bool)
         for position, low, high in zip(kji, self.first_kji, self.last_kji, strict=True):
             near &= (position > low) & (position < high)
-        hits = np.zeros(kji.shape[1], dtype=bool)
+        values = np.zeros(kji.shape[1], dtype=np.float32)
         if near.any():
             inside = kji[:, near] - self.first_kji[:, None]
-            hits[near] = ndimage.map_coordinates(self.voxels, inside, output=np.float32, order=1) >= 0.5
-        return hits
+            values[near] = ndimage.map_coordinates(self.voxels, inside, output=np.float32, order=1)
+        return values
 
 
 def _moving_kji(block: VolumeGrid, transform: SpatialTransform, moving_grid: VolumeGrid) -> NDArray[np.float64]:

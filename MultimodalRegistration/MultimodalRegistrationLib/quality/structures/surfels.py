@@ -2,8 +2,10 @@
 
 Each cube between the centres of eight neighbouring voxels that are not all alike holds one surface element ("surfel"):
 its point is the middle of the cube, where the eight voxels meet, and its area is that of the triangles which marching
-cubes puts there. Distances between surfels are therefore those between corners of voxels, and areas are nearly free of
-the steps of the voxels, also where those are not cubes.
+cubes puts there.
+
+Corners at a surface fill a shell, and distances are to its near side: they come out too small by up to a third of the
+diagonal of a voxel on average. Areas are too large, for a ball by 9 %, with slices three times as thick by 17 %.
 
 References
 ----------

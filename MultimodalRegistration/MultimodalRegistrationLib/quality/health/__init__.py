@@ -1,0 +1,1 @@
+"""Whether a transform is one that a body could undergo."""

@@ -1,0 +1,1 @@
+"""What two volumes say about a transform between them."""

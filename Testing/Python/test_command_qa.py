@@ -1,0 +1,115 @@
+"""The command ``qa`` as scripts use it: files, words, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from conftest import CT_POSE, rigid, run_command
+from MultimodalRegistrationLib.cli.main import main
+from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_matrix
+from MultimodalRegistrationLib.io.landmarks import write_landmarks
+from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.phantom import target_points_lps
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, head_ct, head_mr, truth_ct_to_mr_lps) -> Path:
+    folder = tmp_path_factory.mktemp("qa")
+    sitk.WriteImage(sitk.Cast(head_ct.image, sitk.sitkInt16), str(folder / "ct.nrrd"))
+    sitk.WriteImage(head_mr.image, str(folder / "mr.nrrd"))
+    for name, matrix in {
+        "right.h5": truth_ct_to_mr_lps,
+        "near.tfm": truth_ct_to_mr_lps @ rigid([0, 0, 1], 0, [1.5, 0, 0]),
+        "turned.h5": np.linalg.inv(truth_ct_to_mr_lps),
+    }.items():
+        sitk.WriteTransform(sitk_from_matrix(matrix), str(folder / name))
+    fixed = target_points_lps(CT_POSE)[:10]
+    moving = apply_matrix(truth_ct_to_mr_lps, fixed) + np.random.default_rng(4).normal(0, 0.3, fixed.shape)
+    for name, points in (("a.mrk.json", fixed), ("b.fcsv", moving), ("far.csv", moving + 800)):
+        write_landmarks(folder / name, LandmarkList.of_points(name, points))
+    write_landmarks(folder / "few.csv", LandmarkList.of_points("few.csv", moving[:7]))
+    return folder
+
+
+def given(files: Path, out: Path, *transforms: str, targets: tuple[str, str] | None = ("a.mrk.json", "b.fcsv")):
+    arguments = ["qa", "--fixed", files / "ct.nrrd", "--moving", files / "mr.nrrd", "--output-dir", out]
+    for name in transforms:
+        arguments += ["--transform", files / name]
+    if targets is not None:
+        arguments += ["--targets-fixed", files / targets[0], "--targets-moving", files / targets[1]]
+    return list(map(str, arguments))
+
+
+def test_two_transforms(files, tmp_path):
+    out = tmp_path / "results"
+    done = run_command(*given(files, out, "right.h5", "near.tfm"), "--json", tmp_path / "r.json")
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(out)) == [
+        *("comparisons.csv", "gradient-agreement-after.nrrd", "gradient-agreement-before.nrrd"),
+        *("local-information-after.nrrd", "local-information-before.nrrd", "methods.csv"),
+        *("quality.json", "report.html", "targets.csv"),
+    ]
+    assert "Quality: good. right.h5 is within the tolerance of 1.3 mm (TG-132)." in done.stdout
+    assert "right.h5 is closer than near.tfm" in done.stdout
+    content = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert content == json.loads((out / "quality.json").read_text(encoding="utf-8"))
+    assert content["command"].startswith("multimodal-registration qa --fixed")
+    assert [one["rank"] for one in content["methods"]] == [1, 2]
+    with (out / "targets.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 30
+    assert (out / "report.html").stat().st_size < 15e6
+    again = run_command("mark", out / "report.html", "--as", "approved", "--name", "R. Adler")
+    assert again.returncode == 0, again.stderr
+    assert json.loads((out / "report.mark.json").read_text(encoding="utf-8"))["mark"] == "approved"
+
+
+@pytest.mark.parametrize(
+    ("transform", "targets"), [("turned.h5", ("a.mrk.json", "b.fcsv")), ("right.h5", ("b.fcsv", "a.mrk.json"))]
+)
+def test_the_wrong_way_round_is_said(files, tmp_path, capsys, transform, targets):
+    assert main(given(files, tmp_path / "out", transform, targets=targets)) == 0
+    words = capsys.readouterr().out
+    assert "Quality: bad." in words
+    assert "wrong way round, or the two lists of targets are exchanged" in words
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        (("a.mrk.json", "few.csv"), "few.csv"),
+        (("a.mrk.json", "far.csv"), "same scene"),
+        (("a.mrk.json", "none.csv"), "none.csv"),
+    ],
+)
+def test_targets_that_cannot_be(files, tmp_path, capsys, targets, words):
+    assert main(given(files, tmp_path / "out", "right.h5", targets=targets)) == 2
+    assert words in capsys.readouterr().err
+    assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--tolerance", "0"], "The tolerance"),
+        (["--fixed-segmentation", "s.nrrd"], "only one of the two"),
+        (["--reference", "none.h5"], "none.h5: no such file"),
+        (["--region", "none.nrrd"], "none.nrrd"),
+    ],
+)
+def test_options_that_cannot_be(files, tmp_path, capsys, more, words):
+    assert main([*given(files, tmp_path / "out", "right.h5"), *more]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_folder_with_something_in_it_is_left_alone(files, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("x", encoding="utf-8")
+    assert main(given(files, tmp_path, "right.h5")) == 2
+    assert "not empty" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["mine.txt"]
