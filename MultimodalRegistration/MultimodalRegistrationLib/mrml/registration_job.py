@@ -301,13 +301,23 @@ class RegistrationJob:
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
         node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(self._fixed_grid.ijk_to_lps)))
         display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+        # To find a window by itself, the node would look at every voxel.
+        display.SetAutoWindowLevel(False)
         if moving.GetScalarVolumeDisplayNode() is not None:
-            # Its window, too: to find one anew would take a look at every voxel.
             display.CopyContent(moving.GetScalarVolumeDisplayNode())
             display.SetAutoWindowLevel(False)
+        else:
+            display.SetWindowLevelMinMax(*_usual_range(self._resampled))
         node.SetAndObserveDisplayNodeID(display.GetID())
         node.SetAndObserveImageData(self._resampled)
         return node
+
+
+def _usual_range(image: Any) -> tuple[float, float]:
+    """Lowest and highest value of a volume but for outliers, of some of its voxels."""
+    voxels = vtk_to_numpy(image.GetPointData().GetScalars())
+    low, high = np.percentile(voxels[:: max(1, voxels.size // 100_000)], [0.1, 99.9])
+    return float(low), float(high)
 
 
 def _mask(node: Any, grid: Any) -> Slabs | None:
