@@ -160,6 +160,7 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     start(slicer_app, ready)
     finish(slicer_app, ready)
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    assert moving.GetDisplayNode().GetWindowLevelMax() > 1000, "the volumes had no display nodes"
     assert (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID()) == (fixed.GetID(), moving.GetID())
     ready.ui.fadeSlider.value = 0.25
     assert composite.GetForegroundOpacity() == 0.25
@@ -178,6 +179,7 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     assert set(scene_state()) == before
     ready.ui.undoButton.click()
     assert composite.GetForegroundVolumeID() is None
+    assert moving.GetDisplayNode() is None
 
 
 def test_outputs_can_be_named_left_unapplied_and_resampled(slicer_app, ready, pair):

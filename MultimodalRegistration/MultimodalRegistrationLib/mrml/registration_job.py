@@ -21,6 +21,7 @@ from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.transforms import write_linear_transform
 from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
 from MultimodalRegistrationLib.landmarks.points import Pairing
+from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.register import add_registration_node
@@ -300,24 +301,9 @@ class RegistrationJob:
         name = scene.GenerateUniqueName(f"{moving.GetName()} resampled")
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
         node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(self._fixed_grid.ijk_to_lps)))
-        display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
-        # To find a window by itself, the node would look at every voxel.
-        display.SetAutoWindowLevel(False)
-        if moving.GetScalarVolumeDisplayNode() is not None:
-            display.CopyContent(moving.GetScalarVolumeDisplayNode())
-            display.SetAutoWindowLevel(False)
-        else:
-            display.SetWindowLevelMinMax(*_usual_range(self._resampled))
-        node.SetAndObserveDisplayNodeID(display.GetID())
         node.SetAndObserveImageData(self._resampled)
+        add_display_node(node, like=moving.GetScalarVolumeDisplayNode())
         return node
-
-
-def _usual_range(image: Any) -> tuple[float, float]:
-    """Lowest and highest value of a volume but for outliers, of some of its voxels."""
-    voxels = vtk_to_numpy(image.GetPointData().GetScalars())
-    low, high = np.percentile(voxels[:: max(1, voxels.size // 100_000)], [0.1, 99.9])
-    return float(low), float(high)
 
 
 def _mask(node: Any, grid: Any) -> Slabs | None:
