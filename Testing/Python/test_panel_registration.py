@@ -542,6 +542,41 @@ def test_scripts_register_in_one_line(slicer_app, opened, pair):
     np.testing.assert_allclose(matrix_of(node), expected, atol=1.5)
 
 
+QA_MODULE = """
+from slicer.ScriptedLoadableModule import *
+
+class MultimodalRegistrationQA(ScriptedLoadableModule):
+    pass
+
+class MultimodalRegistrationQAWidget(ScriptedLoadableModuleWidget):
+    def setInputs(self, fixedNode, movingNode, transformNode):
+        self.inputs = fixedNode, movingNode, transformNode
+"""
+
+
+def test_the_result_is_handed_to_the_assessment(slicer_app, ready, pair, tmp_path):
+    start(slicer_app, ready)
+    finish(slicer_app, ready)
+    assert not ready.ui.qaButton.enabled
+    assert "not installed" in ready.ui.qaButton.toolTip
+    (tmp_path / "MultimodalRegistrationQA.py").write_text(QA_MODULE)
+    slicer_app.open_main_window()
+    assessment = slicer_app.open_module(tmp_path, "MultimodalRegistrationQA")
+    assessment.exit()
+    ready.exit()
+    ready.enter()
+    ready.ui.qaButton.click()
+    assert assessment.widget.inputs == (*pair, ready.widget._parameterNode.resultTransform)
+
+
+def test_other_modules_hand_over_their_results(ready, pair):
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "from landmarks")
+    slicer.util.getModuleWidget("MultimodalRegistration").setInputs(*pair[::-1], initialTransform=transform)
+    assert ready.ui.fixedSelector.currentNode() is pair[1]
+    assert ready.ui.movingSelector.currentNode() is pair[0]
+    assert ready.ui.initialTransformSelector.currentNode() is transform
+
+
 # With the real command
 
 

@@ -155,7 +155,8 @@ class ResultView:
         self.update()
 
     def _open_qa(self) -> None:
-        slicer.util.selectModule(_QA_MODULE)
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule(_QA_MODULE)
         panel = slicer.util.getModuleWidget(_QA_MODULE)
         if hasattr(panel, "setInputs"):
             panel.setInputs(*self._volumes(), self._node)
