@@ -90,9 +90,20 @@ def read_pairs(
         except InputError as error:
             problem = error
     couples = _couples(fixed_node, moving_node, partners or {})
-    rows = pair_rows(*lists, how=how, couples=couples)
+    floating = [_floating(node) for node in (fixed_node, moving_node)]
+    rows = tuple(
+        row
+        for row in pair_rows(*lists, how=how, couples=couples)
+        if row.fixed_index not in floating[0] or row.moving_index not in floating[1]
+    )
     fixed, moving = (told_apart(one, name=one.name) for one in lists)
     return LivePairs(fixed, moving, rows, pairs_of_rows(fixed, moving, rows, how=how), problem)
+
+
+def _floating(node: Any) -> set[int | None]:
+    """No point, or the one that follows the mouse before it is placed: a preview, which comes and goes."""
+    count = range(node.GetNumberOfControlPoints())
+    return {None, *(i for i in count if node.GetNthControlPointPositionStatus(i) == node.PositionPreview)}
 
 
 def _points(node: Any, without: Any) -> LandmarkList:

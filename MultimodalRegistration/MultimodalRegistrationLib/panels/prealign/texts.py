@@ -94,28 +94,30 @@ def number(value_mm: float | None) -> str:
     return NO_VALUE if value_mm is None else f"{value_mm:.2f}" if value_mm < 100 else f"{value_mm:.0f}"
 
 
-def row_words(row: PairRow, fixed_name: str, moving_name: str) -> str:
-    """Why a row is not used; empty where it is."""
+def row_words(row: PairRow, fixed_name: str, moving_name: str) -> tuple[str, str]:
+    """Why a row is not used, short and in full; empty where it is."""
+    if row.state == "unplaced" and len(row.unplaced) == 2:
+        return _("not placed"), _("Not placed on either side")
     if row.state == "unplaced":
-        if len(row.unplaced) == 2:
-            return _("not placed on either side")
-        return _("not placed in {name}").format(name=fixed_name if row.unplaced[0] == "fixed" else moving_name)
+        name = fixed_name if row.unplaced[0] == "fixed" else moving_name
+        return _("not in {name}").format(name=name), _("Not placed in {name}").format(name=name)
     if row.state == "unselected":
-        return _("not used")
+        return _("not used"), _("Left out: tick it to use it")
     if row.state == "alone":
-        return _("no partner in {name}").format(name=moving_name if row.moving_index is None else fixed_name)
-    return ""
+        name = moving_name if row.moving_index is None else fixed_name
+        return _("no partner"), _("No partner in {name}").format(name=name)
+    return "", ""
 
 
 def finding_words(code: str) -> str:
-    """A finding beside the pair that it is about; empty where it is about all of them."""
+    """A finding beside the pair that it is about, in one or two words; empty where it is about all of them."""
     return {
-        "swapped": _("partner exchanged"),
-        "outlier": _("does not fit with the others"),
-        "coincident": _("same place as another"),
-        "symmetric": _("could be another one"),
-        "label-order": _("label differs from partner"),
-        "folds": _("the spline folds here"),
+        "swapped": _("exchanged"),
+        "outlier": _("does not fit"),
+        "coincident": _("same place"),
+        "symmetric": _("ambiguous"),
+        "label-order": _("other label"),
+        "folds": _("spline folds"),
     }.get(code, "")
 
 
