@@ -206,6 +206,16 @@ def test_the_point_under_the_mouse_is_no_row_yet(slicer_app, panel, points):
     assert column(panel, FOUND)[8] == "no partner"
 
 
+def test_an_exchange_is_put_right_by_a_click(panel, points):
+    moving, fixed = points
+    parameters = fill(panel, moving[[0, 2, 1, *range(3, 8)]], fixed, moving_parent=MOVING_PARENT_RAS)
+    assert "<a href='1,2'>Exchange them in MR points</a>" in panel.ui.findingsLabel.text
+    panel.ui.findingsLabel.linkActivated("1,2")
+    np.testing.assert_allclose(world_points(parameters.movingPoints), moving, atol=1e-9)
+    assert panel.ui.findingsLabel.text == "Nothing stands out in these pairs."
+    assert panel.ui.applyButton.enabled
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -280,9 +290,9 @@ def test_a_move_of_the_mouse_takes_less_than_50_ms(panel):
     assert np.median(times) < 0.05
 
 
-def test_targets_tell_the_error_that_the_fit_does_not_know(panel, points):
-    moving = points[0]
-    parameters = fill(panel, moving, apply_matrix(POSE_RAS, moving))
+def test_targets_tell_the_error_that_the_fit_does_not_know(slicer_app, panel, points):
+    moving, fixed = points[0], apply_matrix(POSE_RAS, points[0])
+    parameters = fill(panel, moving, fixed)
     targets = np.array([[0.0, 0, 0], [30, -50, 20], [-20, 10, 140]])
     parameters.fixedTargets = add_list("CT targets", apply_matrix(POSE_RAS, targets) + np.array([0, 3, 4]), "abc")
     assert "no partner" in panel.ui.targetErrorLabel.text
@@ -291,8 +301,12 @@ def test_targets_tell_the_error_that_the_fit_does_not_know(panel, points):
     assert [table.item(row, 2).text() for row in range(3)] == ["5.00"] * 3
     assert panel.ui.targetErrorLabel.text.startswith("5.00 mm RMS, at most 5.00 (3 targets)")
     assert panel.ui.ownFitLabel.text.startswith("0.00 mm RMS")
+    parameters.movingVolume = add_volume("MR")
     panel.ui.applyButton.click()
     assert [table.item(row, 2).text() for row in range(3)] == ["5.00"] * 3
+    panel.ui.targetsCollapsibleButton.collapsed = False
+    slicer_app.process_events(50)
+    slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-targets.png")
     parameters.fixedTargets = parameters.fixedPoints
     parameters.movingTargets = parameters.movingPoints
     assert "all targets are landmarks of the fit" in panel.ui.targetErrorLabel.text

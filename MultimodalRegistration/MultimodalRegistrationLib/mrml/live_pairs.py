@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import slicer
+import slicer.util
 import vtk
 from numpy.typing import NDArray
 
@@ -22,6 +24,7 @@ from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
 
 __all__ = [
     "LivePairs",
+    "exchange_points",
     "jump_to_point",
     "match_nodes",
     "points_over_volume",
@@ -179,6 +182,14 @@ def select_pair(row: PairRow, fixed_node: Any, moving_node: Any, *, selected: bo
     for node, index in ((fixed_node, row.fixed_index), (moving_node, row.moving_index)):
         if index is not None:
             node.SetNthControlPointSelected(index, selected)
+
+
+def exchange_points(node: Any, first: int, second: int) -> None:
+    """Let two points of a list change places; labels and everything else stay."""
+    positions = [node.GetNthControlPointPosition(index) for index in (first, second)]
+    with slicer.util.NodeModify(node):
+        for index, position in zip((second, first), positions, strict=True):
+            node.SetNthControlPointPosition(index, *position)
 
 
 def jump_to_point(node: Any, index: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -121,15 +121,21 @@ def finding_words(code: str) -> str:
     }.get(code, "")
 
 
-def findings_html(findings: Sequence[Finding], notes: Sequence[str]) -> str:
-    """Findings with their remedies, as a list."""
+def findings_html(findings: Sequence[Finding], notes: Sequence[str], links: Mapping[str, str]) -> str:
+    """Findings with their remedies, as a list; ``links`` has what a click does, by the code of the finding."""
     marks = {"error": _("Stop"), "warning": _("Look"), "note": _("Note")}
     lines = [
-        f"<b>{marks[one.severity]}:</b> {escaped(one.message)} <i>{escaped(one.remedy)}</i>" for one in findings
+        f"<b>{marks[one.severity]}:</b> {escaped(one.message)} <i>{escaped(one.remedy)}</i> {links.get(one.code, '')}"
+        for one in findings
     ] + [escaped(note) for note in notes]
     if not lines:
         return ALL_GOOD
     return "<ul style='margin-left: -24px'>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
+
+
+def exchange_link(target: str, moving_name: str) -> str:
+    """A click that puts an exchange right."""
+    return f"<a href='{target}'>{escaped(_('Exchange them in {name}').format(name=moving_name))}</a>"
 
 
 def escaped(text: str) -> str:
