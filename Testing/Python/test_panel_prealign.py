@@ -301,9 +301,12 @@ def test_targets_tell_the_error_that_the_fit_does_not_know(slicer_app, panel, po
     assert [table.item(row, 2).text() for row in range(3)] == ["5.00"] * 3
     assert panel.ui.targetErrorLabel.text.startswith("5.00 mm RMS, at most 5.00 (3 targets)")
     assert panel.ui.ownFitLabel.text.startswith("0.00 mm RMS")
+    assert panel.ui.evidenceTable.item(1, 3).text() == "recommended"
     parameters.movingVolume = add_volume("MR")
     panel.ui.applyButton.click()
     assert [table.item(row, 2).text() for row in range(3)] == ["5.00"] * 3
+    parameters.fixedPoints = add_list("CT points", points[1])
+    panel.ui.applyButton.click()
     panel.ui.targetsCollapsibleButton.collapsed = False
     slicer_app.process_events(50)
     slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-targets.png")

@@ -176,7 +176,7 @@ def show_targets(table: Any, targets: Targets | None) -> None:
         expected = targets.expected_rms_mm or (None,) * count
         columns = (targets.before.per_point_mm, targets.after.per_point_mm, expected)
         for row, (label, *values) in enumerate(zip(targets.pairs.labels, *columns, strict=True)):
-            table.setItem(row, 0, _cell(label))
+            table.setItem(row, 0, _cell(label.strip("'")))
             for column, value in enumerate(values, start=1):
                 table.setItem(row, column, _cell(texts.number(value), right=True, bold=column == 2))
     table.resizeRowsToContents()
