@@ -17,6 +17,7 @@ import pytest
 from MultimodalRegistrationLib.engines import installation
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, Engine, engine_folder, engine_status
 from MultimodalRegistrationLib.engines.installation import download_command, install, missing, remove
+from MultimodalRegistrationLib.engines.supervised import end_supervised, start_supervised
 from MultimodalRegistrationLib.errors import Cancelled, EngineNotInstalledError, InputError
 
 ENGINE = Engine("tiny", "tiny-engine", "tiny-engine>=1", 1, 2, reproducible_in_parallel=True)
@@ -195,6 +196,19 @@ def test_a_read_only_folder_is_refused(engines, wheels):
     with pytest.raises(InputError, match=r"cannot be written to .Permission denied"):
         install("tiny", wheels_folder=wheels)
     engines.chmod(0o755)
+
+
+def test_an_engines_folder_comes_first_in_its_process_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("ITK_AUTOLOAD_PATH", "/plugins")
+    monkeypatch.setenv("UNWANTED", "1")
+    (tmp_path / "first").mkdir()
+    make = "import os, sys; print(sys.path[1], os.environ.get('ITK_AUTOLOAD_PATH'), os.environ.get('UNWANTED'))"
+    (tmp_path / "first" / "told.py").write_text(make, encoding="utf-8")
+    process = start_supervised("told", first_on_path=tmp_path / "first", environment={"UNWANTED": None})
+    lines = iter(process.stdout.readline, "")
+    assert f"{tmp_path / 'first'} None None\n" in [next(lines) for _ in range(3)]
+    end_supervised(process)
+    assert str(tmp_path / "first") not in sys.path
 
 
 def test_too_little_space_is_told_before_the_download(engines, wheels, monkeypatch):

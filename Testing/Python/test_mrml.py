@@ -15,7 +15,8 @@ from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_ma
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, translation_matrix
 from MultimodalRegistrationLib.mrml.register import register_nodes
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, apply_to_moving, inverted_copy
-from MultimodalRegistrationLib.mrml.volumes import mask_from_node, matrix_from_vtk, volume_from_node
+from MultimodalRegistrationLib.mrml.volumes import mask_from_node, volume_from_node
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 from MultimodalRegistrationLib.phantom import target_points_lps
 from vtk.util.numpy_support import numpy_to_vtk
 

@@ -14,6 +14,7 @@ if not os.environ.get("CI"):
     pytest.importorskip("vtk", reason="VTK's names come from vtk")
 sys.path.insert(0, str(PROJECT / "Testing"))
 
+from SlicerNames.bindings import binding_error
 from SlicerNames.check_names import check_source
 from SlicerNames.check_ui import check_ui
 from SlicerNames.names import SlicerNames
@@ -88,6 +89,7 @@ def run(self, node: vtkMRMLTransformNode, other, button: qt.QPushButton, combo: 
         ("slicer.modules.volumes.logic().AddArchetypeVolum('a')", "vtkSlicerVolumesLogic.AddArchetypeVolum"),
         ("slicer.mrmlScene.AddNewNodeByClass('vtkMRMLTransfomNode')", "vtkMRMLTransfomNode"),
         ("slicer.mrmlScene.AddNewNodeByClass('vtkMRMLTransformNode').Invers()", "vtkMRMLTransformNode.Invers"),
+        ("return ['vtkMRMLTransfomNode']", "vtkMRMLTransfomNode"),
         ("node.IsLinea()", "vtkMRMLTransformNode.IsLinea"),
         ("other.GetSpacin()", "other.GetSpacin"),
         ("vtk.vtkMatrix4x4().DeepCpy(other)", "vtkMatrix4x4.DeepCpy"),
@@ -136,6 +138,7 @@ UI = """<?xml version="1.0" encoding="UTF-8"?>
  <widget class="qMRMLWidget" name="Panel"><layout class="QFormLayout" name="form"><item row="0" column="0">
   <widget class="qMRMLNodeComboBox" name="fixedSelector">
    <property name="noneEnabled"><bool>true</bool></property>
+   <property name="nodeTypes"><stringlist><string>vtkMRMLScalarVolumeNode</string></stringlist></property>
    <property name="SlicerParameterName" stdset="0"><string>fixed</string></property>
   </widget></item></layout></widget>
  <customwidgets><customwidget><class>qMRMLWidget</class><extends>QWidget</extends></customwidget>
@@ -145,7 +148,7 @@ UI = """<?xml version="1.0" encoding="UTF-8"?>
 """
 FIELDS = {
     "PanelParameterNode": {"fixed": "Optional[vtkMRMLScalarVolumeNode]", "search": "Search"},
-    "Search": {"n": "int"},
+    "Search": {"n": "int", "volume": "vtkMRMLScalarVolumeNode"},
 }
 
 
@@ -153,7 +156,9 @@ FIELDS = {
     ("old", "new", "said"),
     [
         ("", "", None),
-        (">fixed<", ">search.n<", None),
+        (">fixed<", ">search.volume<", None),
+        (">fixed<", ">search.n<", "shows nodes, not int"),
+        ("vtkMRMLScalarVolumeNode", "vtkMRMLScalarVolumNode", "lists vtkMRMLScalarVolumNode"),
         (">fixed<", ">fixd<", "bound to fixd"),
         (">fixed<", ">search.m<", "bound to search.m"),
         ("noneEnabled", "nonEnabled", "sets nonEnabled"),
@@ -170,6 +175,30 @@ def test_faults_of_a_panel_file_are_found(tmp_path, version, old, new, said):
     path.write_text(UI.replace(old, new), encoding="utf-8")
     found = check_ui(path, VERSIONS[version], "PanelParameterNode", FIELDS)
     assert (said is None and not found) or any(said in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("widget", "annotation", "said"),
+    [
+        ("QCheckBox", "bool", None),
+        ("QCheckBox", "Optional[bool]", "does not show"),
+        ("QSpinBox", "Annotated[int, WithinRange(0, 9)]", None),
+        ("QSpinBox", "float", "does not show"),
+        ("ctkSliderWidget", "Annotated[float, WithinRange(0, 1)]", None),
+        ("ctkSliderWidget", "Annotated[float, Minimum(0), Maximum(1)]", None),
+        ("ctkSliderWidget", "float", "WithinRange"),
+        ("QComboBox", "Annotated[str, Choice(['a'])]", None),
+        ("QComboBox", "str", "Choice"),
+        ("QComboBox", "Engine", None),
+        ("QComboBox", "list[str]", "does not show"),
+        ("ctkPathLineEdit", "pathlib.Path", None),
+        ("ctkPathLineEdit", "str", "does not show"),
+        ("ctkCollapsibleButton", "bool", "no parameter"),
+    ],
+)
+def test_widgets_are_bound_to_what_they_can_show(widget, annotation, said):
+    wrong = binding_error(widget, annotation)
+    assert wrong is None if said is None else said in wrong
 
 
 def test_the_names_read_from_the_headers_are_those_of_the_wrapped_classes():

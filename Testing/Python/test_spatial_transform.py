@@ -38,10 +38,11 @@ def composite() -> sitk.Transform:
     return sitk.CompositeTransform([sitk_from_matrix(rigid()), sitk.DisplacementFieldTransform(waves())])
 
 
+@pytest.mark.parametrize("count", [40, 300])
 @pytest.mark.parametrize("make", [lambda: sitk_from_matrix(rigid()), composite], ids=["linear", "composite"])
-def test_points_come_back(make) -> None:
+def test_points_come_back(make, count) -> None:
     transform = SpatialTransform("t", make())
-    points = np.random.default_rng(3).uniform(-15, 15, (40, 3))
+    points = np.random.default_rng(3).uniform(-15, 15, (count, 3))
     mapped = transform.to_moving(points)
     expected = [transform.transform.TransformPoint(p.tolist()) for p in points]
     np.testing.assert_allclose(mapped, expected, atol=1e-9)

@@ -117,3 +117,66 @@ def test_a_reloaded_module_has_a_new_panel(example):
 
 def test_the_module_runs_its_own_tests(example):
     slicer.selfTests["StandInExample"]()
+
+
+def test_without_a_main_window_no_module_is_selected(slicer_app, example):
+    with pytest.raises(RuntimeError, match="main window"):
+        slicer.util.selectModule("StandInExample")
+
+
+def test_selecting_a_module_exits_the_one_before(slicer_app, example):
+    slicer_app.open_main_window()
+    slicer.util.selectModule("Volumes")
+    assert not example.parent.isEntered
+    assert slicer.util.selectedModule() == "Volumes"
+    slicer.util.selectModule(slicer.modules.standinexample)
+    assert example.parent.isEntered
+    assert example.widget._parameterNode.factor == 2.5
+
+
+def test_nodes_are_saved_and_loaded_by_slicer_util(slicer_app, tmp_path):
+    import numpy as np
+
+    voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    volume = slicer.util.addVolumeFromArray(voxels, name="ct")
+    points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points")
+    points.AddControlPoint([1.5, -2, 3], "a")
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift")
+    for node, name in ((volume, "ct.nrrd"), (points, "points.mrk.json"), (transform, "shift.h5")):
+        assert slicer.util.saveNode(node, str(tmp_path / name))
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(slicer.util.loadVolume(tmp_path / "ct.nrrd")), voxels)
+    read = slicer.util.loadMarkups(str(tmp_path / "points.mrk.json"))
+    assert tuple(read.GetNthControlPointPosition(0)) == (1.5, -2, 3)
+    assert slicer.util.loadTransform(str(tmp_path / "shift.h5")).IsA("vtkMRMLLinearTransformNode")
+    with pytest.raises(RuntimeError, match=r"missing\.nrrd"):
+        slicer.util.loadVolume(tmp_path / "missing.nrrd")
+
+
+def test_sample_data_is_registered(slicer_app):
+    import SampleData
+
+    slicer.app.connect(
+        "startupCompleted()",
+        lambda: SampleData.SampleDataLogic.registerCustomSampleDataSource(category="Here", sampleName="Pair"),
+    )
+    slicer_app.startup_completed()
+    assert slicer.modules.sampleDataSources["Here"][0].sampleName == "Pair"
+
+
+def test_what_a_module_leaves_behind_is_told():
+    from StandIn.install import StandIn
+
+    standin = StandIn()
+    opened = standin.open_module(EXAMPLE, "StandInExample")
+    import qt
+
+    opened.widget.timer = qt.QTimer()
+    opened.widget.timer.start(1000)
+    opened.widget.cleanup = lambda: None
+    type(opened.widget).removeObservers = lambda self: None
+    kept = opened.widget
+    left = standin.uninstall()
+    assert "timer 1000 ms" in left
+    assert "StandInExample still observes vtkMRMLScene" in left
+    assert kept.timer.isActive()
+    kept.timer.stop()

@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.io.transforms import (
     read_linear_transform,
     write_linear_transform,
 )
-from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
 FIXED_TO_MOVING_LPS = rigid([0.3, -0.8, 0.5], 37, [12, -45, 78]) @ np.diag([1.1, 0.9, 1.05, 1])
 POINTS_LPS = np.array([[0, 0, 0], [50, -20, 10], [-7, 88, -31], [120.5, 4.25, 66]])

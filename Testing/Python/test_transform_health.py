@@ -22,6 +22,7 @@ from MultimodalRegistrationLib.quality.health.health import (
     displacement_difference,
     transform_health,
 )
+from MultimodalRegistrationLib.quality.health.structures import structure_motions
 from MultimodalRegistrationLib.quality.working_grid import node_grid
 
 OBLIQUE = rotation([1, 0.3, -0.2], 33)
@@ -260,6 +261,20 @@ def test_difference_of_two_transforms():
     labels[4:9, 10:30, 20:50] = 3
     inside = displacement_mm(POSE, other, points_of(grid)[labels > 0])
     assert displacement_difference(a, b, region=volume(grid, labels)).max_mm == pytest.approx(inside.max(), rel=1e-9)
+
+
+def test_large_structures_are_sampled_evenly():
+    grid = GRIDS["anisotropic"]
+    labels = np.zeros(grid.size[::-1])
+    labels[2:22, 4:44, 10:50] = 7
+    labels[2, 4, 10:13] = 3
+    transform = SpatialTransform.of_matrix("rigid", POSE)
+    small, large = structure_motions(transform, volume(grid, labels))
+    assert (small.label, small.voxels, small.points) == (3, 3, 3)
+    assert (large.label, large.voxels) == (7, 20 * 40 * 40 - 3)
+    assert large.points == pytest.approx(5000, abs=1)
+    center = points_of(grid)[labels == 7].mean(axis=0)
+    assert large.shift_mm == pytest.approx(displacement_mm(POSE, np.eye(4), center[None])[0], abs=0.05)
 
 
 def test_empty_regions_are_named():

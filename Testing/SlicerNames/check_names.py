@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import SimpleITK as sitk
 
-from SlicerNames.inference import CREATES, SCOPES, Inference, Type, Types, named
+from SlicerNames.inference import SCOPES, Inference, Type, Types, named
 from SlicerNames.names import SlicerNames, qt_class
 
 __all__ = ["Finding", "check_source"]
@@ -62,6 +62,8 @@ class _Checker(Inference):
             self._check_attribute(node)
         elif isinstance(node, ast.Call):
             self._check_call(node)
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"vtkMRML\w+Node", str(node.value)):
+            self._check_class(node, str(node.value))
         for child in ast.iter_child_nodes(node):
             self._visit(child)
         if isinstance(node, SCOPES):
@@ -121,11 +123,15 @@ class _Checker(Inference):
             return True
         if name.startswith("__") or any(name in self.names.members(each) for each in classes):
             return True
-        if owner.kind != "slicer module" and not self.names.has_class(owner.name):
-            self._report(node, owner.name, "no such class")
+        if owner.kind != "slicer module" and not self._check_class(node, owner.name):
             return False
         self._report(node, f"{owner.name}.{name}", "does not exist")
         return False
+
+    def _check_class(self, node: ast.AST, name: str) -> bool:
+        if not self.names.has_class(name):
+            self._report(node, name, "no such class")
+        return self.names.has_class(name)
 
     def _check_call(self, node: ast.Call) -> None:
         function = node.func
@@ -133,8 +139,6 @@ class _Checker(Inference):
             return
         owners = self.type_of(function.value)
         first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-        if function.attr in CREATES and isinstance(first, str) and not self.names.has_class(first):
-            self._report(node, first, "no such class")
         # Of an object that nothing is known about; a method of the file's own classes is none of Slicer's.
         strange = not owners and named(function.value) != "self" and re.match(r"[A-Z][a-zA-Z]*[a-z]", function.attr)
         if strange and function.attr not in self.names.vtk_style | _other_style():

@@ -6,21 +6,23 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+from SlicerNames.bindings import binding_error
 from SlicerNames.names import SlicerNames
 
 __all__ = ["check_ui"]
 
+# Properties that Designer's files have and the classes do not.
+_OF_DESIGNER = {("QLabel", "buddy"), ("Line", "orientation")}
 
-def _parameter_exists(path: str, owner: str, classes: dict[str, dict[str, str]]) -> bool:
-    """Whether a parameter, "field" or "pack.field", is one of a parameter node class."""
+
+def _annotation(path: str, owner: str, classes: dict[str, dict[str, str]]) -> str | None:
+    """Annotation of a parameter, "field" or "pack.field", of a parameter node class; None when there is none."""
     first, _, rest = path.partition(".")
-    fields = classes.get(owner, {})
-    if first not in fields:
-        return False
-    if not rest:
-        return True
-    pack = next((name for name in classes if re.search(rf"\b{name}\b", fields[first])), "")
-    return _parameter_exists(rest, pack, classes)
+    found = classes.get(owner, {}).get(first)
+    if found is None or not rest:
+        return found
+    pack = next((name for name in classes if re.search(rf"\b{name}\b", found)), "")
+    return _annotation(rest, pack, classes)
 
 
 def check_ui(path: Path, names: SlicerNames, parameter_node: str, classes: dict[str, dict[str, str]]) -> list[str]:
@@ -52,18 +54,29 @@ def check_ui(path: Path, names: SlicerNames, parameter_node: str, classes: dict[
         if name in by_name and node.tag == "widget":
             found.append(f"two widgets are called {name}")
         by_name[name] = kind
-        if not names.has_class(kind) or not re.match(r"Q|ctk|qMRML|qSlicer", kind):
+        if not names.has_class(kind) or not re.match(r"Q|Line|ctk|qMRML|qSlicer", kind):
             found.append(f"{name} is a {kind}, which does not exist")
             continue
-        if not kind.startswith("Q") and kind not in declared:
+        if not kind.startswith(("Q", "Line")) and kind not in declared:
             found.append(f"{name} is a {kind}, which is not among the custom widgets")
         for given in node.findall("property"):
             key = given.get("name", "")
             if key == "SlicerParameterName":
                 parameter = "".join(given.itertext()).strip()
-                if not _parameter_exists(parameter, parameter_node, classes):
+                annotation = _annotation(parameter, parameter_node, classes)
+                if annotation is None:
                     found.append(f"{name} is bound to {parameter}, which {parameter_node} does not have")
-            elif given.get("stdset") != "0" and node.tag == "widget" and names.members(kind).get(key) != "property":
+                elif wrong := binding_error(kind, annotation):
+                    found.append(f"{name} is bound to {parameter}, but {wrong}")
+            elif key == "nodeTypes":
+                types = [node.text or "" for node in given.iter("string")]
+                found += [f"{name} lists {each}, which does not exist" for each in types if not names.has_class(each)]
+            elif (
+                node.tag == "widget"
+                and given.get("stdset") != "0"
+                and (kind, key) not in _OF_DESIGNER
+                and names.members(kind).get(key) != "property"
+            ):
                 found.append(f"{name} sets {key}, which {kind} does not have")
     for connection in root.iter("connection"):
         sender, signal, receiver, slot = (

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from SlicerNames.names import SlicerNames, qt_enumeration
 
-__all__ = ["CREATES", "SCOPES", "Inference", "Type", "Types", "named"]
+__all__ = ["SCOPES", "Inference", "Type", "Types", "named"]
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-CREATES = {"AddNewNodeByClass", "CreateNodeByClass"}
+_CREATES = {"AddNewNodeByClass", "CreateNodeByClass"}
 _FINDS = {"GetFirstNodeByClass", "GetNthNodeByClass", "GetFirstNode"}
 
 
@@ -242,7 +242,7 @@ class Inference:
         function = node.func
         first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
         if isinstance(function, ast.Attribute):
-            if function.attr in CREATES and isinstance(first, str):
+            if function.attr in _CREATES and isinstance(first, str):
                 return frozenset({Type("instance", first)})
             if function.attr in _FINDS:
                 named = [each.value for each in node.args if isinstance(each, ast.Constant)]

@@ -28,16 +28,21 @@ _QT = (
     PySide6.QtSvg,
     PySide6.QtUiTools,
 )
-# What PythonQt gives to every object, beside the members of its class.
+# What PythonQt gives to every object, beside the members of its class and ``name``, the object's name.
 _PYTHONQT = {"connect", "disconnect", "delete", "className", "help", "inherits"}
 _OWN_MODULES = "fiducialprealign registrationpreprocess multimodalregistration multimodalregistrationqa"
 # Set by the application at run time, in no header: slicerqt.py and qSlicerCorePythonManager.cxx.
 _AT_RUN_TIME = {"app", "mrmlScene", "modules", "moduleNames", "selfTests", "dicomDatabase"}
 
 
+# VTK's widgets are no part of PySide6, and Designer calls a frame that is a line by a name of its own.
+_STAND_FOR = {"QVTKOpenGLNativeWidget": "QWidget", "Line": "QFrame"}
+
+
 @functools.cache
 def qt_class(name: str) -> Any:
     """The class of that name in PySide6, or None."""
+    name = _STAND_FOR.get(name, name)
     return next((getattr(module, name) for module in _QT if hasattr(module, name)), None)
 
 
@@ -118,7 +123,7 @@ class SlicerNames:
         elif hasattr(vtk, name):
             members = dict.fromkeys((each for each in dir(getattr(vtk, name)) if not each.startswith("__")), "method")
         if self.is_qt(name):
-            members |= dict.fromkeys(_PYTHONQT, "method")
+            members |= dict.fromkeys(_PYTHONQT, "method") | {"name": "property"}
         self._members[name] = members
         return members
 

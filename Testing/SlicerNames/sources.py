@@ -26,7 +26,7 @@ def parameter_classes(tree: ast.AST) -> dict[str, dict[str, str]]:
 
 
 def widgets_of_ui(path: Path) -> dict[str, str]:
-    """Class by object name of everything in a .ui file that ``childWidgetVariables`` finds, and of its actions."""
+    """Class by object name of everything in a .ui file that ``childWidgetVariables`` finds."""
     root = ElementTree.parse(path).getroot()
-    widgets = {node.get("name", ""): node.get("class", "") for node in root.iter("widget")}
-    return widgets | {node.get("name", ""): "QAction" for node in root.iter("action")}
+    objects = {node.get("name", ""): node.get("class", "") for tag in ("widget", "layout") for node in root.iter(tag)}
+    return objects | {node.get("name", ""): "QAction" for node in root.iter("action")}

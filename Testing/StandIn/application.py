@@ -13,6 +13,8 @@ from PySide6.QtCore import QObject, QProcessEnvironment, QSettings
 from PySide6.QtWidgets import QApplication, QWidget
 
 from StandIn.declare import declared
+from StandIn.io_manager import qSlicerCoreIOManager
+from StandIn.main_window import qSlicerMainWindow
 
 SLICE_VIEWS = (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal"))
 
@@ -107,11 +109,15 @@ class qSlicerCoreApplication:
         self._scene, self._logic, self._folder = scene, logic, folder
         self._manager = qSlicerModuleManager()
         self._layout: Any = None
+        self._io = qSlicerCoreIOManager()
+        QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
+        self._window: Any = None
         self._settings = QSettings(os.path.join(folder, "Slicer.ini"), QSettings.Format.IniFormat)
 
     def stop(self: Any) -> None:
         self._manager.deleteLater()
-        self._scene = self._logic = self._manager = self._layout = None
+        self._scene = self._logic = self._manager = self._layout = self._io = self._window = None
 
     def mrmlScene(self: Any) -> Any:
         return self._scene
@@ -124,6 +130,9 @@ class qSlicerCoreApplication:
 
     def moduleManager(self: Any) -> Any:
         return self._manager
+
+    def coreIOManager(self: Any) -> Any:
+        return self._io
 
     def settings(self: Any) -> QSettings:
         return self._settings
@@ -154,6 +163,12 @@ class qSlicerApplication:
 
     def layoutManager(self: Any) -> Any:
         return self._layout
+
+    ioManager = qSlicerCoreApplication.coreIOManager
+
+    def open_main_window(self: Any) -> Any:
+        self._window = qSlicerMainWindow()
+        return self._window
 
     def open_views(self: Any) -> None:
         self._layout = qSlicerLayoutManager()

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def slicer_app() -> Iterator[StandIn]:
-    """Slicer with a fresh scene. Fails when a connected function raised and the test did not look."""
+    """Slicer with a fresh scene. Fails on unseen errors of connected functions and on what modules left running."""
     from StandIn.install import StandIn  # Qt is loaded for the tests that need it only
 
     standin = StandIn()
     yield standin
     errors = list(standin.slot_errors)
-    standin.uninstall()
+    left = standin.uninstall()
+    if left:
+        raise AssertionError(f"left behind by the modules: {', '.join(left)}")
     if errors:
         raise AssertionError(f"{len(errors)} errors in connected functions") from errors[0]

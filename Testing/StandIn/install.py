@@ -16,11 +16,12 @@ import slicer.util
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from StandIn import modules, parameter_values, parameter_wrapper, scripted, signals
+from StandIn import dialogs, modules, parameter_values, parameter_wrapper, scripted, signals
 from StandIn.application import running_application, temporary_folder
 from StandIn.messages import Messages
-from StandIn.pythonqt import _by_name, wrap, wrapper_class
+from StandIn.pythonqt import _by_name, still_running, wrap, wrapper_class
 from StandIn.qt_module import CtkModule, QtModule
+from StandIn.sample_data import sample_data_module
 
 LOGICS = {
     "Colors": "vtkMRMLColorLogic",
@@ -29,6 +30,9 @@ LOGICS = {
     "Transforms": "vtkSlicerTransformLogic",
     "Segmentations": "vtkSlicerSegmentationsModuleLogic",
     "CropVolume": "vtkSlicerCropVolumeLogic",
+    "Models": "vtkSlicerModelsLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Plots": "vtkSlicerPlotsLogic",
 }
 WRAPPER_NAMES = ("parameterNodeWrapper", "parameterPack", "isParameterNodeWrapper", "FloatRange")
 VALUE_NAMES = (
@@ -88,6 +92,9 @@ class StandIn:
         slicer.selfTests = {}
         self._install_modules()
         self.messages = Messages()
+        self.dialog_answers, self.opened_urls = dialogs.answers, dialogs.opened_urls
+        self.dialog_answers.clear()
+        self.opened_urls.clear()
         self.slot_errors = signals.slot_errors
         self.slot_errors.clear()
         self._excepthook = sys.excepthook
@@ -108,6 +115,7 @@ class StandIn:
             "parameterNodeWrapper": python_module("slicer.parameterNodeWrapper", wrappers),
         }
         sys.modules["qt"], sys.modules["ctk"] = QtModule("qt"), CtkModule("ctk")
+        sys.modules["SampleData"] = sample_data_module()
         for name, cls in _by_name.items():
             if name.startswith(("qMRML", "qSlicer")):
                 setattr(slicer, name, wrapper_class(cls))
@@ -137,6 +145,10 @@ class StandIn:
         """Give the application a layout manager with red, yellow and green views (nodes and logics only)."""
         self.app._qt.open_views()
         return self.app.layoutManager()
+
+    def open_main_window(self) -> Any:
+        """Give the application a main window, so that ``slicer.util.selectModule`` works."""
+        return wrap(self.app._qt.open_main_window())
 
     def startup_completed(self) -> None:
         self.app._qt.startupCompleted.emit()
@@ -175,11 +187,15 @@ class StandIn:
             raise OSError(f"{path}: could not be written")
         return Path(path)
 
-    def uninstall(self) -> None:
-        """Close everything and leave ``slicer`` as it was."""
+    def uninstall(self) -> list[str]:
+        """Close everything and leave ``slicer`` as it was; returns what the modules left behind."""
+        left = []
         for opened in self._opened:
             if opened.name in self.app.moduleManager().modulesNames():
                 opened.close()
+            left += opened.left
+        gc.collect()
+        left += still_running()
         self.messages.restore()
         sys.excepthook = self._excepthook
         self.scene.Clear(1)
@@ -191,9 +207,9 @@ class StandIn:
         for name in set(vars(slicer)) - self._before:
             delattr(slicer, name)
         for name in set(sys.modules) - self._modules_before:
-            if name in ("qt", "ctk") or name.startswith("slicer."):
+            if name in ("qt", "ctk", "SampleData") or name.startswith("slicer."):
                 del sys.modules[name]
         slicer.__path__ = [path for path in slicer.__path__ if path != os.environ.get("SLICER_PYTHON")]
         gc.collect()
         shutil.rmtree(self.folder, ignore_errors=True)
-        assert not os.path.exists(self.folder)
+        return left

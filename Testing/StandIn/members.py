@@ -12,6 +12,17 @@ from PySide6.QtCore import QMetaMethod, QObject
 
 NAMES = json.loads(Path(__file__).with_name("names.json").read_text(encoding="utf-8"))
 EXTRA_METHODS = {"QObject": ["isWidgetType", "tr"], "QUiLoader": ["load", "createWidget", "availableWidgets"]}
+NEWER_THAN_QT_5 = {
+    "QCheckBox": {"checkStateChanged"},
+    "QComboBox": {"labelDrawingMode"},
+    "QAbstractItemView": {"updateThreshold", "keyboardSearchFlags"},
+    "QAction": {"enabledChanged", "checkableChanged"},
+    "QMessageBox": {"options"},
+    "QStackedWidget": {"widgetAdded"},
+    "QDockWidget": {"dockLocation"},
+    "QTimer": {"active"},
+}
+"""Properties and signals of the Qt 6 meta-objects that the Qt 5.15 of Slicer 5.10 lacks."""
 
 
 class Member(NamedTuple):
@@ -87,6 +98,7 @@ def qt_members(cls: type) -> dict[str, Member]:
             found.update({name: Member("enum", EnumValue.of(m)) for name, m in attribute.__members__.items()})
     if not issubclass(cls, QObject):
         return found
+    newer = NEWER_THAN_QT_5.get(cls.__name__, set())
     meta = cls.staticMetaObject
     for index in range(meta.methodOffset(), meta.methodCount()):
         method = meta.method(index)
@@ -100,7 +112,7 @@ def qt_members(cls: type) -> dict[str, Member]:
         found[described.name()] = Member(
             "property", {"type": described.typeName(), "write": described.isWritable(), "enum": described.isEnumType()}
         )
-    return found
+    return {name: member for name, member in found.items() if name not in newer}
 
 
 @cache
@@ -118,12 +130,22 @@ def members(cls: type) -> dict[str, Member]:
             if member.kind == "property" or found.get(name, member).kind != "property":
                 found[name] = member
     if "objectName" in found:
-        found["name"] = found["objectName"]
+        found.setdefault("name", Member("property", {**found["objectName"].value, "of": "objectName"}))
     if "exec" in found:
         found["exec_"] = found["exec"]
     if cls.__name__ == "QTimer":
         found["singleShot"] = Member("method")
     return found
+
+
+@cache
+def truth(cls: type) -> tuple[bool, str] | None:
+    """What ``bool()`` of an object asks and whether it is negated: an empty layout, for one, is false in PythonQt."""
+    for base in cls.__mro__:
+        for name in NAMES["qt"].get(base.__name__, "").split():
+            if name.startswith("bool"):
+                return name.startswith("bool!"), name.removeprefix("bool").lstrip("!")
+    return None
 
 
 @cache
@@ -137,8 +159,9 @@ def signal_signatures(cls: type) -> dict[str, str]:
     if issubclass(cls, QObject):
         meta = qt_base(cls).staticMetaObject
         for index in range(meta.methodCount()):
-            if meta.method(index).methodType() == QMetaMethod.MethodType.Signal:
-                signature = meta.method(index).methodSignature().data().decode()
+            signal = meta.method(index)
+            if signal.methodType() == QMetaMethod.MethodType.Signal and signal.name().data().decode() in members(cls):
+                signature = signal.methodSignature().data().decode()
                 found[signature] = signature
     return found
 

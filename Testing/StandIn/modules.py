@@ -167,6 +167,7 @@ class OpenModule:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
+        self.left: list[str] = []
         self.module = load_module(Path(folder), name)
         self.parent = self.module.widgetRepresentation()
         self.enter()
@@ -196,4 +197,7 @@ class OpenModule:
         slicer.util.reloadScriptedModule(self.name)
 
     def close(self) -> None:
+        widget = self.widget
         unload_module(self.name)
+        for observed, *_ in getattr(widget, "Observations", ()):
+            self.left.append(f"{self.name} still observes {observed.GetClassName()}")

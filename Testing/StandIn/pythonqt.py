@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import shiboken6
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QProcess, QTimer
+from PySide6.QtWidgets import QDialog, QMenu
 
-from StandIn.members import EnumValue, members, qt_base
+from StandIn import dialogs
+from StandIn.members import EnumValue, members, qt_base, truth
 from StandIn.signals import SignalFunction, connect, disconnect
 
 PLAIN = (type(None), bool, int, float, str, bytes)
@@ -35,6 +37,9 @@ class ClassWrapper(type):
             return member.value
         if name == "singleShot":
             return single_shot
+        waiting = dialogs.replacement(pyside.__name__, name)
+        if waiting is not None:
+            return waiting
         return as_python_call(getattr(pyside, method_name(pyside, name)))
 
 
@@ -83,11 +88,13 @@ class InstanceWrapper(metaclass=ClassWrapper):
         if member.kind == "property":
             if not shiboken6.isValid(made):
                 raise ValueError(f"Trying to read property '{name}' from a destroyed {self.className()} object")
-            return wrap(made.property("objectName" if name == "name" else name))
+            return wrap(made.property(member.value.get("of", name)))
         if member.kind == "enum":
             return member.value
         if member.kind == "signal":
             return SignalFunction(self, name, member.value)
+        if name in ("exec", "exec_") and isinstance(made, (QDialog, QMenu)):
+            return lambda *_: dialogs.run_modal(self)
         return as_python_call(modelled(made, method_name(type(made), name)))
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -110,10 +117,13 @@ class InstanceWrapper(metaclass=ClassWrapper):
         if not member.value["write"]:
             raise AttributeError(f"Property '{name}' of {self.className()} object is not writable")
         check_type(name, member.value, value)
-        made.setProperty("objectName" if name == "name" else name, unwrap(value))
+        made.setProperty(member.value.get("of", name), unwrap(value))
 
     def __bool__(self) -> bool:
-        return shiboken6.isValid(self._qt)
+        if not shiboken6.isValid(self._qt):
+            return False
+        asked = truth(self._pyside)
+        return asked is None or bool(getattr(self._qt, asked[1])()) != asked[0]
 
     def __eq__(self, other: object) -> Any:
         return isinstance(other, InstanceWrapper) and self._qt == other._qt
@@ -238,6 +248,20 @@ def register(pyside: type) -> type:
     """Make a class of the stand-in known, so that its objects are wrapped as what they are."""
     _by_name[pyside.__name__] = pyside
     return wrapper_class(pyside)
+
+
+def still_running() -> list[str]:
+    """Timers and processes that Python holds and that have not ended."""
+    found = []
+    for wrapper in list(_wrappers.values()):
+        made = wrapper._qt
+        if not shiboken6.isValid(made):
+            continue
+        if isinstance(made, QTimer) and made.isActive():
+            found.append(f"timer {made.interval()} ms")
+        if isinstance(made, QProcess) and made.state() != QProcess.ProcessState.NotRunning:
+            found.append(f"process {made.program()} {made.processId()}")
+    return found
 
 
 def single_shot(milliseconds: int, function: Callable[[], Any]) -> None:

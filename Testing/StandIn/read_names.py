@@ -23,6 +23,7 @@ SLICER_CLASSES = """
     qSlicerLoadableModule qSlicerAbstractModuleWidget qSlicerScriptedLoadableModuleWidget qSlicerModuleManager
     qSlicerModuleFactoryManager qSlicerAbstractModuleFactoryManager qSlicerCoreApplication qSlicerApplication
     qSlicerCoreIOManager qSlicerLayoutManager qMRMLSliceView qMRMLSliceControllerWidget
+    qSlicerMainWindow qSlicerModuleSelectorToolBar
 """.split()  # noqa: SIM905
 CTK_CLASSES = """
     ctkCollapsibleButton ctkCollapsibleGroupBox ctkSliderWidget ctkDoubleSlider ctkDoubleSpinBox ctkRangeWidget
@@ -55,6 +56,7 @@ UNUSED = (
     "QVideo",
     "QCamera",
 )
+NOT_METHODS = ("new_", "delete_", "static_", "promoted_", "py_", "operator_", "PythonQt", "__")
 SECTION = re.compile(r"\b(public|protected|private)?\s*(slots|Q_SLOTS|signals|Q_SIGNALS)?\s*:(?!:)")
 
 
@@ -193,10 +195,14 @@ def read_pythonqt(tree: Path) -> dict[str, list[str]]:
             names = classes.setdefault(name, set())
             names.update(
                 method
-                for method, owner in re.findall(r"\b(\w+)\(\s*(\w+)\s*\*\s*theWrappedObject", part)
-                if owner == name and not method.startswith(("delete_", "py_q_", "py_set_", "py_get_"))
+                for method, owner in re.findall(r"\b(\w+)\(\s*(?:const\s+)?(\w+)\s*[*&]\s*\w+", part)
+                if owner == name and not method.startswith(NOT_METHODS)
             )
             names.update(re.findall(rf"\bstatic_{name}_(\w+)\(", part))
+            names.update(
+                f"bool{sign}{asked}"
+                for sign, asked in re.findall(r"__nonzero__\([^)]*\)\s*\{\s*return (!?)obj->(\w+)\(\)", part)
+            )
             names.update(label for label, again in re.findall(rf"\b(\w+) = {name}::(\w+)", part) if label == again)
     return {name: sorted(value) for name, value in sorted(classes.items()) if not name.startswith(UNUSED)}
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.geometry.frames import resampling_lps_from_modelling_ras
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 
-__all__ = ["RunRecord", "find_record"]
+__all__ = ["RunRecord", "describes", "find_record"]
 
 _MOST_FILES = 200
 _MOST_BYTES = 20_000_000
@@ -74,12 +74,13 @@ def find_record(path: str | Path, transform: SpatialTransform) -> RunRecord | No
         except ValueError:
             # Some other program's file: not a record.
             continue
-        if isinstance(content, dict) and _describes(content, transform):
+        if isinstance(content, dict) and describes(content, transform):
             return RunRecord(file.name, content)
     return None
 
 
-def _describes(content: dict[str, Any], transform: SpatialTransform) -> bool:
+def describes(content: dict[str, Any], transform: SpatialTransform) -> bool:
+    """Tell whether the content of a record is about a transform, by the transform in it."""
     made = content.get("transform")
     if "schema" not in content or not isinstance(made, dict):
         return False

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.displacement_grid import DisplacementGrid, displacement_grid
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 
-__all__ = ["SplineGrid", "box_of_points", "spline_grid"]
+__all__ = ["box_of_points", "spline_grid"]
 
 _SPACINGS_MM = (8.0, 4.0, 2.0, 1.0)
 _GOOD_ENOUGH_MM = 0.1
@@ -22,25 +20,6 @@ _MARGIN = 0.25
 _LEAST_MARGIN_MM = 20.0
 
 
-@dataclass(frozen=True)
-class SplineGrid:
-    """Displacements of a spline.
-
-    Parameters
-    ----------
-    transform : SimpleITK.DisplacementFieldTransform
-        Maps fixed to moving points, LPS; outside of its grid points stay where they are.
-    grid : VolumeGrid
-        Its nodes.
-    error_mm : float
-        Largest difference from the spline, at random points and at the landmarks inside.
-    """
-
-    transform: sitk.DisplacementFieldTransform
-    grid: VolumeGrid
-    error_mm: float
-
-
 def box_of_points(points_lps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Corners of a box around points, shape (N, 3), LPS, mm, with a margin of a quarter and at least 20 mm: (2, 3)."""
     low, high = points_lps.min(axis=0), points_lps.max(axis=0)
@@ -48,7 +27,7 @@ def box_of_points(points_lps: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([low - margin, high + margin])
 
 
-def spline_grid(spline: ThinPlateSpline, box_lps: NDArray[np.float64], *, seed: int = 0) -> SplineGrid:
+def spline_grid(spline: ThinPlateSpline, box_lps: NDArray[np.float64], *, seed: int = 0) -> DisplacementGrid:
     """Sample a spline over a box, as finely as it takes to be within 0.1 mm, but not finer than 1 mm.
 
     Parameters
@@ -62,7 +41,7 @@ def spline_grid(spline: ThinPlateSpline, box_lps: NDArray[np.float64], *, seed: 
 
     Returns
     -------
-    SplineGrid
+    DisplacementGrid
         The grid and how far it is from the spline.
 
     Raises
@@ -73,38 +52,24 @@ def spline_grid(spline: ThinPlateSpline, box_lps: NDArray[np.float64], *, seed: 
     random = np.random.default_rng(seed)
     landmarks = spline.fixed_lps[np.all((spline.fixed_lps >= box_lps[0]) & (spline.fixed_lps <= box_lps[1]), axis=1)]
     probes = np.concatenate([random.uniform(box_lps[0], box_lps[1], (_PROBES, 3)), landmarks])
-    exact = spline.to_moving(probes)
-    found: SplineGrid | None = None
-    for spacing_mm in _SPACINGS_MM:
-        size = np.ceil((box_lps[1] - box_lps[0]) / spacing_mm).astype(int) + 1
-        if np.prod(size.astype(float)) > _MOST_NODES:
-            break
-        grid = VolumeGrid(
-            (int(size[0]), int(size[1]), int(size[2])),
-            (spacing_mm,) * 3,
-            (float(box_lps[0, 0]), float(box_lps[0, 1]), float(box_lps[0, 2])),
-            tuple(np.eye(3).ravel().tolist()),
-        )
-        transform = _sampled(spline, grid)
-        mapped = np.array([transform.TransformPoint(point) for point in probes.tolist()])
-        found = SplineGrid(transform, grid, float(np.linalg.norm(mapped - exact, axis=1).max()))
-        if found.error_mm <= _GOOD_ENOUGH_MM:
-            break
+    found = displacement_grid(
+        spline.to_moving,
+        [_grid_over(box_lps, spacing_mm) for spacing_mm in _SPACINGS_MM],
+        probes,
+        good_enough_mm=_GOOD_ENOUGH_MM,
+        most_nodes=_MOST_NODES,
+    )
     if found is None:
         extent = " x ".join(f"{side:.0f}" for side in box_lps[1] - box_lps[0])
         raise InputError("The grid of the spline", f"it would cover {extent} mm", "Look for misplaced landmarks.")
     return found
 
 
-def _sampled(spline: ThinPlateSpline, grid: VolumeGrid) -> sitk.DisplacementFieldTransform:
-    axes = [grid.origin_lps[k] + grid.spacing_mm[k] * np.arange(grid.size[k]) for k in range(3)]
-    displacements = np.empty((*grid.size[::-1], 3))
-    # Plane by plane: the kernel matrix of all nodes at once would not fit into memory.
-    for k, z in enumerate(axes[2]):
-        x, y = np.meshgrid(axes[0], axes[1])
-        nodes = np.column_stack([x.ravel(), y.ravel(), np.full(x.size, z)])
-        displacements[k] = (spline.to_moving(nodes) - nodes).reshape(*x.shape, 3)
-    image = sitk.GetImageFromArray(displacements, isVector=True)
-    image.SetSpacing(grid.spacing_mm)
-    image.SetOrigin(grid.origin_lps)
-    return sitk.DisplacementFieldTransform(image)
+def _grid_over(box_lps: NDArray[np.float64], spacing_mm: float) -> VolumeGrid:
+    size = np.ceil((box_lps[1] - box_lps[0]) / spacing_mm).astype(int) + 1
+    return VolumeGrid(
+        (int(size[0]), int(size[1]), int(size[2])),
+        (spacing_mm,) * 3,
+        (float(box_lps[0, 0]), float(box_lps[0, 1]), float(box_lps[0, 2])),
+        tuple(np.eye(3).ravel().tolist()),
+    )

@@ -9,20 +9,20 @@ import numpy as np
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
-from MultimodalRegistrationLib.mrml.moved_nodes import to_world_without
+from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
 
 __all__ = ["add_landmark_node", "landmarks_of_node"]
 
 
-def landmarks_of_node(node: Any, *, without: Any = None) -> LandmarkList:
+def landmarks_of_node(node: Any, placement: Placement | None = None) -> LandmarkList:
     """Read the control points of a markups node where they lie in the world, parent transforms included.
 
     Parameters
     ----------
     node : vtkMRMLMarkupsNode
         Of any type; not changed.
-    without : vtkMRMLTransformNode, optional
-        Where the list has been moved by this result, read the points where they would lie without it.
+    placement : Placement, optional
+        Where they are read instead.
 
     Returns
     -------
@@ -40,24 +40,20 @@ def landmarks_of_node(node: Any, *, without: Any = None) -> LandmarkList:
     count = node.GetNumberOfControlPoints()
     if count == 0:
         raise InputError(name, "the list holds no points", "Place points in it first.")
-    to_world = None if without is None else to_world_without(without, node)
-    return LandmarkList(name, tuple(_landmark(node, index, to_world) for index in range(count)))
+    placement = placement or placement_in_world(node)
+    return LandmarkList(name, tuple(_landmark(node, index, placement) for index in range(count)))
 
 
-def _landmark(node: Any, index: int, to_world: Any) -> Landmark:
+def _landmark(node: Any, index: int, placement: Placement) -> Landmark:
     label = node.GetNthControlPointLabel(index)
     selected = bool(node.GetNthControlPointSelected(index))
     if node.GetNthControlPointPositionStatus(index) != node.PositionDefined:
         return Landmark(label, None, selected)
-    position_ras = [0.0, 0.0, 0.0]
-    if to_world is None:
-        node.GetNthControlPointPositionWorld(index, position_ras)
-    else:
-        to_world.TransformPoint(node.GetNthControlPointPosition(index), position_ras)
+    position_ras = placement.points_in_world(node.GetNthControlPointPosition(index))[0]
     if not np.all(np.isfinite(position_ras)):
         raise InputError(
             node.GetName(),
-            f"point {index + 1} '{label}' lies at {tuple(position_ras)} in the world",
+            f"point {index + 1} '{label}' lies at {tuple(position_ras.tolist())} in the world",
             "Place it again, and check the transform above the list.",
         )
     x, y, z = flip_points_lps_ras(position_ras).tolist()

@@ -19,8 +19,8 @@ from MultimodalRegistrationLib.landmarks.pair_rows import PairRow, pair_rows, pa
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
 from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.moved_nodes import to_world_without
-from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
+from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world, placement_without
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
 __all__ = [
     "LivePairs",
@@ -88,7 +88,7 @@ def read_pairs(
     if how != "auto":
         try:
             for node in (fixed_node, moving_node):
-                landmarks_of_node(node, without=without)
+                landmarks_of_node(node, _placement(node, without))
             pair_landmarks(*lists, how=how)
         except InputError as error:
             problem = error
@@ -109,10 +109,14 @@ def _floating(node: Any) -> set[int | None]:
     return {None, *(i for i in count if node.GetNthControlPointPositionStatus(i) == node.PositionPreview)}
 
 
+def _placement(node: Any, without: Any) -> Placement | None:
+    return None if without is None else placement_without(node, [without])
+
+
 def _points(node: Any, without: Any) -> LandmarkList:
     if node.GetNumberOfControlPoints() == 0:
         return LandmarkList(node.GetName(), ())
-    return landmarks_of_node(node, without=without)
+    return landmarks_of_node(node, _placement(node, without))
 
 
 def _couples(fixed_node: Any, moving_node: Any, partners: Mapping[str, str]) -> list[tuple[int, int]]:
@@ -140,7 +144,7 @@ def match_nodes(
     InputError
         No certain correspondence.
     """
-    fixed, moving = (landmarks_of_node(node, without=without) for node in (fixed_node, moving_node))
+    fixed, moving = (landmarks_of_node(node, _placement(node, without)) for node in (fixed_node, moving_node))
     pairs = pair_landmarks(fixed, moving, how="auto", mirrored_allowed=mirrored_allowed)
     return {
         fixed_node.GetNthControlPointID(i): moving_node.GetNthControlPointID(j)
@@ -156,7 +160,7 @@ def read_targets(fixed_node: Any, moving_node: Any, *, without: Any = None) -> P
     InputError
         They cannot be paired, or one is empty.
     """
-    fixed, moving = (landmarks_of_node(node, without=without) for node in (fixed_node, moving_node))
+    fixed, moving = (landmarks_of_node(node, _placement(node, without)) for node in (fixed_node, moving_node))
     pairs = pair_targets(fixed, moving)
     named, partner = (told_apart(one, name=one.name) for one in (fixed, moving))
     return Pairs(named, partner, pairs.fixed_index, pairs.moving_index, pairs.how, pairs.notes)
@@ -169,12 +173,8 @@ def points_over_volume(node: Any, count_per_axis: int, *, without: Any = None) -
     i, j, k = node.GetImageData().GetDimensions()
     grid = VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(matrix_from_vtk(ijk_to_ras)))
     points_ras = flip_points_lps_ras(grid.sample_points_lps(count_per_axis))
-    to_world = vtk.vtkGeneralTransform()
-    if without is not None:
-        to_world = to_world_without(without, node)
-    elif node.GetParentTransformNode() is not None:
-        node.GetParentTransformNode().GetTransformToWorld(to_world)
-    return flip_points_lps_ras([to_world.TransformPoint(point) for point in points_ras.tolist()])
+    placement = _placement(node, without) or placement_in_world(node)
+    return flip_points_lps_ras(placement.points_in_world(points_ras))
 
 
 def select_pair(row: PairRow, fixed_node: Any, moving_node: Any, *, selected: bool) -> None:

@@ -1,75 +1,31 @@
-"""Nodes that a result has moved: putting them under it, again when it changes, and where they were before.
+"""Nodes that a result moves: put under it, again when it changes, and hardened.
 
-Fitting again to points that already moved with the result has to start from where they were. A node without parent
-gets the result itself as its parent; one with a parent gets a transform that holds this parent followed by the result
-(:func:`~MultimodalRegistrationLib.mrml.transforms.apply_to_moving`), which here remembers both.
+A node without parent gets the result itself as its parent; one with a parent gets a transform that holds this parent
+followed by the result (:func:`~MultimodalRegistrationLib.mrml.transforms.apply_to_moving`). Such a transform stays as
+it is when the result changes, so it is made anew. Where nodes lay before:
+:func:`~MultimodalRegistrationLib.mrml.placement.placement_without`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-import vtk
-
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.mrml.placement import OLD_PARENT_ROLE, RESULT_ROLE, applied_results
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 
-__all__ = ["check_output", "harden_moved", "is_moved_by", "lies_under", "move_nodes", "to_world_without"]
-
-_RESULT_ROLE = "multimodalRegistrationResult"
-_PRIOR_ROLE = "multimodalRegistrationPrior"
-
-
-def _parents(node: Any) -> Iterator[Any]:
-    parent = node.GetParentTransformNode()
-    while parent is not None:
-        yield parent
-        parent = parent.GetParentTransformNode()
-
-
-def lies_under(transform_node: Any, node: Any) -> bool:
-    """Whether a transform node is among the parents of a node."""
-    return any(parent is transform_node for parent in _parents(node))
+__all__ = ["check_output", "harden_moved", "is_moved_by", "move_nodes"]
 
 
 def _follows(result_node: Any, parent: Any) -> bool:
     """Whether a transform was made of a former parent followed by this result."""
-    return parent is not None and parent.GetNodeReferenceID(_RESULT_ROLE) == result_node.GetID()
+    return parent is not None and parent.GetNodeReferenceID(RESULT_ROLE) == result_node.GetID()
 
 
 def is_moved_by(result_node: Any, node: Any) -> bool:
     """Whether a node moves with a result, directly or together with a former parent."""
-    return lies_under(result_node, node) or _follows(result_node, node.GetParentTransformNode())
-
-
-def to_world_without(result_node: Any, node: Any) -> Any:
-    """Transform from a node's own coordinates to where it would lie in the world without a result.
-
-    Parameters
-    ----------
-    result_node : vtkMRMLTransformNode
-        The result; its parent is the world.
-    node : vtkMRMLTransformableNode
-        Moved by it or not.
-
-    Returns
-    -------
-    vtkGeneralTransform
-        RAS, mm.
-    """
-    to_world = vtk.vtkGeneralTransform()
-    parent = node.GetParentTransformNode()
-    if parent is None or parent is result_node:
-        return to_world
-    if lies_under(result_node, parent):
-        parent.GetTransformBetweenNodes(parent, result_node, to_world)
-        return to_world
-    if _follows(result_node, parent):
-        parent = parent.GetNodeReference(_PRIOR_ROLE)
-    if parent is not None:
-        parent.GetTransformToWorld(to_world)
-    return to_world
+    return bool(applied_results(node, [result_node]))
 
 
 def move_nodes(result_node: Any, nodes: Iterable[Any]) -> None:
@@ -87,21 +43,19 @@ def move_nodes(result_node: Any, nodes: Iterable[Any]) -> None:
     for node in nodes:
         parent = node.GetParentTransformNode()
         if _follows(result_node, parent):
-            prior = parent.GetNodeReference(_PRIOR_ROLE)
+            prior = parent.GetNodeReference(OLD_PARENT_ROLE)
             node.SetAndObserveTransformNodeID(None if prior is None else prior.GetID())
             _remove_unused(scene, parent)
     combined_by_prior: dict[str, Any] = {}
     for node in nodes:
         prior = node.GetParentTransformNode()
-        if lies_under(result_node, node):
+        if is_moved_by(result_node, node):
             continue
         if prior is not None and prior.GetID() in combined_by_prior:
             node.SetAndObserveTransformNodeID(combined_by_prior[prior.GetID()].GetID())
             continue
         parent = apply_to_moving(result_node, node)
         if prior is not None:
-            parent.SetNodeReferenceID(_RESULT_ROLE, result_node.GetID())
-            parent.SetNodeReferenceID(_PRIOR_ROLE, prior.GetID())
             combined_by_prior[prior.GetID()] = parent
 
 

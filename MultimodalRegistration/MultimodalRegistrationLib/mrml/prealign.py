@@ -8,15 +8,16 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
 from MultimodalRegistrationLib.landmarks.models import LinearFit, ModelName
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
-from MultimodalRegistrationLib.landmarks.points import Pairing, Pairs
+from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
 from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
 from MultimodalRegistrationLib.landmarks.report import prealignment_content
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.moved_nodes import check_output
+from MultimodalRegistrationLib.mrml.placement import placement_without
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, add_thin_plate_spline_node
 
-__all__ = ["add_prealignment_node", "pairs_of_nodes", "prealign_nodes"]
+__all__ = ["add_prealignment_node", "both_given", "pairs_of_nodes", "prealign_nodes"]
 
 
 def pairs_of_nodes(
@@ -31,17 +32,34 @@ def pairs_of_nodes(
     InputError
         One is given without the other, or the points cannot be paired.
     """
-    if not _both("The landmarks", fixed_node, moving_node):
+    if not both_given("The landmarks", fixed_node, moving_node):
         return None
-    fixed, moving = (landmarks_of_node(node, without=without) for node in (fixed_node, moving_node))
+    fixed, moving = (_landmarks(node, without) for node in (fixed_node, moving_node))
     return pair_landmarks(fixed, moving, how=how, mirrored_allowed=mirrored_allowed)
 
 
-def _both(what: str, fixed_node: Any, moving_node: Any) -> bool:
-    """Whether both nodes are given; an error where only one is."""
+def _landmarks(node: Any, without: Any) -> LandmarkList:
+    return landmarks_of_node(node, None if without is None else placement_without(node, [without]))
+
+
+def both_given(what: str, fixed_node: Any, moving_node: Any) -> bool:
+    """Tell whether two nodes are given.
+
+    Parameters
+    ----------
+    what : str
+        What they hold, for messages.
+    fixed_node, moving_node : vtkMRMLNode or None
+        Of the two sides.
+
+    Raises
+    ------
+    InputError
+        Only one of them is given.
+    """
     if (fixed_node is None) != (moving_node is None):
         name = (moving_node if fixed_node is None else fixed_node).GetName()
-        raise InputError(what, f"{name} was given without its partner", "Choose both lists, or none.")
+        raise InputError(what, f"{name} was given without its partner", "Choose both, or none.")
     return fixed_node is not None
 
 
@@ -99,10 +117,8 @@ def prealign_nodes(
     if pairs is None:
         raise InputError("The landmarks", "no lists were given", "Choose a list of points for each volume.")
     targets = None
-    if _both("The targets", fixed_targets_node, moving_targets_node):
-        targets = pair_targets(
-            landmarks_of_node(fixed_targets_node, without=node), landmarks_of_node(moving_targets_node, without=node)
-        )
+    if both_given("The targets", fixed_targets_node, moving_targets_node):
+        targets = pair_targets(_landmarks(fixed_targets_node, node), _landmarks(moving_targets_node, node))
     result = prealign(pairs, model=model, targets=targets, **options)
     return add_prealignment_node(scene, result, fixed_node, moving_node, node=node), result
 

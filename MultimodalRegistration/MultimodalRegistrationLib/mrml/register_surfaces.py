@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.moved_nodes import check_output, is_moved_by
 from MultimodalRegistrationLib.mrml.surfaces import surface_from_model_node, surface_from_segment
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, start_from_node
-from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 from MultimodalRegistrationLib.surfaces.icp import register_surface
 from MultimodalRegistrationLib.surfaces.iterate import Overlap
 from MultimodalRegistrationLib.surfaces.planes import Model

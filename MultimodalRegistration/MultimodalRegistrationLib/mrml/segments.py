@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,29 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.volumes import mask_from_node, vtk_from_matrix
+from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
+from MultimodalRegistrationLib.mrml.volumes import mask_from_node
+from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
 from MultimodalRegistrationLib.registration.prepare import mask_on_grid
 
-__all__ = ["copy_of_segments", "mask_from_segments", "mask_of_volume", "segment_identifier"]
+__all__ = [
+    "LABEL_MAP",
+    "all_segments",
+    "copy_of_segments",
+    "label_slabs",
+    "labels_on_grid",
+    "mask_from_segments",
+    "mask_of_volume",
+    "segment_identifier",
+    "segment_slabs",
+    "with_label_maps",
+]
 
 # Slicer's own name.
-_LABEL_MAP = "Binary labelmap"
+LABEL_MAP = "Binary labelmap"
+_VOXELS_A_STEP = 200_000
 
 
 def mask_of_volume(
@@ -94,8 +109,9 @@ def mask_from_segments(
     names = [node.GetSegmentation().GetSegment(one).GetName() for one in identifiers]
     name = f"{node.GetName()}: {', '.join(names)}"
     marked = np.zeros(volume.grid.size[::-1], dtype=bool)
+    placement = placement_in_world(node)
     for labels, values in _label_maps(node, identifiers):
-        marked |= np.isin(_on_grid(labels, node.GetParentTransformNode(), volume.grid), values)
+        marked |= np.isin(labels_on_grid(labels, placement, volume.grid), values)
     if not marked.any():
         raise InputError(
             name,
@@ -104,6 +120,41 @@ def mask_from_segments(
         )
     mask = Volume(mask_like(volume, marked, "segments").image, name)
     return _outside(mask, name) if outside else mask
+
+
+def segment_slabs(node: Any, grid: VolumeGrid, *, segments: Sequence[str] | None = None) -> Slabs:
+    """Mark as :func:`mask_from_segments` does, in slabs.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode
+        Not changed; its label maps as they are now are kept as long as they are needed.
+    grid : VolumeGrid
+        World coordinates.
+    segments : sequence of str, optional
+        Identifiers or names; by default all visible segments.
+
+    Returns
+    -------
+    Slabs
+        Zeros and ones on the grid.
+
+    Raises
+    ------
+    InputError
+        No segment is chosen or visible, one does not exist, has a name that others have too, or is empty.
+    """
+    placement = placement_in_world(node)
+    chosen = [
+        (label_slabs(labels, placement, grid), values) for labels, values in _label_maps(node, _chosen(node, segments))
+    ]
+
+    def parts() -> Iterator[NDArray[Any]]:
+        for found in zip(*(slabs.parts() for slabs, _ in chosen), strict=True):
+            marked = [np.isin(part, values) for part, (_, values) in zip(found, chosen, strict=True)]
+            yield np.logical_or.reduce(marked).astype(np.uint8)
+
+    return Slabs(grid, np.dtype(np.uint8), parts)
 
 
 def segment_identifier(node: Any, segment: str) -> str:
@@ -122,7 +173,7 @@ def segment_identifier(node: Any, segment: str) -> str:
         No such segment, or several.
     """
     segmentation = node.GetSegmentation()
-    identifiers = _all_segments(segmentation)
+    identifiers = all_segments(segmentation)
     if segment in identifiers:
         return segment
     names = {one: segmentation.GetSegment(one).GetName() for one in identifiers}
@@ -157,7 +208,8 @@ def copy_of_segments(segmentation: Any, identifiers: Sequence[str]) -> Any:
     return copy
 
 
-def _all_segments(segmentation: Any) -> list[str]:
+def all_segments(segmentation: Any) -> list[str]:
+    """List the identifiers of the segments of a ``vtkSegmentation``, in order."""
     return [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
 
 
@@ -170,7 +222,7 @@ def _chosen(node: Any, segments: Sequence[str] | None) -> list[str]:
         if not identifiers:
             raise InputError(node.GetName(), "no segment was chosen for the mask", "Choose at least one segment.")
         return identifiers
-    identifiers = _all_segments(node.GetSegmentation())
+    identifiers = all_segments(node.GetSegmentation())
     display = node.GetDisplayNode()
     visible = [one for one in identifiers if display is None or display.GetSegmentVisibility(one)]
     if not visible:
@@ -179,21 +231,46 @@ def _chosen(node: Any, segments: Sequence[str] | None) -> list[str]:
     return visible
 
 
+def with_label_maps(node: Any, identifiers: Sequence[str]) -> Any:
+    """Find or make the label maps of segments.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode
+        Not changed: label maps that it lacks are made in a copy.
+    identifiers : sequence of str
+        Segments.
+
+    Returns
+    -------
+    vtkSegmentation
+        The one of the node, or a copy with these segments. Several segments may share a label map.
+
+    Raises
+    ------
+    InputError
+        No label map can be made.
+    """
+    segmentation = node.GetSegmentation()
+    if segmentation.ContainsRepresentation(LABEL_MAP):
+        return segmentation
+    segmentation = copy_of_segments(segmentation, identifiers)
+    if not segmentation.CreateRepresentation(LABEL_MAP):
+        raise InputError(
+            node.GetName(),
+            "no label map can be made of its segments",
+            "Check that none of them is empty; in the Segmentations module, create the binary label map.",
+        )
+    return segmentation
+
+
 def _label_maps(node: Any, identifiers: list[str]) -> list[tuple[Any, list[int]]]:
     """Label maps in the node's own coordinates, each with the labels of its segments: several may share one."""
-    segmentation = node.GetSegmentation()
-    if not segmentation.ContainsRepresentation(_LABEL_MAP):
-        segmentation = copy_of_segments(segmentation, identifiers)
-        if not segmentation.CreateRepresentation(_LABEL_MAP):
-            raise InputError(
-                node.GetName(),
-                "no label map can be made of its segments",
-                "Check that none of them is empty; in the Segmentations module, create the binary label map.",
-            )
+    segmentation = with_label_maps(node, identifiers)
     shared: dict[Any, list[int]] = {}
     for identifier in identifiers:
         segment = segmentation.GetSegment(identifier)
-        labels, value = segment.GetRepresentation(_LABEL_MAP), segment.GetLabelValue()
+        labels, value = segment.GetRepresentation(LABEL_MAP), segment.GetLabelValue()
         if labels is None or labels.IsEmpty() or not (vtk_to_numpy(labels.GetPointData().GetScalars()) == value).any():
             raise InputError(
                 f"{node.GetName()}: {segment.GetName()}", "the segment is empty", "Draw it, or leave it out."
@@ -202,17 +279,70 @@ def _label_maps(node: Any, identifiers: list[str]) -> list[tuple[Any, list[int]]
     return list(shared.items())
 
 
-def _on_grid(labels: Any, parent: Any, grid: VolumeGrid) -> NDArray[Any]:
-    """The label at each voxel centre of a grid in the world, 0 outside, shape (K, J, I)."""
-    world_to_local, local_to_ijk = vtk.vtkGeneralTransform(), vtk.vtkMatrix4x4()
-    if parent is not None:
-        parent.GetTransformFromWorld(world_to_local)
+def labels_on_grid(labels: Any, placement: Placement, grid: VolumeGrid) -> NDArray[Any]:
+    """Take a label map to a grid, by nearest neighbour.
+
+    Parameters
+    ----------
+    labels : vtkOrientedImageData
+        In the own coordinates of its node.
+    placement : Placement
+        Of the node.
+    grid : VolumeGrid
+        In the world.
+
+    Returns
+    -------
+    array, shape (K, J, I)
+        The label at each voxel centre, 0 outside.
+    """
+    reslice = _reslice(labels, placement, grid)
+    extent = tuple(value for length in grid.size for value in (0, length - 1))
+    return _resliced(reslice, extent).reshape(grid.size[::-1])
+
+
+def label_slabs(labels: Any, placement: Placement, grid: VolumeGrid) -> Slabs:
+    """Take a label map to a grid as :func:`labels_on_grid` does, in slabs.
+
+    Parameters
+    ----------
+    labels, placement, grid
+        The label map as it is now is kept as long as it is needed.
+    """
+    reslice = _reslice(labels, placement, grid)
+    i, j, k = grid.size
+    rows = max(1, _VOXELS_A_STEP // i)
+
+    def parts() -> Iterator[NDArray[Any]]:
+        for slice_number in range(k):
+            for first in range(0, j, rows):
+                yield _resliced(reslice, (0, i - 1, first, min(first + rows, j) - 1, slice_number, slice_number))
+
+    return Slabs(grid, vtk_to_numpy(labels.GetPointData().GetScalars()).dtype, parts)
+
+
+def _resliced(reslice: Any, extent: tuple[int, ...]) -> NDArray[Any]:
+    reslice.SetOutputExtent(*extent)
+    reslice.Update()
+    return np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()))
+
+
+def _reslice(labels: Any, placement: Placement, grid: VolumeGrid) -> Any:
+    """A filter that makes any part of a label map on a grid in the world."""
+    local_to_ijk = vtk.vtkMatrix4x4()
     labels.GetWorldToImageMatrix(local_to_ijk)
-    # Applied from right to left: voxel of the grid, world point, point of the segmentation, its voxel.
-    chain = vtk.vtkGeneralTransform()
-    chain.Concatenate(local_to_ijk)
-    chain.Concatenate(world_to_local)
-    chain.Concatenate(vtk_from_matrix(flip_ijk_to_space(grid.ijk_to_lps)))
+    grid_to_world = flip_ijk_to_space(grid.ijk_to_lps)
+    if placement.matrix_ras is None:
+        # Applied from right to left: voxel of the grid, world point, point of the segmentation, its voxel.
+        chain = vtk.vtkGeneralTransform()
+        chain.Concatenate(local_to_ijk)
+        chain.Concatenate(placement.from_world)
+        chain.Concatenate(vtk_from_matrix(grid_to_world))
+    else:
+        # A matrix is many times faster.
+        matrix = matrix_from_vtk(local_to_ijk) @ np.linalg.inv(placement.matrix_ras) @ grid_to_world
+        chain = vtk.vtkMatrixToLinearTransform()
+        chain.SetInput(vtk_from_matrix(matrix))
     # The placement is in the transform; the extent, which need not begin at 0, stays.
     plain = vtk.vtkImageData()
     plain.SetExtent(labels.GetExtent())
@@ -224,9 +354,7 @@ def _on_grid(labels: Any, parent: Any, grid: VolumeGrid) -> NDArray[Any]:
     reslice.SetBackgroundLevel(0.0)
     reslice.SetOutputOrigin(0, 0, 0)
     reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputExtent(*(value for length in grid.size for value in (0, length - 1)))
-    reslice.Update()
-    return np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars())).reshape(grid.size[::-1])
+    return reslice
 
 
 def _outside(mask: Volume, name: str) -> Volume:

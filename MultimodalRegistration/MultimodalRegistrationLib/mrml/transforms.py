@@ -13,15 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from vtk.util.numpy_support import numpy_to_vtk
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.displacement_grid import DisplacementGrid
 from MultimodalRegistrationLib.geometry.frames import (
     flip_ijk_to_space,
     flip_points_lps_ras,
     resampling_lps_from_modelling_ras,
 )
 from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
-from MultimodalRegistrationLib.landmarks.spline_grid import SplineGrid
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
-from MultimodalRegistrationLib.mrml.volumes import matrix_from_vtk, vtk_from_matrix
+from MultimodalRegistrationLib.mrml.placement import OLD_PARENT_ROLE, RESULT_ROLE, placement_in_world, step_between
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
 
 __all__ = [
     "SETTINGS_ATTRIBUTE",
@@ -102,21 +103,21 @@ def add_thin_plate_spline_node(
     node = _result_node(scene, node, name, fixed_node, moving_node, settings)
     transform = vtk.vtkThinPlateSplineTransform()
     transform.SetBasisToR()
-    transform.SetSourceLandmarks(_vtk_points_ras(spline.fixed_lps))
+    transform.SetSourceLandmarks(vtk_from_points(flip_points_lps_ras(spline.fixed_lps)))
     # A stiff spline passes beside its landmarks; the one through the points that it passes through is the same spline.
-    transform.SetTargetLandmarks(_vtk_points_ras(spline.to_moving(spline.fixed_lps)))
+    transform.SetTargetLandmarks(vtk_from_points(flip_points_lps_ras(spline.to_moving(spline.fixed_lps))))
     node.SetAndObserveTransformFromParent(transform)
     return node
 
 
-def add_grid_node(scene: Any, made: SplineGrid, *, name: str) -> Any:
+def add_grid_node(scene: Any, made: DisplacementGrid, *, name: str) -> Any:
     """Add the grid of a spline to a scene: what other ITK programs can read once it is saved.
 
     Parameters
     ----------
     scene : vtkMRMLScene
         Gets the node.
-    made : SplineGrid
+    made : DisplacementGrid
         From :func:`~MultimodalRegistrationLib.landmarks.spline_grid.spline_grid`.
     name : str
         Name of the node.
@@ -140,14 +141,6 @@ def add_grid_node(scene: Any, made: SplineGrid, *, name: str) -> Any:
     transform.SetInterpolationModeToLinear()
     node.SetAndObserveTransformFromParent(transform)
     return node
-
-
-def _vtk_points_ras(points_lps: NDArray[np.float64]) -> Any:
-    points = vtk.vtkPoints()
-    points.SetDataTypeToDouble()
-    for point in flip_points_lps_ras(points_lps):
-        points.InsertNextPoint(point)
-    return points
 
 
 def _result_node(scene: Any, node: Any, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]) -> Any:
@@ -181,7 +174,8 @@ def apply_to_moving(result_node: Any, moving_node: Any) -> Any:
     Returns
     -------
     vtkMRMLTransformNode
-        The volume's new parent.
+        The volume's new parent. One that holds the old parent and the result references both, so that
+        :func:`~MultimodalRegistrationLib.mrml.placement.placement_without` finds where the volume lay before.
     """
     parent = moving_node.GetParentTransformNode()
     if parent is None:
@@ -190,19 +184,13 @@ def apply_to_moving(result_node: Any, moving_node: Any) -> Any:
     scene = moving_node.GetScene()
     name = f"{result_node.GetName()} after {parent.GetName()}"
     combined = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
-    if parent.IsTransformToWorldLinear() and result_node.IsTransformToWorldLinear():
-        result_matrix, parent_matrix, matrix = (vtk.vtkMatrix4x4() for _ in range(3))
-        result_node.GetMatrixTransformToWorld(result_matrix)
-        parent.GetMatrixTransformToWorld(parent_matrix)
-        vtk.vtkMatrix4x4.Multiply4x4(result_matrix, parent_matrix, matrix)
-        combined.SetMatrixTransformToParent(matrix)
+    placement = placement_in_world(moving_node).then(step_between(result_node, None))
+    if placement.matrix_ras is not None:
+        combined.SetMatrixTransformToParent(vtk_from_matrix(placement.matrix_ras))
     else:
-        chain = vtk.vtkGeneralTransform()
-        for node in (result_node, parent):
-            to_world = vtk.vtkGeneralTransform()
-            node.GetTransformToWorld(to_world)
-            chain.Concatenate(to_world)
-        combined.SetAndObserveTransformToParent(chain)
+        combined.SetAndObserveTransformToParent(placement.to_world)
+    combined.SetNodeReferenceID(RESULT_ROLE, result_node.GetID())
+    combined.SetNodeReferenceID(OLD_PARENT_ROLE, parent.GetID())
     moving_node.SetAndObserveTransformNodeID(combined.GetID())
     return combined
 

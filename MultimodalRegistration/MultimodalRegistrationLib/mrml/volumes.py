@@ -7,30 +7,38 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from numpy.typing import ArrayLike, NDArray
-from vtk.util.numpy_support import vtk_to_numpy
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volume_checks import check_scalar_volume
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
-__all__ = ["mask_from_node", "matrix_from_vtk", "volume_from_node"]
+__all__ = [
+    "add_volume_node",
+    "check_kind",
+    "check_voxels",
+    "grid_in_world",
+    "grid_of_node",
+    "image_in_world",
+    "mask_from_node",
+    "volume_from_node",
+    "world_voxels",
+]
 
 
-def matrix_from_vtk(matrix: Any) -> NDArray[np.float64]:
-    """Copy a ``vtkMatrix4x4`` to an array, shape (4, 4)."""
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-
-
-def volume_from_node(node: Any) -> Volume:
+def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
     """Read a scalar volume node where it lies in the world, parent transforms included.
 
     Parameters
     ----------
     node : vtkMRMLScalarVolumeNode
         Not changed.
+    placement : Placement, optional
+        Where it is read instead.
 
     Returns
     -------
@@ -43,19 +51,21 @@ def volume_from_node(node: Any) -> Volume:
     InputError
         Another kind of volume, no voxels, or voxels that cannot be registered.
     """
-    _check_kind(node)
-    volume = Volume(_image_in_world(node, nearest=False), node.GetName())
+    check_kind(node)
+    volume = Volume(image_in_world(node, placement or placement_in_world(node), nearest=False), node.GetName())
     check_scalar_volume(volume.image, volume.name)
     return volume
 
 
-def mask_from_node(node: Any) -> Volume:
+def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:
     """Read a label map node as a mask in world coordinates.
 
     Parameters
     ----------
     node : vtkMRMLScalarVolumeNode
         Voxels above zero are used. Not changed.
+    placement : Placement, optional
+        Where it is read; by default where it lies, parent transforms included.
 
     Returns
     -------
@@ -67,8 +77,8 @@ def mask_from_node(node: Any) -> Volume:
     InputError
         The node has no voxels or marks none.
     """
-    _check_voxels(node)
-    image = _image_in_world(node, nearest=True) > 0
+    check_voxels(node)
+    image = image_in_world(node, placement or placement_in_world(node), nearest=True) > 0
     if not np.any(sitk.GetArrayViewFromImage(image)):
         raise InputError(
             node.GetName(), "the mask is empty (no voxel above zero)", "Draw the region to use, or choose no mask."
@@ -76,7 +86,41 @@ def mask_from_node(node: Any) -> Volume:
     return Volume(image, node.GetName())
 
 
-def _check_kind(node: Any) -> None:
+def add_volume_node(scene: Any, volume: Volume, *, name: str) -> Any:
+    """Add a volume to a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the node and its display node.
+    volume : Volume
+        World coordinates. Its voxels are copied.
+    name : str
+        Name of the node.
+
+    Returns
+    -------
+    vtkMRMLScalarVolumeNode
+        Its parent is the world.
+    """
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    data = vtk.vtkImageData()
+    data.SetDimensions(*volume.grid.size)
+    data.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.voxels).ravel(), deep=True))
+    node.SetAndObserveImageData(data)
+    node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def check_kind(node: Any) -> None:
+    """Refuse a node that is no scalar volume with voxels.
+
+    Raises
+    ------
+    InputError
+        Names the node and what it is.
+    """
     name, kind = node.GetName(), node.GetClassName()
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError(name, "this is a label map, not a scan", "Choose the scan; label maps can be used as masks.")
@@ -92,10 +136,17 @@ def _check_kind(node: Any) -> None:
         )
     if not node.IsA("vtkMRMLScalarVolumeNode"):
         raise InputError(name, f"this is not a scalar volume ({kind})", "Choose a scalar volume.")
-    _check_voxels(node)
+    check_voxels(node)
 
 
-def _check_voxels(node: Any) -> None:
+def check_voxels(node: Any) -> None:
+    """Refuse a volume node that does not hold one number a voxel.
+
+    Raises
+    ------
+    InputError
+        No voxels, or several components.
+    """
     data = node.GetImageData()
     if data is None or data.GetPointData().GetScalars() is None:
         raise InputError(node.GetName(), "the volume holds no voxels", "Load its data first.")
@@ -107,73 +158,136 @@ def _check_voxels(node: Any) -> None:
         )
 
 
-def _image_in_world(node: Any, *, nearest: bool) -> sitk.Image:
-    ijk_to_ras = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(ijk_to_ras)
-    parent = node.GetParentTransformNode()
-    if parent is not None and not parent.IsTransformToWorldLinear():
-        return _warped_image(node, parent, matrix_from_vtk(ijk_to_ras), nearest=nearest)
-    parent_to_world = vtk.vtkMatrix4x4()
-    if parent is not None:
-        parent.GetMatrixTransformToWorld(parent_to_world)
-    ijk_to_world = matrix_from_vtk(parent_to_world) @ matrix_from_vtk(ijk_to_ras)
+def grid_in_world(grid: VolumeGrid, placement: Placement, name: str) -> VolumeGrid:
+    """Tell which grid holds in the world what a grid holds in the own coordinates of a node.
+
+    Parameters
+    ----------
+    grid : VolumeGrid
+        In own coordinates.
+    placement : Placement
+        Of the node.
+    name : str
+        Of the node, for messages.
+
+    Returns
+    -------
+    VolumeGrid
+        The same voxels where the placement is linear, else a grid that encloses the warped volume.
+
+    Raises
+    ------
+    InputError
+        The placement is flat.
+    """
+    if placement.matrix_ras is None:
+        return _enclosing_grid(grid, placement)
+    ijk_to_world = placement.matrix_ras @ flip_ijk_to_space(grid.ijk_to_lps)
     if not np.linalg.cond(ijk_to_world[:3, :3]) < 1e9:
         raise InputError(
-            node.GetName(),
+            name,
             "its placement in the world is flat (a singular direction or parent transform)",
             "Correct the transform above the volume, or its orientation in the Volumes module.",
         )
-    return _image(node.GetImageData(), ijk_to_world)
+    return VolumeGrid.of_matrix(grid.size, flip_ijk_to_space(ijk_to_world))
 
 
-def _image(data: Any, ijk_to_ras: NDArray[np.float64]) -> sitk.Image:
-    i, j, k = data.GetDimensions()
-    voxels = vtk_to_numpy(data.GetPointData().GetScalars()).reshape(k, j, i)
-    image = sitk.GetImageFromArray(voxels)
-    VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras)).place(image)
+def _enclosing_grid(grid: VolumeGrid, placement: Placement) -> VolumeGrid:
+    """An axis-aligned grid in the world, as fine as the finest axis of a warped volume."""
+    # Points all over the volume: a warp may bulge between the corners.
+    local_ras = flip_points_lps_ras(np.concatenate([grid.sample_points_lps(12), grid.corners_lps]))
+    points_ras = placement.points_in_world(local_ras)
+    margin = 0.05 * np.ptp(points_ras, axis=0)
+    low, high = points_ras.min(axis=0) - margin, points_ras.max(axis=0) + margin
+    spacing = min(grid.spacing_mm)
+    i, j, k = np.ceil((high - low) / spacing).astype(int).tolist()
+    ijk_to_ras = np.diag([spacing, spacing, spacing, 1.0])
+    ijk_to_ras[:3, 3] = low + spacing / 2
+    return VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras))
+
+
+def grid_of_node(node: Any) -> VolumeGrid:
+    """The grid of a volume node in its own coordinates, without any parent."""
+    ijk_to_ras = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(ijk_to_ras)
+    return VolumeGrid.of_matrix(node.GetImageData().GetDimensions(), flip_ijk_to_space(matrix_from_vtk(ijk_to_ras)))
+
+
+def image_in_world(node: Any, placement: Placement, *, nearest: bool) -> sitk.Image:
+    """Copy the voxels of a volume node to an image in world coordinates, LPS.
+
+    Parameters
+    ----------
+    node : vtkMRMLVolumeNode
+        With one number a voxel.
+    placement : Placement
+        Where it is read.
+    nearest : bool
+        Of labels: resample to the nearest voxel where the placement is not linear; else linearly.
+
+    Raises
+    ------
+    InputError
+        The placement is flat.
+    """
+    grid, source = world_voxels(node, placement, nearest=nearest)
+    if source.IsA("vtkImageReslice"):
+        source.Update()
+        source = source.GetOutput()
+    image = sitk.GetImageFromArray(vtk_to_numpy(source.GetPointData().GetScalars()).reshape(grid.size[::-1]))
+    grid.place(image)
     return image
 
 
-def _warped_image(node: Any, parent: Any, ijk_to_ras: NDArray[np.float64], *, nearest: bool) -> sitk.Image:
-    """Resample the voxels through a non-linear parent, without touching the node or its scene."""
-    to_world = vtk.vtkGeneralTransform()
-    parent.GetTransformToWorld(to_world)
-    i, j, k = node.GetImageData().GetDimensions()
-    grid = VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(ijk_to_ras))
-    # Points all over the volume: a warp may bulge between the corners.
-    local_ras = flip_points_lps_ras(np.concatenate([grid.sample_points_lps(12), grid.corners_lps]))
-    points_ras = np.array([to_world.TransformPoint(point) for point in local_ras.tolist()])
-    margin = 0.05 * np.ptp(points_ras, axis=0)
-    low, high = points_ras.min(axis=0) - margin, points_ras.max(axis=0) + margin
-    # An axis-aligned grid in the world, as fine as the finest axis of the volume.
-    spacing = min(node.GetSpacing())
-    size = np.ceil((high - low) / spacing).astype(int)
-    world_ijk_to_ras = np.asarray(np.diag([spacing, spacing, spacing, 1.0]), dtype=np.float64)
-    world_ijk_to_ras[:3, 3] = low + spacing / 2
-    world_to_local = vtk.vtkGeneralTransform()
-    parent.GetTransformFromWorld(world_to_local)
+def world_voxels(node: Any, placement: Placement, *, nearest: bool) -> tuple[VolumeGrid, Any]:
+    """The voxels of a node in the world, without touching the node or its scene.
+
+    Parameters
+    ----------
+    node : vtkMRMLScalarVolumeNode
+        With voxels.
+    placement : Placement
+        Where it is read.
+    nearest : bool
+        How voxels are taken under a non-linear placement: as they are, or by linear interpolation.
+
+    Returns
+    -------
+    grid : VolumeGrid
+        World coordinates.
+    source : vtkImageData or vtkImageReslice
+        The node's own voxels, where the placement is linear; otherwise a filter that makes those of the grid, of any
+        part of it.
+
+    Raises
+    ------
+    InputError
+        The placement is flat.
+    """
+    grid = grid_of_node(node)
+    in_world = grid_in_world(grid, placement, node.GetName())
+    data = node.GetImageData()
+    if placement.matrix_ras is None:
+        return in_world, _warped(data, grid, placement, in_world, nearest=nearest)
+    return in_world, data
+
+
+def _warped(data: Any, grid: VolumeGrid, placement: Placement, in_world: VolumeGrid, *, nearest: bool) -> Any:
+    """A filter that resamples the voxels through a non-linear parent."""
     # Applied from right to left: world voxel, world point, local point, local voxel.
     chain = vtk.vtkGeneralTransform()
-    chain.Concatenate(vtk_from_matrix(np.asarray(np.linalg.inv(ijk_to_ras))))
-    chain.Concatenate(world_to_local)
-    chain.Concatenate(vtk_from_matrix(world_ijk_to_ras))
+    chain.Concatenate(vtk_from_matrix(np.linalg.inv(flip_ijk_to_space(grid.ijk_to_lps))))
+    chain.Concatenate(placement.from_world)
+    chain.Concatenate(vtk_from_matrix(flip_ijk_to_space(in_world.ijk_to_lps)))
     reslice = vtk.vtkImageReslice()
-    reslice.SetInputData(node.GetImageData())
+    reslice.SetInputData(data)
     reslice.SetResliceTransform(chain)
     reslice.SetOutputOrigin(0, 0, 0)
     reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputExtent(0, int(size[0]) - 1, 0, int(size[1]) - 1, 0, int(size[2]) - 1)
+    reslice.SetOutputExtent(*(value for length in in_world.size for value in (0, length - 1)))
     if nearest:
         reslice.SetInterpolationModeToNearestNeighbor()
     else:
         reslice.SetInterpolationModeToLinear()
-    reslice.SetBackgroundLevel(0.0 if nearest else node.GetImageData().GetScalarRange()[0])
-    reslice.Update()
-    return _image(reslice.GetOutput(), world_ijk_to_ras)
-
-
-def vtk_from_matrix(matrix: ArrayLike) -> Any:
-    """Make a ``vtkMatrix4x4`` of a matrix, shape (4, 4)."""
-    result = vtk.vtkMatrix4x4()
-    result.DeepCopy(np.asarray(matrix, dtype=np.float64).ravel())
-    return result
+    reslice.SetBackgroundLevel(0.0 if nearest else data.GetScalarRange()[0])
+    return reslice

@@ -1,4 +1,4 @@
-"""The numbers as tables for a spreadsheet, from the content of the JSON file."""
+"""The tables for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["csv_tables"]
+from MultimodalRegistrationLib.quality.tables import Row, columns_of, quality_tables
 
-_SCALARS = (str, int, float, bool, type(None))
-# Long lists have tables of their own.
-_OWN_TABLES = ("points", "structures", "bland_altman", "verdict")
+__all__ = ["csv_tables"]
 
 
 def csv_tables(content: Mapping[str, Any]) -> dict[str, str]:
-    """Make the tables.
+    """Write the tables as text.
 
     Parameters
     ----------
@@ -25,54 +23,14 @@ def csv_tables(content: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Text of each table by name: ``methods`` always; ``targets``, ``structures`` and ``comparisons`` where there are
-        any. Each has a header, units in the column names, and one row per transform, point, structure or pair.
+        Text of each of :func:`~MultimodalRegistrationLib.quality.tables.quality_tables` by name, with a header.
     """
-    methods = [content["before"], *content["methods"]]
-    rows = {
-        "methods": [
-            {"name": one["name"], "verdict": (one["verdict"] or {}).get("word"), **_flat(one, skip=("name",))}
-            for one in methods
-        ],
-        "targets": [
-            {"transform": one["name"], **_flat(point)}
-            for one in methods
-            if one["targets"] is not None
-            for point in one["targets"]["points"]
-        ],
-        "structures": [
-            {"transform": one["name"], **_flat(structure)} for one in methods for structure in one["structures"] or ()
-        ],
-        "comparisons": [_flat(one) for one in content["comparisons"]],
-    }
-    return {name: _table(some) for name, some in rows.items() if some}
+    return {name: _table(rows) for name, rows in quality_tables(content).items()}
 
 
-def _flat(content: Mapping[str, Any], skip: tuple[str, ...] = (), prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by underscores; short lists as numbered columns, or joined where they are texts."""
-    row: dict[str, Any] = {}
-    for key, value in content.items():
-        if key in skip or key in _OWN_TABLES:
-            continue
-        name = f"{prefix}{key}"
-        if isinstance(value, _SCALARS):
-            row[name] = value
-        elif isinstance(value, Mapping):
-            row.update(_flat(value, prefix=f"{name}_"))
-        elif all(isinstance(item, str) for item in value):
-            row[name] = "; ".join(value)
-        elif all(isinstance(item, Mapping) and "axis" in item for item in value):
-            for item in value:
-                row.update(_flat(item, skip=("axis",), prefix=f"{name}_{item['axis']}_"))
-        else:
-            row.update(_flat({str(i + 1): item for i, item in enumerate(value)}, prefix=f"{name}_"))
-    return row
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+def _table(rows: list[Row]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, columns_of(rows), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: _safe(value) for key, value in row.items()} for row in rows)
     return text.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,22 +75,48 @@ def structure_motions(transform: SpatialTransform, structures: Volume) -> tuple[
     InputError
         The label map is empty.
     """
-    voxels = structures.voxels
-    flat = np.flatnonzero(voxels)
-    if len(flat) == 0:
+    counts = _counts(structures.voxels)
+    if not counts:
         raise InputError(structures.name, "the label map is empty", "Give one in which structures are marked.")
-    values = voxels.ravel()[flat]
-    order = np.argsort(values, kind="stable")
-    labels, first = np.unique(values[order], return_index=True)
-    most = int(np.clip(_MOST_POINTS // len(labels), _FEWEST_OF_ONE, _MOST_OF_ONE))
-    motions = []
-    for label, members in zip(labels.tolist(), np.split(flat[order], first[1:]), strict=True):
-        # Spread over the run of voxels by a step that need not be whole, or slices of even length would show a pattern.
-        chosen = members[np.unique(np.linspace(0, len(members) - 1, min(most, len(members))).astype(int))]
-        index = np.stack(np.unravel_index(chosen, voxels.shape)[::-1], axis=-1)
-        points_lps = apply_matrix(structures.grid.ijk_to_lps, index)
-        motions.append(_motion(transform, points_lps, int(label), len(members), min(structures.grid.spacing_mm)))
-    return tuple(motions)
+    most = int(np.clip(_MOST_POINTS // len(counts), _FEWEST_OF_ONE, _MOST_OF_ONE))
+    chosen = _spread(structures.voxels, counts, most)
+    spacing_mm = min(structures.grid.spacing_mm)
+    return tuple(
+        _motion(transform, apply_matrix(structures.grid.ijk_to_lps, chosen[label]), label, count, spacing_mm)
+        for label, count in sorted(counts.items())
+    )
+
+
+def _counts(voxels: NDArray[Any]) -> dict[int, int]:
+    """Number of voxels of each label, slice by slice: the indices of all of a body would fill gigabytes."""
+    counts: dict[int, int] = {}
+    for plane in voxels:
+        labels, found = np.unique(plane[plane != 0], return_counts=True)
+        for label, count in zip(labels.tolist(), found.tolist(), strict=True):
+            counts[int(label)] = counts.get(int(label), 0) + count
+    return counts
+
+
+def _spread(voxels: NDArray[Any], counts: dict[int, int], most: int) -> dict[int, NDArray[np.intp]]:
+    """At most so many voxels of each label, evenly spread, shape (N, 3) in I, J, K."""
+    chosen: dict[int, list[NDArray[np.intp]]] = {label: [] for label in counts}
+    passed = dict.fromkeys(counts, 0)
+    for k, plane in enumerate(voxels):
+        members = np.flatnonzero(plane)
+        if len(members) == 0:
+            continue
+        values = plane.ravel()[members]
+        order = np.argsort(values, kind="stable")
+        labels, first = np.unique(values[order], return_index=True)
+        for value, run in zip(labels.tolist(), np.split(members[order], first[1:]), strict=True):
+            label = int(value)
+            # The step need not be whole, or slices of even length would show a pattern.
+            step = min(1.0, most / counts[label])
+            rank = passed[label] + np.arange(len(run) + 1)
+            j, i = np.divmod(run[np.diff(np.floor(rank * step)) > 0], plane.shape[1])
+            chosen[label].append(np.stack([i, j, np.full(len(i), k)], axis=-1))
+            passed[label] += len(run)
+    return {label: np.concatenate(parts) for label, parts in chosen.items()}
 
 
 def _motion(

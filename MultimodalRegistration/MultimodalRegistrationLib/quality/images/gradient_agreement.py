@@ -29,20 +29,22 @@ def agreement_terms(
     fixed: Gradients, moving: Gradients, fixed_strength: Strength, moving_strength: Strength, used: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """The three squares of the formula at voxels, flat indices of shape (N,): both, fixed and moving, each (N,)."""
-    product = np.zeros(len(used), dtype=np.float32)
+    product = np.zeros_like(fixed.squares)
     for a, b in zip(fixed.along, moving.along, strict=True):
-        product += a.ravel()[used] * b.ravel()[used]
-    fixed_squares, moving_squares = fixed.squares.ravel()[used], moving.squares.ravel()[used]
+        product += a * b
+    both, fixed_squares, moving_squares = (each.ravel()[used] for each in (product, fixed.squares, moving.squares))
     fixed_norm = fixed_squares + np.float32(_noise(fixed_strength) ** 2)
     moving_norm = moving_squares + np.float32(_noise(moving_strength) ** 2)
-    both = product**2 / (fixed_norm * moving_norm)
+    both *= both
+    both /= fixed_norm
+    both /= moving_norm
     return both, (fixed_squares / fixed_norm) ** 2, (moving_squares / moving_norm) ** 2
 
 
 def total_agreement(terms: tuple[NDArray[np.float32], ...]) -> float:
     """Agreement over all voxels of :func:`agreement_terms`, 0 to 1; 0 where one of the volumes has no edges."""
     both, fixed, moving = (float(term.sum(dtype=np.float64)) for term in terms)
-    return both / float(np.sqrt(fixed * moving)) if fixed > 0 and moving > 0 else 0.0
+    return min(1.0, both / float(np.sqrt(fixed * moving))) if fixed > 0 and moving > 0 else 0.0
 
 
 def local_agreement(
@@ -66,7 +68,7 @@ def local_agreement(
     count = windows.sums(np.bincount(cells, minlength=number).astype(np.float64).reshape(windows.cells))
     known = np.maximum(fixed, moving) > _FEWEST_EDGES * np.maximum(count, 1)
     scale = np.sqrt(fixed * moving)
-    return np.divide(both, scale, out=np.zeros_like(both), where=scale > 0), known
+    return np.minimum(np.divide(both, scale, out=np.zeros_like(both), where=scale > 0), 1.0), known
 
 
 def _noise(strength: Strength) -> float:

@@ -120,20 +120,20 @@ def gradients_of(voxels: NDArray[np.float32], grid: VolumeGrid, smoothing_mm: fl
 
 def edges_of(gradients: Gradients, strength: Strength) -> Edges:
     """Find the edges of a volume."""
-    shape = np.asarray(gradients.squares.shape)
+    shape = gradients.squares.shape
     voxels = np.flatnonzero(gradients.squares > strength.edge**2)
-    index = np.stack(np.unravel_index(voxels, gradients.squares.shape), axis=-1)
+    index = np.stack(np.unravel_index(voxels, shape)).astype(np.float32)
     length = np.sqrt(gradients.squares)
-    here = length.ravel()[voxels].astype(np.float64)
-    normals = np.stack([along.ravel()[voxels] for along in gradients.along], axis=-1) / here[:, None]
+    here = length.ravel()[voxels]
+    normals = np.stack([along.ravel()[voxels] for along in gradients.along]) / here
     # As far as the next voxel along the axis on which that is nearest.
-    step = normals / gradients.spacing_mm
-    step /= np.abs(step).max(axis=1, keepdims=True)
-    ahead, behind = (
-        ndimage.map_coordinates(length, (index + sign * step).T, order=1, mode="nearest") for sign in (1, -1)
-    )
-    highest = (here >= behind) & (here > ahead) & np.all((index > 0) & (index < shape - 1), axis=1)
-    index, step, normals = index[highest], step[highest], normals[highest]
+    step = normals / gradients.spacing_mm.astype(np.float32)[:, None]
+    step /= np.maximum(np.maximum(np.abs(step[0]), np.abs(step[1])), np.abs(step[2]))
+    ahead, behind = (ndimage.map_coordinates(length, index + sign * step, order=1, mode="nearest") for sign in (1, -1))
+    highest = (here >= behind) & (here > ahead)
+    for axis, n in enumerate(shape):
+        highest &= (index[axis] > 0) & (index[axis] < n - 1)
+    index, step, normals = (each[:, highest].T.astype(np.float64) for each in (index, step, normals))
     here, ahead, behind = here[highest], ahead[highest], behind[highest]
     shift = 0.5 * (behind - ahead) / (behind - 2 * here + ahead)
     return Edges((index + shift[:, None] * step) * gradients.spacing_mm, normals, voxels[highest])

@@ -32,9 +32,9 @@ __all__ = ["CLASSES", "LOCAL_CLASSES", "ImagePair", "Moved", "Side", "prepare_pa
 
 CLASSES = 32
 LOCAL_CLASSES = 8
-_MOST_VOXELS = 4_000_000
+_MOST_VOXELS = 3_000_000
 # Standard deviation of the Gaussian before gradients, in working voxels: more merges both faces of a thin wall.
-_SMOOTHING = float(__import__("os").environ.get("SM", "0.7"))
+_SMOOTHING = 0.5
 # Metal and single hot voxels are cut off at these percentiles.
 _LIMITS = (0.1, 99.9)
 
@@ -74,7 +74,7 @@ class ImagePair:
     fixed, moving : Volume
         As given.
     grid : VolumeGrid
-        Working grid: the box of the fixed volume in at most about 4 million voxels.
+        Working grid: the box of the fixed volume in at most 3 million voxels.
     region : array of bool, shape (K, J, I)
         Voxels of the working grid that count.
     smoothing_mm : float
@@ -162,7 +162,8 @@ def prepare_pair(fixed: Volume, moving: Volume, *, region: Volume | None = None)
     coarse_fixed = _coarse(fixed, 0.0)
     grid = coarse_fixed.grid
     spacing_mm = float(np.prod(grid.spacing_mm)) ** (1 / 3)
-    coarse_moving = _coarse(moving, spacing_mm)
+    # Along the finest axis: thick slices of the fixed volume are no reason to blur the moving one within its own.
+    coarse_moving = _coarse(moving, min(grid.spacing_mm))
     smoothing_mm = _SMOOTHING * spacing_mm
     gradients = gradients_of(coarse_fixed.voxels, grid, smoothing_mm)
     fixed_side = _side(coarse_fixed, gradients)
