@@ -463,40 +463,10 @@ def test_same_and_huge_names(panel, points):
     assert max(len(text) for text in column(panel, MOVING)) < 50
 
 
-REGISTRATION = """
-from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode, vtkMRMLTransformNode
-from slicer.parameterNodeWrapper import parameterNodeWrapper
-from slicer.ScriptedLoadableModule import *
-import slicer
-
-class MultimodalRegistration(ScriptedLoadableModule):
-    pass
-
-@parameterNodeWrapper
-class MultimodalRegistrationParameterNode:
-    fixedVolume: vtkMRMLScalarVolumeNode
-    movingVolume: vtkMRMLScalarVolumeNode
-    fixedLandmarks: vtkMRMLMarkupsFiducialNode
-    movingLandmarks: vtkMRMLMarkupsFiducialNode
-    pairing: str = "order"
-    initialTransform: vtkMRMLTransformNode
-
-class MultimodalRegistrationWidget(ScriptedLoadableModuleWidget):
-    def setup(self):
-        super().setup()
-        self.logic = MultimodalRegistrationLogic()
-
-class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
-    def getParameterNode(self):
-        return MultimodalRegistrationParameterNode(super().getParameterNode())
-"""
-
-
-def test_registration_goes_on_from_here(slicer_app, panel, points, tmp_path):
+def test_registration_goes_on_from_here(slicer_app, panel, points):
     parameters = fill(panel, *points)
-    (tmp_path / "MultimodalRegistration.py").write_text(REGISTRATION, encoding="utf-8")
     panel.exit()
-    other = slicer_app.open_module(tmp_path, "MultimodalRegistration")
+    other = slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
     other.exit()
     panel.enter()
     assert "Choose the fixed and the moving volume" in panel.ui.registerButton.toolTip
@@ -516,8 +486,11 @@ def test_registration_goes_on_from_here(slicer_app, panel, points, tmp_path):
     assert given.initialTransform is parameters.outputTransform
     parameters.applyToMoving = True
     panel.ui.applyButton.click()
+    slicer_app.open_main_window()
     panel.ui.registerButton.click()
     assert other.logic.getParameterNode().initialTransform is None
+    assert (panel.parent.isEntered, other.parent.isEntered) == (False, True)
+    assert other.ui.movingSelector.currentNode().GetName() == "MR"
 
 
 def test_the_logic_in_one_line(panel, points):
