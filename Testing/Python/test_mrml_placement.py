@@ -244,6 +244,28 @@ def test_results_one_upon_the_other_are_refused(scene):
         placement_without(second, [first, result])
 
 
+@given(
+    angles=st.lists(st.floats(-180, 180), min_size=1, max_size=4), position=st.integers(0, 3), seed=st.integers(0, 99)
+)
+@settings(max_examples=30, deadline=None)
+def test_only_what_lies_below_the_result_is_left(angles, position, seed):
+    scene = slicer.vtkMRMLScene()
+    rng = np.random.default_rng(seed)
+    matrices = [rigid([1, *rng.normal(size=2)], angle, rng.normal(0, 50, 3)) for angle in angles]
+    below = add_points(scene)
+    chain = []
+    for matrix in matrices:
+        chain.append(add_transform(scene, matrix, "one of several", below))
+        below = chain[-1]
+    position %= len(chain)
+    expected = np.eye(4)
+    for matrix in matrices[:position]:
+        expected = matrix @ expected
+    placement = placement_without(scene.GetFirstNodeByName("points"), [chain[position]])
+    np.testing.assert_allclose(placement.matrix_ras, expected, atol=1e-9)
+    np.testing.assert_allclose(placement.points_in_world(POINTS_RAS), apply_matrix(expected, POINTS_RAS), atol=1e-9)
+
+
 @pytest.mark.parametrize("direction", ["from", "to"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_transform_nodes_of_every_kind_are_what_vtk_says(scene, kind, direction):
