@@ -77,15 +77,12 @@ class MultimodalRegistrationQAWidget(ScriptedLoadableModuleWidget, VTKObservatio
 
     def setup(self) -> None:
         """Build the panel."""
-        from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE
         from MultimodalRegistrationLib.panels.quality.quality_panel import QualityPanel
 
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/MultimodalRegistrationQA.ui"))
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
-        # Only tables that are results are offered.
-        self.ui.resultSelector.addAttribute("vtkMRMLTableNode", CONTENT_ATTRIBUTE)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = MultimodalRegistrationQALogic()
         self.panel = QualityPanel(self.ui)

@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.quality.tables import columns_of, quality_tables
 
 __all__ = [
     "CONTENT_ATTRIBUTE",
+    "MAP_ATTRIBUTE",
     "RUN_ATTRIBUTE",
     "QualityNodes",
     "add_quality_nodes",
@@ -28,6 +29,8 @@ __all__ = [
 RUN_ATTRIBUTE = "MultimodalRegistration.QualityRun"
 # Everything that was measured, as JSON, in the table of methods.
 CONTENT_ATTRIBUTE = "MultimodalRegistration.Quality"
+# What a map shows: its name among the maps.
+MAP_ATTRIBUTE = "MultimodalRegistration.QualityMap"
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ def quality_node_steps(
         yield step(points, *lines)
     for name, volume in maps.items():
         map_nodes[name] = add_map_node(scene, volume, name, name=f"{prefix}{name}")
+        map_nodes[name].SetAttribute(MAP_ATTRIBUTE, name)
         yield step(map_nodes[name])
     return QualityNodes(run_id, tables, charts, points, tuple(lines), map_nodes)
 

@@ -11,6 +11,7 @@ from MultimodalRegistrationLib.application.result_views import link_views
 from MultimodalRegistrationLib.application.slice_views import SliceViews
 from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.moved_copy import MovedCopy
+from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.stepper import Stepper
 
 __all__ = ["ComparisonViews"]
@@ -24,7 +25,7 @@ class ComparisonViews:
     Parameters
     ----------
     ui : namespace
-        With ``viewsCollapsibleButton``, ``beforeButton``, ``fadeSlider``, ``checkerboardBox`` and ``flickerBox``.
+        With ``beforeButton``, ``fadeSlider``, ``checkerboardBox``, ``flickerBox`` and ``shownLabel``.
     """
 
     def __init__(self, ui: Any) -> None:
@@ -110,6 +111,7 @@ class ComparisonViews:
 
     def _forget(self) -> None:
         self._copy = self._fixed = self._after = self._map = None
+        self._ui.shownLabel.text = ""
         for box in (self._ui.beforeButton, self._ui.checkerboardBox):
             _quietly(box, False)
 
@@ -120,6 +122,10 @@ class ComparisonViews:
         if after is not None and after.GetScene() is None:
             after = None
         self._copy.put_under(after)
+        self._ui.beforeButton.text = texts.SHOW_AFTER if self._ui.beforeButton.checked else texts.SHOW_BEFORE
+        self._ui.shownLabel.text = texts.shown_words(
+            self._fixed.GetName(), self._copy.node.GetName(), None if after is None else after.GetName()
+        )
         self._map = None
         self._show()
 

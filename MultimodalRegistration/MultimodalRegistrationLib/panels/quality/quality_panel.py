@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,13 @@ import slicer
 
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.quality_job import QualityInputs
-from MultimodalRegistrationLib.mrml.quality_nodes import RUN_ATTRIBUTE, QualityNodes, remove_quality_nodes
+from MultimodalRegistrationLib.mrml.quality_nodes import (
+    CONTENT_ATTRIBUTE,
+    RUN_ATTRIBUTE,
+    QualityNodes,
+    remove_quality_nodes,
+)
+from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
@@ -41,6 +48,7 @@ class QualityPanel:
         self._views = ComparisonViews(ui)
         self._result = ResultBox(ui, self._views, self._chosen_transforms, self._tell)
         self._report = ReportBox(ui, self._tell)
+        self._results = ChoiceBox(ui.resultBox, self._choose_result)
         ui.folderEdit.connect("currentPathChanged(QString)", self._choose_folder)
         ui.removeButton.connect("clicked(bool)", self._remove)
         self._tell(None)
@@ -91,8 +99,7 @@ class QualityPanel:
             self._ui.toleranceLabel.text = texts.tolerance_words(parameters.tolerance, TG_132.mm)
             self._result.show(parameters.resultTable)
             self._report.show(self._result.table)
-            self._ui.removeButton.enabled = self._result.table is not None
-            self._ui.resultsRow.visible = self._ui.resultSelector.nodeCount() > 0
+            self._show_results()
             self._update_button()
         finally:
             self._updating = False
@@ -188,6 +195,10 @@ class QualityPanel:
         self._report.drop(table)
         self._report.show(None)
         remove_quality_nodes(slicer.mrmlScene, table.GetAttribute(RUN_ATTRIBUTE))
+        left = [
+            node for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(CONTENT_ATTRIBUTE)
+        ]
+        self._parameters.resultTable = left[-1] if left else None
         self.update()
         self._tell(texts.REMOVED, problem=False)
 
@@ -223,6 +234,23 @@ class QualityPanel:
 
     def _chosen_transforms(self) -> list[Any]:
         return [] if self._parameters is None else [node for node in self._parameters.transforms if node is not None]
+
+    def _show_results(self) -> None:
+        tables = [
+            node for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(CONTENT_ATTRIBUTE)
+        ]
+        self._results.fill(
+            (node.GetID(), texts.result_words(json.loads(node.GetAttribute(CONTENT_ATTRIBUTE))), node.GetName())
+            for node in tables
+        )
+        table = self._result.table
+        if table is not None:
+            self._results.show(table.GetID())
+        self._ui.resultsRow.visible = bool(tables)
+
+    def _choose_result(self, identifier: str) -> None:
+        if self._parameters is not None and not self._updating:
+            self._parameters.resultTable = slicer.mrmlScene.GetNodeByID(identifier)
 
     def _choose_transforms(self, nodes: list[Any]) -> None:
         if self._parameters is not None and not self._updating:

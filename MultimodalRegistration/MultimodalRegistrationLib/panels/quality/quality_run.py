@@ -85,6 +85,7 @@ class QualityRun:
         self._nodes: QualityNodes | None = None
         self._run_id = uuid.uuid4().hex
         self._folder = Path(tempfile.mkdtemp(prefix="multimodal-registration-qa-", dir=temporary_folder()))
+        self._process_gone = True
         self.active = True
         try:
             self._job = QualityJob(inputs, self._folder, tolerance)
@@ -103,7 +104,7 @@ class QualityRun:
         self.active = False
         self._stepper.stop()
         remove_quality_nodes(self._scene, self._run_id)
-        if self._process is None:
+        if self._process is None or self._process_gone:
             self._clean()
         else:
             self._process.cancel()
@@ -134,6 +135,7 @@ class QualityRun:
         self._process = BackgroundJob(
             self._make_process(self._job.arguments), on_event=self._event, on_end=self._computed, on_gone=self._gone
         )
+        self._process_gone = False
         self._process.start()
 
     def _event(self, event: dict[str, Any]) -> None:
@@ -188,6 +190,7 @@ class QualityRun:
         self._listener.failed(error)
 
     def _gone(self) -> None:
+        self._process_gone = True
         if not self.active:
             self._clean()
 

@@ -10,7 +10,7 @@ import slicer
 
 from MultimodalRegistrationLib.application.result_views import center_views_on, show_chart
 from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE, RUN_ATTRIBUTE
+from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE, MAP_ATTRIBUTE, RUN_ATTRIBUTE
 from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
@@ -83,8 +83,13 @@ class ResultBox:
         self._methods.choose(best + 1)
         self._show_method(content["methods"][best])
         plots, maps = self._own("vtkMRMLPlotChartNode"), self._own("vtkMRMLScalarVolumeNode")
-        self._plots.fill((node.GetID(), node.GetName(), node.GetTitle()) for node in plots)
-        self._maps.fill([("", texts.NO_MAP, ""), *((node.GetID(), node.GetName(), "") for node in maps)])
+        self._plots.fill((node.GetID(), node.GetTitle(), node.GetName()) for node in plots)
+        self._maps.fill(
+            [
+                ("", texts.NO_MAP, ""),
+                *((node.GetID(), *texts.map_words(node.GetAttribute(MAP_ATTRIBUTE))) for node in maps),
+            ]
+        )
         self._ui.plotWidget.visible = bool(plots)
         glyphs = self._glyphs()
         self._ui.glyphBox.visible = bool(glyphs)

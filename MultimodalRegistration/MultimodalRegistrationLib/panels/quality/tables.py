@@ -12,7 +12,8 @@ from MultimodalRegistrationLib.panels.quality import texts
 
 __all__ = ["MethodTable", "StructureTable", "TargetTable"]
 
-_MOST_ROWS = 10
+_MOST_ROWS = 8
+_ROW_PIXELS = 22
 
 
 class _Table:
@@ -26,6 +27,7 @@ class _Table:
         table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
         table.setWordWrap(False)
+        table.verticalHeader().setDefaultSectionSize(_ROW_PIXELS)
         table.connect("currentCellChanged(int,int,int,int)", self._changed)
         table.connect("cellClicked(int,int)", self._clicked)
 
@@ -45,8 +47,8 @@ class _Table:
         header = table.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        heights = [table.rowHeight(row) for row in range(min(len(rows), _MOST_ROWS))]
-        table.setFixedHeight(table.horizontalHeader().sizeHint.height() + sum(heights) + 6)
+        height = min(len(rows), _MOST_ROWS) * _ROW_PIXELS
+        table.setFixedHeight(table.horizontalHeader().sizeHint.height() + height + 6)
         table.blockSignals(blocked)
 
     def choose(self, row: int) -> None:

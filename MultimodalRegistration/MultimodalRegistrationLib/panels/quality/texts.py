@@ -18,9 +18,8 @@ READING = _("reading the result")
 NO_TRANSFORMS = _("There is no transform in the scene. Register the volumes first, or load a transform.")
 REMOVED = _("The results were removed; everything else in the scene is as it was.")
 NO_MAP = _("none")
-BEFORE = _("Before: as {name} lay")
-AFTER = _("After: {name}")
-NO_VIEWS = _("There are no slice views to show this in.")
+SHOW_BEFORE = _("Show before")
+SHOW_AFTER = _("Show after")
 PLOT_HINT = _("Show the plot in a view beside the slices")
 PLOT_NOWHERE = _("There is no window; the plot is in the scene.")
 OPEN_REPORT = _("Open the report in the browser")
@@ -183,7 +182,10 @@ def before_name() -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """A number in a table; a dash where it is not known."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    if value is None:
+        return "–"
+    # No minus before zero.
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def percent(share: float | None) -> str:
@@ -231,6 +233,39 @@ def structure_headers() -> list[tuple[str, str]]:
         (_("95 %"), _("95th percentile of the Hausdorff distance, mm")),
         (_("Centre"), _("Distance of the centres, mm")),
     ]
+
+
+def shown_words(fixed: str, moving: str, after: str | None) -> str:
+    """What the slice views show."""
+    if after is None:
+        return _("{moving} as it lay before, over {fixed}").format(moving=moving, fixed=fixed)
+    return _("{moving} after {after}, over {fixed}").format(moving=moving, after=after, fixed=fixed)
+
+
+def map_words(kind: str) -> tuple[str, str]:
+    """Name and explanation of a map."""
+    agreement = _("How much the intensities of both volumes tell about each other around each point")
+    edges = _("How well the edges of both volumes run together around each point")
+    known = {
+        "local-information-before": (_("Shared information, before"), agreement),
+        "local-information-after": (_("Shared information, after"), agreement),
+        "gradient-agreement-before": (_("Agreement of edges, before"), edges),
+        "gradient-agreement-after": (_("Agreement of edges, after"), edges),
+        "jacobian": (_("Swelling and shrinking"), _("Jacobian determinant: 1 keeps the volume, 0 or less folds")),
+        "return-error": (_("Error of the way there and back"), _("Distance of a point from where it comes back, mm")),
+    }
+    return known.get(kind, (kind, ""))
+
+
+def result_words(content: Mapping[str, Any]) -> str:
+    """A result in a list of results."""
+    volumes = content["volumes"]
+    return _("{moving} to {fixed}, {when}: {verdict}").format(
+        moving=volumes["moving"]["name"],
+        fixed=volumes["fixed"]["name"],
+        when=content["created"].replace("T", " ")[:16],
+        verdict=verdict_word(content["verdict"]["word"]),
+    )
 
 
 def targets_title(method: str, tolerance_mm: float) -> str:
