@@ -159,7 +159,7 @@ def assess_nodes(
         fixed,
         moving,
         inputs={**inputs, "transform": names},
-        command=_command(nodes, transform_nodes),
+        command=_command(nodes, transform_nodes, tolerance),
         region="the whole fixed volume" if region is None else f"the mask {region.name}",
     )
     return NodeAssessment(assessment, content, fixed, moving)
@@ -229,7 +229,7 @@ def _region(node: Any, fixed: Volume) -> tuple[Volume | None, tuple[str, ...]]:
     return placed, (words,) if resampled else ()
 
 
-def _command(nodes: dict[str, Any], transform_nodes: Sequence[Any]) -> str:
+def _command(nodes: dict[str, Any], transform_nodes: Sequence[Any], tolerance: Tolerance) -> str:
     """What repeats the run in Slicer's Python console."""
 
     def found(node: Any) -> str:
@@ -241,5 +241,7 @@ def _command(nodes: dict[str, Any], transform_nodes: Sequence[Any]) -> str:
         for role, node in nodes.items()
         if node is not None and role not in ("fixed", "moving")
     ]
+    if tolerance != TG_132:
+        options.append(f"tolerance={tolerance!r}")
     transforms = ", ".join(found(node) for node in transform_nodes)
     return f"assess_nodes({', '.join([found(nodes['fixed']), found(nodes['moving']), f'[{transforms}]', *options])})"
