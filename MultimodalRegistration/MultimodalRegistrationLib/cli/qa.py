@@ -180,7 +180,7 @@ def _write_tables(outputs: OutputFiles, folder: Path, content: dict[str, Any]) -
     for name, text in csv_tables(content).items():
         file = outputs.add(folder / f"{name}.csv", (".csv",))
         # The mark tells spreadsheets that this is UTF-8.
-        file.write_text(text, encoding="utf-8-sig")
+        file.write_text(text, encoding="utf-8-sig", errors="backslashreplace")
 
 
 def _write_maps(outputs: OutputFiles, folder: Path, result: Assessment) -> None:
