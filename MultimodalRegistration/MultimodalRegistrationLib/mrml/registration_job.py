@@ -21,6 +21,7 @@ from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.transforms import write_linear_transform
 from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
 from MultimodalRegistrationLib.landmarks.points import Pairing
+from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.register import add_registration_node
@@ -300,13 +301,8 @@ class RegistrationJob:
         name = scene.GenerateUniqueName(f"{moving.GetName()} resampled")
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
         node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(self._fixed_grid.ijk_to_lps)))
-        display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
-        if moving.GetScalarVolumeDisplayNode() is not None:
-            # Its window, too: to find one anew would take a look at every voxel.
-            display.CopyContent(moving.GetScalarVolumeDisplayNode())
-            display.SetAutoWindowLevel(False)
-        node.SetAndObserveDisplayNodeID(display.GetID())
         node.SetAndObserveImageData(self._resampled)
+        add_display_node(node, like=moving.GetScalarVolumeDisplayNode())
         return node
 
 

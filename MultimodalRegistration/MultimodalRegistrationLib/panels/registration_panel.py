@@ -94,6 +94,9 @@ class RegistrationPanel:
                 box.show(getattr(parameters, name))
             self._preset.update()
             self._show_carried()
+            self._ui.transformNameEdit.placeholderText = texts.transform_name(
+                parameters.fixedVolume, parameters.movingVolume
+            )
             if not self.running:
                 self._result.show(parameters.resultTransform, None)
             self._update_button()
@@ -125,7 +128,8 @@ class RegistrationPanel:
             parameters.movingMask,
             parameters.roi,
         )
-        apply, carried = parameters.applyToMoving, [node.GetID() for node in parameters.carried if node is not None]
+        others = [node for node in parameters.carried if node not in (None, inputs.fixed, inputs.moving)]
+        apply, carried = parameters.applyToMoving, {node.GetID(): node.GetName() for node in others}
         listener = Listener(
             progress=self._progress.show,
             log=self._progress.log,
@@ -201,7 +205,7 @@ class RegistrationPanel:
             parameters.transformName.strip(),
         )
 
-    def _done(self, job: RegistrationJob, apply: bool, carried: list[str]) -> None:
+    def _done(self, job: RegistrationJob, apply: bool, carried: dict[str, str]) -> None:
         self._stopped()
         scene = slicer.mrmlScene
         change = SceneChange(scene)
@@ -217,10 +221,12 @@ class RegistrationPanel:
         moving = job.node("moving")
         notes = []
         if apply and stayed:
-            nodes = {identifier: scene.GetNodeByID(identifier) for identifier in carried}
-            for each in (moving, *nodes.values()):
+            there = {identifier: scene.GetNodeByID(identifier) for identifier in carried}
+            for each in (moving, *there.values()):
                 if each is not None:
                     change.apply(node, each)
+            gone = [carried[identifier] for identifier, each in there.items() if each is None]
+            notes += [texts.carried_skipped(gone)] if gone else []
         elif apply:
             notes.append(texts.moving_moved(moving.GetName()))
         # The node is already what the parameter node names when the panel is updated, with what can be undone.

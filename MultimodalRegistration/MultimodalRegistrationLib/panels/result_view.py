@@ -10,6 +10,7 @@ import slicer
 
 from MultimodalRegistrationLib.application.slice_views import SliceViews
 from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
+from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange, nodes_moved_by
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
 from MultimodalRegistrationLib.panels import texts
@@ -88,7 +89,12 @@ class ResultView:
     def look(self) -> None:
         """Show the volumes of a new result over each other."""
         fixed, moving = self._volumes()
-        if fixed is not None and moving is not None:
+        if self._views.available and fixed is not None and moving is not None:
+            for node in (fixed, moving):
+                if node.GetDisplayNode() is None:
+                    display = add_display_node(node)
+                    if self._change is not None:
+                        self._change.add(display)
             self._views.show(fixed, moving, self._ui.fadeSlider.value)
 
     def update(self) -> None:
@@ -149,7 +155,8 @@ class ResultView:
         self.update()
 
     def _open_qa(self) -> None:
-        slicer.util.selectModule(_QA_MODULE)
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule(_QA_MODULE)
         panel = slicer.util.getModuleWidget(_QA_MODULE)
         if hasattr(panel, "setInputs"):
             panel.setInputs(*self._volumes(), self._node)

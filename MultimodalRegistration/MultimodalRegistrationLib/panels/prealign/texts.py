@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -94,40 +94,48 @@ def number(value_mm: float | None) -> str:
     return NO_VALUE if value_mm is None else f"{value_mm:.2f}" if value_mm < 100 else f"{value_mm:.0f}"
 
 
-def row_words(row: PairRow, fixed_name: str, moving_name: str) -> str:
-    """Why a row is not used; empty where it is."""
+def row_words(row: PairRow, fixed_name: str, moving_name: str) -> tuple[str, str]:
+    """Why a row is not used, short and in full; empty where it is."""
+    if row.state == "unplaced" and len(row.unplaced) == 2:
+        return _("not placed"), _("Not placed on either side")
     if row.state == "unplaced":
-        if len(row.unplaced) == 2:
-            return _("not placed on either side")
-        return _("not placed in {name}").format(name=fixed_name if row.unplaced[0] == "fixed" else moving_name)
+        name = fixed_name if row.unplaced[0] == "fixed" else moving_name
+        return _("not in {name}").format(name=name), _("Not placed in {name}").format(name=name)
     if row.state == "unselected":
-        return _("not used")
+        return _("not used"), _("Left out: tick it to use it")
     if row.state == "alone":
-        return _("no partner in {name}").format(name=moving_name if row.moving_index is None else fixed_name)
-    return ""
+        name = moving_name if row.moving_index is None else fixed_name
+        return _("no partner"), _("No partner in {name}").format(name=name)
+    return "", ""
 
 
 def finding_words(code: str) -> str:
-    """A finding beside the pair that it is about; empty where it is about all of them."""
+    """A finding beside the pair that it is about, in one or two words; empty where it is about all of them."""
     return {
-        "swapped": _("partner exchanged"),
-        "outlier": _("does not fit with the others"),
-        "coincident": _("same place as another"),
-        "symmetric": _("could be another one"),
-        "label-order": _("label differs from partner"),
-        "folds": _("the spline folds here"),
+        "swapped": _("exchanged"),
+        "outlier": _("does not fit"),
+        "coincident": _("same place"),
+        "symmetric": _("ambiguous"),
+        "label-order": _("other label"),
+        "folds": _("spline folds"),
     }.get(code, "")
 
 
-def findings_html(findings: Sequence[Finding], notes: Sequence[str]) -> str:
-    """Findings with their remedies, as a list."""
+def findings_html(findings: Sequence[Finding], notes: Sequence[str], links: Mapping[str, str]) -> str:
+    """Findings with their remedies, as a list; ``links`` has what a click does, by the code of the finding."""
     marks = {"error": _("Stop"), "warning": _("Look"), "note": _("Note")}
     lines = [
-        f"<b>{marks[one.severity]}:</b> {escaped(one.message)} <i>{escaped(one.remedy)}</i>" for one in findings
+        f"<b>{marks[one.severity]}:</b> {escaped(one.message)} <i>{escaped(one.remedy)}</i> {links.get(one.code, '')}"
+        for one in findings
     ] + [escaped(note) for note in notes]
     if not lines:
         return ALL_GOOD
     return "<ul style='margin-left: -24px'>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
+
+
+def exchange_link(target: str, moving_name: str) -> str:
+    """A click that puts an exchange right."""
+    return f"<a href='{target}'>{escaped(_('Exchange them in {name}').format(name=moving_name))}</a>"
 
 
 def escaped(text: str) -> str:
