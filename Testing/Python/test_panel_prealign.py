@@ -308,7 +308,7 @@ def test_targets_tell_the_error_that_the_fit_does_not_know(slicer_app, panel, po
     parameters.fixedPoints = add_list("CT points", points[1])
     panel.ui.applyButton.click()
     panel.ui.targetsCollapsibleButton.collapsed = False
-    slicer_app.process_events(50)
+    slicer_app.process_events(500)
     slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-targets.png")
     parameters.fixedTargets = parameters.fixedPoints
     parameters.movingTargets = parameters.movingPoints
