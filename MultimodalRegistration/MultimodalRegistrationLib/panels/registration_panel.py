@@ -231,7 +231,8 @@ class RegistrationPanel:
             notes.append(texts.moving_moved(moving.GetName()))
         # The node is already what the parameter node names when the panel is updated, with what can be undone.
         self._result.show(node, change)
-        self._result.look()
+        # In the next turn of the event loop: the views take their time.
+        qt.QTimer.singleShot(0, self._result.look)
         self._words = " ".join(notes) or None
         self._parameters.resultTransform = node
         self._tell(self._words)
