@@ -9,7 +9,8 @@ import qt
 import slicer
 
 from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.registration_job import Inputs, RegistrationJob, Settings
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
+from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.panels import texts
 from MultimodalRegistrationLib.panels.background_job import ChildProcess, QtProcess
