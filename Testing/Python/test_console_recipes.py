@@ -77,7 +77,6 @@ def test_the_script_goes_through_a_study(slicer_app, study, monkeypatch, capsys)
     slicer_app.slot_errors.clear()
 
 
-
 def test_the_script_says_when_it_could_not_run(slicer_app, tmp_path, monkeypatch, capsys):
     codes = []
     monkeypatch.setattr(slicer.util, "exit", codes.append)
