@@ -20,7 +20,7 @@ def installed(path):
     """Files below a module's folder, without documentation and tests."""
     for file in path.parent.rglob("*"):
         name = file.relative_to(path.parent).as_posix()
-        if file.is_file() and not re.search(r"CMakeLists\.txt$|\.md$|^Testing/|__pycache__|(^|/)\.", name):
+        if file.is_file() and not re.search(r"CMakeLists\.txt$|\.md$|^Testing/|__pycache__|\.egg-info/|(^|/)\.", name):
             yield name
 
 

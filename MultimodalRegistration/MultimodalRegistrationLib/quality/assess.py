@@ -239,6 +239,6 @@ def _notes(own: UsedFiducials, targets: Pairs, left_out: frozenset[int]) -> tupl
 
 def _wrong_way_words(as_given_mm: float, inverse_mm: float) -> str:
     return (
-        f"The transform seems to be the wrong way round: its inverse fits the targets far better (RMS "
-        f"{inverse_mm:.1f} mm instead of {as_given_mm:.1f} mm). Invert it, or exchange the fixed and the moving volume."
+        f"The transform is the wrong way round, or the two lists of targets are exchanged: its inverse fits them far "
+        f"better (RMS {inverse_mm:.1f} mm instead of {as_given_mm:.1f} mm). Invert it, or exchange the lists."
     )

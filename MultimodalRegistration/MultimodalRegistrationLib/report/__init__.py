@@ -1,0 +1,1 @@
+"""The report of registration quality: one HTML file that needs nothing else."""

@@ -1,0 +1,123 @@
+"""The report as one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.report.figures import comparisons_section, health_section, methods_section
+from MultimodalRegistrationLib.report.landmarks import landmarks_section
+from MultimodalRegistrationLib.report.marks import mark_markup
+from MultimodalRegistrationLib.report.markup import Html, element, isolated, isolated_text, join, script_json
+from MultimodalRegistrationLib.report.pictures import make_pictures
+from MultimodalRegistrationLib.report.plots import bland_altman_plots, error_plots
+from MultimodalRegistrationLib.report.structures import structures_section
+from MultimodalRegistrationLib.report.summary import about_inputs, repeat_section, verdict_section, warnings_section
+
+__all__ = ["MOST_METHODS_SHOWN", "write_report"]
+
+MOST_METHODS_SHOWN = 4
+_PAGE = Path(__file__).with_name("page")
+_SCRIPTS = ("planes.js", "edges.js", "viewer.js", "mark.js")
+_PLACE = re.compile(r"\{\{([a-z_]+)\}\}")
+
+
+def write_report(
+    path: str | Path,
+    content: Mapping[str, Any],
+    fixed: Volume,
+    moving: Volume,
+    transforms: Sequence[SpatialTransform],
+) -> None:
+    """Write a report that shows everything offline: figures, plots and a viewer of both volumes.
+
+    Parameters
+    ----------
+    path : str or Path
+        The ``.html`` file; whoever calls sees to it that it appears whole, see ``io/outputs.py``.
+    content : mapping
+        JSON: ``created``, ``software``, ``command``, ``inputs``, ``settings``, ``volumes``, ``verdict``, ``warnings``,
+        ``before``, ``methods``, ``comparisons`` and ``mark``. Scalars that are not known are shown, too.
+    fixed, moving : Volume
+        World coordinates.
+    transforms : sequence of SpatialTransform
+        ``fixed_to_moving_lps`` of each of the methods, in their order. The viewer shows the
+        :data:`MOST_METHODS_SHOWN` that rank best.
+
+    Raises
+    ------
+    ValueError
+        The number of transforms is not that of the methods, or the content is not JSON.
+    """
+    before, methods = content["before"], content["methods"]
+    if len(methods) != len(transforms):
+        raise ValueError(f"{len(transforms)} transforms for {len(methods)} methods")
+    shown = _shown(methods)
+    pictures = make_pictures(fixed, moving, [transforms[index] for index in shown])
+    viewer = {
+        **pictures.geometry,
+        "methods": [isolated_text(methods[index]["name"]) for index in shown],
+        "before": isolated_text(before["name"]),
+    }
+    style = (_PAGE / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((_PAGE / file).read_text(encoding="utf-8") for file in _SCRIPTS)
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    plots = join(error_plots(before, methods), landmarks_section(before, methods))
+    agreement = join(comparisons_section(content["comparisons"]), bland_altman_plots(content["comparisons"]))
+    parts: dict[str, Html | None] = {
+        "policy": element("meta", http_equiv="Content-Security-Policy", content=Html(policy)),
+        "title": join("Registration of ", isolated(moving.name), " to ", isolated(fixed.name)),
+        "style": element("style", Html(style)),
+        "script": element("script", Html(script)),
+        "inputs": about_inputs(content, fixed.name, moving.name),
+        "verdict": verdict_section(content["verdict"]),
+        "warnings": warnings_section(content["warnings"]),
+        "methods": methods_section(before, methods),
+        "errors": _or_reason(plots, "No landmarks were given, so there are no errors to plot."),
+        "comparisons": _or_reason(agreement, "There is only one method."),
+        "structures": structures_section(before, methods),
+        "health": health_section(methods),
+        "left_out": _left_out(methods, shown),
+        "repeat": repeat_section(content),
+        "mark": mark_markup(content["mark"], str(content["created"])),
+        "viewer_data": element("script", script_json(viewer), type="application/json", id="viewer-data"),
+        "content_data": element("script", script_json(content), type="application/json", id="report-content"),
+        "sprites": join(
+            *(element("img", src=Html(uri), alt="", id=f"sprite-{key}") for key, uri in pictures.sprites.items())
+        ),
+    }
+    template = (_PAGE / "page.html").read_text(encoding="utf-8")
+    # One pass: what is put in is never looked at again.
+    page = _PLACE.sub(lambda match: parts[match[1]] or "", template)
+    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
+        file.write(page)
+
+
+def _shown(methods: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Places of the methods for the viewer: those of best rank, in the order of the list."""
+    ranked = sorted(range(len(methods)), key=lambda i: (methods[i].get("rank") is None, methods[i].get("rank") or 0, i))
+    return sorted(ranked[:MOST_METHODS_SHOWN])
+
+
+def _left_out(methods: Sequence[Mapping[str, Any]], shown: Sequence[int]) -> Html | None:
+    if len(shown) == len(methods):
+        return None
+    return element("p", f"The {len(shown)} best of {len(methods)} methods are shown.", class_="note")
+
+
+def _or_reason(markup: Html, reason: str) -> Html:
+    return markup or element("p", reason, class_="none")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
