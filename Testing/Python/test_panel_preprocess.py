@@ -11,22 +11,37 @@ from conftest import CT_POSE, MR_POSE, PROJECT, centered_grid, rigid, rotation
 
 pytest.importorskip("PySide6.QtWidgets")
 
-from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.mrml.prepared_nodes import ORIGINAL_ROLE, found_for
 from MultimodalRegistrationLib.phantom import make_head
 from test_mrml import add_parent, add_volume, ijk_to_world_ras, vtk_matrix
 
 FOLDER = PROJECT / "RegistrationPreprocess"
 NAME = "RegistrationPreprocess"
+SCREENSHOTS = PROJECT / "Testing" / "Screenshots"
 CT_SMALL = centered_grid(
     [60, 68, 38], [3.1, 3.1, 6.2], rotation([1, 0.3, -0.2], 12) @ np.diag([1.0, 1.0, -1.0]), [12, -31, 40]
 )
 MR_SMALL = centered_grid([52, 48, 58], [3.6, 4.6, 3.5], rotation([-0.2, 1, 0.5], 81), [-25, 18, 66])
 PARENT_RAS = rigid([0.7, -0.2, 0.4], 28, [31, -12, 55])
 
+# Set by a fixture: importing the panels takes Slicer's own packages, which the stand-in brings.
+texts = BiasCorrection = Prealignment = None
+
 
 @pytest.fixture(scope="session")
 def small_head():
     return make_head("CT", CT_SMALL, CT_POSE, seed=1), make_head("T1", MR_SMALL, MR_POSE, seed=2)
+
+
+@pytest.fixture(autouse=True)
+def _panels(slicer_app):
+    """The panels import Qt as Slicer gives it."""
+    global texts, BiasCorrection, Prealignment
+    from MultimodalRegistrationLib.panels.preprocess import choices
+    from MultimodalRegistrationLib.panels.preprocess import texts as own_texts
+
+    texts, BiasCorrection, Prealignment = own_texts, choices.BiasCorrection, choices.Prealignment
 
 
 @pytest.fixture
@@ -60,13 +75,13 @@ def voxels(node):
     return slicer.util.arrayFromVolume(node)
 
 
+def leftovers(slicer_app):
+    return [name for name in os.listdir(slicer_app.app.temporaryPath) if name.startswith("registration-preprocess")]
+
+
 def finish(slicer_app, opened, timeout_s=60):
     slicer_app.wait_for(lambda: not opened.widget.panel.running, timeout_s)
-    assert (
-        not os.listdir(slicer_app.app.temporaryPath)
-        or [name for name in os.listdir(slicer_app.app.temporaryPath) if name.startswith("registration-preprocess")]
-        == []
-    )
+    assert not leftovers(slicer_app)
 
 
 def test_prepare_cuts_both_volumes_where_they_lie(slicer_app, opened, nodes):
@@ -92,3 +107,200 @@ def test_prepare_cuts_both_volumes_where_they_lie(slicer_app, opened, nodes):
     assert not opened.ui.resultCollapsibleButton.isHidden()
     np.testing.assert_array_equal(voxels(ct), before[0])
     np.testing.assert_array_equal(ijk_to_world_ras(ct), before[1])
+
+
+def test_the_panel_says_what_is_missing(slicer_app, small_head):
+    module = slicer_app.open_module(FOLDER, NAME)
+    ui, chosen = module.ui, module.widget._parameterNode
+    slicer_app.screenshot(module.parent, SCREENSHOTS / "preprocess-empty.png")
+    assert not ui.applyButton.enabled
+    assert ui.applyButton.toolTip.startswith("Load two volumes")
+    long_name = "A" * 60 + " very long name of a volume " + "B" * 60
+    ct = add_volume(slicer_app.scene, small_head[0], long_name)
+    mr = add_volume(slicer_app.scene, small_head[1], "MR")
+    chosen.fixedVolume = ct
+    assert long_name in ui.applyButton.toolTip
+    chosen.movingVolume = ct
+    assert "both volumes" in ui.applyButton.toolTip
+    chosen.movingVolume = mr
+    assert ui.applyButton.enabled
+    assert not ui.previewButton.enabled
+    assert "bias" in ui.previewButton.toolTip
+    chosen.prealignment = Prealignment.LANDMARKS
+    assert "points" in ui.applyButton.toolTip
+    assert not ui.fixedLandmarksSelector.isHidden()
+    assert ui.initialTransformSelector.isHidden()
+    chosen.prealignment = Prealignment.TRANSFORM
+    assert not ui.findRegionButton.enabled
+    assert "transform" in ui.findRegionButton.toolTip
+    assert not ui.registerButton.enabled
+
+
+def test_check_and_remedies_leave_the_volumes_alone(slicer_app, small_head):
+    scene = slicer_app.scene
+    colour = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "photo")
+    values = np.random.default_rng(1).integers(0, 255, (*CT_SMALL.size[::-1], 3)).astype(np.uint8)
+    slicer.util.updateVolumeFromArray(colour, values)
+    colour.SetIJKToRASMatrix(vtk_matrix(flip_ijk_to_space(CT_SMALL.ijk_to_lps)))
+    parent = add_parent(scene, colour, PARENT_RAS)
+    labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "structures")
+    slicer.util.updateVolumeFromArray(labels, (values[..., 0] > 100).astype(np.uint8))
+    module = slicer_app.open_module(FOLDER, NAME)
+    chosen = module.widget._parameterNode
+    chosen.fixedVolume, chosen.movingVolume = colour, labels
+    shown = module.widget.panel._list
+    assert [found.finding.code for found in shown.shown] == ["vector", "label-map"]
+    slicer_app.screenshot(module.parent, SCREENSHOTS / "preprocess-findings.png")
+    assert not module.ui.applyButton.enabled
+    assert "errors" in module.ui.applyButton.toolTip
+    next(button for button, found in shown.buttons if found.finding.code == "vector").click()
+    made = chosen.fixedVolume
+    assert made is not colour
+    assert made.GetParentTransformNode() is parent
+    np.testing.assert_allclose(ijk_to_world_ras(made), ijk_to_world_ras(colour), atol=1e-9)
+    np.testing.assert_allclose(voxels(made), values @ [0.3, 0.59, 0.11], atol=0.51)
+    np.testing.assert_array_equal(voxels(colour), values)
+    next(button for button, found in shown.buttons if found.finding.code == "label-map").click()
+    assert chosen.movingMask is labels
+    assert chosen.movingVolume is None
+    chosen.movingVolume = add_volume(scene, small_head[1], "MR")
+    assert not shown.shown
+    before = contents(scene)
+    module.ui.checkButton.click()
+    assert not module.ui.checkButton.enabled
+    finish(slicer_app, module)
+    assert contents(scene) == before
+    assert not module.ui.problemLabel.visible, module.ui.problemLabel.text
+    assert all("--" not in texts.finding_html(found) for found in shown.shown)
+
+
+def test_a_region_is_found_edited_and_cut_to(slicer_app, opened, nodes):
+    scene, (ct, _mr, start), chosen = slicer_app.scene, nodes, opened.widget._parameterNode
+    opened.ui.findRegionButton.click()
+    finish(slicer_app, opened)
+    assert not opened.ui.problemLabel.visible, opened.ui.problemLabel.text
+    roi = chosen.roi
+    assert roi.GetDisplayNode().GetHandlesInteractive()
+    assert chosen.initialTransform is start
+    opened.ui.findRegionButton.click()
+    finish(slicer_app, opened)
+    assert chosen.roi is roi
+    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == 1
+    roi.SetSize(60.0, 50.0, 70.0)
+    size_mm = sorted(roi.GetSize())
+    chosen.biasCorrection = BiasCorrection.MOVING
+    opened.ui.previewButton.click()
+    assert not opened.ui.previewLabel.isHidden()
+    opened.ui.applyButton.click()
+    finish(slicer_app, opened)
+    assert not opened.ui.problemLabel.visible, opened.ui.problemLabel.text
+    slicer_app.screenshot(opened.parent, SCREENSHOTS / "preprocess-after.png")
+    assert sorted(roi.GetSize()) == size_mm
+    copy = chosen.preparedFixed
+    extent = np.sort(np.array(copy.GetImageData().GetDimensions()) * copy.GetSpacing())
+    assert np.all(extent >= np.array(size_mm) - 1e-6)
+    assert np.all(extent <= np.array(size_mm) + 2 * max(copy.GetSpacing()))
+    assert chosen.movingBiasField is not None
+    assert chosen.fixedBiasField is None
+    # Another pair: what was found for this one is not used for it.
+    chosen.fixedVolume = add_volume(scene, make_head("T2", CT_SMALL, CT_POSE, seed=4), "other")
+    assert chosen.roi is None
+    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == 1
+    chosen.fixedVolume = ct
+    opened.ui.removeButton.click()
+    assert chosen.preparedFixed is None
+    assert opened.ui.resultCollapsibleButton.isHidden()
+
+
+@pytest.mark.parametrize("how", ["cancel", "close", "reload", "quit"])
+def test_an_ended_run_leaves_nothing(slicer_app, opened, how):
+    before = contents(slicer_app.scene)
+    opened.ui.applyButton.click()
+    slicer_app.wait_for(lambda: opened.ui.progressBar.value > 5, 30)
+    assert opened.ui.applyButton.toolTip == "" or opened.ui.applyButton.enabled
+    assert "Wait" in opened.ui.findRegionButton.toolTip
+    if how == "cancel":
+        opened.ui.applyButton.click()
+        assert opened.ui.applyButton.text == "Prepare"
+        assert "as it was" in opened.ui.stageLabel.text
+        assert contents(slicer_app.scene) == before
+    elif how == "close":
+        slicer_app.scene.Clear(0)
+        assert opened.widget._parameterNode.fixedVolume is None
+        assert opened.ui.applyButton.text == "Prepare"
+    elif how == "reload":
+        opened.reload()
+        assert contents(slicer_app.scene) == before
+        assert opened.widget._parameterNode.fixedVolume is not None
+    else:
+        opened.close()
+        slicer_app._opened.remove(opened)
+    slicer_app.wait_for(lambda: not leftovers(slicer_app), 10)
+    slicer_app.process_events(200)
+
+
+def test_a_volume_removed_meanwhile_is_named(slicer_app, opened, nodes):
+    opened.ui.applyButton.click()
+    slicer_app.wait_for(lambda: opened.ui.progressBar.value > 5, 30)
+    slicer_app.scene.RemoveNode(nodes[1])
+    before = contents(slicer_app.scene)
+    finish(slicer_app, opened)
+    assert "MR" in opened.ui.problemLabel.text
+    assert "removed" in opened.ui.problemLabel.text
+    assert contents(slicer_app.scene) == before
+    assert "moving volume" in opened.ui.applyButton.toolTip
+
+
+def test_a_failure_names_the_node_and_adds_nothing(slicer_app, opened, nodes):
+    nodes[2].SetMatrixTransformToParent(vtk_matrix(rigid([1, 0, 0], 0, [4000, 0, 0])))
+    before = contents(slicer_app.scene)
+    opened.ui.applyButton.click()
+    finish(slicer_app, opened)
+    assert "CT and MR: there is nothing that both show" in opened.ui.problemLabel.text
+    assert contents(slicer_app.scene) == before
+    chosen = opened.widget._parameterNode
+    chosen.biasCorrection = BiasCorrection.FIXED
+    opened.ui.previewButton.click()
+    assert "CT" in opened.ui.problemLabel.text
+    assert opened.ui.previewLabel.isHidden()
+
+
+def test_everything_comes_back_with_the_scene(slicer_app, opened, tmp_path):
+    chosen = opened.widget._parameterNode
+    chosen.marginMm, chosen.isotropic, chosen.isotropicMm = 17.0, True, 2.5
+    chosen.biasCorrection, chosen.masks = BiasCorrection.MOVING, False
+    opened.ui.applyButton.click()
+    finish(slicer_app, opened)
+    assert not opened.ui.problemLabel.visible, opened.ui.problemLabel.text
+    facts, shape = list(chosen.facts), voxels(chosen.preparedFixed).shape
+    assert chosen.preparedFixedMask is None
+    np.testing.assert_allclose(chosen.preparedFixed.GetSpacing(), 2.5, atol=1e-9)
+    scene = slicer_app.scene
+    text_of = {}
+    scene.SetSaveToXMLString(1)
+    scene.Commit()
+    text_of["xml"] = scene.GetSceneXMLString()
+    scene.Clear(0)
+    scene.SetLoadFromXMLString(1)
+    scene.SetSceneXMLString(text_of["xml"])
+    scene.Import()
+    again = opened.widget._parameterNode
+    assert (again.marginMm, again.isotropic, again.isotropicMm) == (17.0, True, 2.5)
+    assert again.biasCorrection == BiasCorrection.MOVING
+    assert not again.masks
+    assert again.fixedVolume.GetName() == "CT"
+    assert again.preparedFixed.GetName() == "CT prepared"
+    assert again.preparedFixed.GetNodeReference(ORIGINAL_ROLE) is again.fixedVolume
+    assert list(again.facts) == facts
+    assert shape
+    assert found_for(again.roi, again.fixedVolume, again.movingVolume)
+    assert opened.ui.marginSpinBox.value == 17.0
+
+
+def test_the_logic_in_one_line(slicer_app, nodes):
+    module = slicer_app.open_module(FOLDER, NAME)
+    ct, mr, start = nodes
+    made = module.logic.preprocess(ct, mr, initial_transform_node=start, margin_mm=5)
+    assert made.fixed.GetName() == "CT prepared"
+    assert made.prealignment is start
+    assert module.logic.check(ct, ct)[0].finding.severity == "error"
