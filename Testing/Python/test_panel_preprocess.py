@@ -176,12 +176,17 @@ def test_check_and_remedies_leave_the_volumes_alone(slicer_app, small_head):
 
 def test_a_region_is_found_edited_and_cut_to(slicer_app, opened, nodes):
     scene, (ct, _mr, start), chosen = slicer_app.scene, nodes, opened.widget._parameterNode
+    view = slicer_app.open_slice_views().sliceWidget("Red")
     opened.ui.findRegionButton.click()
     finish(slicer_app, opened)
     assert not opened.ui.problemLabel.visible, opened.ui.problemLabel.text
     roi = chosen.roi
     assert roi.GetDisplayNode().GetHandlesInteractive()
     assert chosen.initialTransform is start
+    assert view.mrmlSliceCompositeNode().GetBackgroundVolumeID() == ct.GetID()
+    center = [0.0, 0.0, 0.0]
+    roi.GetCenterWorld(center)
+    assert view.mrmlSliceNode().GetSliceToRAS().GetElement(2, 3) == pytest.approx(center[2], abs=1e-3)
     opened.ui.findRegionButton.click()
     finish(slicer_app, opened)
     assert chosen.roi is roi

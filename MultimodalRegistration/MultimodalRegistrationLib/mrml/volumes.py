@@ -24,6 +24,7 @@ __all__ = [
     "grid_of_node",
     "image_in_world",
     "mask_from_node",
+    "unjudged_volume",
     "volume_from_node",
 ]
 
@@ -53,6 +54,18 @@ def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
     volume = Volume(image_in_world(node, placement or placement_in_world(node), nearest=False), node.GetName())
     check_scalar_volume(volume.image, volume.name)
     return volume
+
+
+def unjudged_volume(node: Any) -> Volume:
+    """Read a scalar volume node where it lies in the world, whatever its voxels hold.
+
+    Raises
+    ------
+    InputError
+        No voxels, several values a voxel, or a flat placement.
+    """
+    check_voxels(node)
+    return Volume(image_in_world(node, placement_in_world(node), nearest=False), node.GetName())
 
 
 def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:

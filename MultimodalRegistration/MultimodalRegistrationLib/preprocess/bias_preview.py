@@ -14,9 +14,11 @@ from MultimodalRegistrationLib.preprocess.bias import correct_bias
 
 __all__ = ["BiasPreview", "preview_bias", "write_preview"]
 
-_SAMPLES = 20_000
+# Half a second.
+_SAMPLES = 6_000
 _FEWEST_ALONG_AXIS = 16
-_PIXELS = 200
+# Three of them beside each other fit into a narrow panel.
+_PIXELS = 130
 # The field is shown from half to twice.
 _FIELD_OCTAVES = 1.0
 
@@ -49,7 +51,7 @@ def preview_bias(volume: Volume) -> BiasPreview:
     Returns
     -------
     BiasPreview
-        The field is found on some 20,000 voxels instead of 85,000.
+        The field is found on some 6,000 voxels instead of 85,000.
 
     Raises
     ------

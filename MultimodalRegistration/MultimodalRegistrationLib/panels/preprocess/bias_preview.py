@@ -24,7 +24,7 @@ def show_bias_preview(node: Any, label: Any) -> None:
     node : vtkMRMLScalarVolumeNode
         Not changed.
     label : QLabel
-        Gets the picture and is shown.
+        Gets the picture.
 
     Raises
     ------
@@ -35,4 +35,3 @@ def show_bias_preview(node: Any, label: Any) -> None:
         path = Path(folder) / "preview.png"
         write_preview(preview_bias(volume_from_node(node)), path)
         label.setPixmap(qt.QPixmap(str(path)))
-    label.visible = True

@@ -54,10 +54,10 @@ class BiasCorrection(enum.Enum):
     def label(self) -> str:
         """In the list."""
         return {
-            BiasCorrection.NONE: _("Of neither"),
-            BiasCorrection.MOVING: _("Of the moving volume"),
-            BiasCorrection.FIXED: _("Of the fixed volume"),
-            BiasCorrection.BOTH: _("Of both"),
+            BiasCorrection.NONE: _("Leave as it is"),
+            BiasCorrection.MOVING: _("Correct the moving volume"),
+            BiasCorrection.FIXED: _("Correct the fixed volume"),
+            BiasCorrection.BOTH: _("Correct both"),
         }[self]
 
     @property

@@ -76,22 +76,17 @@ class FindingsList:
     def _add_row(self, found: NodeFinding) -> None:
         row = qt.QFrame()
         row.setObjectName(f"finding{len(self._rows) + 1}Frame")
-        line = qt.QHBoxLayout(row)
+        line = qt.QVBoxLayout(row)
         line.setContentsMargins(0, 2, 0, 2)
-        severity = qt.QLabel(texts.severity_label(found.finding.severity))
-        severity.styleSheet = texts.severity_style(found.finding.severity)
-        severity.minimumWidth = 62
-        severity.alignment = qt.Qt.AlignCenter
-        line.addWidget(severity, 0, qt.Qt.AlignTop)
         words = qt.QLabel(texts.finding_html(found))
         words.wordWrap = True
         words.textInteractionFlags = qt.Qt.TextSelectableByMouse
-        line.addWidget(words, 1)
+        line.addWidget(words)
         if found.remedy is not None:
             button = qt.QPushButton(texts.remedy_label(found.remedy))
             button.toolTip = texts.remedy_hint(found.remedy)
             button.connect("clicked()", lambda: self._on_remedy(found))
-            line.addWidget(button, 0, qt.Qt.AlignTop)
+            line.addWidget(button, 0, qt.Qt.AlignLeft)
             self.buttons.append((button, found))
         self._rows.append(row)
         self._layout.addWidget(row)

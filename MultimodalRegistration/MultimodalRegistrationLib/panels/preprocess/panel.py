@@ -7,6 +7,7 @@ from typing import Any
 
 import slicer
 
+from MultimodalRegistrationLib.application.volume_views import show_region
 from MultimodalRegistrationLib.application.wizard import choose_in_module, is_installed, parameters_of_module
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_nodes
@@ -51,7 +52,7 @@ class PreprocessPanel:
         ui.previewButton.connect("clicked()", self._preview)
         ui.registerButton.connect("clicked()", self._register)
         ui.removeButton.connect("clicked()", self._back_to_the_originals)
-        ui.previewLabel.toolTip = texts.PREVIEW
+        ui.previewCaptionLabel.text = texts.PREVIEW_CAPTION
 
     @property
     def running(self) -> bool:
@@ -116,7 +117,7 @@ class PreprocessPanel:
             return
         self._looked_at = state
         self._checked = False
-        self._ui.previewLabel.visible = False
+        self._show_preview(False)
         # What was found for other volumes would be wrong for these.
         if parameters.roi is not None and not found_for(parameters.roi, *nodes):
             parameters.roi = None
@@ -237,6 +238,7 @@ class PreprocessPanel:
         parameters.roi = found.roi
         parameters.initialTransform = found.prealignment
         parameters.prealignment = Prealignment.TRANSFORM
+        show_region(parameters.fixedVolume, found.roi)
         self.update()
 
     def _prepared_job(self, parameters: Any, job: PreprocessJob) -> None:
@@ -252,6 +254,7 @@ class PreprocessPanel:
         parameters.fixedBiasField, parameters.movingBiasField = made.fixed_bias_field, made.moving_bias_field
         parameters.usedPrealignment = made.prealignment
         parameters.facts = list(made.facts)
+        show_region(made.fixed, made.roi)
         self.update()
 
     def _stopped(self, words: str) -> None:
@@ -276,10 +279,15 @@ class PreprocessPanel:
         try:
             show_bias_preview(getattr(self._parameters, f"{role}Volume"), self._ui.previewLabel)
         except RegistrationError as error:
-            self._ui.previewLabel.visible = False
+            self._show_preview(False)
             self._tell_problem(error)
         else:
+            self._show_preview(True)
             self._tell_problem(None)
+
+    def _show_preview(self, shown: bool) -> None:
+        self._ui.previewLabel.visible = shown
+        self._ui.previewCaptionLabel.visible = shown
 
     # Results
 
@@ -313,7 +321,9 @@ class PreprocessPanel:
         chosen = self._parameters
         present = chosen.preparedFixed is not None and chosen.preparedMoving is not None
         self._ui.resultCollapsibleButton.visible = present
-        self._ui.factsLabel.text = texts.facts_html(list(chosen.facts)) if present else ""
+        results = [getattr(chosen, name) for name in _RESULTS]
+        names = [node.GetName() for node in results if node is not None]
+        self._ui.factsLabel.text = texts.facts_html(list(chosen.facts), names) if present else ""
         installed = is_installed(_NEXT_MODULE)
         self._ui.registerButton.enabled = present and installed
         self._ui.registerButton.toolTip = texts.REGISTER_THESE if installed else texts.NO_REGISTRATION

@@ -25,7 +25,6 @@ __all__ = [
     "missing_words",
     "problem_words",
     "remedy_label",
-    "severity_label",
     "severity_style",
     "stage_words",
 ]
@@ -48,6 +47,7 @@ REGISTER_THESE = _(
 )
 NO_RESULTS = _("Prepare the volumes first.")
 REMOVE_RESULTS = _("Remove the prepared volumes, masks and bias fields, and register the original volumes again")
+PREVIEW_CAPTION = _("Before, after, and the field: black is half, white is twice")
 NO_BIAS = _("Choose first whose bias field is taken out.")
 PREVIEW = _("One slice before and after, and the field (half to twice), from a quick estimate")
 
@@ -165,7 +165,7 @@ def stage_words(stage: str) -> str:
     return stage[:1].upper() + stage[1:]
 
 
-def severity_label(severity: str) -> str:
+def _severity_label(severity: str) -> str:
     """In front of a finding."""
     return {"error": _("Error"), "warning": _("Warning"), "note": _("Note")}[severity]
 
@@ -179,7 +179,10 @@ def finding_html(found: NodeFinding) -> str:
     """A finding in words."""
     message = plain_words(found.finding.message.rstrip("."))
     remedy = plain_words(found.finding.remedy)
-    return f"<b>{escaped(found.name)}</b>: {escaped(message)}. {escaped(remedy)}"
+    severity = found.finding.severity
+    style = f"background-color: {_COLORS[severity]}; color: white"
+    label = f"<span style='{style}'>&nbsp;{_severity_label(severity)}&nbsp;</span>"
+    return f"{label}&nbsp; <b>{escaped(found.name)}</b>: {escaped(message)}. {escaped(remedy)}".rstrip()
 
 
 def remedy_label(remedy: Remedy) -> str:
@@ -204,10 +207,11 @@ def remedy_hint(remedy: Remedy) -> str:
     }[remedy]
 
 
-def facts_html(facts: Sequence[str]) -> str:
-    """What was done, as a list."""
+def facts_html(facts: Sequence[str], names: Sequence[str]) -> str:
+    """What was done, and which nodes were added."""
+    added = _("Added to the scene: {names}. The original volumes are as they were.").format(names=", ".join(names))
     lines = "".join(f"<li>{escaped(plain_words(fact))}</li>" for fact in facts)
-    return f"<ul style='margin-left: -24px'>{lines}</ul>"
+    return f"<b>{escaped(added)}</b><ul style='margin-left: -24px'>{lines}</ul>"
 
 
 def escaped(text: str) -> str:
