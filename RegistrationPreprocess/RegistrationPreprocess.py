@@ -36,7 +36,7 @@ class RegistrationPreprocess(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Registration Preprocess")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
-        self.parent.dependencies = []
+        self.parent.dependencies = ["Markups", "MultimodalRegistration"]
         self.parent.contributors = ["The MultimodalRegistration authors"]
         self.parent.helpText = _(
             "Looks for what would fail or mislead a registration of two volumes, and prepares copies of them: cut to "
@@ -61,8 +61,8 @@ class RegistrationPreprocessParameterNode:
     marginMm: Annotated[float, WithinRange(0, 1000)] = 10.0
     roi: vtkMRMLMarkupsROINode
     masks: bool = True
-    fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007 (a union that Slicer can store)
-    movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
+    fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
+    movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
     biasCorrection: BiasCorrection = BiasCorrection.NONE
     isotropic: bool = False
     isotropicMm: Annotated[float, WithinRange(0.01, 100)] = 1.0

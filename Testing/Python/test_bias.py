@@ -8,13 +8,13 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import MR_GRID, MR_POSE
+from conftest import MR_GRID, MR_POSE, centered_grid, rotation
 from MultimodalRegistrationLib.errors import Cancelled, InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.phantom import make_head
-from MultimodalRegistrationLib.preprocess.bias import correct_bias, foreground_mask
+from MultimodalRegistrationLib.preprocess.bias import _lattices, _taken, correct_bias, foreground_mask
 
 
 def known_field(grid: VolumeGrid) -> np.ndarray:
@@ -151,3 +151,26 @@ def test_volumes_and_masks_that_cannot_be_used(clean, head_ct):
         correct_bias(clean, mask=Volume(empty, "empty"))
     with pytest.raises(InputError, match="0 was given"):
         correct_bias(clean, shrink=0)
+
+
+def test_interleaved_sets_are_as_even_as_possible_and_none_twice():
+    """A thinned volume gives three sets; one of few voxels is taken as it is."""
+    grid = centered_grid([96, 90, 36], [0.98, 0.98, 3.27], rotation([1, 0.3, -0.2], 12), [3, -9, 12])
+    image = sitk.Image(grid.size, sitk.sitkUInt8)
+    grid.place(image)
+    lattices = _lattices(image, "auto")
+    assert len(lattices) == 3
+    steps = {tuple(step) for step, _ in lattices}
+    assert len(steps) == 1
+    spacing = np.array(steps.pop()) * grid.spacing_mm
+    assert spacing.max() / spacing.min() < 1.5
+    seen = sitk.GetArrayFromImage(image)
+    for step, first in lattices:
+        part = seen[first[2] :: step[2], first[1] :: step[1], first[0] :: step[0]]
+        assert part.size >= 27_000
+        part += 1
+        taken = _taken(image, step, first)
+        np.testing.assert_allclose(taken.GetOrigin(), image.TransformIndexToPhysicalPoint(first))
+    assert seen.max() == 1
+    few = sitk.Image(30, 30, 40, sitk.sitkUInt8)
+    assert _lattices(few, "auto") == [([1, 1, 1], [0, 0, 0])]

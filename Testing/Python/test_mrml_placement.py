@@ -209,6 +209,10 @@ def test_an_old_parent_that_was_removed_is_found_from_the_result(scene):
 
 
 def test_the_references_survive_a_scene_file(scene, tmp_path):
+    other = slicer.vtkMRMLScene()
+    for one in (scene, other):
+        # Slicer's Markups module does that.
+        one.RegisterNodeClass(slicer.vtkMRMLMarkupsJsonStorageNode())
     node = add_points(scene)
     add_transform(scene, PARENT_RAS, "parent", node)
     before = landmarks_of_node(node).points_lps
@@ -216,7 +220,6 @@ def test_the_references_survive_a_scene_file(scene, tmp_path):
     apply_to_moving(result, node)
     (tmp_path / "saved").mkdir()
     assert scene.SaveSceneToSlicerDataBundleDirectory(str(tmp_path / "saved"), None)
-    other = slicer.vtkMRMLScene()
     # Another node takes the identifiers that the file has.
     add_transform(other, OUTER_RAS, "taken")
     other.SetURL(str(next((tmp_path / "saved").rglob("*.mrml"))))
@@ -239,6 +242,28 @@ def test_results_one_upon_the_other_are_refused(scene):
     apply_to_moving(result, second)
     with pytest.raises(InputError, match="result and first"):
         placement_without(second, [first, result])
+
+
+@given(
+    angles=st.lists(st.floats(-180, 180), min_size=1, max_size=4), position=st.integers(0, 3), seed=st.integers(0, 99)
+)
+@settings(max_examples=30, deadline=None)
+def test_only_what_lies_below_the_result_is_left(angles, position, seed):
+    scene = slicer.vtkMRMLScene()
+    rng = np.random.default_rng(seed)
+    matrices = [rigid([1, *rng.normal(size=2)], angle, rng.normal(0, 50, 3)) for angle in angles]
+    below = add_points(scene)
+    chain = []
+    for matrix in matrices:
+        chain.append(add_transform(scene, matrix, "one of several", below))
+        below = chain[-1]
+    position %= len(chain)
+    expected = np.eye(4)
+    for matrix in matrices[:position]:
+        expected = matrix @ expected
+    placement = placement_without(scene.GetFirstNodeByName("points"), [chain[position]])
+    np.testing.assert_allclose(placement.matrix_ras, expected, atol=1e-9)
+    np.testing.assert_allclose(placement.points_in_world(POINTS_RAS), apply_matrix(expected, POINTS_RAS), atol=1e-9)
 
 
 @pytest.mark.parametrize("direction", ["from", "to"])

@@ -14,6 +14,7 @@ pytest.importorskip("PySide6.QtWidgets")
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.mrml.prepared_nodes import ORIGINAL_ROLE, found_for
 from MultimodalRegistrationLib.phantom import make_head
+from StandIn.blocks import BlockMeter
 from test_mrml import add_parent, add_volume, ijk_to_world_ras, vtk_matrix
 
 FOLDER = PROJECT / "RegistrationPreprocess"
@@ -309,3 +310,28 @@ def test_the_logic_in_one_line(slicer_app, nodes):
     assert made.fixed.GetName() == "CT prepared"
     assert made.prealignment is start
     assert module.logic.check(ct, ct)[0].finding.severity == "error"
+
+
+def test_the_result_is_handed_to_the_registration_and_taken_back(slicer_app, opened, nodes):
+    ct, mr, start = nodes
+    chosen = opened.widget._parameterNode
+    assert not opened.ui.registerButton.enabled
+    registration = slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
+    slicer_app.open_main_window()
+    with BlockMeter() as meter:
+        opened.ui.applyButton.click()
+        finish(slicer_app, opened)
+    assert meter.longest_ms < 100
+    opened.ui.registerButton.click()
+    there = registration.logic.getParameterNode()
+    assert there.fixedVolume is chosen.preparedFixed
+    assert there.movingVolume is chosen.preparedMoving
+    assert there.movingMask is chosen.preparedMovingMask
+    assert there.initialTransform is start
+    assert registration.parent.isEntered
+    opened.widget.enter()
+    chosen = opened.widget._parameterNode
+    opened.ui.removeButton.click()
+    assert (there.fixedVolume, there.movingVolume) == (ct, mr)
+    assert there.movingMask is None
+    assert chosen.preparedMoving is None

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, rigid
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.marked import box_of_marked, some_marked
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.registration import prepare
@@ -155,3 +158,19 @@ def test_mutual_information_is_highest_at_the_truth(head_ct, head_mr, truth_ct_t
             off = CT_POSE @ rigid(axis, angle, list(shift * axis)) @ np.linalg.inv(CT_POSE)
             assert mutual_information(fixed, moving, truth_ct_to_mr_lps @ off) < at_truth
     assert mutual_information(fixed, moving, rigid([0, 0, 1], 0, [900, 0, 0])) is None
+
+
+@settings(deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(1, 9)] * 3),
+    share=st.floats(0.02, 1),
+    count=st.integers(1, 60),
+    seed=st.integers(0, 99),
+)
+def test_marked_voxels_are_the_listed_ones(shape, share, count, seed):
+    mask = (np.random.default_rng(seed).random(shape) < share).astype(np.uint8)
+    listed = np.argwhere(mask)[:, ::-1]
+    np.testing.assert_array_equal(some_marked(mask, count), listed[:: max(1, len(listed) // count)])
+    if len(listed):
+        low, high = listed.min(axis=0), listed.max(axis=0) + 1
+        assert box_of_marked(mask) == tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True))

@@ -382,7 +382,7 @@ def test_before_and_after(halves_report, watched):
     before = pictures(page)
     assert before != after
     assert page.is_checked("input[name=state][value=before]")
-    page.wait_for_selector("#status:has-text('Before: ')")
+    page.wait_for_selector("#status:has-text('Before')")
     page.check("input[name=state][value=after]")
     assert pictures(page) == after
 
@@ -478,7 +478,32 @@ def test_everything_is_labelled_and_reached_by_tab(head_report, watched):
     assert page.locator("#status[aria-live=polite]").count() == 1
 
 
-def test_a_landmark_is_shown_in_the_pictures(head_report, watched):
+CONTRASTS = """() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => { const [r, g, b] = numbers(colour).slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const ground = (e) => { while (e && numbers(getComputedStyle(e).backgroundColor)[3] === 0) e = e.parentElement;
+    return getComputedStyle(e).backgroundColor; };
+  const found = {};
+  for (const e of document.querySelectorAll("body *")) {
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility()) continue;
+    const style = getComputedStyle(e), text = e.namespaceURI.endsWith("svg") ? style.fill : style.color;
+    const [a, b] = [light(text), light(ground(e))].sort((x, y) => y - x);
+    found[`${text} on ${ground(e)}`] = (a + 0.05) / (b + 0.05);
+  }
+  return found; }"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_stands_out(head_report, watched, scheme):
+    watched.page.emulate_media(color_scheme=scheme)
+    page = watched.open(head_report)
+    # 4.5 is what level AA of the WCAG asks for.
+    assert {pair: ratio for pair, ratio in page.evaluate(CONTRASTS).items() if ratio < 4.5} == {}
+
+
+def test_a_target_is_shown_in_the_pictures(head_report, watched):
     page = watched.open(head_report)
     page.locator("details", has_text="Error at each").locator("summary").first.click()
     button = page.locator("button.show").first
@@ -637,7 +662,7 @@ def test_figures_are_in_the_tables(head_report, watched):
 
 def test_missing_figures_are_dashes_with_a_reason(halves_report, watched):
     page = watched.open(halves_report)
-    assert "no landmarks to measure it at" in page.inner_text("#methods")
+    assert "no targets to measure it at" in page.inner_text("#methods")
     assert "No segmentations" in page.inner_text("#structures")
     assert "Not measured" in page.inner_text("#health")
     assert "only one method" in page.inner_text("#comparisons")
@@ -688,7 +713,8 @@ def test_a_constant_volume_has_a_report(tmp_path):
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.93, "0.930"), (1.0, "1.00"), (12.34, "12.3"), (234.5, "234"), (27, "27"), (-1.5, "\u22121.50"), (0.0, "0"),
-     (3.1e-5, "3.10\u2009\u00d7\u200910\u207b\u2075"), (9.9996, "10.0"), (341200.5, "341\u2009200")],
+     (3.1e-5, "3.10\u2009\u00d7\u200910\u207b\u2075"), (9.9996, "10.0"), (0.0021, "0.0021"),
+     (0.99996, "1.00"), (341200.5, "341\u2009200")],
 )  # fmt: skip
 def test_numbers(value, text):
     assert number(value) == text

@@ -205,6 +205,21 @@ def test_timers_tick_and_end_with_their_owner(slicer_app, qt):
     assert len(ticks) == count
 
 
+def test_a_blocked_event_loop_is_measured(slicer_app):
+    import time
+
+    from StandIn.blocks import BlockMeter
+
+    with BlockMeter() as free:
+        slicer_app.process_events(100)
+    assert free.turns > 3
+    with BlockMeter() as blocked:
+        slicer_app.process_events(20)
+        time.sleep(0.15)
+        slicer_app.process_events(20)
+    assert blocked.longest_ms > 140
+
+
 def test_a_table_holds_texts_widgets_and_reports_edits(qt):
     table, edits = qt.QTableWidget(2, 2), []
     table.setHorizontalHeaderLabels(["Point", "Error"])

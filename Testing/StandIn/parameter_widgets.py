@@ -11,7 +11,7 @@ from typing import Any
 
 import slicer
 
-from StandIn.parameter_values import Choice, Maximum, Minimum, RangeBounds, WithinRange, split_annotations
+from StandIn.parameter_values import Choice, Default, Maximum, Minimum, RangeBounds, WithinRange, split_annotations
 
 SLIDERS = ("QSlider", "ctkSliderWidget", "qMRMLSliderWidget")
 INT_WIDGETS = ("QSlider", "QSpinBox")
@@ -99,6 +99,9 @@ def range_connector(widget: Any, kind: type, annotations: list[Any]) -> Connecto
     bounds = note(annotations, RangeBounds)
     if bounds is None:
         raise RuntimeError("Cannot have a connection to a range widget where the float is unbounded.")
+    if note(annotations, Default) is None:
+        # Slicer means to ask for it only where 0 is out of bounds, but its check fails on any bounds.
+        raise AttributeError("a range widget needs a Default() annotation beside RangeBounds")
     widget.setRange(bounds.minimum, bounds.maximum)
     return Connector(
         widget,

@@ -327,7 +327,8 @@ class qSlicerSimpleMarkupsWidget:
         self._observers.clear()
         self._observed = node
         if node is not None:
-            self._observers.add(node, "ModifiedEvent", lambda *_: self._fill())
+            for event in (node.PointAddedEvent, node.PointRemovedEvent, node.PointModifiedEvent, "ModifiedEvent"):
+                self._observers.add(node, event, lambda *_: self._fill())
         self._placing.setCurrentNode(node)
         self._fill()
         self.markupsNodeChanged.emit()

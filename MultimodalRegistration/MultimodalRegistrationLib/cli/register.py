@@ -25,7 +25,7 @@ from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES
-from MultimodalRegistrationLib.preprocess.steps import find_steps
+from MultimodalRegistrationLib.preprocess.steps import Steps, find_steps
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.read_pair import VolumePair, read_pair
@@ -130,7 +130,7 @@ def _run(options: argparse.Namespace) -> int:
             if fallback is not None:
                 printer.warning(fallback)
             began = time.perf_counter()
-            volumes = _read(options, engine, printer)
+            volumes = _read(options, engine, steps, printer)
             initial = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
             landmarks = read_landmark_pairs(options)
             read_seconds = time.perf_counter() - began
@@ -187,7 +187,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(options: argparse.Namespace, engine: str, printer: Printer) -> VolumePair:
+def _read(options: argparse.Namespace, engine: str, steps: Steps, printer: Printer) -> VolumePair:
     if options.memory_limit is not None and not options.memory_limit > 0:
         raise InputError("--memory-limit", f"{options.memory_limit:g} GiB was given", "Give a number above zero.")
     return read_pair(
@@ -196,6 +196,7 @@ def _read(options: argparse.Namespace, engine: str, printer: Printer) -> VolumeP
         engine=engine,
         fixed_mask_path=options.fixed_mask,
         moving_mask_path=options.moving_mask,
+        steps=steps,
         memory_limit_bytes=None if options.memory_limit is None else options.memory_limit * 2**30,
         on_warning=printer.warning,
         may_reduce=options.output_volume is None,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineJob
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.marked import box_of_marked
 
 __all__ = ["run"]
 
@@ -66,9 +67,8 @@ def _sampler(stage: dict[str, Any], mask: NDArray[np.uint8] | None) -> dict[str,
     """
     if mask is None or stage.get("ImageSampler") != "RandomCoordinate":
         return {}
-    marked = np.argwhere(mask)
-    box = np.prod(np.ptp(marked, axis=0) + 1)
-    return {"ImageSampler": "RandomSparseMask"} if len(marked) < _SPARSE_MASK * box else {}
+    share = float(np.mean(mask[box_of_marked(mask)] > 0))
+    return {"ImageSampler": "RandomSparseMask"} if share < _SPARSE_MASK else {}
 
 
 def _parameter_map(stage: dict[str, Any], seed: int) -> dict[str, tuple[str, ...]]:

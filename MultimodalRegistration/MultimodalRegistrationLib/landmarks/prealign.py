@@ -28,35 +28,14 @@ from MultimodalRegistrationLib.landmarks.models import (
 )
 from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.landmarks.recommendation import Recommendation, recommend
+from MultimodalRegistrationLib.landmarks.targets import Targets, errors_at_targets
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 
-__all__ = ["Prealignment", "Targets", "prealign"]
+__all__ = ["Prealignment", "prealign"]
 
-# Two points this close are one: files keep at least three digits.
-_SAME_POINT_MM = 1e-2
 _LARGEST_MM = 1e4
 _FOLD_PROBES = 2_000
 _UNFITTED = LinearFit(np.eye(4))
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Errors at pairs that the fit did not see.
-
-    Parameters
-    ----------
-    pairs : Pairs
-        The targets.
-    before, after : PointErrors
-        Target registration error as the files or nodes place the volumes, and with the transform.
-    expected_rms_mm : tuple of float
-        Expected from the landmark configuration, target by target; empty where it is not known.
-    """
-
-    pairs: Pairs
-    before: PointErrors
-    after: PointErrors
-    expected_rms_mm: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -221,9 +200,8 @@ def prealign(
     if isinstance(fit, ThinPlateSpline):
         findings += _folds(fit, pairs)
     if targets is not None:
-        targets, notes = _independent(targets, pairs)
+        found_targets, notes = errors_at_targets(fit, expected, targets, pairs)
         findings += notes
-        found_targets = _at_targets(fit, expected, targets)
     return Prealignment(
         model=chosen,
         fit=fit,
@@ -278,44 +256,3 @@ def _folds(spline: ThinPlateSpline, pairs: Pairs) -> tuple[Finding, ...]:
     name = pairs.labels[int(np.argmin(np.linalg.norm(spline.fixed_lps - points[worst], axis=1)))]
     message = f"The spline folds near {name}: there it turns space inside out (determinant {determinants[worst]:.2g})."
     return (Finding("folds", "warning", (name,), message, "Look for misplaced landmarks, or give it a stiffness."),)
-
-
-def _independent(targets: Pairs, pairs: Pairs) -> tuple[Pairs, tuple[Finding, ...]]:
-    """The targets that are not landmarks of the fit, and a finding that names the others."""
-    same = np.zeros(len(targets), dtype=bool)
-    for ours, theirs in ((targets.fixed_lps, pairs.fixed_lps), (targets.moving_lps, pairs.moving_lps)):
-        same |= _distances(ours, theirs).min(axis=1) < _SAME_POINT_MM
-    if not same.any():
-        return targets, ()
-    names = tuple(name for name, is_same in zip(targets.labels, same, strict=True) if is_same)
-    if same.all():
-        raise InputError(
-            f"{targets.fixed.name} and {targets.moving.name}",
-            "all targets are landmarks of the fit",
-            "Give other points: errors at landmarks say nothing about the error elsewhere.",
-        )
-    kept = np.flatnonzero(~same)
-    fewer = Pairs(
-        targets.fixed,
-        targets.moving,
-        tuple(targets.fixed_index[i] for i in kept),
-        tuple(targets.moving_index[i] for i in kept),
-        targets.how,
-        targets.notes,
-    )
-    message = f"The targets {', '.join(names)} are landmarks of the fit and were left out of the target error."
-    return fewer, (Finding("target-is-landmark", "warning", names, message, "Give other points as targets."),)
-
-
-def _distances(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.linalg.norm(points[:, None] - others[None], axis=2))
-
-
-def _at_targets(fit: Fit, expected: ExpectedError | None, targets: Pairs) -> Targets:
-    moving, fixed = targets.moving_lps, targets.fixed_lps
-    return Targets(
-        pairs=targets,
-        before=errors_at(_UNFITTED, moving, fixed),
-        after=errors_at(fit, moving, fixed),
-        expected_rms_mm=() if expected is None else tuple(expected.target_rms_mm(fixed).tolist()),
-    )

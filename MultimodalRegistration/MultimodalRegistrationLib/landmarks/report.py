@@ -12,7 +12,8 @@ from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
 from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
 from MultimodalRegistrationLib.landmarks.expected_error import ExpectedError
 from MultimodalRegistrationLib.landmarks.models import LinearFit
-from MultimodalRegistrationLib.landmarks.prealign import Prealignment, Targets
+from MultimodalRegistrationLib.landmarks.prealign import Prealignment
+from MultimodalRegistrationLib.landmarks.targets import Targets
 
 __all__ = ["PREALIGN_SCHEMA_VERSION", "prealignment_content", "prealignment_words"]
 

@@ -13,13 +13,19 @@ from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
 from MultimodalRegistrationLib.landmarks.report import prealignment_content
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.moved_nodes import check_output
+from MultimodalRegistrationLib.mrml.placement import placement_without
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, add_thin_plate_spline_node
 
-__all__ = ["both_given", "pairs_of_nodes", "prealign_nodes"]
+__all__ = ["add_prealignment_node", "both_given", "pairs_of_nodes", "prealign_nodes"]
 
 
-def pairs_of_nodes(fixed_node: Any, moving_node: Any, *, how: Pairing, mirrored_allowed: bool = False) -> Pairs | None:
+def pairs_of_nodes(
+    fixed_node: Any, moving_node: Any, *, how: Pairing, mirrored_allowed: bool = False, without: Any = None
+) -> Pairs | None:
     """Pair the points of two optional nodes, in world coordinates; None when neither is given.
+
+    With ``without``, a result that moved points, they are taken where they lie without it.
 
     Raises
     ------
@@ -28,9 +34,8 @@ def pairs_of_nodes(fixed_node: Any, moving_node: Any, *, how: Pairing, mirrored_
     """
     if not both_given("The landmarks", fixed_node, moving_node):
         return None
-    return pair_landmarks(
-        landmarks_of_node(fixed_node), landmarks_of_node(moving_node), how=how, mirrored_allowed=mirrored_allowed
-    )
+    fixed, moving = (landmarks_of_node(node, placement_without(node, [without])) for node in (fixed_node, moving_node))
+    return pair_landmarks(fixed, moving, how=how, mirrored_allowed=mirrored_allowed)
 
 
 def both_given(what: str, fixed_node: Any, moving_node: Any) -> bool:
@@ -63,6 +68,7 @@ def prealign_nodes(
     pairing: Pairing = "order",
     fixed_targets_node: Any = None,
     moving_targets_node: Any = None,
+    node: Any = None,
     **options: Any,
 ) -> tuple[Any, Prealignment]:
     """Fit a transform to two lists of points.
@@ -80,6 +86,9 @@ def prealign_nodes(
         :func:`~MultimodalRegistrationLib.landmarks.pairing.pair_landmarks`.
     fixed_targets_node, moving_targets_node : vtkMRMLMarkupsNode, optional
         Independent points, paired by label where both lists have the same, else by order; both or none.
+    node : vtkMRMLTransformNode, optional
+        Gets the result in place of a new node, and keeps its name. Points that it has moved so far are taken where they
+        lie without it.
     **options
         Passed to :func:`~MultimodalRegistrationLib.landmarks.prealign.prealign`: confidence, stiffness_mm, reflection,
         localisation_error_mm.
@@ -96,24 +105,51 @@ def prealign_nodes(
     InputError
         As the functions above.
     """
-    pairs = pairs_of_nodes(fixed_node, moving_node, how=pairing, mirrored_allowed=options.get("reflection", False))
+    if node is not None:
+        check_output(node, fixed_node)
+    pairs = pairs_of_nodes(
+        fixed_node, moving_node, how=pairing, mirrored_allowed=options.get("reflection", False), without=node
+    )
     if pairs is None:
         raise InputError("The landmarks", "no lists were given", "Choose a list of points for each volume.")
     targets = None
     if both_given("The targets", fixed_targets_node, moving_targets_node):
-        targets = pair_targets(landmarks_of_node(fixed_targets_node), landmarks_of_node(moving_targets_node))
+        lists = (fixed_targets_node, moving_targets_node)
+        targets = pair_targets(*(landmarks_of_node(one, placement_without(one, [node])) for one in lists))
     result = prealign(pairs, model=model, targets=targets, **options)
+    return add_prealignment_node(scene, result, fixed_node, moving_node, node=node), result
+
+
+def add_prealignment_node(
+    scene: Any, result: Prealignment, fixed_node: Any, moving_node: Any, *, node: Any = None
+) -> Any:
+    """Add the transform of a prealignment to a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the node.
+    result : Prealignment
+        What was fitted.
+    fixed_node, moving_node : vtkMRMLMarkupsNode
+        The lists, referenced by the node.
+    node : vtkMRMLTransformNode, optional
+        Gets the result in place of a new node, and keeps its name.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        As of :func:`prealign_nodes`.
+    """
     nodes = {"fixed_landmarks": fixed_node, "moving_landmarks": moving_node}
-    settings = prealignment_content(result, inputs={role: node.GetName() for role, node in nodes.items()})
     placement = {
         "name": f"{moving_node.GetName()} to {fixed_node.GetName()}",
         "fixed_node": fixed_node,
         "moving_node": moving_node,
-        "settings": settings,
+        "settings": prealignment_content(result, inputs={role: one.GetName() for role, one in nodes.items()}),
+        "node": node,
     }
     if isinstance(result.fit, LinearFit):
-        return add_linear_transform_node(
-            scene, flip_matrix_lps_ras(result.fit.moving_to_fixed_lps), **placement
-        ), result
+        return add_linear_transform_node(scene, flip_matrix_lps_ras(result.fit.moving_to_fixed_lps), **placement)
     assert isinstance(result.fit, ThinPlateSpline)
-    return add_thin_plate_spline_node(scene, result.fit, **placement), result
+    return add_thin_plate_spline_node(scene, result.fit, **placement)

@@ -257,11 +257,15 @@ def _add_volume(scene: Any, volume: Volume, name: str, added: list[Any], kind: s
 
 
 def _look_like(scene: Any, node: Any, original: Any) -> None:
-    """Window, level and colours of another volume; it may have no display node."""
+    """Window, level and colours of another volume; it may have no display node.
+
+    A window is not found anew: that would take a look at every voxel.
+    """
     display = original.GetScalarVolumeDisplayNode()
     if display is None:
         node.CreateDefaultDisplayNodes()
         return
     copy = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     copy.CopyContent(display)
+    copy.SetAutoWindowLevel(False)
     node.SetAndObserveDisplayNodeID(copy.GetID())

@@ -20,16 +20,17 @@ from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.roi import write_roi
 from MultimodalRegistrationLib.io.transforms import write_linear_transform
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.io.voxel_source import grid_of_header
 from MultimodalRegistrationLib.landmarks.points import Pairing
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
 from MultimodalRegistrationLib.mrml.preprocess import refuse_wrong_kinds
 from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
-from MultimodalRegistrationLib.mrml.segments import mask_of_volume
+from MultimodalRegistrationLib.mrml.segments import segment_slabs
 from MultimodalRegistrationLib.mrml.transforms import start_from_node
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, with_remedies
-from MultimodalRegistrationLib.mrml.volumes import unjudged_volume, volume_from_node
+from MultimodalRegistrationLib.mrml.voxel_slabs import read_gzip_nrrd, slabs_of_node, write_nrrd
 from MultimodalRegistrationLib.preprocess.findings import Finding
 from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region
 from MultimodalRegistrationLib.preprocess.run import PreparedVolume, Preprocessed
@@ -162,19 +163,19 @@ class PreprocessJob:
         """
         yield 0.0
         for number, role in enumerate(ROLES):
-            node = self._present(role)
-            # What is wrong with the voxels is for the check to say.
-            volume = unjudged_volume(node) if self.task == "check" else volume_from_node(node)
-            yield (3 * number + 1) / 6
-            sitk.WriteImage(volume.image, str(self._file(role, ".nrrd")))
-            yield (3 * number + 2) / 6
+            slabs = slabs_of_node(self._present(role))
+            for share in write_nrrd(self._file(role, ".nrrd"), slabs):
+                yield (number + 0.7 * share) / len(ROLES)
             mask_role = f"{role}_mask"
-            if self.task != "check" and self.settings.masks and mask_role in self._identifiers:
-                mask = mask_of_volume(self._present(mask_role), volume)
-                path = self._file(mask_role, ".nrrd")
-                sitk.WriteImage(mask.image, str(path))
-                self._options += ["--mask" if role == "fixed" else "--moving-mask", str(path)]
-            yield (3 * number + 3) / 6
+            if self.task == "check" or not self.settings.masks or mask_role not in self._identifiers:
+                continue
+            node = self._present(mask_role)
+            is_segmentation = node.IsA("vtkMRMLSegmentationNode")
+            mask = segment_slabs(node, slabs.grid) if is_segmentation else slabs_of_node(node, nearest=True)
+            path = self._file(mask_role, ".nrrd")
+            for share in write_nrrd(path, mask):
+                yield (number + 0.7 + 0.3 * share) / len(ROLES)
+            self._options += ["--mask" if role == "fixed" else "--moving-mask", str(path)]
 
     @property
     def arguments(self) -> list[str]:
@@ -218,18 +219,22 @@ class PreprocessJob:
         self._facts = tuple(self.named(fact) for fact in content["facts"])
         if self.task == "region":
             return
-        parts: dict[str, PreparedVolume] = {}
-        for number, role in enumerate(ROLES):
-            volume = self._read_volume(role)
-            yield (3 * number + 1) / 6
-            mask = self._read_volume(f"{role}-mask") if self.settings.masks else None
-            if mask is not None and mask.voxels.all():
-                mask = None
-            yield (3 * number + 2) / 6
-            field = self._read_volume(f"{role}-bias-field") if role in self.settings.bias_correct else None
-            yield (3 * number + 3) / 6
-            parts[role] = PreparedVolume(volume, mask, field)
-        self._prepared = Preprocessed(parts["fixed"], parts["moving"], self._region, self._facts)
+        names: list[str] = [*ROLES]
+        names += [f"{role}-mask" for role in ROLES if self.settings.masks]
+        names += [f"{role}-bias-field" for role in self.settings.bias_correct]
+        volumes: dict[str, Volume] = {}
+        for number, name in enumerate(names):
+            for share, volume in _volume_in_steps(self._output / f"{name}.nrrd"):
+                yield (number + share) / len(names)
+                if volume is not None:
+                    volumes[name] = volume
+        parts: list[PreparedVolume] = []
+        for role in ROLES:
+            mask = volumes.get(f"{role}-mask")
+            everything = mask is None or bool(mask.voxels.all())
+            field = volumes.get(f"{role}-bias-field")
+            parts.append(PreparedVolume(volumes[role], None if everything else mask, field))
+        self._prepared = Preprocessed(parts[0], parts[1], self._region, self._facts)
 
     def findings(self) -> tuple[NodeFinding, ...]:
         """What was noticed about the voxels: the result of the task ``"check"``."""
@@ -304,8 +309,21 @@ class PreprocessJob:
     def _content(self) -> dict[str, Any]:
         return dict(json.loads(self._result_file.read_text(encoding="utf-8")))
 
-    def _read_volume(self, name: str) -> Volume:
-        return Volume(sitk.ReadImage(str(self._output / f"{name}.nrrd")), name)
+
+def _volume_in_steps(path: Path) -> Iterator[tuple[float, Volume | None]]:
+    """Read a file of the command's own: how much is read, and in the end the volume."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    grid = grid_of_header(reader)
+    # An image of one voxel knows the type of the array.
+    kind = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).dtype
+    voxels = np.empty(grid.size[::-1], dtype=kind)
+    for share in read_gzip_nrrd(path, voxels):
+        yield share, None
+    image = sitk.GetImageFromArray(voxels)
+    grid.place(image)
+    yield 1.0, Volume(image, path.stem)
 
 
 def _box(content: dict[str, Any]) -> OrientedBox:

@@ -233,7 +233,8 @@ def _command(nodes: dict[str, Any], transform_nodes: Sequence[Any]) -> str:
     """What repeats the run in Slicer's Python console."""
 
     def found(node: Any) -> str:
-        return f"slicer.util.getNode({node.GetName()!r})"
+        alone = node.GetScene().GetNodesByName(node.GetName()).GetNumberOfItems() == 1
+        return f"slicer.util.getNode({(node.GetName() if alone else node.GetID())!r})"
 
     options = [
         f"{role}_node={found(node)}"

@@ -18,7 +18,8 @@ __all__ = ["quality_charts"]
 _BLACK = (0.0, 0.0, 0.0)
 # Errors before the registration that are larger than the others by this factor would squeeze them to a line.
 _OFF_SCALE = 3.0
-_HEADROOM = 1.1
+# Room for the legend, which Slicer puts into the upper right corner.
+_HEADROOM = 1.3
 
 
 def quality_charts(assessment: Assessment) -> dict[str, Chart]:
@@ -116,6 +117,13 @@ def _bland_altman(one: Comparison, labels: Sequence[str]) -> Chart:
         Line(f"{name} {mm:.2f} mm", ends, (mm, mm), color_of(2), dashed=name != "mean difference")
         for name, mm in levels.items()
     ]
+    low, high = (float(end(np.append(plot.differences_mm, list(levels.values())))) for end in (np.min, np.max))
+    span = max(high - low, 0.1)
     return Chart(
-        f"{one.first} minus {one.second}", "Mean of both errors (mm)", "Difference of the errors (mm)", (points, *lines)
+        f"{one.first} minus {one.second}",
+        "Mean of both errors (mm)",
+        "Difference of the errors (mm)",
+        (points, *lines),
+        ends,
+        (low - 0.1 * span, high + _HEADROOM * span - span),
     )

@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.run import register
 
-__all__ = ["register_nodes"]
+__all__ = ["add_registration_node", "register_nodes"]
 
 
 def register_nodes(
@@ -107,12 +107,36 @@ def register_nodes(
     )
     inputs = {role: None if node is None else node.GetName() for role, node in nodes.items()}
     inputs.update({role: None if mask is None else mask.name for role, mask in masks.items()})
-    transform_node = add_linear_transform_node(
+    content = result_content(result, inputs=inputs)
+    return add_registration_node(scene, content, fixed_node=fixed_node, moving_node=moving_node), result
+
+
+def add_registration_node(
+    scene: Any, content: dict[str, Any], *, fixed_node: Any, moving_node: Any, name: str | None = None
+) -> Any:
+    """Add the transform of a registration to a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the node.
+    content : dict
+        From :func:`~MultimodalRegistrationLib.registration.report.result_content`; kept in the node.
+    fixed_node, moving_node : vtkMRMLScalarVolumeNode
+        Referenced by the node.
+    name : str, optional
+        Of the node; by default of the two volumes.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        Linear. Its parent is the world.
+    """
+    return add_linear_transform_node(
         scene,
-        result.moving_to_fixed_ras,
-        name=f"{moving_node.GetName()} to {fixed_node.GetName()}",
+        content["transform"]["moving_to_fixed_ras"],
+        name=name or f"{moving_node.GetName()} to {fixed_node.GetName()}",
         fixed_node=fixed_node,
         moving_node=moving_node,
-        settings=result_content(result, inputs=inputs),
+        settings=content,
     )
-    return transform_node, result

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import vtk
+from numpy.typing import NDArray
+
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.moved_nodes import check_output, is_moved_by
 from MultimodalRegistrationLib.mrml.surfaces import surface_from_model_node, surface_from_segment
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, start_from_node
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 from MultimodalRegistrationLib.surfaces.icp import register_surface
 from MultimodalRegistrationLib.surfaces.iterate import Overlap
 from MultimodalRegistrationLib.surfaces.planes import Model
@@ -30,6 +36,7 @@ def register_surface_nodes(
     overlap: Overlap = "auto",
     initial_transform_node: Any = None,
     seed: int = 0,
+    node: Any = None,
 ) -> tuple[Any, SurfaceRegistration]:
     """Lay the shape of one node on that of another.
 
@@ -48,6 +55,9 @@ def register_surface_nodes(
         See :func:`~MultimodalRegistrationLib.surfaces.icp.register_surface`.
     initial_transform_node : vtkMRMLTransformNode, optional
         Moves the moving shape, from where it lies in the world, onto the fixed one: an additional start.
+    node : vtkMRMLTransformNode, optional
+        Gets the result in place of a new node, and keeps its name. If it has moved the moving shape already, it holds
+        that movement followed by the new one.
 
     Returns
     -------
@@ -62,6 +72,7 @@ def register_surface_nodes(
         A node without a shape, markups on both sides, a segment that is missing or does not belong there, or as
         :func:`~MultimodalRegistrationLib.surfaces.icp.register_surface`.
     """
+    before_ras = np.eye(4) if node is None else _movement_so_far(node, fixed_node, moving_node)
     shapes = {"fixed": _shape(fixed_node, fixed_segment), "moving": _shape(moving_node, moving_segment)}
     if not any(isinstance(shape, Surface) for shape in shapes.values()):
         raise InputError(
@@ -84,13 +95,30 @@ def register_surface_nodes(
     inputs["initial_transform"] = None if initial_transform_node is None else initial_transform_node.GetName()
     node = add_linear_transform_node(
         scene,
-        result.moving_to_fixed_ras,
+        result.moving_to_fixed_ras @ before_ras,
         name=f"{shapes['moving'].name} to {shapes['fixed'].name}",
         fixed_node=fixed_node,
         moving_node=moving_node,
         settings=surface_content(result, inputs=inputs),
+        node=node,
     )
     return node, result
+
+
+def _movement_so_far(node: Any, fixed_node: Any, moving_node: Any) -> NDArray[np.float64]:
+    """How an output has moved the moving shape already, RAS, shape (4, 4)."""
+    check_output(node, fixed_node)
+    if not is_moved_by(node, moving_node):
+        return np.eye(4)
+    if not node.IsLinear():
+        raise InputError(
+            node.GetName(),
+            f"{moving_node.GetName()} lies under this transform, which is not linear",
+            "Harden it first, or choose another output transform.",
+        )
+    matrix = vtk.vtkMatrix4x4()
+    node.GetMatrixTransformToParent(matrix)
+    return matrix_from_vtk(matrix)
 
 
 def _shape(node: Any, segment: str | None) -> Surface | LandmarkList:

@@ -6,12 +6,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import vtk
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation
+from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
 __all__ = ["add_roi_node", "box_of_roi_node", "set_roi_node"]
@@ -41,10 +41,7 @@ def box_of_roi_node(node: Any) -> OrientedBox:
         raise InputError(node.GetName(), f"the size of the ROI is {size.tolist()} mm", "Draw the ROI first.")
     corners = np.array(list(product((-0.5, 0.5), repeat=3))) * size
     corners_ras = apply_matrix(matrix_from_vtk(node.GetObjectToNodeMatrix()), corners)
-    if node.GetParentTransformNode() is not None:
-        to_world = vtk.vtkGeneralTransform()
-        node.GetParentTransformNode().GetTransformToWorld(to_world)
-        corners_ras = np.array([to_world.TransformPoint(corner) for corner in corners_ras])
+    corners_ras = placement_in_world(node).points_in_world(corners_ras)
     axes_ras = closest_rotation(matrix_from_vtk(node.GetObjectToWorldMatrix()))
     return OrientedBox.around(flip_points_lps_ras(corners_ras), flip_points_lps_ras(axes_ras.T).T)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
 from MultimodalRegistrationLib.mrml.volumes import mask_from_node
+from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
 from MultimodalRegistrationLib.registration.prepare import mask_on_grid
@@ -24,15 +25,18 @@ __all__ = [
     "LABEL_MAP",
     "all_segments",
     "copy_of_segments",
+    "label_slabs",
     "labels_on_grid",
     "mask_from_segments",
     "mask_of_volume",
     "segment_identifier",
+    "segment_slabs",
     "with_label_maps",
 ]
 
 # Slicer's own name.
 LABEL_MAP = "Binary labelmap"
+_VOXELS_A_STEP = 200_000
 
 
 def mask_of_volume(
@@ -116,6 +120,41 @@ def mask_from_segments(
         )
     mask = Volume(mask_like(volume, marked, "segments").image, name)
     return _outside(mask, name) if outside else mask
+
+
+def segment_slabs(node: Any, grid: VolumeGrid, *, segments: Sequence[str] | None = None) -> Slabs:
+    """Mark as :func:`mask_from_segments` does, in slabs.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode
+        Not changed; its label maps as they are now are kept as long as they are needed.
+    grid : VolumeGrid
+        World coordinates.
+    segments : sequence of str, optional
+        Identifiers or names; by default all visible segments.
+
+    Returns
+    -------
+    Slabs
+        Zeros and ones on the grid.
+
+    Raises
+    ------
+    InputError
+        No segment is chosen or visible, one does not exist, has a name that others have too, or is empty.
+    """
+    placement = placement_in_world(node)
+    chosen = [
+        (label_slabs(labels, placement, grid), values) for labels, values in _label_maps(node, _chosen(node, segments))
+    ]
+
+    def parts() -> Iterator[NDArray[Any]]:
+        for found in zip(*(slabs.parts() for slabs, _ in chosen), strict=True):
+            marked = [np.isin(part, values) for part, (_, values) in zip(found, chosen, strict=True)]
+            yield np.logical_or.reduce(marked).astype(np.uint8)
+
+    return Slabs(grid, np.dtype(np.uint8), parts)
 
 
 def segment_identifier(node: Any, segment: str) -> str:
@@ -257,6 +296,39 @@ def labels_on_grid(labels: Any, placement: Placement, grid: VolumeGrid) -> NDArr
     array, shape (K, J, I)
         The label at each voxel centre, 0 outside.
     """
+    reslice = _reslice(labels, placement, grid)
+    extent = tuple(value for length in grid.size for value in (0, length - 1))
+    return _resliced(reslice, extent).reshape(grid.size[::-1])
+
+
+def label_slabs(labels: Any, placement: Placement, grid: VolumeGrid) -> Slabs:
+    """Take a label map to a grid as :func:`labels_on_grid` does, in slabs.
+
+    Parameters
+    ----------
+    labels, placement, grid
+        The label map as it is now is kept as long as it is needed.
+    """
+    reslice = _reslice(labels, placement, grid)
+    i, j, k = grid.size
+    rows = max(1, _VOXELS_A_STEP // i)
+
+    def parts() -> Iterator[NDArray[Any]]:
+        for slice_number in range(k):
+            for first in range(0, j, rows):
+                yield _resliced(reslice, (0, i - 1, first, min(first + rows, j) - 1, slice_number, slice_number))
+
+    return Slabs(grid, vtk_to_numpy(labels.GetPointData().GetScalars()).dtype, parts)
+
+
+def _resliced(reslice: Any, extent: tuple[int, ...]) -> NDArray[Any]:
+    reslice.SetOutputExtent(*extent)
+    reslice.Update()
+    return np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()))
+
+
+def _reslice(labels: Any, placement: Placement, grid: VolumeGrid) -> Any:
+    """A filter that makes any part of a label map on a grid in the world."""
     local_to_ijk = vtk.vtkMatrix4x4()
     labels.GetWorldToImageMatrix(local_to_ijk)
     grid_to_world = flip_ijk_to_space(grid.ijk_to_lps)
@@ -282,9 +354,7 @@ def labels_on_grid(labels: Any, placement: Placement, grid: VolumeGrid) -> NDArr
     reslice.SetBackgroundLevel(0.0)
     reslice.SetOutputOrigin(0, 0, 0)
     reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputExtent(*(value for length in grid.size for value in (0, length - 1)))
-    reslice.Update()
-    return np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars())).reshape(grid.size[::-1])
+    return reslice
 
 
 def _outside(mask: Volume, name: str) -> Volume:

@@ -8,6 +8,7 @@ import vtk
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.surfaces import surface_of_polydata
+from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.segments import copy_of_segments, segment_identifier
 from MultimodalRegistrationLib.surfaces.surface import Surface
 
@@ -78,13 +79,10 @@ def surface_from_segment(node: Any, segment: str) -> Surface:
 
 
 def _in_world(node: Any, data: Any) -> Any:
-    parent = node.GetParentTransformNode()
-    if parent is None:
+    if node.GetParentTransformNode() is None:
         return data
-    to_world = vtk.vtkGeneralTransform()
-    parent.GetTransformToWorld(to_world)
     move = vtk.vtkTransformPolyDataFilter()
     move.SetInputData(data)
-    move.SetTransform(to_world)
+    move.SetTransform(placement_in_world(node).to_world)
     move.Update()
     return move.GetOutput()

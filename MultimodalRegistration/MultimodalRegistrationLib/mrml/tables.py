@@ -31,8 +31,10 @@ def add_table_node(scene: Any, columns: Mapping[str, Sequence[Any]], *, name: st
         Locked: what was measured is not to be edited by accident.
     """
     node = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName(name))
-    numbers = [_column(key, values) for key, values in columns.items()]
-    for key, column in zip(columns, numbers, strict=True):
+    # Otherwise the names are shown as a row of the table.
+    node.SetUseColumnTitleAsColumnHeader(True)
+    for key, values in columns.items():
+        column = _column(key, values)
         node.AddColumn(column)
         if column.IsNumeric():
             # What a missing number is when the table is loaded from its file.

@@ -45,6 +45,7 @@ def add_linear_transform_node(
     fixed_node: Any,
     moving_node: Any,
     settings: dict[str, Any],
+    node: Any = None,
 ) -> Any:
     """Add the result of a registration to a scene.
 
@@ -60,19 +61,28 @@ def add_linear_transform_node(
         Referenced by the node in the roles that Slicer has for them.
     settings : dict
         Kept as JSON in the node's attribute :data:`SETTINGS_ATTRIBUTE`.
+    node : vtkMRMLTransformNode, optional
+        Gets the result in place of a new node, and keeps its name.
 
     Returns
     -------
     vtkMRMLTransformNode
         Linear. Its parent is the world.
     """
-    node = _add_result_node(scene, name, fixed_node, moving_node, settings)
+    node = _result_node(scene, node, name, fixed_node, moving_node, settings)
     node.SetMatrixTransformToParent(vtk_from_matrix(moving_to_fixed_ras))
     return node
 
 
 def add_thin_plate_spline_node(
-    scene: Any, spline: ThinPlateSpline, *, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]
+    scene: Any,
+    spline: ThinPlateSpline,
+    *,
+    name: str,
+    fixed_node: Any,
+    moving_node: Any,
+    settings: dict[str, Any],
+    node: Any = None,
 ) -> Any:
     """Add a thin-plate spline to a scene.
 
@@ -80,7 +90,7 @@ def add_thin_plate_spline_node(
 
     Parameters
     ----------
-    scene, name, fixed_node, moving_node, settings
+    scene, name, fixed_node, moving_node, settings, node
         As for :func:`add_linear_transform_node`.
     spline : ThinPlateSpline
         In world coordinates.
@@ -90,7 +100,7 @@ def add_thin_plate_spline_node(
     vtkMRMLTransformNode
         Its parent is the world. Slicer's Transforms module turns it into a grid on request.
     """
-    node = _add_result_node(scene, name, fixed_node, moving_node, settings)
+    node = _result_node(scene, node, name, fixed_node, moving_node, settings)
     transform = vtk.vtkThinPlateSplineTransform()
     transform.SetBasisToR()
     transform.SetSourceLandmarks(vtk_from_points(flip_points_lps_ras(spline.fixed_lps)))
@@ -133,10 +143,16 @@ def add_grid_node(scene: Any, made: DisplacementGrid, *, name: str) -> Any:
     return node
 
 
-def _add_result_node(scene: Any, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]) -> Any:
-    node = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
-    node.AddNodeReferenceID(node.GetFixedNodeReferenceRole(), fixed_node.GetID())
-    node.AddNodeReferenceID(node.GetMovingNodeReferenceRole(), moving_node.GetID())
+def _result_node(scene: Any, node: Any, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]) -> Any:
+    """A new node, or the given one emptied: MRML refuses a matrix for a node that holds another kind of transform."""
+    if node is None:
+        node = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(name))
+    elif not node.IsLinear():
+        # Whichever of the two it holds; the other one is empty already, and setting that would change nothing.
+        node.SetAndObserveTransformFromParent(None)
+        node.SetAndObserveTransformToParent(None)
+    node.SetNodeReferenceID(node.GetFixedNodeReferenceRole(), fixed_node.GetID())
+    node.SetNodeReferenceID(node.GetMovingNodeReferenceRole(), moving_node.GetID())
     node.SetAttribute(SETTINGS_ATTRIBUTE, json.dumps(settings))
     return node
 

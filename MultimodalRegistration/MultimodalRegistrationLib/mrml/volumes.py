@@ -19,13 +19,14 @@ from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_
 
 __all__ = [
     "add_volume_node",
+    "check_kind",
     "check_voxels",
     "grid_in_world",
     "grid_of_node",
     "image_in_world",
     "mask_from_node",
-    "unjudged_volume",
     "volume_from_node",
+    "world_voxels",
 ]
 
 
@@ -50,22 +51,10 @@ def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
     InputError
         Another kind of volume, no voxels, or voxels that cannot be registered.
     """
-    _check_kind(node)
+    check_kind(node)
     volume = Volume(image_in_world(node, placement or placement_in_world(node), nearest=False), node.GetName())
     check_scalar_volume(volume.image, volume.name)
     return volume
-
-
-def unjudged_volume(node: Any) -> Volume:
-    """Read a scalar volume node where it lies in the world, whatever its voxels hold.
-
-    Raises
-    ------
-    InputError
-        No voxels, several values a voxel, or a flat placement.
-    """
-    check_voxels(node)
-    return Volume(image_in_world(node, placement_in_world(node), nearest=False), node.GetName())
 
 
 def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:
@@ -124,7 +113,14 @@ def add_volume_node(scene: Any, volume: Volume, *, name: str) -> Any:
     return node
 
 
-def _check_kind(node: Any) -> None:
+def check_kind(node: Any) -> None:
+    """Refuse a node that is no scalar volume with voxels.
+
+    Raises
+    ------
+    InputError
+        Names the node and what it is.
+    """
     name, kind = node.GetName(), node.GetClassName()
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError(name, "this is a label map, not a scan", "Choose the scan; label maps can be used as masks.")
@@ -234,19 +230,50 @@ def image_in_world(node: Any, placement: Placement, *, nearest: bool) -> sitk.Im
     InputError
         The placement is flat.
     """
+    grid, source = world_voxels(node, placement, nearest=nearest)
+    if source.IsA("vtkImageReslice"):
+        source.Update()
+        source = source.GetOutput()
+    image = sitk.GetImageFromArray(vtk_to_numpy(source.GetPointData().GetScalars()).reshape(grid.size[::-1]))
+    grid.place(image)
+    return image
+
+
+def world_voxels(node: Any, placement: Placement, *, nearest: bool) -> tuple[VolumeGrid, Any]:
+    """The voxels of a node in the world, without touching the node or its scene.
+
+    Parameters
+    ----------
+    node : vtkMRMLScalarVolumeNode
+        With voxels.
+    placement : Placement
+        Where it is read.
+    nearest : bool
+        How voxels are taken under a non-linear placement: as they are, or by linear interpolation.
+
+    Returns
+    -------
+    grid : VolumeGrid
+        World coordinates.
+    source : vtkImageData or vtkImageReslice
+        The node's own voxels, where the placement is linear; otherwise a filter that makes those of the grid, of any
+        part of it.
+
+    Raises
+    ------
+    InputError
+        The placement is flat.
+    """
     grid = grid_of_node(node)
     in_world = grid_in_world(grid, placement, node.GetName())
     data = node.GetImageData()
     if placement.matrix_ras is None:
-        data = _warped(data, grid, placement, in_world, nearest=nearest)
-    i, j, k = in_world.size
-    image = sitk.GetImageFromArray(vtk_to_numpy(data.GetPointData().GetScalars()).reshape(k, j, i))
-    in_world.place(image)
-    return image
+        return in_world, _warped(data, grid, placement, in_world, nearest=nearest)
+    return in_world, data
 
 
 def _warped(data: Any, grid: VolumeGrid, placement: Placement, in_world: VolumeGrid, *, nearest: bool) -> Any:
-    """Resample the voxels through a non-linear parent, without touching the node or its scene."""
+    """A filter that resamples the voxels through a non-linear parent."""
     # Applied from right to left: world voxel, world point, local point, local voxel.
     chain = vtk.vtkGeneralTransform()
     chain.Concatenate(vtk_from_matrix(np.linalg.inv(flip_ijk_to_space(grid.ijk_to_lps))))
@@ -263,5 +290,4 @@ def _warped(data: Any, grid: VolumeGrid, placement: Placement, in_world: VolumeG
     else:
         reslice.SetInterpolationModeToLinear()
     reslice.SetBackgroundLevel(0.0 if nearest else data.GetScalarRange()[0])
-    reslice.Update()
-    return reslice.GetOutput()
+    return reslice

@@ -11,7 +11,7 @@ from typing import Any
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.presets.specification import ENGINE_CHECKS, suggest
 
-__all__ = ["SCHEMA_VERSION", "Preset", "load_preset_file"]
+__all__ = ["SCHEMA_VERSION", "Preset", "changed_preset", "load_preset_file", "preset_content"]
 
 SCHEMA_VERSION = 1
 _KEYS = {"schema": int, "name": str, "title": str, "description": str, "winsorize_percentiles": list, "engines": dict}
@@ -77,6 +77,55 @@ def load_preset_file(path: str | Path) -> Preset:
     problems = _problems(content)
     if problems:
         raise InputError(path, "not a valid preset: " + "; ".join(problems), "Correct the file and try again.")
+    return _preset(content, path)
+
+
+def preset_content(preset: Preset) -> dict[str, Any]:
+    """The content of a preset's file."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "name": preset.name,
+        "title": preset.title,
+        "description": preset.description,
+        "winsorize_percentiles": list(preset.winsorize_percentiles),
+        "engines": dict(preset.engines),
+    }
+
+
+def changed_preset(preset: Preset, engine: str, stages: list[dict[str, Any]]) -> Preset:
+    """A preset with other settings for one engine.
+
+    Parameters
+    ----------
+    preset : Preset
+        Not changed.
+    engine : str
+        Name of the engine.
+    stages : list of dict
+        Its settings; those of the preset give the same preset.
+
+    Returns
+    -------
+    Preset
+        Its name says that it was changed.
+
+    Raises
+    ------
+    InputError
+        The settings are not valid; the message lists every problem found.
+    """
+    if stages == preset.engines[engine]:
+        return preset
+    content = preset_content(preset)
+    content["engines"][engine] = stages
+    content["name"] = f"{preset.name}, changed"
+    problems = _problems(content)
+    if problems:
+        raise InputError(preset.title, "; ".join(problems), "Correct it in the table of parameters.")
+    return _preset(content, preset.path)
+
+
+def _preset(content: dict[str, Any], path: Path) -> Preset:
     low, high = content["winsorize_percentiles"]
     return Preset(
         name=content["name"],

@@ -103,9 +103,10 @@ def _verdict(verdict: QualityVerdict) -> dict[str, Any]:
 def _method(method: MethodQuality, verdict: QualityVerdict | None, result: Assessment) -> dict[str, Any]:
     return {
         "name": method.transform.name,
-        "linear": method.transform.matrix is not None,
+        "linear": None if method.health is None else method.health.linear,
+        "verdict": None if verdict is None else verdict.word,
         "rank": method.rank,
-        "verdict": None if verdict is None else _verdict(verdict),
+        "reasons": [] if verdict is None else list(verdict.reasons),
         "reference": method.reference,
         "from_reference_mm": _distances(method.from_reference),
         "targets": None if method.targets is None else _targets(method.targets, result),
@@ -180,12 +181,13 @@ def _structure(one: StructureAgreement) -> dict[str, Any]:
 
 
 def _images(evidence: ImageEvidence) -> dict[str, Any]:
-    edges = [one.mean_mm for one in (evidence.edges_of_fixed, evidence.edges_of_moving) if one is not None]
+    # The volume with more kinds of edges has many that the other cannot have: the nearer direction tells more.
+    edges = [one.median_mm for one in (evidence.edges_of_fixed, evidence.edges_of_moving) if one is not None]
     return {
         "mutual_information_nats": evidence.mutual_information,
         "normalized_mutual_information": evidence.normalized_mutual_information,
         "gradient_agreement": evidence.gradient_agreement,
-        "edge_distance_mm": float(np.mean(edges)) if edges else None,
+        "edge_distance_mm": min(edges) if edges else None,
         "edges_of_fixed_mm": _distances(evidence.edges_of_fixed),
         "edges_of_moving_mm": _distances(evidence.edges_of_moving),
         "overlap": evidence.overlap,

@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 _SCALARS = (str, int, float, bool, type(None))
 # Long lists have tables of their own.
-_OWN_TABLES = ("points", "structures", "bland_altman", "verdict")
+_OWN_TABLES = ("points", "structures", "bland_altman")
 
 
 def quality_tables(content: Mapping[str, Any]) -> dict[str, list[Row]]:
@@ -31,10 +31,7 @@ def quality_tables(content: Mapping[str, Any]) -> dict[str, list[Row]]:
     """
     methods = [content["before"], *content["methods"]]
     rows = {
-        "methods": [
-            {"name": one["name"], "verdict": (one["verdict"] or {}).get("word"), **_flat(one, skip=("name",))}
-            for one in methods
-        ],
+        "methods": [_flat(one) for one in methods],
         "targets": [
             {"transform": one["name"], **_flat(point)}
             for one in methods

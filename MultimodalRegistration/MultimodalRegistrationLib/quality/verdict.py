@@ -109,7 +109,7 @@ def _targets(case: _Case, after: TargetErrors, before: TargetErrors | None, tole
     limit = f"the tolerance of {tolerance.mm:g} mm ({tolerance.name})"
     if after.mean_mm > tolerance.mm:
         sure = interval is not None and interval.low > tolerance.mm
-        found = f"the mean target error, {after.mean_mm:.2f} mm, is above {limit}"
+        found = f"The mean target error, {after.mean_mm:.2f} mm, is above {limit}"
         (case.bad if sure else case.doubts).append(f"{found}{'' if sure else ', though by less than is certain'}.")
     elif interval is None:
         case.doubts.append(f"{len(after)} targets are too few to be sure; {FEWEST} or more are needed.")

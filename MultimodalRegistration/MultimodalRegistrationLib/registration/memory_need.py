@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
+
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.memory import available_memory_bytes
+from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, Role, Steps
 
 __all__ = ["memory_warning", "needed_memory_bytes"]
 
@@ -13,19 +17,51 @@ _ENGINE_BYTES_PER_VOXEL = {"elastix": 24, "ants": 27, "simpleitk": 15}
 _ENGINE_START_BYTES = {"elastix": 250_000_000, "ants": 300_000_000, "simpleitk": 100_000_000}
 # This process: the engine's 32-bit copy, one working copy, and a resampled result.
 _OWN_BYTES_PER_VOXEL = 12
+# A mask as read or made, its copy for the engine, and the worker's two.
+_MASK_BYTES_PER_VOXEL = 4
+# The corrected copy, which stays beside the volume as read. What N4 itself takes is less than the engine takes later.
+_CORRECTED_BYTES_PER_VOXEL = 6
 
 
-def needed_memory_bytes(engine: str, fixed: VolumeGrid, moving: VolumeGrid) -> int:
-    """Estimated memory of a run in addition to the volumes that are already loaded, in bytes."""
-    voxels = 0
-    for grid in (fixed, moving):
-        voxels += grid.size[0] * grid.size[1] * grid.size[2]
-    return _ENGINE_START_BYTES[engine] + voxels * (_ENGINE_BYTES_PER_VOXEL[engine] + _OWN_BYTES_PER_VOXEL)
+def needed_memory_bytes(
+    engine: str, fixed: VolumeGrid, moving: VolumeGrid, *, steps: Steps = AUTOMATIC, given_masks: Collection[Role] = ()
+) -> int:
+    """Estimate the memory of a run in addition to the volumes that are already loaded.
+
+    Parameters
+    ----------
+    engine : str
+        Name.
+    fixed, moving : VolumeGrid
+        Grids that the run works on.
+    steps : Steps
+        What is done to copies first. A mask that may be made is counted: headers do not tell whether there is metal.
+    given_masks : collection of str
+        ``"fixed"``, ``"moving"``: where the user gives a mask.
+
+    Returns
+    -------
+    int
+        In bytes, all processes.
+    """
+    needed = _ENGINE_START_BYTES[engine]
+    grids: dict[Role, VolumeGrid] = {"fixed": fixed, "moving": moving}
+    for role, grid in grids.items():
+        each = _ENGINE_BYTES_PER_VOXEL[engine] + _OWN_BYTES_PER_VOXEL
+        if role in given_masks or steps.mask != "none":
+            each += _MASK_BYTES_PER_VOXEL
+        if role in steps.bias_correct:
+            each += _CORRECTED_BYTES_PER_VOXEL
+        needed += math.prod(grid.size) * each
+    return needed
 
 
-def memory_warning(engine: str, fixed: VolumeGrid, moving: VolumeGrid) -> str | None:
-    """A sentence when the estimate exceeds the memory that is free, otherwise None."""
-    needed, free = needed_memory_bytes(engine, fixed, moving), available_memory_bytes()
+def memory_warning(
+    engine: str, fixed: VolumeGrid, moving: VolumeGrid, *, steps: Steps = AUTOMATIC, given_masks: Collection[Role] = ()
+) -> str | None:
+    """Say when :func:`needed_memory_bytes` exceeds the memory that is free; otherwise None."""
+    needed = needed_memory_bytes(engine, fixed, moving, steps=steps, given_masks=given_masks)
+    free = available_memory_bytes()
     if free is None or needed <= free:
         return None
     return (

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.marked import some_marked
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform, closest_affine
 from MultimodalRegistrationLib.io.volumes import Volume
 
@@ -113,9 +114,7 @@ def _remedy(masked: bool, searched: bool) -> str:
 def _points(volume: Volume, mask: Volume | None) -> NDArray[np.float64]:
     if mask is None:
         return volume.grid.sample_points_lps(_POINTS_PER_AXIS)
-    marked = np.argwhere(mask.voxels > 0)[:, ::-1]
-    step = max(1, len(marked) // _POINTS_PER_AXIS**3)
-    return apply_matrix(mask.grid.ijk_to_lps, marked[::step])
+    return apply_matrix(mask.grid.ijk_to_lps, some_marked(mask.voxels, _POINTS_PER_AXIS**3))
 
 
 def _values_at(mask: Volume, points_lps: NDArray[np.float64]) -> NDArray[Any]:

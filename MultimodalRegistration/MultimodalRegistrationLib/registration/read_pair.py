@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.io.large_volumes import (
 from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
 from MultimodalRegistrationLib.io.volumes import Volume, read_mask, read_volume
 from MultimodalRegistrationLib.io.voxel_source import VoxelSource, open_source
+from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, ROLES, Role, Steps
 from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
 
 __all__ = ["VolumePair", "read_pair"]
@@ -53,6 +54,7 @@ def read_pair(
     engine: str,
     fixed_mask_path: str | Path | None = None,
     moving_mask_path: str | Path | None = None,
+    steps: Steps = AUTOMATIC,
     memory_limit_bytes: float | None = None,
     may_reduce: bool = True,
     on_warning: Callable[[str], None] | None = None,
@@ -67,6 +69,8 @@ def read_pair(
         What will register them.
     fixed_mask_path, moving_mask_path : str or Path, optional
         Label maps.
+    steps : Steps
+        What the run does to copies first, which takes memory too.
     memory_limit_bytes : float, optional
         Memory that reading and the run may take together, all processes; by default half of what is free.
     may_reduce : bool
@@ -93,9 +97,13 @@ def read_pair(
     grids = [source.grid for source in sources]
     check_pair(grids[0], str(fixed_path), grids[1], str(moving_path))
 
+    mask_roles: list[Role] = [
+        role for role, path in zip(ROLES, (fixed_mask_path, moving_mask_path), strict=True) if path is not None
+    ]
+
     def needed(coarse: list[VolumeGrid]) -> float:
         loaded = sum(_loaded_bytes(source, grid) for source, grid in zip(sources, coarse, strict=True))
-        return loaded + needed_memory_bytes(engine, coarse[0], coarse[1])
+        return loaded + needed_memory_bytes(engine, coarse[0], coarse[1], steps=steps, given_masks=mask_roles)
 
     spacing_mm = finest_spacing_mm(grids, needed, limit)
     sizes = [coarse_size(grid, spacing_mm) for grid in grids]

@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.preprocess.check import volume_warnings
-from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, Steps
+from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, ROLES, Role, Steps
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.apply_steps import apply_steps
@@ -181,7 +181,10 @@ def register(
     with clock.stage("check"):
         tell("checking the inputs", 0.0)
         check_pair(fixed.grid, fixed.name, moving.grid, moving.name)
-        warn(memory_warning(name, fixed.grid, moving.grid))
+        mask_roles: list[Role] = [
+            role for role, mask in zip(ROLES, (fixed_mask, moving_mask), strict=True) if mask is not None
+        ]
+        warn(memory_warning(name, fixed.grid, moving.grid, steps=steps, given_masks=mask_roles))
         # Once, where one volume is given twice.
         for words in dict.fromkeys((*volume_warnings(fixed), *volume_warnings(moving))):
             warn(words)

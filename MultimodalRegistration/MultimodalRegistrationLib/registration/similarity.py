@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.marked import some_marked
 
 __all__ = ["mutual_information", "mutual_information_of_joint", "mutual_information_of_samples"]
 
@@ -69,8 +70,7 @@ def mutual_information_of_joint(joint: NDArray[np.float64]) -> float:
 def _regular_index(volume: EngineVolume) -> NDArray[np.intp]:
     """Voxels at even strides, or of the mask, shape (N, 3), in I, J, K."""
     if volume.mask is not None:
-        marked = np.argwhere(volume.mask > 0)[:, ::-1]
-        return marked[:: max(1, len(marked) // _SAMPLES)]
+        return some_marked(volume.mask, _SAMPLES)
     size = np.asarray(volume.grid.size)
     share = min(1.0, _SAMPLES / size.prod()) ** (1 / 3)
     axes = [np.unique(np.linspace(0, n - 1, max(2, round(n * share))).round().astype(int)) for n in size]

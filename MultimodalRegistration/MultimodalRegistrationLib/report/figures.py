@@ -15,7 +15,18 @@ Method = Mapping[str, Any]
 
 _ERRORS = ("mean_mm", "rms_mm", "median_mm", "p95_mm", "max_mm")
 _ALONG_AXES = (("bias_mm", "bias (mm)"), ("sd_mm", "standard deviation (mm)"))
-_KNOWN_OF_METHOD = ("name", "linear", "rank", "reference", "targets", "structures", "images", "health", "notes")
+_KNOWN_OF_METHOD = (
+    "name",
+    "linear",
+    "rank",
+    "reference",
+    "targets",
+    "structures",
+    "images",
+    "health",
+    "notes",
+    "reasons",
+)
 _KINDS = {True: "linear", False: "non-linear", None: None}
 
 
@@ -29,12 +40,17 @@ def methods_section(before: Method, methods: Sequence[Method]) -> Html:
     ]
     groups = [
         ("Registration", "not ranked", about),
-        ("Target registration error", "no landmarks to measure it at", _targets(every)),
+        ("Target registration error", "no targets to measure it at", _targets(every)),
         ("Images", "could not be measured", rows_of([method.get("images") for method in every])),
         ("Structures, mean over all", "no segmentations of both volumes", _structure_means(every)),
     ]
     table = methods_table([_heading(method) for method in every], groups, "By method, the state before first")
-    notes = [element("li", name(method["name"]), ": ", note) for method in every for note in method.get("notes") or []]
+    notes = [
+        element("li", name(method["name"]), ": ", note)
+        for method in every
+        for key in ("reasons", "notes")
+        for note in method.get(key) or []
+    ]
     return join(table, element("ul", *notes, class_="notes") if notes else None, _left_out(every))
 
 
@@ -131,12 +147,12 @@ def comparisons_section(comparisons: Sequence[Mapping[str, Any]]) -> Html | None
     apart = rows_of([c.get("displacement_mm") for c in comparisons]) + rows_of(comparisons, leave_out=("a", "b"))
     groups = [
         ("Distance between the transforms (mm)", "not measured", apart),
-        ("Errors at the same landmarks", "no landmarks to compare at", errors),
+        ("Errors at the same targets", "no targets to compare at", errors),
     ]
     table = methods_table(titles, groups, "By pair of methods")
     sentences = [
-        element("li", title, ": ", t["sentence"])
-        for title, t in zip(titles, targets, strict=True)
+        element("li", name(c["a"]), " and ", name(c["b"]), ": ", t["sentence"])
+        for c, t in zip(comparisons, targets, strict=True)
         if t is not None and t.get("sentence")
     ]
     return join(table, element("ul", *sentences, class_="notes") if sentences else None)

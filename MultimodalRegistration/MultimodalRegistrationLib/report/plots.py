@@ -17,12 +17,13 @@ Method = Mapping[str, Any]
 
 _MOST_LABELS = 32
 _LONGEST_LABEL = 12
+_MANY = 100
 # Before is drawn beyond the scale where the methods would otherwise shrink to a line.
 _OFF_SCALE = 3.0
 
 
 def error_plots(before: Method, methods: Sequence[Method]) -> Html | None:
-    """Error at each landmark, and its cumulative distribution; None without landmarks.
+    """Error at each target, and its cumulative distribution; None without targets.
 
     Parameters
     ----------
@@ -50,15 +51,16 @@ def error_plots(before: Method, methods: Sequence[Method]) -> Html | None:
         )
     by_point = element(
         "figure",
-        element("figcaption", "Error at each landmark"),
+        element("figcaption", "Error at each target"),
         _points_chart(series, tolerance, top),
     )
     cumulative = element(
         "figure",
-        element("figcaption", "Share of landmarks with an error up to a value"),
+        element("figcaption", "Share of targets with an error up to a value"),
         _cumulative_chart(series, tolerance, top),
     )
-    return join(legend(names), element("div", by_point, cumulative, class_="charts"), note)
+    dashed = None if tolerance is None else f"Tolerance, {brief(tolerance)} mm"
+    return join(legend(names, dashed), element("div", by_point, cumulative, class_="charts"), note)
 
 
 def _scale(series: Sequence[tuple[int, str, dict[str, float]]], tolerance: float | None) -> tuple[float, list[float]]:
@@ -75,27 +77,30 @@ def _scale(series: Sequence[tuple[int, str, dict[str, float]]], tolerance: float
 def _points_chart(series: Sequence[tuple[int, str, dict[str, float]]], tolerance: float | None, top: float) -> Html:
     labels = list(dict.fromkeys(label for _, _, errors in series for label in errors))
     named = len(labels) <= _MOST_LABELS
-    chart = Chart((-0.7, len(labels) - 0.3), (0.0, top), bottom=84 if named else 48)
-    parts = chart.axes("" if named else "Landmark, in the order given", "Error (mm)", x_ticks=False)
+    shorts = [label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…" for label in labels]
+    # Slanted labels, then the margin.
+    bottom = 26 + 4.6 * max(map(len, shorts)) if named else 48
+    chart = Chart((-0.7, len(labels) - 0.3), (0.0, top), bottom=bottom)
+    parts = chart.axes("" if named else "Target, in the order given", "Error (mm)", x_ticks=False)
     if tolerance is not None:
-        parts += [
-            chart.line([(-0.7, tolerance), (len(labels) - 0.3, tolerance)], "tolerance"),
-            chart.note(f"tolerance {brief(tolerance)} mm", len(labels) - 0.4, tolerance),
-        ]
+        parts.append(chart.line([(-0.7, tolerance), (len(labels) - 0.3, tolerance)], "tolerance"))
     for place, label in enumerate(labels):
         if named:
-            short = label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
-            parts.append(chart.below(short, place))
+            parts.append(chart.below(shorts[place], place))
         for index, name, errors in series:
             if label in errors and errors[label] <= top:
                 title = join(isolated(label), ", ", isolated(name), f": {number(errors[label])} mm")
-                parts.append(marker(index, chart.x(place), chart.y(errors[label]), title))
-    return chart.drawing("Error at each landmark, by method", *parts)
+                parts.append(
+                    marker(
+                        index, chart.x(place), chart.y(errors[label]), title, scale=1.0 if len(labels) <= _MANY else 0.6
+                    )
+                )
+    return chart.drawing("Error at each target, by method", *parts)
 
 
 def _cumulative_chart(series: Sequence[tuple[int, str, dict[str, float]]], tolerance: float | None, top: float) -> Html:
     chart = Chart((0.0, top), (0.0, 100.0))
-    parts = chart.axes("Error (mm)", "Share of landmarks (%)")
+    parts = chart.axes("Error (mm)", "Share of targets (%)")
     if tolerance is not None:
         parts += [chart.line([(tolerance, 0.0), (tolerance, 100.0)], "tolerance")]
     for index, _, errors in series:
@@ -109,7 +114,7 @@ def _cumulative_chart(series: Sequence[tuple[int, str, dict[str, float]]], toler
 
 
 def bland_altman_plots(comparisons: Sequence[Mapping[str, Any]]) -> Html | None:
-    """Bland and Altman's plot of each pair of methods with landmarks; None when there is none.
+    """Bland and Altman's plot of each pair of methods with targets; None when there is none.
 
     References
     ----------
@@ -120,7 +125,15 @@ def bland_altman_plots(comparisons: Sequence[Mapping[str, Any]]) -> Html | None:
         data = (comparison.get("targets") or {}).get("bland_altman")
         if data and data["means_mm"]:
             caption = join("Agreement of the errors: ", isolated(comparison["a"]), " minus ", isolated(comparison["b"]))
-            figures.append(element("figure", element("figcaption", caption), _bland_altman(data, caption)))
+            low, high = data["limits_mm"]
+            lines = (
+                f"Line: bias, {number(data['bias_mm'])} mm. "
+                f"Dashed: limits of agreement, {number(low)} to {number(high)} mm."
+            )
+            drawing = _bland_altman(data, caption)
+            figures.append(
+                element("figure", element("figcaption", caption), drawing, element("p", lines, class_="note"))
+            )
     return element("div", *figures, class_="charts") if figures else None
 
 
@@ -135,13 +148,10 @@ def _bland_altman(data: Mapping[str, Any], title: Html) -> Html:
     parts = chart.axes("Mean of both errors (mm)", "Difference of errors (mm)")
     ends = chart.x_range
     parts.append(chart.line([(ends[0], 0.0), (ends[1], 0.0)], "axis"))
-    for value, label, style in (
-        (data["bias_mm"], "bias", "curve series-1"),
-        (low_limit, "limit of agreement", "tolerance"),
-        (high_limit, "limit of agreement", "tolerance"),
-    ):
-        parts.append(chart.line([(ends[0], value), (ends[1], value)], style))
-        parts.append(chart.note(f"{label} {number(value)}", ends[1], value))
+    parts += [
+        chart.line([(ends[0], data["bias_mm"]), (ends[1], data["bias_mm"])], "curve series-1"),
+        *(chart.line([(ends[0], limit), (ends[1], limit)], "tolerance") for limit in (low_limit, high_limit)),
+    ]
     parts += [
         marker(1, chart.x(x), chart.y(y), f"mean {number(x)} mm, difference {number(y)} mm")
         for x, y in zip(means.tolist(), differences.tolist(), strict=True)

@@ -18,7 +18,10 @@ _UNITS = (
     ("_s", "s"),
 )
 _LABELS = {
-    "n": "Landmarks",
+    "n": "Targets",
+    "mean": "Mean",
+    "rms": "Root mean square",
+    "p95": "95th percentile",
     "rms_mm": "Root mean square (mm)",
     "p95_mm": "95th percentile (mm)",
     "max_mm": "Largest (mm)",
@@ -34,7 +37,7 @@ _LABELS = {
     "mutual_information_nats": "Mutual information (nats)",
     "dice": "Dice",
     "hausdorff_mm": "Hausdorff distance (mm)",
-    "hausdorff95_mm": "Hausdorff, 95 % (mm)",
+    "hausdorff95_mm": "Hausdorff, 95\u00a0% (mm)",
     "mean_surface_distance_mm": "Mean surface distance (mm)",
     "surface_dice": "Surface Dice",
     "centroid_distance_mm": "Distance of centroids (mm)",
@@ -45,7 +48,7 @@ _LABELS = {
 _PERCENT = ("share", "overlap")
 _THIN_SPACE = "\u2009"
 _MINUS = "\u2212"
-_RULES = ((1000.0, 0), (100.0, 0), (10.0, 1), (1.0, 2), (0.001, 3))
+_RULES = ((1000.0, 0), (100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3))
 
 
 def label_of(key: str) -> str:
@@ -72,8 +75,8 @@ def number(value: float) -> str:
     elif isinstance(value, int) or value == 0:
         text = f"{int(value):,}".replace(",", _THIN_SPACE)
     else:
-        decimals = next((d for least, d in _RULES if round(size, 3) >= least), 3)
-        text = f"{value:,.{decimals}f}".replace(",", _THIN_SPACE)
+        decimals = next((d for least, d in _RULES if round(size, 3) >= least), None)
+        text = f"{value:.3g}" if decimals is None else f"{value:,.{decimals}f}".replace(",", _THIN_SPACE)
     return text.replace("-", _MINUS)
 
 

@@ -70,10 +70,6 @@ class Chart:
         places = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
         return element("polyline", points=places, class_=class_)
 
-    def note(self, text: object, x: float, y: float, anchor: str = "end") -> Html:
-        """Text beside a point, slightly above it."""
-        return _text(text, self.x(x), self.y(y) - 5, anchor)
-
     def below(self, text: object, x: float) -> Html:
         """A slanted label below the horizontal axis."""
         px, py = self.x(x), HEIGHT - self.bottom + 12
@@ -114,20 +110,20 @@ _SHAPES = (
 )
 
 
-def marker(series: int, x: float, y: float, title: object = None) -> Html:
+def marker(series: int, x: float, y: float, title: object = None, *, scale: float = 1.0) -> Html:
     """The mark of a series at a place, px; series differ in shape and colour, the first is hollow."""
     shape = _SHAPES[series % len(_SHAPES)]
     return element(
         "path",
         None if title is None else element("title", title),
         d=shape,
-        transform=f"translate({x:.1f} {y:.1f})",
+        transform=f"translate({x:.1f} {y:.1f}) scale({scale:g})",
         class_=f"mark series-{series % 6}",
     )
 
 
-def legend(names: Sequence[tuple[int, str]]) -> Html:
-    """Names of the series, with their marks."""
+def legend(names: Sequence[tuple[int, str]], dashed: str | None = None) -> Html:
+    """Names of the series, with their marks, and of the dashed line."""
     items = [
         element(
             "li",
@@ -137,4 +133,8 @@ def legend(names: Sequence[tuple[int, str]]) -> Html:
         )
         for i, name in names
     ]
+    if dashed is not None:
+        line = element("path", d="M0 8H24", class_="tolerance")
+        drawn = element("svg", line, viewBox="0 0 24 16", width=24, height=16, aria_hidden="true")
+        items.append(element("li", drawn, " ", dashed))
     return element("ul", *items, class_="legend")

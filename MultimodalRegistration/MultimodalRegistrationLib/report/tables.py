@@ -66,7 +66,7 @@ def methods_table(columns: Sequence[Html], groups: Sequence[tuple[str, str, Sequ
             values = (element("td", dash(reason) if cell is None else cell, class_="number") for cell in cells)
             lines.append(element("tr", element("th", label, scope="row"), *values))
         bodies.append(element("tbody", *lines))
-    return scroll(element("table", element("caption", caption), head, *bodies), caption)
+    return scroll(element("table", element("caption", caption), head, *bodies, class_="by-method"), caption)
 
 
 def definitions(pairs: Sequence[tuple[object, object]]) -> Html:

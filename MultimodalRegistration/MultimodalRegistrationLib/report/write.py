@@ -12,13 +12,13 @@ from typing import Any
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.report.figures import comparisons_section, health_section, methods_section
-from MultimodalRegistrationLib.report.landmarks import landmarks_section
 from MultimodalRegistrationLib.report.marks import mark_markup
 from MultimodalRegistrationLib.report.markup import Html, element, isolated, isolated_text, join, script_json
 from MultimodalRegistrationLib.report.pictures import make_pictures
 from MultimodalRegistrationLib.report.plots import bland_altman_plots, error_plots
 from MultimodalRegistrationLib.report.structures import structures_section
 from MultimodalRegistrationLib.report.summary import about_inputs, repeat_section, verdict_section, warnings_section
+from MultimodalRegistrationLib.report.targets import targets_section
 
 __all__ = ["MOST_METHODS_SHOWN", "write_report"]
 
@@ -71,7 +71,7 @@ def write_report(
         f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    plots = join(error_plots(before, methods), landmarks_section(before, methods))
+    plots = join(error_plots(before, methods), targets_section(before, methods))
     agreement = join(comparisons_section(content["comparisons"]), bland_altman_plots(content["comparisons"]))
     parts: dict[str, Html | None] = {
         "policy": element("meta", http_equiv="Content-Security-Policy", content=Html(policy)),
@@ -82,7 +82,7 @@ def write_report(
         "verdict": verdict_section(content["verdict"]),
         "warnings": warnings_section(content["warnings"]),
         "methods": methods_section(before, methods),
-        "errors": _or_reason(plots, "No landmarks were given, so there are no errors to plot."),
+        "errors": _or_reason(plots, "No targets were given, so there are no errors to plot."),
         "comparisons": _or_reason(agreement, "There is only one method."),
         "structures": structures_section(before, methods),
         "health": health_section(methods),

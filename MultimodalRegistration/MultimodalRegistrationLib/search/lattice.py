@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.marked import box_of_marked
 
 __all__ = ["Lattice", "content_extent_mm", "class_coordinates", "classes_of", "lattice_of"]
 
@@ -101,15 +102,11 @@ def content_extent_mm(volume: EngineVolume) -> NDArray[np.float64]:
 def _cropped_to_mask(volume: EngineVolume) -> EngineVolume:
     if volume.mask is None:
         return volume
-    first, last = [], []
-    for axis in (2, 1, 0):
-        marked = np.flatnonzero(volume.mask.any(axis=tuple({0, 1, 2} - {axis})))
-        first.append(int(marked[0]))
-        last.append(int(marked[-1]) + 1)
-    box = tuple(slice(low, high) for low, high in zip(first[::-1], last[::-1], strict=True))
+    box = box_of_marked(volume.mask)
+    k, j, i = box
     ijk_to_lps = volume.grid.ijk_to_lps.copy()
-    ijk_to_lps[:3, 3] = apply_matrix(volume.grid.ijk_to_lps, first)
-    size = (last[0] - first[0], last[1] - first[1], last[2] - first[2])
+    ijk_to_lps[:3, 3] = apply_matrix(volume.grid.ijk_to_lps, [i.start, j.start, k.start])
+    size = (i.stop - i.start, j.stop - j.start, k.stop - k.start)
     return EngineVolume(volume.voxels[box], VolumeGrid.of_matrix(size, ijk_to_lps), volume.mask[box])
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import slicer
 
+from MultimodalRegistrationLib.application.handover import hand_over, is_there
 from MultimodalRegistrationLib.application.volume_views import show_region
-from MultimodalRegistrationLib.application.wizard import choose_in_module, is_installed, parameters_of_module
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_nodes
 from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
 from MultimodalRegistrationLib.mrml.remedies import add_remedy
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, check_kinds, is_usable
+from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.preprocess import texts
 from MultimodalRegistrationLib.panels.preprocess.bias_preview import show_bias_preview
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
@@ -45,6 +46,7 @@ class PreprocessPanel:
         self._findings: tuple[NodeFinding, ...] = ()
         self._looked_at: tuple[Any, ...] = ()
         self._checked = False
+        self._message = MessageLine(ui.problemLabel)
         self._list = FindingsList(ui.findingsWidget, self._remedy)
         ui.checkButton.connect("clicked()", lambda: self._start("check"))
         ui.findRegionButton.connect("clicked()", lambda: self._start("region"))
@@ -266,11 +268,10 @@ class PreprocessPanel:
         self.update()
 
     def _tell_problem(self, error: RegistrationError | None) -> None:
-        label = self._ui.problemLabel
-        label.visible = error is not None
-        if error is not None:
-            label.styleSheet = texts.severity_style("error")
-            label.text = texts.problem_words(error)
+        if error is None:
+            self._message.clear()
+        else:
+            self._message.problem(texts.problem_words(error))
 
     # Bias field
 
@@ -293,23 +294,25 @@ class PreprocessPanel:
 
     def _register(self) -> None:
         chosen = self._parameters
-        choose_in_module(
+        hand_over(
             _NEXT_MODULE,
-            fixedVolume=chosen.preparedFixed,
-            movingVolume=chosen.preparedMoving,
-            fixedMask=chosen.preparedFixedMask,
-            movingMask=chosen.preparedMovingMask,
-            initialTransform=chosen.usedPrealignment,
-            fixedLandmarks=None,
-            movingLandmarks=None,
-            roi=None,
+            {
+                "fixedVolume": chosen.preparedFixed,
+                "movingVolume": chosen.preparedMoving,
+                "fixedMask": chosen.preparedFixedMask,
+                "movingMask": chosen.preparedMovingMask,
+                "initialTransform": chosen.usedPrealignment,
+                "fixedLandmarks": None,
+                "movingLandmarks": None,
+                "roi": None,
+            },
         )
 
     def _back_to_the_originals(self) -> None:
         chosen = self._parameters
         results = [getattr(chosen, name) for name in _RESULTS]
-        if is_installed(_NEXT_MODULE):
-            there = parameters_of_module(_NEXT_MODULE)
+        if is_there(_NEXT_MODULE):
+            there = slicer.util.getModuleLogic(_NEXT_MODULE).getParameterNode()
             for role in ("fixed", "moving"):
                 if getattr(there, f"{role}Volume") in (None, getattr(chosen, f"prepared{role.capitalize()}")):
                     setattr(there, f"{role}Volume", getattr(chosen, f"{role}Volume"))
@@ -324,7 +327,7 @@ class PreprocessPanel:
         results = [getattr(chosen, name) for name in _RESULTS]
         names = [node.GetName() for node in results if node is not None]
         self._ui.factsLabel.text = texts.facts_html(list(chosen.facts), names) if present else ""
-        installed = is_installed(_NEXT_MODULE)
+        installed = is_there(_NEXT_MODULE)
         self._ui.registerButton.enabled = present and installed
         self._ui.registerButton.toolTip = texts.REGISTER_THESE if installed else texts.NO_REGISTRATION
         self._ui.removeButton.enabled = present

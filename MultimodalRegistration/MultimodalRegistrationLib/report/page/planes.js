@@ -60,8 +60,10 @@ function cutPlane(codes, size, plane, position, width, height) {
       const a = codes[from], b = codes[from + dx], c = codes[from + dy], d = codes[from + dx + dy];
       const nearest = v < 0.5 ? (u < 0.5 ? a : b) : (u < 0.5 ? c : d);
       if (nearest < OUTSIDE_BELOW) continue;
+      // At the border of the field of view there is nothing to interpolate to.
+      const whole = a >= OUTSIDE_BELOW && b >= OUTSIDE_BELOW && c >= OUTSIDE_BELOW && d >= OUTSIDE_BELOW;
       const top = a + (b - a) * u, bottom = c + (d - c) * u;
-      cut[to] = Math.max(OUTSIDE_BELOW, top + (bottom - top) * v + 0.5);
+      cut[to] = whole ? top + (bottom - top) * v + 0.5 : nearest;
     }
   }
   return cut;
@@ -101,7 +103,7 @@ function composePlane(mode, fixed, moving, tables, options, width, height) {
       } else if (mode === "checkerboard") {
         if ((Math.floor(x / options.square) + Math.floor(y / options.square)) % 2) r = g = b = m;
       } else if (mode === "edges") {
-        if (edges[n]) { r = 255; g = 176; b = 0; }
+        if (edges[n] === 2) { r = 255; g = 176; b = 0; }
       } else if (fixed[n] < OUTSIDE_BELOW || moving[n] < OUTSIDE_BELOW) {
         r = g = b = 40;
       } else {

@@ -35,6 +35,8 @@ function makeViewer(geometry, volumes) {
   const afterKey = () => (geometry.methods.length ? `after-${byId("method").value}` : "before");
   const movingKey = () => (chosen("state") === "before" ? "before" : afterKey());
 
+  const nameOf = (key) => (key === "before" ? geometry.before : `After: ${geometry.methods[byId("method").value]}`);
+
   function millimetres(axis, index) {
     const ras = geometry.origin_ras[axis] + index * geometry.step_ras[axis];
     const letters = ["LR", "PA", "IS"][axis];
@@ -105,7 +107,7 @@ function makeViewer(geometry, volumes) {
   function show() {
     const mode = chosen("mode");
     const moving = movingKey();
-    const name = moving === "before" ? geometry.before : geometry.methods[byId("method").value];
+    const name = nameOf(moving);
     for (const item of figures) {
       draw(item.canvas, item.plane, moving, mode);
       const place = millimetres(item.plane.normal, state.at[item.plane.normal]);
@@ -120,9 +122,8 @@ function makeViewer(geometry, volumes) {
     // A pause, so that a reader is not flooded while a slider moves.
     clearTimeout(show.timer);
     show.timer = setTimeout(() => {
-      byId("status").textContent = `${moving === "before" ? "Before" : "After"}: ${name}. ` +
+      byId("status").textContent = `${name}. ` +
         `Position ${[0, 1, 2].map((axis) => millimetres(axis, state.at[axis])).join(", ")}.`;
-      drawForPrint();
     }, 250);
   }
 
@@ -160,12 +161,10 @@ function makeViewer(geometry, volumes) {
   function drawForPrint() {
     const area = byId("print-planes");
     const mode = chosen("mode");
-    const states = [["before", geometry.before]];
-    if (geometry.methods.length) states.push([afterKey(), geometry.methods[byId("method").value]]);
     area.replaceChildren();
-    for (const [key, name] of states) {
+    for (const key of new Set(["before", afterKey()])) {
       const title = document.createElement("p");
-      title.textContent = `${key === "before" ? "Before" : "After"}: ${name} (${mode})`;
+      title.textContent = `${nameOf(key)} (${mode})`;
       const row = document.createElement("div");
       for (const { plane, canvas } of figures) {
         const copy = document.createElement("canvas");

@@ -1,4 +1,4 @@
-"""The table of landmarks, with buttons that show them in the pictures."""
+"""The table of targets, with buttons that show them in the pictures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from MultimodalRegistrationLib.report.markup import Html, element, isolated, joi
 from MultimodalRegistrationLib.report.quantities import number
 from MultimodalRegistrationLib.report.tables import dash, scroll
 
-__all__ = ["landmarks_section"]
+__all__ = ["targets_section"]
 
 
-def landmarks_section(before: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Html | None:
-    """The error at every landmark by method; None without landmarks."""
+def targets_section(before: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Html | None:
+    """The error at every target by method; None without targets."""
     every = [method for method in (before, *methods) if (method.get("targets") or {}).get("points")]
     if not every:
         return None
@@ -36,14 +36,14 @@ def landmarks_section(before: Mapping[str, Any], methods: Sequence[Mapping[str, 
         )
     head = element(
         "tr",
-        element("th", "Landmark", scope="col"),
+        element("th", "Target", scope="col"),
         element("th", "Position in fixed, RAS (mm)", scope="col", class_="number"),
         *(element("th", name(method["name"]), " (mm)", scope="col", class_="number") for method in every),
         element("th", element("span", "In the pictures", class_="hidden"), scope="col"),
     )
-    caption = "Error at each landmark"
+    caption = "Error at each target"
     table = element("table", element("caption", caption), element("thead", head), element("tbody", *lines))
-    return element("details", element("summary", f"Error at each of {len(found)} landmarks"), scroll(table, caption))
+    return element("details", element("summary", f"Error at each of {len(found)} targets"), scroll(table, caption))
 
 
 def _button(label: str, place_ras: Sequence[float]) -> Html:

@@ -1,0 +1,234 @@
+"""Slicer module: put one volume onto another, and say whether to trust the result."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import slicer
+import vtk
+from MultimodalRegistrationLib.application.engine_packages import use_slicer_engines
+from slicer import (
+    vtkMRMLLabelMapVolumeNode,
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLMarkupsROINode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLTransformableNode,
+    vtkMRMLTransformNode,
+)
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+
+class MultimodalRegistration(ScriptedLoadableModule):
+    """The module as Slicer lists it."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("Multimodal Registration")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["The MultimodalRegistration authors"]
+        self.parent.helpText = _(
+            "Registers CT, MRI, PET and other volumes of one subject to each other. Choose the volume that stays and "
+            "the one that is moved onto it, and press Register. The result comes with a verdict and its evidence."
+        )
+        self.parent.acknowledgementText = _("Engines: elastix, ANTs and SimpleITK.")
+        use_slicer_engines()
+
+
+@parameterNodeWrapper
+class MultimodalRegistrationParameterNode:
+    """Everything that the user chooses; it is kept in the scene.
+
+    Zero millimetres or degrees stand for any; an empty engine for the best one installed. The changed parameters of
+    presets are JSON: preset, engine, stages.
+    """
+
+    fixedVolume: vtkMRMLScalarVolumeNode
+    movingVolume: vtkMRMLScalarVolumeNode
+    preset: str = "rigid"
+    fixedLandmarks: vtkMRMLMarkupsFiducialNode
+    movingLandmarks: vtkMRMLMarkupsFiducialNode
+    pairing: str = "order"
+    initialTransform: vtkMRMLTransformNode
+    fixedMask: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
+    movingMask: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
+    roi: vtkMRMLMarkupsROINode
+    start: str = "auto"
+    maxTranslation: Annotated[float, WithinRange(0, 2000)] = 0.0
+    maxRotation: Annotated[float, WithinRange(0, 180)] = 0.0
+    engine: str = ""
+    changedParameters: str = "{}"
+    transformName: str = ""
+    applyToMoving: bool = True
+    carried: list[vtkMRMLTransformableNode]
+    resampledVolume: bool = False
+    resultTransform: vtkMRMLTransformNode
+
+
+class MultimodalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic: MultimodalRegistrationLogic | None = None
+        self.panel: Any = None
+        self._parameterNode: Any = None
+        self._parameterNodeGuiTag: Any = None
+
+    def setup(self) -> None:
+        """Build the panel."""
+        from MultimodalRegistrationLib.panels.registration_panel import RegistrationPanel
+
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/MultimodalRegistration.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = MultimodalRegistrationLogic()
+        self.panel = RegistrationPanel(self.ui)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
+        self.ui.registerButton.connect("clicked(bool)", self.onRegisterButton)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """The application quits, or the module is reloaded."""
+        if self.panel is not None:
+            self.panel.close()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """The user opens the module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """The user opens another module; a run goes on."""
+        if self._parameterNode and self._parameterNodeGuiTag is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+
+    def onSceneStartClose(self, caller: Any, event: str) -> None:
+        """The scene is closed: a run ends, and nothing of the scene is used any more."""
+        self.panel.forget()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller: Any, event: str) -> None:
+        """The scene is empty."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller: Any, event: str) -> None:
+        """A scene was loaded."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Make sure that there is a parameter node, with the first two volumes of the scene chosen."""
+        self.setParameterNode(self.logic.getParameterNode())
+        self.panel.choose_volumes()
+
+    def setParameterNode(self, inputParameterNode: Any) -> None:
+        """Connect the panel to a parameter node, or to none."""
+        if self._parameterNode:
+            if self._parameterNodeGuiTag is not None:
+                self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._checkCanApply)
+        self._parameterNode = inputParameterNode
+        self._parameterNodeGuiTag = None
+        self.panel.use_parameters(inputParameterNode)
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._checkCanApply)
+            self._checkCanApply()
+
+    def _checkCanApply(self, caller: Any = None, event: str | None = None) -> None:
+        self.panel.update()
+
+    def onRegisterButton(self) -> None:
+        """Start a run, or cancel the one that is going on."""
+        self.panel.start_or_cancel()
+
+
+class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
+    """What scripts call: ``slicer.util.getModuleLogic("MultimodalRegistration").register(fixed, moving)``."""
+
+    def getParameterNode(self) -> Any:
+        """The parameter node of the panel."""
+        return MultimodalRegistrationParameterNode(super().getParameterNode())
+
+    def register(
+        self, fixedNode: Any, movingNode: Any, *, preset: str = "rigid", applyToMoving: bool = True, **options: Any
+    ) -> Any:
+        """Register one volume to another and wait for it; works without a window.
+
+        Parameters
+        ----------
+        fixedNode, movingNode : vtkMRMLScalarVolumeNode
+            The volume that stays and the one that is moved onto it.
+        preset : str
+            Name or file.
+        applyToMoving : bool
+            Put the moving volume under the result.
+        **options
+            As for :func:`MultimodalRegistrationLib.mrml.register.register_nodes`: masks, landmarks, initial
+            transform, engine, start, bounds.
+
+        Returns
+        -------
+        vtkMRMLTransformNode
+            From where the moving volume lay onto the fixed one. :meth:`verdict` tells how far to trust it.
+
+        Raises
+        ------
+        RegistrationError
+            Names the node, what was found and the remedy.
+        """
+        from MultimodalRegistrationLib.mrml.register import register_nodes
+        from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
+
+        node, _result = register_nodes(slicer.mrmlScene, fixedNode, movingNode, preset=preset, **options)
+        if applyToMoving:
+            apply_to_moving(node, movingNode)
+        return node
+
+    def verdict(self, transformNode: Any) -> dict[str, Any] | None:
+        """The verdict on a result: word, against, facts, estimated_error_mm; None where it was not judged."""
+        from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
+
+        settings = transformNode.GetAttribute(SETTINGS_ATTRIBUTE)
+        return None if settings is None else json.loads(settings).get("verdict")
+
+
+class MultimodalRegistrationTest(ScriptedLoadableModuleTest):
+    """Runs inside Slicer: a phantom is made, registered and compared with its known pose."""
+
+    def setUp(self) -> None:
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        """Run everything."""
+        self.setUp()
+        self.test_phantom()
+
+    def test_phantom(self) -> None:
+        """A phantom's pose is found."""
+        from MultimodalRegistrationLib.mrml.phantom_pair import add_phantom_pair, pose_error_mm
+
+        fixedNode, movingNode = add_phantom_pair(slicer.mrmlScene)
+        transformNode = MultimodalRegistrationLogic().register(fixedNode, movingNode)
+        self.assertLess(pose_error_mm(transformNode), 2.0)

@@ -1,0 +1,171 @@
+"""The points of two nodes as they are at the moment, paired, with everything that keeps them from being fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.landmarks.pair_rows import PairRow, pair_rows, pairs_of_rows, told_apart
+from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
+from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
+from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.placement import placement_without
+from MultimodalRegistrationLib.mrml.volumes import grid_of_node
+
+__all__ = [
+    "LivePairs",
+    "jump_to_point",
+    "match_nodes",
+    "points_over_volume",
+    "read_pairs",
+    "read_targets",
+    "select_pair",
+]
+
+
+@dataclass(frozen=True)
+class LivePairs:
+    """Two lists side by side.
+
+    Parameters
+    ----------
+    fixed, moving : LandmarkList
+        All points, with names that are short and told apart.
+    rows : tuple of PairRow
+        Pairs and single points.
+    pairs : Pairs
+        What a fit uses; may be empty.
+    problem : InputError or None
+        Why the lists cannot be paired as asked for.
+    """
+
+    fixed: LandmarkList
+    moving: LandmarkList
+    rows: tuple[PairRow, ...]
+    pairs: Pairs
+    problem: InputError | None
+
+
+def read_pairs(
+    fixed_node: Any,
+    moving_node: Any,
+    *,
+    how: Pairing,
+    partners: Mapping[str, str] | None = None,
+    without: Any = None,
+) -> LivePairs:
+    """Read two lists of points and put them side by side.
+
+    Parameters
+    ----------
+    fixed_node, moving_node : vtkMRMLMarkupsNode
+        The lists.
+    how : {"order", "label", "auto"}
+        How to pair them.
+    partners : mapping of str to str, optional
+        For ``auto``, from :func:`match_nodes`.
+    without : vtkMRMLTransformNode, optional
+        A result that may have moved points: they are taken where they lie without it.
+
+    Returns
+    -------
+    LivePairs
+        Empty lists are shown too.
+    """
+    lists = [_points(node, without) for node in (fixed_node, moving_node)]
+    problem = None
+    if how != "auto":
+        try:
+            for node in (fixed_node, moving_node):
+                landmarks_of_node(node, placement_without(node, [without]))
+            pair_landmarks(*lists, how=how)
+        except InputError as error:
+            problem = error
+    couples = _couples(fixed_node, moving_node, partners or {})
+    rows = pair_rows(*lists, how=how, couples=couples)
+    fixed, moving = (told_apart(one, name=one.name) for one in lists)
+    return LivePairs(fixed, moving, rows, pairs_of_rows(fixed, moving, rows, how=how), problem)
+
+
+def _points(node: Any, without: Any) -> LandmarkList:
+    if node.GetNumberOfControlPoints() == 0:
+        return LandmarkList(node.GetName(), ())
+    return landmarks_of_node(node, placement_without(node, [without]))
+
+
+def _couples(fixed_node: Any, moving_node: Any, partners: Mapping[str, str]) -> list[tuple[int, int]]:
+    """Indices of the partners that are still there."""
+    couples = []
+    for fixed_id, moving_id in partners.items():
+        i, j = fixed_node.GetNthControlPointIndexByID(fixed_id), moving_node.GetNthControlPointIndexByID(moving_id)
+        if i >= 0 and j >= 0:
+            couples.append((i, j))
+    return couples
+
+
+def match_nodes(
+    fixed_node: Any, moving_node: Any, *, mirrored_allowed: bool = False, without: Any = None
+) -> dict[str, str]:
+    """Find partners by the positions of the points alone; takes up to seconds.
+
+    Returns
+    -------
+    dict of str to str
+        Identifiers of control points, fixed to moving: they stay the same when points are added or removed.
+
+    Raises
+    ------
+    InputError
+        No certain correspondence.
+    """
+    fixed, moving = (landmarks_of_node(node, placement_without(node, [without])) for node in (fixed_node, moving_node))
+    pairs = pair_landmarks(fixed, moving, how="auto", mirrored_allowed=mirrored_allowed)
+    return {
+        fixed_node.GetNthControlPointID(i): moving_node.GetNthControlPointID(j)
+        for i, j in zip(pairs.fixed_index, pairs.moving_index, strict=True)
+    }
+
+
+def read_targets(fixed_node: Any, moving_node: Any, *, without: Any = None) -> Pairs:
+    """Pair two lists of targets, by label where both have the same, else by order.
+
+    Raises
+    ------
+    InputError
+        They cannot be paired, or one is empty.
+    """
+    fixed, moving = (landmarks_of_node(node, placement_without(node, [without])) for node in (fixed_node, moving_node))
+    pairs = pair_targets(fixed, moving)
+    named, partner = (told_apart(one, name=one.name) for one in (fixed, moving))
+    return Pairs(named, partner, pairs.fixed_index, pairs.moving_index, pairs.how, pairs.notes)
+
+
+def points_over_volume(node: Any, count_per_axis: int, *, without: Any = None) -> NDArray[np.float64]:
+    """Points spread evenly over a volume where it lies in the world, shape (count_per_axis**3, 3), LPS, mm."""
+    points_ras = flip_points_lps_ras(grid_of_node(node).sample_points_lps(count_per_axis))
+    return flip_points_lps_ras(placement_without(node, [without]).points_in_world(points_ras))
+
+
+def select_pair(row: PairRow, fixed_node: Any, moving_node: Any, *, selected: bool) -> None:
+    """Let fits use a pair or not: the points are selected or unselected, as everywhere in Slicer."""
+    for node, index in ((fixed_node, row.fixed_index), (moving_node, row.moving_index)):
+        if index is not None:
+            node.SetNthControlPointSelected(index, selected)
+
+
+def jump_to_point(node: Any, index: int) -> bool:
+    """Centre all slice views of the node's scene on a point; False where it is not placed."""
+    if node.GetNthControlPointPositionStatus(index) != node.PositionDefined:
+        return False
+    position_ras = [0.0, 0.0, 0.0]
+    node.GetNthControlPointPositionWorld(index, position_ras)
+    scene = node.GetScene()
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
+        scene.GetNthNodeByClass(number, "vtkMRMLSliceNode").JumpSliceByCentering(*position_ras)
+    return True

@@ -1,0 +1,118 @@
+"""Nodes that a result has moved: putting them under it, again when it changes, and where they were before.
+
+Fitting again to points that already moved with the result has to start from where they were. A node without parent
+gets the result itself as its parent; one with a parent gets a transform that holds this parent followed by the result
+(:func:`~MultimodalRegistrationLib.mrml.transforms.apply_to_moving`), which remembers both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.mrml.placement import OLD_PARENT_ROLE, RESULT_ROLE
+from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
+
+__all__ = ["check_output", "harden_moved", "is_moved_by", "lies_under", "move_nodes"]
+
+
+def _parents(node: Any) -> Iterator[Any]:
+    parent = node.GetParentTransformNode()
+    while parent is not None:
+        yield parent
+        parent = parent.GetParentTransformNode()
+
+
+def lies_under(transform_node: Any, node: Any) -> bool:
+    """Whether a transform node is among the parents of a node."""
+    return any(parent is transform_node for parent in _parents(node))
+
+
+def _follows(result_node: Any, parent: Any) -> bool:
+    """Whether a transform was made of a former parent followed by this result."""
+    return parent is not None and parent.GetNodeReferenceID(RESULT_ROLE) == result_node.GetID()
+
+
+def is_moved_by(result_node: Any, node: Any) -> bool:
+    """Whether a node moves with a result, directly or together with a former parent."""
+    return lies_under(result_node, node) or _follows(result_node, node.GetParentTransformNode())
+
+
+def move_nodes(result_node: Any, nodes: Iterable[Any]) -> None:
+    """Move nodes by a result, without hardening anything; those that it moved before follow its present state.
+
+    Parameters
+    ----------
+    result_node : vtkMRMLTransformNode
+        From :mod:`~MultimodalRegistrationLib.mrml.transforms`.
+    nodes : iterable of vtkMRMLTransformableNode
+        Nodes with the same parent share their new one.
+    """
+    scene = result_node.GetScene()
+    nodes = list(nodes)
+    for node in nodes:
+        parent = node.GetParentTransformNode()
+        if _follows(result_node, parent):
+            prior = parent.GetNodeReference(OLD_PARENT_ROLE)
+            node.SetAndObserveTransformNodeID(None if prior is None else prior.GetID())
+            _remove_unused(scene, parent)
+    combined_by_prior: dict[str, Any] = {}
+    for node in nodes:
+        prior = node.GetParentTransformNode()
+        if lies_under(result_node, node):
+            continue
+        if prior is not None and prior.GetID() in combined_by_prior:
+            node.SetAndObserveTransformNodeID(combined_by_prior[prior.GetID()].GetID())
+            continue
+        parent = apply_to_moving(result_node, node)
+        if prior is not None:
+            combined_by_prior[prior.GetID()] = parent
+
+
+def _remove_unused(scene: Any, transform_node: Any) -> None:
+    children = scene.GetNodesByClass("vtkMRMLTransformableNode")
+    children.UnRegister(None)
+    count = range(children.GetNumberOfItems())
+    if not any(children.GetItemAsObject(i).GetParentTransformNode() is transform_node for i in count):
+        scene.RemoveNode(transform_node)
+
+
+def harden_moved(result_node: Any, nodes: Iterable[Any]) -> list[Any]:
+    """Make the movement of nodes permanent.
+
+    Returns
+    -------
+    list of vtkMRMLTransformableNode
+        Those that the result had moved; they have no parent now. The others are left alone.
+    """
+    moved = [node for node in nodes if is_moved_by(result_node, node)]
+    for node in moved:
+        parent = node.GetParentTransformNode()
+        node.HardenTransform()
+        if _follows(result_node, parent):
+            _remove_unused(result_node.GetScene(), parent)
+    return moved
+
+
+def check_output(node: Any, fixed_node: Any) -> None:
+    """Refuse a transform node that cannot take the result.
+
+    Raises
+    ------
+    InputError
+        It has a parent, or what stays lies under it.
+    """
+    parent = node.GetParentTransformNode()
+    if parent is not None:
+        raise InputError(
+            node.GetName(),
+            f"this transform lies under another one, {parent.GetName()}",
+            "Choose another output transform, or take it out.",
+        )
+    if is_moved_by(node, fixed_node):
+        raise InputError(
+            fixed_node.GetName(),
+            f"this stays, but it lies under the output transform, {node.GetName()}",
+            "Choose another output transform, or take it out.",
+        )

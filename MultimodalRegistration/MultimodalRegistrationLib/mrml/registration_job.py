@@ -1,0 +1,334 @@
+"""A registration of nodes that another process carries out: what it is handed over, and what becomes of its result.
+
+The scene changes only when the result is added, so a run that is cancelled or fails leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vtk
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
+from MultimodalRegistrationLib.io.landmarks import write_landmarks
+from MultimodalRegistrationLib.io.transforms import write_linear_transform
+from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
+from MultimodalRegistrationLib.landmarks.points import Pairing
+from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
+from MultimodalRegistrationLib.mrml.register import add_registration_node
+from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
+from MultimodalRegistrationLib.mrml.segments import segment_slabs
+from MultimodalRegistrationLib.mrml.transforms import start_from_node
+from MultimodalRegistrationLib.mrml.volumes import check_kind
+from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, box_slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
+from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
+from MultimodalRegistrationLib.presets.model import Preset, preset_content
+from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.registration.run import select_engine
+from MultimodalRegistrationLib.registration.start import StartMethod
+
+__all__ = ["Inputs", "RegistrationJob", "Settings"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The nodes of a run.
+
+    Parameters
+    ----------
+    fixed, moving : vtkMRMLScalarVolumeNode
+        The volumes.
+    initial_transform : vtkMRMLTransformNode, optional
+        Linear; moves the moving volume, from where it lies, towards the fixed one.
+    fixed_landmarks, moving_landmarks : vtkMRMLMarkupsNode, optional
+        The run starts at their rigid fit; both or none.
+    fixed_mask, moving_mask : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode, optional
+        What is used of the volume: its visible segments, or voxels above zero.
+    roi : vtkMRMLMarkupsROINode, optional
+        Only what lies in it is used of the fixed volume.
+    """
+
+    fixed: Any
+    moving: Any
+    initial_transform: Any = None
+    fixed_landmarks: Any = None
+    moving_landmarks: Any = None
+    fixed_mask: Any = None
+    moving_mask: Any = None
+    roi: Any = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is carried out.
+
+    Parameters
+    ----------
+    preset : Preset
+        Its settings, changed or not.
+    engine : str or None
+        None for the best one installed.
+    start : str
+        As for :func:`~MultimodalRegistrationLib.registration.run.register`; also the bounds.
+    max_translation_mm, max_rotation_deg : float or None
+        None for any.
+    pairing : str
+        Of the landmarks.
+    resampled_volume : bool
+        Also make the moving volume on the fixed grid.
+    transform_name : str
+        Empty for one made of the names of the volumes.
+    """
+
+    preset: Preset
+    engine: str | None = None
+    start: StartMethod = "auto"
+    max_translation_mm: float | None = None
+    max_rotation_deg: float | None = None
+    pairing: Pairing = "order"
+    resampled_volume: bool = False
+    transform_name: str = ""
+
+    @classmethod
+    def of_preset(cls, name: str = DEFAULT_PRESET) -> Settings:
+        """Settings of a preset, and of nothing else."""
+        return cls(find_preset(name))
+
+
+class RegistrationJob:
+    """What one run needs and gives.
+
+    Making it checks the nodes and takes note of where they lie; nothing is written yet.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Nodes of one scene; not changed.
+    settings : Settings
+        How to run.
+    folder : Path
+        An empty folder, which the caller removes.
+
+    Raises
+    ------
+    InputError
+        A node that cannot be used, by name.
+    """
+
+    def __init__(self, inputs: Inputs, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self._folder = folder
+        self._names: dict[str, str] = {}
+        self._result_file = folder / "result.json"
+        self._resampled_file = folder / "resampled.nrrd"
+        self._resampled: Any = None
+        self._files: dict[Path, Slabs] = {}
+        select_engine(settings.preset, settings.engine)
+        if inputs.fixed is inputs.moving:
+            raise InputError(
+                inputs.fixed.GetName(), "it was chosen as both volumes", "Choose the two volumes to register."
+            )
+        for node in (inputs.fixed, inputs.moving):
+            check_kind(node)
+        fixed, moving = slabs_of_node(inputs.fixed), slabs_of_node(inputs.moving)
+        for node, slabs in ((inputs.fixed, fixed), (inputs.moving, moving)):
+            check_placement(slabs.grid, node.GetName())
+        check_pair(fixed.grid, inputs.fixed.GetName(), moving.grid, inputs.moving.GetName())
+        self._fixed_grid, self._moving_grid, self._moving_type = fixed.grid, moving.grid, moving.dtype
+        self._nodes = {role: _weak(node) for role, node in vars(inputs).items() if node is not None}
+        self.node_names = {role: node.GetName() for role, node in vars(inputs).items() if node is not None}
+        self._options = ["--preset", str(self._write_preset())]
+        self._add_volume("fixed", fixed)
+        self._add_volume("moving", moving)
+        self._add_masks(inputs)
+        self._add_start(inputs)
+
+    def _file(self, role: str, suffix: str) -> Path:
+        """A file for what a node holds, and the option that hands it over; messages about it name the node."""
+        path = self._folder / f"{role}{suffix}"
+        self._names[str(path)] = self.node_names[role]
+        self._options += [f"--{role.replace('_', '-')}", str(path)]
+        return path
+
+    def _add_volume(self, role: str, slabs: Slabs) -> None:
+        self._files[self._file(role, ".nrrd")] = slabs
+
+    def _add_masks(self, inputs: Inputs) -> None:
+        fixed = _mask(inputs.fixed_mask, self._fixed_grid)
+        if inputs.roi is not None:
+            box = box_of_roi_node(inputs.roi)
+            names = [self.node_names[role] for role in ("fixed_mask", "roi") if role in self.node_names]
+            self.node_names["fixed_mask"] = " and ".join(names)
+            fixed = box_slabs(self._fixed_grid if fixed is None else fixed.grid, box, fixed)
+        moving = _mask(inputs.moving_mask, self._moving_grid)
+        for role, slabs in (("fixed_mask", fixed), ("moving_mask", moving)):
+            if slabs is not None:
+                self._add_volume(role, slabs)
+
+    def _add_start(self, inputs: Inputs) -> None:
+        if inputs.initial_transform is not None:
+            start = start_from_node(inputs.initial_transform)
+            write_linear_transform(self._file("initial_transform", ".h5"), start)
+        lists = {"fixed_landmarks": inputs.fixed_landmarks, "moving_landmarks": inputs.moving_landmarks}
+        # Paired here for the sake of an early message only.
+        if pairs_of_nodes(*lists.values(), how=self.settings.pairing) is not None:
+            for role, node in lists.items():
+                write_landmarks(self._file(role, ".mrk.json"), landmarks_of_node(node))
+            self._options += ["--pairing", self.settings.pairing]
+
+    def _write_preset(self) -> Path:
+        path = self._folder / "preset.json"
+        path.write_text(json.dumps(preset_content(self.settings.preset)), encoding="utf-8")
+        self._names[str(path)] = self.settings.preset.name
+        return path
+
+    def write(self) -> Iterator[float]:
+        """Write the volumes and masks.
+
+        Yields
+        ------
+        float
+            How much is written, 0 to 1; a step takes some milliseconds.
+        """
+        sizes = {path: float(np.prod(slabs.grid.size)) for path, slabs in self._files.items()}
+        done = 0.0
+        for path, slabs in self._files.items():
+            for share in write_nrrd(path, slabs):
+                yield (done + share * sizes[path]) / sum(sizes.values())
+            done += sizes[path]
+        # The voxels are not needed any more.
+        self._files.clear()
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of the command, which writes nothing outside the folder."""
+        settings = self.settings
+        options = [*self._options, "--start", settings.start]
+        if settings.engine is not None:
+            options += ["--engine", settings.engine]
+        if settings.max_translation_mm is not None:
+            options += ["--max-translation", str(settings.max_translation_mm)]
+        if settings.max_rotation_deg is not None:
+            options += ["--max-rotation", str(settings.max_rotation_deg)]
+        if settings.resampled_volume:
+            options += ["--output-volume", str(self._resampled_file)]
+        outputs = ["--output-transform", str(self._folder / "result.h5"), "--json", str(self._result_file)]
+        return ["--events", "register", *options, *outputs]
+
+    def named(self, text: str) -> str:
+        """A text of the command with the names of the nodes instead of those of the files."""
+        for path, name in self._names.items():
+            text = text.replace(path, name)
+        return text
+
+    def read(self) -> Iterator[float]:
+        """Read the resampled volume, where one was asked for.
+
+        Yields
+        ------
+        float
+            How much is read, 0 to 1.
+        """
+        if self.settings.resampled_volume:
+            image = vtk.vtkImageData()
+            image.SetDimensions(*self._fixed_grid.size)
+            image.AllocateScalars(get_vtk_array_type(self._moving_type), 1)
+            yield from read_gzip_nrrd(self._resampled_file, vtk_to_numpy(image.GetPointData().GetScalars()))
+            self._resampled = image
+
+    def node(self, role: str) -> Any:
+        """The node of a role, or None where it was removed from its scene."""
+        node = self._nodes[role].Get() if role in self._nodes else None
+        return node if node is not None and node.GetScene() is not None else None
+
+    @property
+    def moving_stayed(self) -> bool:
+        """Whether the moving volume lies where it lay when the job was made."""
+        node = self.node("moving")
+        return node is not None and slabs_of_node(node).grid.coincides_with(self._moving_grid)
+
+    def finish(self, scene: Any) -> tuple[Any, Any, dict[str, Any]]:
+        """Add the result to a scene.
+
+        Parameters
+        ----------
+        scene : vtkMRMLScene
+            That of the nodes.
+
+        Returns
+        -------
+        transform_node : vtkMRMLTransformNode
+            As of :func:`~MultimodalRegistrationLib.mrml.register.register_nodes`.
+        resampled_node : vtkMRMLScalarVolumeNode or None
+            The moving volume on the fixed grid.
+        content : dict
+            Everything about the run, as kept in the transform node.
+
+        Raises
+        ------
+        InputError
+            A volume was removed while the registration ran; the scene is as it was.
+        """
+        fixed, moving = self.node("fixed"), self.node("moving")
+        for role, node in (("fixed", fixed), ("moving", moving)):
+            if node is None or node.GetScene() is not scene:
+                raise InputError(
+                    self.node_names[role],
+                    "the volume was removed while the registration ran",
+                    "Load it and register again; nothing was added to the scene.",
+                )
+        content = _renamed(json.loads(self._result_file.read_text(encoding="utf-8")), self.named)
+        roles = [role for role in content["inputs"] if role in self.node_names]
+        content["inputs"].update({role: self.node_names[role] for role in roles})
+        resampled = self._add_resampled(scene, moving)
+        node = add_registration_node(
+            scene, content, fixed_node=fixed, moving_node=moving, name=self.settings.transform_name
+        )
+        return node, resampled, content
+
+    def _add_resampled(self, scene: Any, moving: Any) -> Any:
+        if self._resampled is None:
+            return None
+        name = scene.GenerateUniqueName(f"{moving.GetName()} resampled")
+        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(self._fixed_grid.ijk_to_lps)))
+        display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+        if moving.GetScalarVolumeDisplayNode() is not None:
+            # Its window, too: to find one anew would take a look at every voxel.
+            display.CopyContent(moving.GetScalarVolumeDisplayNode())
+            display.SetAutoWindowLevel(False)
+        node.SetAndObserveDisplayNodeID(display.GetID())
+        node.SetAndObserveImageData(self._resampled)
+        return node
+
+
+def _mask(node: Any, grid: Any) -> Slabs | None:
+    if node is None:
+        return None
+    return segment_slabs(node, grid) if node.IsA("vtkMRMLSegmentationNode") else slabs_of_node(node, nearest=True)
+
+
+def _weak(node: Any) -> Any:
+    """A reference that does not keep the node alive."""
+    reference = vtk.vtkWeakReference()
+    reference.Set(node)
+    return reference
+
+
+def _renamed(content: Any, named: Any) -> Any:
+    """JSON content with every text in it renamed."""
+    if isinstance(content, str):
+        return named(content)
+    if isinstance(content, dict):
+        return {key: _renamed(value, named) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_renamed(value, named) for value in content]
+    return content

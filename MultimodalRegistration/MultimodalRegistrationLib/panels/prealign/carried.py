@@ -1,0 +1,43 @@
+"""The nodes that are moved along: a list of the parameter node and a checkable selector, kept the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+
+__all__ = ["CarriedBox"]
+
+
+class CarriedBox:
+    """Keeps the selector and the parameter ``carried`` the same.
+
+    Parameters
+    ----------
+    selector : qMRMLCheckableNodeComboBox
+        Offers the nodes.
+    """
+
+    def __init__(self, selector: Any) -> None:
+        self._selector = selector
+        self._parameters: Any = None
+        self._showing = False
+        selector.connect("checkedNodesChanged()", self._chosen)
+
+    def show(self, parameters: Any) -> None:
+        """Tick what the parameter node holds."""
+        self._parameters = parameters
+        if parameters is None or self._showing:
+            return
+        self._showing = True
+        wanted = [node for node in parameters.carried if node is not None]
+        for node in self._selector.checkedNodes():
+            if node not in wanted:
+                self._selector.setCheckState(node, qt.Qt.Unchecked)
+        for node in wanted:
+            self._selector.setCheckState(node, qt.Qt.Checked)
+        self._showing = False
+
+    def _chosen(self) -> None:
+        if self._parameters is not None and not self._showing:
+            self._parameters.carried = list(self._selector.checkedNodes())

@@ -1,0 +1,186 @@
+"""The prealignment panel: points above, what is done with them below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+
+from MultimodalRegistrationLib.application.handover import hand_over, is_there
+from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.mrml.moved_nodes import harden_moved, is_moved_by, move_nodes
+from MultimodalRegistrationLib.mrml.transforms import inverted_copy
+from MultimodalRegistrationLib.panels.common.messages import MessageLine
+from MultimodalRegistrationLib.panels.prealign import texts
+from MultimodalRegistrationLib.panels.prealign.carried import CarriedBox
+from MultimodalRegistrationLib.panels.prealign.points_view import PointsView
+from MultimodalRegistrationLib.panels.prealign.shapes_view import ShapesView
+
+__all__ = ["PrealignPanel"]
+
+
+class PrealignPanel:
+    """Brings the widgets, the parameter node and the logic together.
+
+    Parameters
+    ----------
+    ui : namespace
+        Widgets of the .ui file by name.
+    logic : FiducialPrealignLogic
+        Computes the transforms.
+    """
+
+    def __init__(self, ui: Any, logic: Any) -> None:
+        self._ui, self._logic = ui, logic
+        self._parameters: Any = None
+        self._updating = False
+        self._message = MessageLine(ui.messageLabel)
+        self._points = PointsView(ui, on_judged=self._update_buttons)
+        self._carried = CarriedBox(ui.carriedSelector)
+        self._shapes = ShapesView(ui, self._align_shapes)
+        for button, action in (
+            (ui.applyButton, self.apply),
+            (ui.hardenButton, self.harden),
+            (ui.invertButton, self.invert),
+            (ui.registerButton, self.register),
+        ):
+            button.connect("clicked(bool)", self._guarded(action))
+
+    def use_parameters(self, parameters: Any) -> None:
+        """Take the settings from a parameter node, or None while there is no scene or the panel is not open."""
+        self._parameters = parameters
+        self._message.clear()
+        if parameters is None:
+            self._points.stop()
+        self.update()
+
+    def update(self) -> None:
+        """Show what the parameter node holds."""
+        if self._updating:
+            return
+        self._updating = True
+        try:
+            for part in (self._carried, self._shapes, self._points):
+                part.show(self._parameters)
+            self._update_buttons()
+        finally:
+            self._updating = False
+
+    def apply(self) -> None:
+        """Write the transform, and move what is to be moved."""
+        parameters = self._parameters
+        self._write_transform(
+            lambda node: self._logic.prealign(
+                parameters.fixedPoints,
+                parameters.movingPoints,
+                model=parameters.model.model,
+                pairing=parameters.pairing.how,
+                outputTransform=node,
+                reflection=parameters.mirrorAllowed,
+                stiffness_mm=parameters.stiffness if parameters.model.model in ("tps", "auto") else 0.0,
+                localisation_error_mm=parameters.localisationError or None,
+            )
+        )
+
+    def harden(self) -> None:
+        """Make the movement permanent; the transform stays as a record, and the next one is a new one."""
+        parameters = self._parameters
+        hardened = harden_moved(parameters.outputTransform, self._under(parameters.outputTransform))
+        self._message.done(texts.hardened_words([node.GetName() for node in hardened]))
+        parameters.outputTransform = None
+
+    def invert(self) -> None:
+        """Add the inverse of the transform."""
+        self._message.done(texts.inverted_words(inverted_copy(self._parameters.outputTransform).GetName()))
+
+    def register(self) -> None:
+        """Go on with the voxels, from where this got."""
+        parameters = self._parameters
+        result, volume = parameters.outputTransform, parameters.movingVolume
+        rigid = parameters.model.model in ("rigid", "translation", "auto") and self._points.missing() is None
+        unmoved = result is not None and not is_moved_by(result, volume)
+        given = unmoved and result.IsLinear() and not rigid
+        hand_over(
+            texts.REGISTRATION_MODULE,
+            {
+                "fixedVolume": parameters.fixedVolume,
+                "movingVolume": volume,
+                "fixedLandmarks": parameters.fixedPoints if rigid else None,
+                "movingLandmarks": parameters.movingPoints if rigid else None,
+                "pairing": parameters.pairing.how,
+                "initialTransform": result if given else None,
+            },
+        )
+
+    def _align_shapes(self) -> None:
+        with slicer.util.WaitCursor():
+            self._write_transform(lambda node: self._shapes.align(self._logic, node), self._parameters.movingShape)
+
+    def _write_transform(self, fit: Callable[[Any], Any], shape: Any = None) -> None:
+        parameters = self._parameters
+        node = fit(parameters.outputTransform)
+        moved = self._to_move(shape)
+        move_nodes(node, moved)
+        parameters.outputTransform = node
+        self._message.done(texts.applied_words(node.GetName(), [each.GetName() for each in moved]))
+
+    def _to_move(self, shape: Any) -> list[Any]:
+        """What the next result moves, each once."""
+        parameters = self._parameters
+        nodes = [node for node in parameters.carried if node is not None]
+        if parameters.applyToMoving:
+            nodes = [shape, parameters.movingVolume, parameters.movingPoints, parameters.movingTargets, *nodes]
+        once: list[Any] = []
+        for node in nodes:
+            if node is not None and not any(node is other for other in once):
+                once.append(node)
+        return once
+
+    def _under(self, result: Any) -> list[Any]:
+        """Everything in the scene that a result moves."""
+        if result is None:
+            return []
+        nodes = slicer.util.getNodesByClass("vtkMRMLTransformableNode")
+        return [node for node in nodes if not node.IsA("vtkMRMLTransformNode") and is_moved_by(result, node)]
+
+    def _guarded(self, action: Callable[[], None]) -> Callable[[], None]:
+        """The action, with what it refuses said in the panel."""
+
+        def run() -> None:
+            self._message.clear()
+            try:
+                action()
+            except RegistrationError as error:
+                self._message.problem(texts.problem_words(error))
+            self._update_buttons()
+
+        return run
+
+    def _update_buttons(self) -> None:
+        ui, parameters = self._ui, self._parameters
+        missing = self._points.missing()
+        judged = self._points.appraising
+        appraisal = None if judged is None else judged.appraisal
+        result = None if parameters is None else parameters.outputTransform
+        ready = ""
+        if missing is None and appraisal is not None:
+            ready = texts.ready_words(appraisal.model, None if result is None else result.GetName())
+        _enable(ui.applyButton, missing, ready)
+        stopped = appraisal is not None and appraisal.refused is not None
+        short = texts.STOPPED if stopped else missing
+        ui.applyButton.text = short if missing and short and len(short) < texts.LONGEST_BUTTON else texts.APPLY
+        no_result = texts.NO_RESULT if result is None else None
+        _enable(ui.hardenButton, no_result or (None if self._under(result) else texts.NOTHING_MOVED), texts.HARDEN)
+        _enable(ui.invertButton, no_result, texts.INVERT)
+        blocked = None
+        if not is_there(texts.REGISTRATION_MODULE):
+            blocked = texts.NO_REGISTRATION
+        elif parameters is None or parameters.fixedVolume is None or parameters.movingVolume is None:
+            blocked = texts.NO_VOLUMES
+        _enable(ui.registerButton, blocked, texts.REGISTER)
+
+
+def _enable(button: Any, missing: str | None, ready: str) -> None:
+    button.enabled = missing is None
+    button.toolTip = ready if missing is None else missing

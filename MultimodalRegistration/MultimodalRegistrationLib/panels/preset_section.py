@@ -1,0 +1,120 @@
+"""Preset, engine and the parameters of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from MultimodalRegistrationLib.engines.catalogue import ENGINES, PREFERENCE, engine_status
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.panels import texts
+from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.preset_table import PresetTable
+from MultimodalRegistrationLib.presets.model import Preset, changed_preset
+from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset, preset_files
+
+__all__ = ["PresetSection"]
+
+
+class PresetSection:
+    """Keeps the widgets of the preset and the parameter node the same.
+
+    Parameters
+    ----------
+    ui : namespace
+        With ``presetBox``, ``engineBox`` and what :class:`PresetTable` needs.
+    on_problem : callable
+        Called with what is wrong with the table, or None.
+    """
+
+    def __init__(self, ui: Any, *, on_problem: Callable[[str | None], None]) -> None:
+        self._parameters: Any = None
+        self._updating = False
+        self._ready: dict[str, bool] = {}
+        self._presets, self.unreadable = _presets()
+        self._preset_box = ChoiceBox(ui.presetBox, lambda value: self._choose("preset", value))
+        self._preset_box.fill((name, each.title, each.description) for name, each in self._presets.items())
+        self._engine_box = ChoiceBox(ui.engineBox, lambda value: self._choose("engine", value))
+        self._table = PresetTable(ui, on_changed=self._change, on_problem=on_problem)
+        self.look_for_engines()
+
+    def use_parameters(self, parameters: Any) -> None:
+        """Take the settings from a parameter node, or None."""
+        self._parameters = parameters
+
+    def look_for_engines(self) -> None:
+        """Find out anew which engines are installed."""
+        self._ready = {name: engine_status(name).ready for name in ENGINES}
+
+    def update(self) -> None:
+        """Show what the parameter node holds."""
+        self._updating = True
+        try:
+            preset = self._preset()
+            self._preset_box.show(preset.name)
+            choices = [("", texts.best_engine_label(self._best(preset)), "")]
+            for name in preset.engines:
+                label = texts.engine_label(name, ready=self._ready[name], size_mb=ENGINES[name].size_mb)
+                choices.append((name, label, ""))
+            self._engine_box.fill(choices)
+            self._engine_box.show(self._parameters.engine)
+            engine = self.engine()
+            self._table.show(preset, engine, self._changes().get(engine))
+        finally:
+            self._updating = False
+
+    def engine(self) -> str:
+        """The engine that will run."""
+        preset = self._preset()
+        chosen = self._parameters.engine
+        return chosen if chosen in preset.engines else self._best(preset)
+
+    def chosen(self) -> tuple[Preset, str | None]:
+        """The preset with its changes, and the engine that was asked for, or None for the best one.
+
+        Raises
+        ------
+        InputError
+            A preset that was saved with the scene is not there any more.
+        """
+        preset = find_preset(self._parameters.preset)
+        for engine, stages in self._changes().items():
+            preset = changed_preset(preset, engine, stages)
+        return preset, self._parameters.engine if self._parameters.engine in preset.engines else None
+
+    def _preset(self) -> Preset:
+        """The preset chosen; one that was removed since the scene was saved is shown as the first."""
+        return self._presets.get(self._parameters.preset) or next(iter(self._presets.values()))
+
+    def _best(self, preset: Preset) -> str:
+        """The best engine installed; where there is none, the best one."""
+        usable = [name for name in PREFERENCE if name in preset.engines]
+        return next((name for name in usable if self._ready[name]), usable[0])
+
+    def _changes(self) -> dict[str, list[dict[str, Any]]]:
+        return dict(json.loads(self._parameters.changedParameters).get(self._parameters.preset, {}))
+
+    def _choose(self, name: str, value: str) -> None:
+        if self._parameters is not None and not self._updating:
+            setattr(self._parameters, name, value)
+
+    def _change(self, stages: list[dict[str, Any]] | None) -> None:
+        changes = json.loads(self._parameters.changedParameters)
+        of_preset = changes.setdefault(self._parameters.preset, {})
+        if stages is None:
+            of_preset.pop(self.engine(), None)
+        else:
+            of_preset[self.engine()] = stages
+        self._parameters.changedParameters = json.dumps(changes)
+
+
+def _presets() -> tuple[dict[str, Preset], list[str]]:
+    """Presets by name, the one to begin with first; and what is wrong with those that cannot be read."""
+    found, problems = {}, []
+    for name in sorted(preset_files(), key=lambda name: (name != DEFAULT_PRESET, name)):
+        try:
+            found[name] = find_preset(name)
+        except InputError as error:
+            problems.append(texts.problem_words(error))
+    return found, problems

@@ -1,0 +1,63 @@
+"""Progress of a run: bar, stage, times, log."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import qt
+
+from MultimodalRegistrationLib.panels import texts
+
+__all__ = ["ProgressView"]
+
+_MILLISECONDS_BETWEEN_UPDATES = 500
+
+
+class ProgressView:
+    """Shows how far a run is, while it runs.
+
+    Parameters
+    ----------
+    ui : namespace
+        With ``progressWidget``, ``progressBar``, ``stageLabel``, ``timeLabel`` and ``logText``.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self._began = 0.0
+        self._fraction = 0.0
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_MILLISECONDS_BETWEEN_UPDATES)
+        self._timer.connect("timeout()", self._show_times)
+        ui.progressBar.setRange(0, 1000)
+        ui.progressBar.setTextVisible(False)
+        ui.progressWidget.visible = False
+
+    def start(self) -> None:
+        """Show an empty bar and an empty log."""
+        self._began = time.monotonic()
+        self._fraction = 0.0
+        self._ui.logText.clear()
+        self.show("", 0.0)
+        self._show_times()
+        self._ui.progressWidget.visible = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Hide everything but the log."""
+        self._timer.stop()
+        self._ui.progressWidget.visible = False
+
+    def show(self, stage: str, fraction: float) -> None:
+        """Show a stage and the fraction of the whole run."""
+        self._fraction = fraction
+        self._ui.progressBar.value = round(1000 * fraction)
+        self._ui.stageLabel.text = stage
+
+    def log(self, line: str) -> None:
+        """Add a line; the oldest ones go."""
+        self._ui.logText.appendPlainText(line)
+
+    def _show_times(self) -> None:
+        self._ui.timeLabel.text = texts.elapsed_words(time.monotonic() - self._began, self._fraction)

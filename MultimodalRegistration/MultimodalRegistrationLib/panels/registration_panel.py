@@ -1,0 +1,297 @@
+"""The registration panel: what is chosen, the run, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+
+from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.mrml.registration_job import Inputs, RegistrationJob, Settings
+from MultimodalRegistrationLib.mrml.scene_change import SceneChange
+from MultimodalRegistrationLib.panels import texts
+from MultimodalRegistrationLib.panels.background_job import ChildProcess, QtProcess
+from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.engine_offer import EngineOffer
+from MultimodalRegistrationLib.panels.preset_section import PresetSection
+from MultimodalRegistrationLib.panels.progress_view import ProgressView
+from MultimodalRegistrationLib.panels.registration_run import Listener, RegistrationRun
+from MultimodalRegistrationLib.panels.result_view import ResultView
+
+__all__ = ["RegistrationPanel"]
+
+
+class RegistrationPanel:
+    """Brings the widgets, the parameter node and the run together.
+
+    Parameters
+    ----------
+    ui : namespace
+        Widgets of the .ui file by name.
+    make_process : callable
+        Makes the process of a run of its arguments.
+    """
+
+    def __init__(self, ui: Any, *, make_process: Callable[[list[str]], ChildProcess] = QtProcess) -> None:
+        self._ui = ui
+        self.make_process = make_process
+        self._parameters: Any = None
+        self._run: RegistrationRun | None = None
+        self._table_problem: str | None = None
+        self._words: str | None = None
+        self._is_problem = False
+        self._updating = False
+        self._boxes = {
+            name: ChoiceBox(box, lambda value, name=name: self._choose(name, value))  # type: ignore[misc]
+            for name, box in (
+                ("start", ui.startBox),
+                ("pairing", ui.pairingBox),
+            )
+        }
+        for name, choices in texts.choice_texts().items():
+            self._boxes[name].fill((value, *words) for value, words in choices.items())
+        self._progress = ProgressView(ui)
+        self._result = ResultView(ui, on_undone=self._undone)
+        self._offer = EngineOffer(on_line=self._progress.log)
+        self._preset = PresetSection(ui, on_problem=self._table_has)
+        ui.carriedSelector.connect("checkedNodesChanged()", self._choose_carried)
+        self._tell(" ".join(self._preset.unreadable) or None)
+
+    @property
+    def running(self) -> bool:
+        """Whether a registration runs, or an engine is installed for it."""
+        return self._run is not None or self._offer.installing
+
+    def use_parameters(self, parameters: Any) -> None:
+        """Take the settings from a parameter node, or None while there is no scene."""
+        self._parameters = parameters
+        self._preset.use_parameters(parameters)
+        if parameters is not None:
+            self._preset.look_for_engines()
+            self.update()
+
+    def choose_volumes(self) -> None:
+        """Choose the first two volumes of the scene where nothing is chosen yet."""
+        parameters = self._parameters
+        if parameters.fixedVolume is not None or parameters.movingVolume is not None:
+            return
+        nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        scans = [node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"]
+        scans = [node for node in scans if not node.GetHideFromEditors()]
+        if len(scans) == 2:
+            parameters.fixedVolume, parameters.movingVolume = scans
+
+    def update(self) -> None:
+        """Show what the parameter node holds."""
+        parameters = self._parameters
+        if parameters is None or self._updating:
+            return
+        self._updating = True
+        try:
+            for name, box in self._boxes.items():
+                box.show(getattr(parameters, name))
+            self._preset.update()
+            self._show_carried()
+            if not self.running:
+                self._result.show(parameters.resultTransform, None)
+            self._update_button()
+        finally:
+            self._updating = False
+
+    def start_or_cancel(self) -> None:
+        """What the one button does."""
+        if self.running:
+            self.cancel()
+        else:
+            self.start()
+
+    def start(self) -> None:
+        """Start a run; a message tells why where it cannot."""
+        if self.running:
+            self._tell(texts.already_running())
+            return
+        if not self._engine_ready():
+            return
+        parameters = self._parameters
+        inputs = Inputs(
+            parameters.fixedVolume,
+            parameters.movingVolume,
+            parameters.initialTransform,
+            parameters.fixedLandmarks,
+            parameters.movingLandmarks,
+            parameters.fixedMask,
+            parameters.movingMask,
+            parameters.roi,
+        )
+        apply, carried = parameters.applyToMoving, [node.GetID() for node in parameters.carried if node is not None]
+        listener = Listener(
+            progress=self._progress.show,
+            log=self._progress.log,
+            done=lambda job: self._done(job, apply, carried),
+            failed=self._failed,
+        )
+        try:
+            self._run = RegistrationRun(inputs, self._settings(), listener, make_process=self.make_process)
+        except RegistrationError as error:
+            self._tell(texts.problem_words(error))
+            return
+        self._tell(None)
+        self._progress.start()
+        self._run.start()
+        self._update_button()
+
+    def _engine_ready(self) -> bool:
+        """Whether the engine is installed, after an offer to install it; the panel may be gone afterwards."""
+        engine, parameters = self._preset.engine(), self._parameters
+
+        def begin() -> None:
+            self._tell(None)
+            self._progress.start()
+            self._progress.show(texts.INSTALLING, 0.0)
+
+        try:
+            ready = self._offer.ensure(engine, on_start=begin)
+            problem = None if ready else texts.engine_declined(engine)
+        except RegistrationError as error:
+            ready, problem = False, texts.problem_words(error)
+        self._progress.stop()
+        if self._parameters is None or self._parameters is not parameters:
+            return False
+        self._preset.look_for_engines()
+        self._preset.update()
+        self._tell(problem)
+        return ready
+
+    def cancel(self) -> None:
+        """End the run; the scene is as it was."""
+        self._offer.stop()
+        if self._run is not None:
+            self._run.cancel()
+            self._stopped()
+            self._tell(texts.CANCELLED, problem=False)
+
+    def forget(self) -> None:
+        """The scene is being closed."""
+        self._offer.stop()
+        if self._run is not None:
+            self._run.cancel()
+            self._stopped()
+        self._result.forget()
+        self._tell(None)
+
+    def close(self) -> None:
+        """The panel goes: end the run and wait for its process."""
+        self._offer.stop()
+        if self._run is not None:
+            self._run.end()
+            self._stopped()
+        self._result.close()
+
+    def _settings(self) -> Settings:
+        parameters = self._parameters
+        return Settings(
+            *self._preset.chosen(),
+            parameters.start,
+            parameters.maxTranslation or None,
+            parameters.maxRotation or None,
+            parameters.pairing,
+            parameters.resampledVolume,
+            parameters.transformName.strip(),
+        )
+
+    def _done(self, job: RegistrationJob, apply: bool, carried: list[str]) -> None:
+        self._stopped()
+        scene = slicer.mrmlScene
+        change = SceneChange(scene)
+        stayed = job.moving_stayed
+        try:
+            node, resampled, _content = job.finish(scene)
+        except RegistrationError as error:
+            self._failed(error)
+            return
+        change.add(node)
+        if resampled is not None:
+            change.add(resampled)
+        moving = job.node("moving")
+        notes = []
+        if apply and stayed:
+            nodes = {identifier: scene.GetNodeByID(identifier) for identifier in carried}
+            for each in (moving, *nodes.values()):
+                if each is not None:
+                    change.apply(node, each)
+        elif apply:
+            notes.append(texts.moving_moved(moving.GetName()))
+        # The node is already what the parameter node names when the panel is updated, with what can be undone.
+        self._result.show(node, change)
+        self._result.look()
+        self._words = " ".join(notes) or None
+        self._parameters.resultTransform = node
+        self._tell(self._words)
+
+    def _failed(self, error: RegistrationError) -> None:
+        self._stopped()
+        self._tell(texts.problem_words(error))
+
+    def _stopped(self) -> None:
+        self._run = None
+        self._progress.stop()
+        self._update_button()
+
+    def _undone(self) -> None:
+        self._tell(None)
+        self.update()
+
+    def _tell(self, words: str | None, *, problem: bool = True) -> None:
+        """Say what went wrong or what was done; what is missing is said where there is nothing else to say."""
+        self._words, self._is_problem = words, problem
+        self._update_button()
+
+    def _update_button(self) -> None:
+        ui, parameters, missing = self._ui, self._parameters, self._missing()
+        words = self._words or (None if self.running else missing)
+        ui.messageLabel.text = words or ""
+        ui.messageLabel.visible = words is not None
+        ui.messageLabel.setStyleSheet(texts.problem_style() if self._words and self._is_problem else "")
+        self._result.set_running(self.running)
+        button = ui.registerButton
+        button.text = texts.CANCEL if self.running else texts.REGISTER
+        button.enabled = self.running or missing is None
+        if self.running:
+            button.toolTip = texts.CANCEL_HINT
+        else:
+            button.toolTip = missing or texts.ready_words(parameters.fixedVolume, parameters.movingVolume)
+
+    def _missing(self) -> str | None:
+        parameters = self._parameters
+        if parameters is None:
+            return texts.missing_words()
+        return self._table_problem or texts.missing_words(
+            fixed=parameters.fixedVolume,
+            moving=parameters.movingVolume,
+            fixed_landmarks=parameters.fixedLandmarks,
+            moving_landmarks=parameters.movingLandmarks,
+            initial=parameters.initialTransform,
+        )
+
+    def _choose(self, name: str, value: str) -> None:
+        if self._parameters is not None and not self._updating:
+            setattr(self._parameters, name, value)
+
+    def _choose_carried(self) -> None:
+        if self._parameters is not None and not self._updating:
+            self._parameters.carried = list(self._ui.carriedSelector.checkedNodes())
+
+    def _show_carried(self) -> None:
+        box = self._ui.carriedSelector
+        wanted = [node for node in self._parameters.carried if node is not None]
+        for node in box.checkedNodes():
+            if node not in wanted:
+                box.setCheckState(node, qt.Qt.Unchecked)
+        for node in wanted:
+            box.setCheckState(node, qt.Qt.Checked)
+
+    def _table_has(self, problem: str | None) -> None:
+        self._table_problem = problem
+        self._update_button()

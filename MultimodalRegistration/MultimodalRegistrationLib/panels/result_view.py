@@ -1,0 +1,190 @@
+"""The verdict on a result, and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+
+from MultimodalRegistrationLib.application.slice_views import SliceViews
+from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
+from MultimodalRegistrationLib.mrml.scene_change import SceneChange, nodes_moved_by
+from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
+from MultimodalRegistrationLib.panels import texts
+from MultimodalRegistrationLib.panels.stepper import Stepper
+
+__all__ = ["ResultView"]
+
+_QA_MODULE = "MultimodalRegistrationQA"
+
+
+class ResultView:
+    """Shows one transform node with its evidence.
+
+    Parameters
+    ----------
+    ui : namespace
+        With the widgets of the result.
+    on_undone : callable
+        Called after the scene was put back.
+    """
+
+    def __init__(self, ui: Any, *, on_undone: Callable[[], None]) -> None:
+        self._ui = ui
+        self._on_undone = on_undone
+        self._views = SliceViews()
+        self._node: Any = None
+        self._running = False
+        self._change: SceneChange | None = None
+        self._checkerboard: CheckerboardVolume | None = None
+        self._stepper: Stepper | None = None
+        ui.undoButton.connect("clicked(bool)", self._undo)
+        ui.hardenButton.connect("clicked(bool)", self._harden)
+        ui.invertButton.connect("clicked(bool)", self._invert)
+        ui.qaButton.connect("clicked(bool)", self._open_qa)
+        ui.fadeSlider.connect("valueChanged(double)", self._views.fade)
+        ui.checkerboardBox.connect("toggled(bool)", self._show_checkerboard)
+        self.show(None)
+
+    def show(self, node: Any, change: SceneChange | None = None) -> None:
+        """Show a result, or nothing.
+
+        Parameters
+        ----------
+        node : vtkMRMLTransformNode or None
+            With its settings; one without any is not shown.
+        change : SceneChange, optional
+            What can be undone; without it, the result came with the scene.
+        """
+        if node is not None and node is self._node and change is None:
+            self.update()
+            return
+        self._end_checkerboard()
+        settings = None if node is None else node.GetAttribute(SETTINGS_ATTRIBUTE)
+        self._node = None if settings is None else node
+        self._change = change
+        self._show_section()
+        if settings is None:
+            return
+        if self._change is None:
+            self._change = SceneChange(node.GetScene())
+        content = json.loads(settings)
+        verdict = content.get("verdict") or {"word": "", "estimated_error_mm": None}
+        self._ui.verdictLabel.text = texts.verdict_words(verdict["word"], verdict["estimated_error_mm"])
+        self._ui.verdictLabel.setStyleSheet(texts.verdict_style(verdict["word"]))
+        self._ui.evidenceLabel.text = texts.evidence_html(content, node.GetName())
+        self.update()
+
+    def set_running(self, running: bool) -> None:
+        """Hide the last result while the next one is on its way: it may be undone neither then nor by mistake."""
+        self._running = running
+        self._show_section()
+
+    def _show_section(self) -> None:
+        self._ui.resultCollapsibleButton.visible = self._node is not None and not self._running
+
+    def look(self) -> None:
+        """Show the volumes of a new result over each other."""
+        fixed, moving = self._volumes()
+        if fixed is not None and moving is not None:
+            self._views.show(fixed, moving, self._ui.fadeSlider.value)
+
+    def update(self) -> None:
+        """Enable what can be done now, and say why the rest cannot."""
+        if self._node is None:
+            return
+        fixed, moving = self._volumes()
+        self._set(self._ui.undoButton, bool(self._change), texts.UNDO, texts.NO_RESULT_TO_UNDO)
+        self._set(self._ui.hardenButton, bool(nodes_moved_by(self._node)), texts.HARDEN, texts.NOTHING_TO_HARDEN)
+        has_qa = hasattr(slicer.modules, _QA_MODULE.lower())
+        self._set(self._ui.qaButton, has_qa, texts.OPEN_QA, texts.NO_QA)
+        self._ui.viewsWidget.visible = self._views.available and fixed is not None and moving is not None
+
+    @staticmethod
+    def _set(button: Any, enabled: bool, can: str, cannot: str) -> None:
+        button.enabled = enabled
+        button.toolTip = can if enabled else cannot
+
+    def forget(self) -> None:
+        """The scene is being closed: nothing of it may be used any more."""
+        self._change = None
+        self._stop_stepper()
+        self._checkerboard = None
+        self._node = None
+        self._show_section()
+        self._set_box(False)
+
+    def close(self) -> None:
+        """Take away what only this panel shows."""
+        self._end_checkerboard()
+
+    def _volumes(self) -> tuple[Any, Any]:
+        node = self._node
+        return (
+            node.GetNodeReference(node.GetFixedNodeReferenceRole()),
+            node.GetNodeReference(node.GetMovingNodeReferenceRole()),
+        )
+
+    def _undo(self) -> None:
+        self._end_checkerboard()
+        self._views.restore()
+        change, self._change = self._change, None
+        self._node = None
+        if change is not None:
+            change.undo()
+        self.show(None)
+        self._show_section()
+        self._on_undone()
+
+    def _harden(self) -> None:
+        if self._change is not None:
+            self._change.harden(self._node)
+        self.update()
+
+    def _invert(self) -> None:
+        if self._change is not None:
+            self._change.invert(self._node)
+        self.update()
+
+    def _open_qa(self) -> None:
+        slicer.util.selectModule(_QA_MODULE)
+        panel = slicer.util.getModuleWidget(_QA_MODULE)
+        if hasattr(panel, "setInputs"):
+            panel.setInputs(*self._volumes(), self._node)
+
+    def _show_checkerboard(self, wanted: bool) -> None:
+        if not wanted:
+            self._end_checkerboard()
+            return
+        fixed, moving = self._volumes()
+        self._checkerboard = CheckerboardVolume(fixed, moving)
+        self._stepper = Stepper(self._checkerboard.make(), lambda share: None, self._checkerboard_made)
+        self._stepper.start()
+
+    def _checkerboard_made(self, error: Exception | None) -> None:
+        if error is not None:
+            raise error
+        fixed, _ = self._volumes()
+        if self._checkerboard is not None and fixed is not None:
+            self._views.show(fixed, self._checkerboard.add(), 1.0)
+
+    def _end_checkerboard(self) -> None:
+        self._stop_stepper()
+        board, self._checkerboard = self._checkerboard, None
+        self._set_box(False)
+        if board is None or self._node is None:
+            return
+        self.look()
+        board.remove()
+
+    def _stop_stepper(self) -> None:
+        if self._stepper is not None:
+            self._stepper.stop()
+            self._stepper = None
+
+    def _set_box(self, checked: bool) -> None:
+        blocked = self._ui.checkerboardBox.blockSignals(True)
+        self._ui.checkerboardBox.checked = checked
+        self._ui.checkerboardBox.blockSignals(blocked)

@@ -1,0 +1,259 @@
+"""Every message of the registration panel, so that it can be read, corrected and translated in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from MultimodalRegistrationLib.errors import RegistrationError
+
+REGISTER = _("Register")
+CANCEL = _("Cancel")
+CANCEL_HINT = _("Stop the registration; the scene stays as it is")
+CANCELLED = _("Cancelled; the scene is as it was.")
+PREPARING = _("writing the volumes")
+READING = _("reading the result")
+NO_RESULT_TO_UNDO = _("Nothing to take back: this result was loaded with the scene, or undone already.")
+UNDO = _("Put the scene back to what it was before the registration")
+HARDEN = _("Write the transform into what it moves")
+NOTHING_TO_HARDEN = _("Nothing lies under this transform: apply it to the moving volume first, or it was hardened.")
+NO_QA = _("The module Multimodal Registration QA is not installed.")
+OPEN_QA = _("Assess this result in the module Multimodal Registration QA")
+
+# What the library calls by its option, since most of its users give options.
+_OPTIONS = {
+    "--output-volume": _("the resampled volume"),
+    "--fixed-mask": _("the mask of the fixed volume"),
+    "--moving-mask": _("the mask of the moving volume"),
+    "--max-translation": _("the largest translation"),
+    "--max-rotation": _("the largest rotation"),
+}
+
+_COLORS = {"verified": "#1b7f3b", "uncertain": "#a86100", "failed": "#b3261e", "": "#555555"}
+
+
+def missing_words(
+    *,
+    fixed: Any = None,
+    moving: Any = None,
+    fixed_landmarks: Any = None,
+    moving_landmarks: Any = None,
+    initial: Any = None,
+) -> str | None:
+    """What has to be chosen before a run can start; None when nothing is missing."""
+    if fixed is None and moving is None:
+        return _("Load two volumes, then choose the fixed and the moving one.")
+    if fixed is None:
+        return _("Choose the fixed volume: the one that stays.")
+    if moving is None:
+        return _("Choose the moving volume: the one that is put onto {fixed}.").format(fixed=fixed.GetName())
+    if fixed is moving:
+        return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
+    if (fixed_landmarks is None) != (moving_landmarks is None):
+        given = fixed_landmarks or moving_landmarks
+        return _("{name} has no partner. Choose both lists of points, or none.").format(name=given.GetName())
+    if fixed_landmarks is not None and fixed_landmarks is moving_landmarks:
+        return _("{name} is chosen as both lists of points. Choose one for each volume.").format(
+            name=fixed_landmarks.GetName()
+        )
+    if fixed_landmarks is not None and initial is not None:
+        return _("Both points and the transform {name} are chosen as the start. Leave one of them out.").format(
+            name=initial.GetName()
+        )
+    return None
+
+
+def ready_words(fixed: Any, moving: Any) -> str:
+    """What the button will do."""
+    return _("Put {moving} onto {fixed}").format(moving=moving.GetName(), fixed=fixed.GetName())
+
+
+def problem_words(error: RegistrationError) -> str:
+    """An error as a sentence that names the node and the remedy."""
+    text = str(error)
+    for option, words in _OPTIONS.items():
+        text = text.replace(option, words)
+    return text
+
+
+def already_running() -> str:
+    """A second run was asked for."""
+    return _("A registration is running. Wait for it, or cancel it first.")
+
+
+def child_not_started(program: str) -> tuple[str, str, str]:
+    """Subject, finding and remedy when the process cannot be started."""
+    return program, _("the program could not be started"), _("Install Slicer again, or allow it to start programs.")
+
+
+def child_ended(code: int) -> tuple[str, str, str]:
+    """Likewise when it ended without saying why."""
+    return (
+        _("The registration"),
+        _("its process ended unexpectedly (code {code})").format(code=code),
+        _("Read the log below; crop or downsample the volumes if memory ran out, or choose another engine."),
+    )
+
+
+def file_problem(error: OSError) -> tuple[str, str, str]:
+    """Likewise when a temporary file cannot be written or read."""
+    return (
+        error.filename or _("The temporary folder"),
+        _("cannot be written or read ({reason})").format(reason=error.strerror or error),
+        _("Free some disk space, or choose another temporary folder in Slicer's settings."),
+    )
+
+
+def moving_moved(name: str) -> str:
+    """The moving volume was moved meanwhile."""
+    return _(
+        "{name} was moved while the registration ran. The transform was added, but not applied: it holds for where the "
+        "volume lay before."
+    ).format(name=name)
+
+
+def carried_skipped(names: list[str]) -> str:
+    """Nodes that were to be carried along but were removed."""
+    return _("Removed while the registration ran, so not carried along: {names}.").format(names=", ".join(names))
+
+
+def stage_words(stage: str) -> str:
+    """A stage with a capital letter."""
+    return stage[:1].upper() + stage[1:]
+
+
+def elapsed_words(elapsed_s: float, fraction: float) -> str:
+    """Elapsed and remaining time; what remains is told once enough is done to tell."""
+    elapsed = f"{int(elapsed_s) // 60}:{int(elapsed_s) % 60:02d}"
+    if fraction < 0.1:
+        return elapsed
+    remaining = elapsed_s * (1 - fraction) / fraction
+    if remaining < 90:
+        return _("{elapsed}, about {seconds} s left").format(elapsed=elapsed, seconds=max(5, round(remaining / 5) * 5))
+    return _("{elapsed}, about {minutes} min left").format(elapsed=elapsed, minutes=round(remaining / 60))
+
+
+def verdict_words(word: str, error_mm: float | None) -> str:
+    """The verdict in one line."""
+    sentences = {
+        "verified": _("VERIFIED: nothing speaks against this result"),
+        "uncertain": _("UNCERTAIN: look closely before you use this result"),
+        "failed": _("FAILED: do not use this result"),
+    }
+    sentence = sentences.get(word, _("NOT JUDGED"))
+    if error_mm is None or word == "failed":
+        return sentence
+    return _("{sentence} (estimated error {error:.1f} mm)").format(sentence=sentence, error=error_mm)
+
+
+def verdict_style(word: str) -> str:
+    """Style sheet of the verdict: light text on a dark colour, readable in both of Slicer's themes."""
+    color = _COLORS.get(word, _COLORS[""])
+    return f"QLabel {{ background-color: {color}; color: white; font-weight: bold; padding: 6px; border-radius: 3px; }}"
+
+
+def problem_style() -> str:
+    """Style sheet of an error message."""
+    return f"QLabel {{ background-color: {_COLORS['failed']}; color: white; padding: 6px; border-radius: 3px; }}"
+
+
+def evidence_html(content: dict[str, Any], node_name: str) -> str:
+    """What speaks for and against a result, as a list."""
+    verdict = content.get("verdict")
+    against, facts = ([], []) if verdict is None else (verdict["against"], verdict["facts"])
+    repeated = {f"This result is {verdict['word']}. {' '.join(against)}"} if verdict else set()
+    warnings = [words for words in content["warnings"] if words not in repeated]
+    moved = content["moved_from_start"]
+    lines = [f"<b>{_escaped(words)}</b>" for words in (*against, *warnings)]
+    lines += [_escaped(words) for words in facts]
+    lines.append(
+        _escaped(
+            _(
+                "Moved by {mm:.1f} mm and {degrees:.1f} degrees; engine {engine}, preset {preset}; transform {name}."
+            ).format(
+                mm=moved["mean_mm"],
+                degrees=moved["rotation_deg"],
+                engine=content["engine"],
+                preset=content["preset"],
+                name=node_name,
+            )
+        )
+    )
+    return "<ul style='margin-left: -24px'>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def choice_texts() -> dict[str, dict[str, tuple[str, str]]]:
+    """Label and explanation of each value, by parameter."""
+    return {
+        "start": {
+            "auto": (_("Search all poses"), _("Around the start that you give, or where the volumes lie")),
+            "given": (_("Where they lie, or as given"), _("No search: only for volumes that nearly fit")),
+            "center": (_("Centres aligned"), _("No search; the centres of the volumes on each other")),
+            "moments": (_("Centres of mass aligned"), _("No search; the bright parts of the volumes on each other")),
+        },
+        "pairing": {
+            "order": (_("Order"), _("First to first, second to second")),
+            "label": (_("Label"), _("Points of the same name")),
+            "auto": (_("Best fit"), _("Whichever pairs fit best")),
+        },
+    }
+
+
+def engine_label(name: str, *, ready: bool, size_mb: int) -> str:
+    """An engine in the list."""
+    if ready:
+        return name
+    return _("{name} (not installed, download {size} MB)").format(name=name, size=size_mb)
+
+
+def best_engine_label(name: str) -> str:
+    """The first entry of that list."""
+    return _("Best installed: {name}").format(name=name)
+
+
+def parameters_hint(preset: str, engine: str) -> str:
+    """What the table shows."""
+    return _("{preset}, engine {engine}. Double-click a value to change it; changes are kept in the scene.").format(
+        preset=preset, engine=engine
+    )
+
+
+def stage_prefix(number: int) -> str:
+    """Before the name of a parameter, where a preset has several stages."""
+    return _("Stage {number}: ").format(number=number)
+
+
+def table_headers() -> list[str]:
+    """Of the columns of the table."""
+    return [_("Parameter"), _("Value"), _("Meaning")]
+
+
+INSTALL_TITLE = _("Install an engine")
+WHEELS_TITLE = _("Folder of wheels")
+INSTALLING = _("Installing the engine")
+
+
+def install_question(engine: str, download_mb: int, installed_mb: int) -> str:
+    """Before an engine is downloaded."""
+    return _(
+        "The engine {engine} is not installed. Download it (about {download} MB, {installed} MB on the disk)? It goes "
+        "into a folder of its own; Slicer's other packages stay as they are. Without it, choose the engine simpleitk "
+        "under Search and engine: it comes with Slicer."
+    ).format(engine=engine, download=download_mb, installed=installed_mb)
+
+
+def wheels_question(problem: str) -> str:
+    """After a download failed."""
+    return _("{problem}\n\nInstall from a folder of wheels that was filled on another computer?").format(
+        problem=problem
+    )
+
+
+def engine_declined(engine: str) -> str:
+    """The user wanted no installation."""
+    return _("{engine} was not installed. Choose an installed engine under Search and engine.").format(engine=engine)
