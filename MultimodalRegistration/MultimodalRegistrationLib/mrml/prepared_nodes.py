@@ -120,7 +120,7 @@ def add_prepared(
             _look_like(scene, copy, original)
             nodes[role] = copy
             for what, kind, words, volume in (
-                ("mask", "vtkMRMLLabelMapVolumeNode", "mask", part.mask),
+                ("mask", "vtkMRMLLabelMapVolumeNode", "mask", _telling(part.mask)),
                 ("bias_field", "vtkMRMLScalarVolumeNode", "bias field", part.bias_field),
             ):
                 made = None if volume is None else _add_volume(scene, volume, f"{name} {words}", added, kind)
@@ -238,6 +238,11 @@ def _add_roi(scene: Any, box: OrientedBox, name: str, added: list[Any]) -> Any:
     display.SetFillOpacity(0.1)
     display.SetHandlesInteractive(True)
     return node
+
+
+def _telling(mask: Volume | None) -> Volume | None:
+    """A mask that leaves something out, or None."""
+    return None if mask is None or bool(mask.voxels.all()) else mask
 
 
 def _found_for(node: Any, fixed_node: Any, moving_node: Any) -> None:

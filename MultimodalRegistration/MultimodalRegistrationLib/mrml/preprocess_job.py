@@ -228,12 +228,10 @@ class PreprocessJob:
                 yield (number + share) / len(names)
                 if volume is not None:
                     volumes[name] = volume
-        parts: list[PreparedVolume] = []
-        for role in ROLES:
-            mask = volumes.get(f"{role}-mask")
-            everything = mask is None or bool(mask.voxels.all())
-            field = volumes.get(f"{role}-bias-field")
-            parts.append(PreparedVolume(volumes[role], None if everything else mask, field))
+        parts = [
+            PreparedVolume(volumes[role], volumes.get(f"{role}-mask"), volumes.get(f"{role}-bias-field"))
+            for role in ROLES
+        ]
         self._prepared = Preprocessed(parts[0], parts[1], self._region, self._facts)
 
     def findings(self) -> tuple[NodeFinding, ...]:

@@ -43,6 +43,8 @@ class PreprocessPanel:
         self._ui = ui
         self._parameters: Any = None
         self._run: JobRun | None = None
+        # Its process may still be about to end.
+        self._cancelled: JobRun | None = None
         self._findings: tuple[NodeFinding, ...] = ()
         self._looked_at: tuple[Any, ...] = ()
         self._checked = False
@@ -102,12 +104,14 @@ class PreprocessPanel:
         if self.running:
             assert self._run is not None
             self._run.cancel()
+            self._cancelled = self._run
             self._stopped(texts.CANCELLED)
 
     def end(self) -> None:
         """Likewise, and wait for its process: before the panel goes."""
-        if self._run is not None:
-            self._run.end()
+        for run in (self._run, self._cancelled):
+            if run is not None:
+                run.end()
 
     # Volumes and findings
 

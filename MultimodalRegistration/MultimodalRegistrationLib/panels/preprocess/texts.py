@@ -90,7 +90,7 @@ def missing_words(parameters: Any, *, refused: bool) -> str | None:
     if fixed is moving:
         return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
     if refused:
-        return _("Solve the errors in the list above first.")
+        return _("Solve the errors that are listed first: choose other volumes, or click what is offered.")
     return _missing_prealignment(parameters)
 
 
