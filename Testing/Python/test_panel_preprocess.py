@@ -12,9 +12,14 @@ from conftest import CT_POSE, MR_POSE, PROJECT, centered_grid, rigid, rotation
 
 pytest.importorskip("PySide6.QtWidgets")
 
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.geometry.frames import (
+    flip_ijk_to_space,
+    flip_points_lps_ras,
+    modelling_ras_from_resampling_lps,
+)
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.mrml.prepared_nodes import ORIGINAL_ROLE, found_for
-from MultimodalRegistrationLib.phantom import make_head
+from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from StandIn.blocks import BlockMeter
 from test_mrml import add_parent, add_volume, ijk_to_world_ras, vtk_matrix
 
@@ -318,6 +323,43 @@ def test_everything_comes_back_with_the_scene(slicer_app, opened, tmp_path):
     assert shape
     assert found_for(again.roi, again.fixedVolume, again.movingVolume)
     assert opened.ui.marginSpinBox.value == 17.0
+
+
+def test_long_names_do_not_widen_the_panel(slicer_app, small_head):
+    labels = slicer_app.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "x" * 400)
+    slicer.util.updateVolumeFromArray(labels, np.ones((5, 6, 7), np.uint8))
+    module = slicer_app.open_module(FOLDER, NAME)
+    module.widget._parameterNode.fixedVolume = labels
+    assert module.ui.findingsWidget.minimumSizeHint.width() < 400
+    assert module.widget.panel._list.shown[0].name == "x" * 400
+
+
+def add_points(scene, name, points_ras):
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
+    for point in points_ras:
+        node.AddControlPoint(*point)
+    return node
+
+
+def test_landmarks_or_a_search_bring_the_volumes_together(slicer_app, opened, nodes, truth_ct_to_mr_lps):
+    ct, mr, start = nodes
+    scene, chosen = slicer_app.scene, opened.widget._parameterNode
+    to_ct_world = np.array([start.GetMatrixTransformToParent().GetElement(i, j) for i in range(4) for j in range(4)])
+    on_mr_ras = flip_points_lps_ras(target_points_lps(MR_POSE))
+    on_ct_ras = apply_matrix(to_ct_world.reshape(4, 4), on_mr_ras)
+    chosen.fixedLandmarks = add_points(scene, "F", on_ct_ras[::9])
+    chosen.movingLandmarks = add_points(scene, "M", on_mr_ras[::9])
+    for method, limit_mm in ((Prealignment.LANDMARKS, 0.01), (Prealignment.SEARCH, 15.0)):
+        chosen.prealignment, chosen.roi = method, None
+        opened.ui.findRegionButton.click()
+        finish(slicer_app, opened, 300)
+        assert not opened.ui.problemLabel.visible, opened.ui.problemLabel.text
+        assert chosen.prealignment == Prealignment.TRANSFORM
+        found = slicer.util.arrayFromTransformMatrix(chosen.initialTransform)
+        error_mm = np.linalg.norm(apply_matrix(found, on_mr_ras) - on_ct_ras, axis=1)
+        print(method, error_mm.max())
+        assert error_mm.max() < limit_mm
+        assert found_for(chosen.initialTransform, ct, mr)
 
 
 def test_the_logic_in_one_line(slicer_app, nodes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +51,9 @@ REMOVE_RESULTS = _("Remove the prepared volumes, masks and bias fields, and regi
 PREVIEW_CAPTION = _("Before, after, and the field: black is half, white is twice")
 NO_BIAS = _("Choose first whose bias field is taken out.")
 PREVIEW = _("One slice before and after, and the field (half to twice), from a quick estimate")
+
+# Without a place to wrap it.
+_LONG_WORD = re.compile(r"\S{24}(?=\S)")
 
 # What the library calls by its option, since most of its users give options.
 _OPTIONS = {
@@ -129,7 +133,7 @@ def plain_words(text: str) -> str:
 
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
-    return plain_words(str(error))
+    return breakable(plain_words(str(error)))
 
 
 def already_running() -> str:
@@ -192,7 +196,7 @@ def remedy_label(remedy: Remedy) -> str:
         "baseline": _("Take the baseline"),
         "frame": _("Copy this frame"),
         "mask": _("Use as mask"),
-        "hounsfield": _("Copy less 1024"),
+        "hounsfield": _("Make a copy in Hounsfield units"),
     }[remedy]
 
 
@@ -214,6 +218,12 @@ def facts_html(facts: Sequence[str], names: Sequence[str]) -> str:
     return f"<b>{escaped(added)}</b><ul style='margin-left: -24px'>{lines}</ul>"
 
 
+def breakable(text: str) -> str:
+    """A text in which long names can be wrapped, so that they do not widen the panel."""
+    return _LONG_WORD.sub(lambda part: part.group() + "\u200b", text)
+
+
 def escaped(text: str) -> str:
     """Text for a rich text."""
+    text = breakable(text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
