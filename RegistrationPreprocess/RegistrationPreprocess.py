@@ -58,6 +58,7 @@ class RegistrationPreprocessParameterNode:
     fixedLandmarks: vtkMRMLMarkupsFiducialNode
     movingLandmarks: vtkMRMLMarkupsFiducialNode
     pairing: Pairing = Pairing.ORDER
+    regionParts: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
     marginMm: Annotated[float, WithinRange(0, 1000)] = 10.0
     roi: vtkMRMLMarkupsROINode
     masks: bool = True

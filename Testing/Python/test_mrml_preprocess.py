@@ -143,6 +143,10 @@ def test_a_roi_and_segments_choose_the_region(scene, pair):
         scene, ct, mr, initial_transform_node=start, segmentation_node=node, margin_mm=0, automatic_masks=()
     )
     np.testing.assert_array_equal(voxels(cut.fixed), voxels(ct)[15:22, 30:40, 20:38])
+    around = find_region_nodes(scene, ct, mr, initial_transform_node=start, segmentation_node=node, margin_mm=4)
+    # Between the centres of the outermost voxels, with 4 mm on all sides.
+    wanted = (np.array([18, 10, 7]) - 1) * CT_SMALL.spacing_mm + 8
+    np.testing.assert_allclose(np.sort(around.roi.GetSize()), np.sort(wanted), atol=1e-6)
     with pytest.raises(InputError, match="part"):
         preprocess_nodes(scene, ct, mr, initial_transform_node=start, segmentation_node=node, roi_node=found.roi)
 

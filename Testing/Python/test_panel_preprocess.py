@@ -362,6 +362,27 @@ def test_landmarks_or_a_search_bring_the_volumes_together(slicer_app, opened, no
         assert found_for(chosen.initialTransform, ct, mr)
 
 
+def test_a_region_around_labels(slicer_app, opened, nodes):
+    ct, _mr, _start = nodes
+    labels = slicer_app.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "tumour")
+    marked = np.zeros(CT_SMALL.size[::-1], np.uint8)
+    marked[15:22, 30:40, 20:38] = 3
+    slicer.util.updateVolumeFromArray(labels, marked)
+    labels.CopyOrientation(ct)
+    labels.SetAndObserveTransformNodeID(ct.GetTransformNodeID())
+    chosen = opened.widget._parameterNode
+    chosen.regionParts, chosen.marginMm, chosen.masks = labels, 4.0, False
+    opened.ui.findRegionButton.click()
+    finish(slicer_app, opened)
+    assert not opened.ui.problemLabel.visible, opened.ui.problemLabel.text
+    wanted = (np.array([18, 10, 7]) - 1) * CT_SMALL.spacing_mm + 8
+    np.testing.assert_allclose(np.sort(chosen.roi.GetSize()), np.sort(wanted), atol=1e-4)
+    opened.ui.applyButton.click()
+    finish(slicer_app, opened)
+    assert voxels(chosen.preparedFixed).shape == (9, 12, 20)
+    assert chosen.preparedFixedMask is None
+
+
 def test_the_logic_in_one_line(slicer_app, nodes):
     module = slicer_app.open_module(FOLDER, NAME)
     ct, mr, start = nodes

@@ -142,6 +142,8 @@ def find_region_nodes(
     moving_landmarks_node: Any = None,
     pairing: Pairing = "order",
     roi_node: Any = None,
+    segmentation_node: Any = None,
+    segments: Sequence[str] | None = None,
     margin_mm: float = DEFAULT_MARGIN_MM,
     automatic_masks: tuple[Role, ...] = ROLES,
     fixed_mask_node: Any = None,
@@ -151,8 +153,8 @@ def find_region_nodes(
 
     Parameters
     ----------
-    scene, fixed_node, moving_node, margin_mm, automatic_masks, fixed_mask_node, moving_mask_node
-        As for :func:`preprocess_nodes`; also the transform, the landmarks and their pairing.
+    scene, fixed_node, moving_node, segmentation_node, segments, margin_mm, automatic_masks
+        As for :func:`preprocess_nodes`; also the masks, the transform, the landmarks and their pairing.
     roi_node : vtkMRMLMarkupsROINode, optional
         One that was found here before is set anew.
 
@@ -169,7 +171,12 @@ def find_region_nodes(
     fixed, moving = _volumes(fixed_node, moving_node)
     masks = _masks(fixed, moving, fixed_mask_node, moving_mask_node)
     matrix = _prealignment(fixed, moving, initial_transform_node, fixed_landmarks_node, moving_landmarks_node, pairing)
-    found = find_region(fixed, moving, matrix, margin_mm=margin_mm, automatic_masks=automatic_masks, **masks)
+    region = None
+    if segmentation_node is not None:
+        region = _region_of_segments(segmentation_node, segments, fixed, moving, matrix, margin_mm)
+    found = find_region(
+        fixed, moving, matrix, region=region, margin_mm=margin_mm, automatic_masks=automatic_masks, **masks
+    )
     return add_region(
         scene,
         found.region,

@@ -51,6 +51,8 @@ class Inputs:
         The volumes.
     initial_transform, fixed_landmarks, moving_landmarks, roi, fixed_mask, moving_mask : vtkMRMLNode, optional
         As there.
+    region_parts : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode, optional
+        What a region is found around, where there is no ROI to cut to.
     """
 
     fixed: Any
@@ -61,6 +63,7 @@ class Inputs:
     roi: Any = None
     fixed_mask: Any = None
     moving_mask: Any = None
+    region_parts: Any = None
 
 
 @dataclass(frozen=True)
@@ -166,16 +169,23 @@ class PreprocessJob:
             slabs = slabs_of_node(self._present(role))
             for share in write_nrrd(self._file(role, ".nrrd"), slabs):
                 yield (number + 0.7 * share) / len(ROLES)
-            mask_role = f"{role}_mask"
-            if self.task == "check" or not self.settings.masks or mask_role not in self._identifiers:
-                continue
-            node = self._present(mask_role)
-            is_segmentation = node.IsA("vtkMRMLSegmentationNode")
-            mask = segment_slabs(node, slabs.grid) if is_segmentation else slabs_of_node(node, nearest=True)
-            path = self._file(mask_role, ".nrrd")
-            for share in write_nrrd(path, mask):
-                yield (number + 0.7 + 0.3 * share) / len(ROLES)
-            self._options += ["--mask" if role == "fixed" else "--moving-mask", str(path)]
+            for part_role, option in self._parts(role):
+                node = self._present(part_role)
+                is_segmentation = node.IsA("vtkMRMLSegmentationNode")
+                parts = segment_slabs(node, slabs.grid) if is_segmentation else slabs_of_node(node, nearest=True)
+                path = self._file(part_role, ".nrrd")
+                for share in write_nrrd(path, parts):
+                    yield (number + 0.7 + 0.3 * share) / len(ROLES)
+                self._options += [option, str(path)]
+
+    def _parts(self, role: Role) -> list[tuple[str, str]]:
+        """Segmentations and label maps that go with a volume, each with the option that hands it over."""
+        if self.task == "check":
+            return []
+        found = [(f"{role}_mask", "--mask" if role == "fixed" else "--moving-mask")] if self.settings.masks else []
+        if role == "fixed" and (self.task == "region" or "roi" not in self._identifiers):
+            found.append(("region_parts", "--segment"))
+        return [(part_role, option) for part_role, option in found if part_role in self._identifiers]
 
     @property
     def arguments(self) -> list[str]:

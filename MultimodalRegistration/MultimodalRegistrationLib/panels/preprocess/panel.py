@@ -202,6 +202,7 @@ class PreprocessPanel:
                 roi=chosen.roi,
                 fixed_mask=chosen.fixedMask if chosen.masks else None,
                 moving_mask=chosen.movingMask if chosen.masks else None,
+                region_parts=chosen.regionParts,
             ),
             Settings(
                 margin_mm=chosen.marginMm,
