@@ -18,6 +18,7 @@ from panel_helpers import (
     add_scan,
     add_voxels,
     grid,
+    longest_block_allowed_ms,
     scene_content,
     scene_state,
 )
@@ -646,7 +647,7 @@ def test_handing_over_large_volumes_does_not_block(slicer_app, opened):
     with BlockMeter() as meter:
         start(slicer_app, opened)
     print(f"longest block {meter.longest_ms:.0f} ms")
-    assert meter.longest_ms < 100
+    assert meter.longest_ms < longest_block_allowed_ms()
     opened.ui.registerButton.click()
 
 
@@ -677,4 +678,4 @@ def test_three_clicks_to_a_verified_registration(slicer_app):
     assert "VERIFIED" in module.ui.verdictLabel.text
     assert pose_error_mm(module.widget._parameterNode.resultTransform) < 2.0
     assert moving.GetParentTransformNode() is module.widget._parameterNode.resultTransform
-    assert max(meter.longest_ms, rest.longest_ms) < 100
+    assert max(meter.longest_ms, rest.longest_ms) < longest_block_allowed_ms()

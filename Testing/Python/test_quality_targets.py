@@ -123,6 +123,12 @@ def test_intervals_hold_what_they_promise(distribution: str) -> None:
         assert 0.92 <= count / 500 <= 0.98, f"{name}: {count / 500:.1%}"
 
 
+def test_an_outlier_among_few_does_not_stretch_the_interval_beyond_all_sense() -> None:
+    interval = mean_interval([0.1, 0.1, 0.1, 0.12, 5.0], seed=0)
+    assert interval is not None
+    assert interval.high < 2 * 5.0
+
+
 def test_intervals_are_the_same_every_time_and_hold_equal_values() -> None:
     errors = np.array([1.0, 2.0, 0.5, 1.5, 3.0, 0.7])
     assert mean_interval(errors, seed=3) == mean_interval(errors, seed=3)
@@ -170,6 +176,16 @@ def test_points_that_a_spline_passes_through_are_no_targets(tmp_path: Path) -> N
     used = find_used_fiducials(pairs, transform, record.fiducials_fixed_lps)
     assert used.index == frozenset(range(8))
     assert "record" in used.why
+
+
+def test_a_sampled_spline_of_all_points_is_recognised_without_its_record() -> None:
+    _, pairs = noisy_pairs(n=12, sd=3.0)
+    grid = spline_grid(prealign(pairs, model="tps").fit, box_of_points(pairs.fixed_lps))
+    used = find_used_fiducials(pairs, SpatialTransform("renamed.h5", grid.transform))
+    assert used.index == frozenset(range(12))
+    assert "thin-plate spline" in used.why
+    other = spline_grid(prealign(noisy_pairs(n=12, sd=3.0, seed=9)[1], model="tps").fit, box_of_points(pairs.fixed_lps))
+    assert not find_used_fiducials(pairs, SpatialTransform("other.h5", other.transform)).index
 
 
 def test_the_record_of_a_run_is_known_by_its_transform(tmp_path: Path) -> None:

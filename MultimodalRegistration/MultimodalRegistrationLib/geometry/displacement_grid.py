@@ -89,6 +89,7 @@ def displacement_grid_steps(
         if np.prod(np.asarray(grid.size, dtype=float)) > most_nodes:
             break
         transform = yield from _sampled(to_moving, grid)
+        yield
         mapped = np.array([transform.TransformPoint(point) for point in probes_lps.tolist()])
         found = DisplacementGrid(transform, grid, float(np.linalg.norm(mapped - exact, axis=1).max()))
         if found.error_mm <= good_enough_mm:
@@ -108,4 +109,5 @@ def _sampled(to_moving: Mapping, grid: VolumeGrid) -> Generator[None, None, sitk
         yield
     image = sitk.GetImageFromArray(displacements.reshape(*grid.size[::-1], 3), isVector=True)
     grid.place(image)
+    yield
     return sitk.DisplacementFieldTransform(image)

@@ -5,11 +5,12 @@ The scene changes only when the result is added, so a run that is cancelled or f
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import SimpleITK as sitk
 import vtk
@@ -20,6 +21,7 @@ from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.run_records import RunRecord
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.pairing import pair_targets
+from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.placement import placement_in_world, placement_without
 from MultimodalRegistrationLib.mrml.prealign import both_given
@@ -36,6 +38,7 @@ __all__ = ["QualityInputs", "QualityJob"]
 
 # A finer grid takes longer to write than a window may stand still.
 _MOST_NODES = 1_000_000
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +136,6 @@ class QualityJob:
 
     def _write_transform(self, path: Path, role: str, node: Any, name: str, fixed: Slabs) -> Iterator[float]:
         steps = spatial_transform_steps(node, fixed.grid, most_nodes=_MOST_NODES)
-        # None while it is sampled; it is known at the end only how fine the grid has to be.
         found: tuple[SpatialTransform, float] = yield from _shares(steps)
         spatial, error_mm = found
         if error_mm > GOOD_ENOUGH_MM:
@@ -145,7 +147,8 @@ class QualityJob:
             self._handover.warnings += warnings
             if record is not None:
                 self._handover.records[str(path)] = record
-        sitk.WriteTransform(spatial.transform, str(path))
+        yield 0.5
+        yield from _shares(in_thread(lambda: sitk.WriteTransform(spatial.transform, str(path))))
         yield 1.0
 
     def _add_targets(self, inputs: QualityInputs, results: list[Any]) -> None:
@@ -212,8 +215,10 @@ class QualityJob:
         yield 0.0
         files = sorted(self.output_folder.glob("*.nrrd"))
         for number, file in enumerate(files, start=1):
-            self._maps[file.stem] = Volume(sitk.ReadImage(str(file)), file.stem)
-            yield number / len(files)
+            image = yield from _shares(
+                in_thread(functools.partial(sitk.ReadImage, str(file))), (number - 1) / len(files)
+            )
+            self._maps[file.stem] = Volume(image, file.stem)
 
     def add(self, scene: Any, run_id: str) -> Generator[float, None, QualityNodes]:
         """Add the result to a scene, as :func:`~MultimodalRegistrationLib.mrml.quality_nodes.quality_node_steps` does.
@@ -244,16 +249,15 @@ def _region(node: Any, fixed: Slabs) -> Slabs:
     return slabs_of_node(node, nearest=True)
 
 
-def _shares(
-    steps: Generator[None, None, tuple[SpatialTransform, float]],
-) -> Generator[float, None, tuple[SpatialTransform, float]]:
+def _shares(steps: Generator[None, None, _Result], share: float = 0.5) -> Generator[float, None, _Result]:
+    """Steps of which nobody knows how many they are."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            found: tuple[SpatialTransform, float] = end.value
+            found: _Result = end.value
             return found
-        yield 0.5
+        yield share
 
 
 def _weak(node: Any) -> Any:

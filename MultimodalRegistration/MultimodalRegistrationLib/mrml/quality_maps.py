@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk
 
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.volumes import add_volume_node
+from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from MultimodalRegistrationLib.quality.images.windows import NOTHING
 
 __all__ = ["add_map_node"]
@@ -17,6 +20,7 @@ _SEQUENTIAL = "vtkMRMLColorTableNodeFileViridis.txt"
 _DIVERGING = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
 _PLAIN = "vtkMRMLColorTableNodeGrey"
 _TOP_PERCENTILE = 99.0
+_VALUES_LOOKED_AT = 100_000
 
 
 def add_map_node(scene: Any, volume: Volume, kind: str, *, name: str) -> Any:
@@ -39,25 +43,32 @@ def add_map_node(scene: Any, volume: Volume, kind: str, *, name: str) -> Any:
         A Jacobian determinant of 1 is in the middle of the colours; other maps begin at 0. What was not measured is
         transparent.
     """
-    node = add_volume_node(scene, volume, name=name)
-    display = node.GetDisplayNode()
-    values = volume.voxels[np.isfinite(volume.voxels)]
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    # With a window before there are voxels: to find one, a display node takes a look at each.
+    display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+    display.SetAutoWindowLevel(False)
+    values = volume.voxels.ravel()
+    values = values[:: max(1, values.size // _VALUES_LOOKED_AT)]
+    values = values[np.isfinite(values)]
     if kind == "jacobian":
         half = max(float(np.percentile(np.abs(values - 1), _TOP_PERCENTILE)), 0.01) if values.size else 1.0
         low, high, colors = 1 - half, 1 + half, _DIVERGING
     else:
         measured = values[values != NOTHING]
-        low, high, colors = (
-            0.0,
-            max(float(np.percentile(measured, _TOP_PERCENTILE)), 1e-6) if measured.size else 1.0,
-            _SEQUENTIAL,
-        )
+        top = max(float(np.percentile(measured, _TOP_PERCENTILE)), 1e-6) if measured.size else 1.0
+        low, high, colors = 0.0, top, _SEQUENTIAL
+        display.SetAutoThreshold(False)
         display.SetThreshold(0.0, float(np.finfo(np.float32).max))
         display.SetApplyThreshold(True)
-    display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(low, high)
     for identifier in (colors, _PLAIN):
         if scene.GetNodeByID(identifier) is not None:
             display.SetAndObserveColorNodeID(identifier)
             break
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
+    data = vtk.vtkImageData()
+    data.SetDimensions(*volume.grid.size)
+    data.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.voxels).ravel(), deep=True))
+    node.SetAndObserveImageData(data)
     return node

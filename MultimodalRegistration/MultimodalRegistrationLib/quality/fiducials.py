@@ -24,6 +24,10 @@ _SAME_PLACE_MM = 0.01
 # A fit through points passes them to rounding; a registration of images never does.
 _PASSES_MM = 1e-3
 _SAME_TRANSFORM_MM = 0.01
+# How well grids follow splines, and how much a spline has to bend to be told from a smooth truth.
+_SAMPLED_MM = 0.2
+_BENDS_MM = 1.0
+_MOST_PROBES = 500
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ def find_used_fiducials(
         passed = frozenset(np.flatnonzero(residual < _PASSES_MM).tolist())
         if len(passed) >= FEWEST_PAIRS["tps"]:
             return UsedFiducials(passed, f"{transform.name} passes exactly through them, as only a fit to them does.")
+        if _is_spline_of(targets, transform):
+            every = frozenset(range(len(targets)))
+            return UsedFiducials(every, f"{transform.name} is the thin-plate spline through these very points.")
         return UsedFiducials(frozenset(), "")
     if residual.max() < _PASSES_MM:
         # Exact pairs fit each model; nothing tells a fit from a truth.
@@ -89,6 +96,19 @@ def find_used_fiducials(
                 f"{transform.name} is the {model} least-squares fit of these very points.",
             )
     return UsedFiducials(frozenset(), "")
+
+
+def _is_spline_of(targets: Pairs, transform: SpatialTransform) -> bool:
+    """Whether a transform is a sampled thin-plate spline through the targets; the sampling passes them nearly."""
+    fixed, moving = targets.fixed_lps, targets.moving_lps
+    if len(targets) <= FEWEST_PAIRS["tps"] or not is_determined("tps", moving, fixed):
+        return False
+    first, second = np.triu_indices(len(fixed), 1)
+    between = (fixed[first] + fixed[second])[:_MOST_PROBES] / 2
+    spline, affine = (fit_model(model, moving, fixed).to_moving(between) for model in ("tps", "affine"))
+    bends = np.linalg.norm(spline - affine, axis=1).max() > _BENDS_MM
+    gap = np.linalg.norm(spline - transform.to_moving(between), axis=1).max()
+    return bool(bends and gap < _SAMPLED_MM)
 
 
 def _least_squares(model: ModelName, targets: Pairs) -> list[NDArray[np.float64]]:

@@ -108,8 +108,9 @@ class TargetErrors:
         There is none for the largest error, nor for the 95th percentile, which so few targets do not bound.
         """
         errors = self.errors_mm
+        mean = mean_interval(errors, seed=self.seed)
         return {
-            "mean": mean_interval(errors, seed=self.seed),
+            "mean": None if mean is None else Interval(max(mean.low, 0.0), mean.high),
             "rms": rms_interval(errors, seed=self.seed),
             "median": median_interval(errors, seed=self.seed),
         }

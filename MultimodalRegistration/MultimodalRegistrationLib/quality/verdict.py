@@ -20,6 +20,12 @@ Word = Literal["good", "doubtful", "bad", "unknown"]
 
 # Of the tolerance: a single target or structure beyond this needs a look although the mean is fine.
 _OUTLIER = 2.0
+# Likewise: surfaces further apart on average are no agreement, whatever they were before.
+_APART = 3.0
+# Points of people never fit a transform to a micrometre.
+_MADE_UP_MM = 1e-3
+# Share of the normalised mutual information above one: less of a loss is noise.
+_LOSS = 0.02
 _FOLDED_BAD = 1e-3
 _NO_OVERLAP = 0.01
 
@@ -112,6 +118,8 @@ def _targets(case: _Case, after: TargetErrors, before: TargetErrors | None, tole
         f"Target error at {len(after)} points: mean {after.mean_mm:.2f} mm{words}, "
         f"95th percentile {after.p95_mm:.2f}, largest {after.max_mm:.2f} mm."
     )
+    if after.max_mm < _MADE_UP_MM:
+        case.doubts.append("The error is zero at every target: the points were made by this transform, not measured.")
     limit = f"the tolerance of {tolerance.mm:g} mm ({tolerance.name})"
     if after.mean_mm > tolerance.mm:
         # Too few for an interval still speak where each of them is beyond the tolerance.
@@ -151,7 +159,8 @@ def _structures(case: _Case, method: MethodQuality, before: MethodQuality, toler
     earlier = {one.name: one.measures for one in before.structures}
     for one in method.structures:
         if one.measures is None:
-            case.doubts += one.notes
+            # One that was drawn in one volume only says nothing about the transform.
+            (case.facts if one.status in ("only-fixed", "only-moving") else case.doubts).extend(one.notes)
             continue
         case.measured = True
         distance = one.measures.mean_surface_distance_mm
@@ -161,7 +170,10 @@ def _structures(case: _Case, method: MethodQuality, before: MethodQuality, toler
         if was is not None and distance > was > tolerance.mm:
             case.bad.append(f"{one.name} lies worse than before: {distance:.2f} mm on average, {was:.2f} mm before.")
         elif distance > tolerance.mm:
-            case.doubts.append(f"The surfaces of {one.name} are {distance:.2f} mm apart on average.")
+            far = distance > _APART * tolerance.mm
+            (case.bad if far else case.doubts).append(
+                f"The surfaces of {one.name} are {distance:.2f} mm apart on average."
+            )
         # Surfaces that slide along each other stay near: of a ball shifted by d they are d/2 apart on average.
         if one.centroid_distance_mm is not None and one.centroid_distance_mm > tolerance.mm:
             case.doubts.append(f"The centroids of {one.name} are {one.centroid_distance_mm:.2f} mm apart.")
@@ -177,7 +189,7 @@ def _images(case: _Case, method: MethodQuality, before: MethodQuality) -> None:
     was, now_is = f"{theirs:.3f}", f"{mine:.3f}"
     words = f"stayed at {now_is}" if was == now_is else f"{'rose' if mine > theirs else 'fell'} from {was} to {now_is}"
     case.facts.append(f"Normalised mutual information {words}.")
-    if mine < theirs:
+    if mine - 1 < (1 - _LOSS) * (theirs - 1):
         case.doubts.append("The images agree less than before (normalised mutual information).")
 
 
@@ -188,7 +200,7 @@ def _health(case: _Case, method: MethodQuality) -> None:
     if share > 0 and method.health.linear:
         case.bad.append("The transform makes a mirror image.")
     elif share > 0:
-        words = f"The transform folds space over {share:.2%} of the region."
+        words = f"The transform folds space over {share:.2%} of the region, or its displacement field ends inside it."
         (case.bad if share > _FOLDED_BAD else case.doubts).append(words)
 
 

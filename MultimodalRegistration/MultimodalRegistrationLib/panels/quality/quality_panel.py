@@ -96,7 +96,7 @@ class QualityPanel:
             self._list.tick(self._chosen_transforms())
             if self._ui.folderEdit.currentPath != parameters.outputFolder:
                 self._ui.folderEdit.currentPath = parameters.outputFolder
-            self._ui.toleranceLabel.text = texts.tolerance_words(parameters.tolerance, TG_132.mm)
+            self._ui.toleranceWordsLabel.text = texts.tolerance_words(parameters.tolerance, TG_132.mm)
             self._result.show(parameters.resultTable)
             self._report.show(self._result.table)
             self._show_results()

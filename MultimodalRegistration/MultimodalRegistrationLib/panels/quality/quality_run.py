@@ -122,7 +122,7 @@ class QualityRun:
         def ended(error: Exception | None) -> None:
             if error is not None:
                 self._fail(error)
-            else:
+            elif self.active:
                 then()
 
         first, last = shares
@@ -163,7 +163,8 @@ class QualityRun:
         for share in self._job.read():
             yield 0.5 * share
         adding = self._job.add(self._scene, self._run_id)
-        while True:
+        # What observes the scene may cancel while a node is added.
+        while self.active:
             try:
                 share = next(adding)
             except StopIteration as end:

@@ -45,6 +45,7 @@ class _Table:
             for column, text in enumerate(cells):
                 table.setItem(number, column, _cell(text, right=column > 0, bold=bold[number]))
         header = table.horizontalHeader()
+        header.setHighlightSections(False)
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
         height = min(len(rows), _MOST_ROWS) * _ROW_PIXELS
@@ -77,6 +78,9 @@ class MethodTable(_Table):
         rows = [[_method_name(one, content), *_method_cells(one, targets, structures)] for one in methods]
         bold = [one["name"] == content["verdict"]["method"] for one in methods]
         self._fill(texts.method_headers(targets=targets, structures=structures), rows, bold)
+        for row, one in enumerate(methods):
+            if one["reasons"]:
+                self._table.item(row, 1).setToolTip("\n".join(one["reasons"]))
 
 
 def _method_name(one: Mapping[str, Any], content: Mapping[str, Any]) -> str:
@@ -86,7 +90,7 @@ def _method_name(one: Mapping[str, Any], content: Mapping[str, Any]) -> str:
 
 
 def _method_cells(one: Mapping[str, Any], targets: bool, structures: bool) -> list[str]:
-    cells = [texts.verdict_word((one["verdict"] or {}).get("word"))]
+    cells = [texts.verdict_word(one["verdict"])]
     found = one["targets"] or {}
     if targets:
         cells += [texts.number(found.get("mean_mm")), texts.number(found.get("max_mm"))]
