@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
+from conftest import PROJECT
 from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
@@ -84,8 +85,12 @@ def test_the_truth_maps_the_targets_exactly(scene, case):
 
 
 def test_the_landmarks_have_the_error_of_marking_and_the_targets_judge_their_fit(scene, case):
-    node, _ = prealign_nodes(scene, case.ct_landmarks, case.t1_landmarks)
-    assert 0.1 < phantom_error_mm(node) < 3
+    targets = {"fixed_targets_node": case.ct_targets, "moving_targets_node": case.t1_targets}
+    node, fit = prealign_nodes(scene, case.ct_landmarks, case.t1_landmarks, **targets)
+    # The tutorial says 1.6 and 1.1 mm.
+    assert fit.fiducial.rms_mm == pytest.approx(1.6, abs=0.05)
+    assert fit.targets.after.rms_mm == pytest.approx(1.1, abs=0.05)
+    assert fit.findings == ()
     done = assess_nodes(
         case.ct, case.t1, [node], targets_fixed_node=case.ct_targets, targets_moving_node=case.t1_targets
     )
@@ -179,3 +184,14 @@ def test_the_truth_can_be_applied_in_slicer(slicer_app):
     apply_to_moving(true_transform(slicer.mrmlScene), case.t1_targets)
     moved = flip_points_lps_ras(slicer.util.arrayFromMarkupsControlPoints(case.t1_targets, world=True))
     np.testing.assert_allclose(moved, landmarks_of_node(case.ct_targets).points_lps, atol=1e-6)
+
+
+def test_the_tutorial_begins_with_the_volumes_chosen(slicer_app):
+    from MultimodalRegistrationLib.application.sample_data import load_phantom
+
+    case = load_phantom()
+    ui = slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration").ui
+    assert ui.fixedSelector.currentNode() is case.ct
+    assert ui.movingSelector.currentNode() is case.t1
+    assert ui.registerButton.enabled
+    assert ui.transformNameEdit.placeholderText == "Phantom T1 to Phantom CT"
