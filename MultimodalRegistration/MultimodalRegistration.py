@@ -136,6 +136,21 @@ class MultimodalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationM
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def setInputs(self, fixedNode: Any, movingNode: Any, **others: Any) -> None:
+        """Take over what another module hands on.
+
+        Parameters
+        ----------
+        fixedNode, movingNode : vtkMRMLScalarVolumeNode
+            The volumes.
+        **others
+            Further nodes by the name of their parameter: initialTransform, fixedLandmarks, movingLandmarks, fixedMask,
+            movingMask, roi. Those that are not given are left as they are.
+        """
+        self.initializeParameterNode()
+        for name, node in {"fixedVolume": fixedNode, "movingVolume": movingNode, **others}.items():
+            setattr(self._parameterNode, name, node)
+
     def initializeParameterNode(self) -> None:
         """Make sure that there is a parameter node, with the first two volumes of the scene chosen."""
         self.setParameterNode(self.logic.getParameterNode())

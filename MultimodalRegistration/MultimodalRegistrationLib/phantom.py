@@ -17,7 +17,7 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
 
-__all__ = ["MODALITIES", "HeadPart", "make_head", "target_points_lps"]
+__all__ = ["HEAD_POINTS_LPS", "MODALITIES", "HeadPart", "make_head", "target_points_lps"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,24 @@ MODALITIES: Mapping[str, Mapping[str, float]] = {
     "T1": {"air": 5, "skin": 480, "bone": 60, "fluid": 90, "grey": 300, "white": 400, "lesion": 210},
     "T2": {"air": 5, "skin": 260, "bone": 40, "fluid": 620, "grey": 340, "white": 250, "lesion": 520},
     "PET": {"air": 0.0, "skin": 0.6, "bone": 0.4, "fluid": 0.8, "grey": 9.0, "white": 3.5, "lesion": 14.0},
+}
+# Points that can be seen in the head, in its own LPS frame, mm.
+HEAD_POINTS_LPS: Mapping[str, tuple[float, float, float]] = {
+    "nose": (0, -114, -32),
+    "left ear": (78, 8, -25),
+    "right ear": (-77, 12, -31),
+    "vertex": (0, 0, 105),
+    "occiput": (0, 95, 0),
+    "left ventricle": (10, -8, 17),
+    "right ventricle": (-13, -4, 19),
+    "left basal ganglia": (16, 8, 2),
+    "right basal ganglia": (-16, 10, 3),
+    "lesion": (-38, 34, 30),
+    "cerebellum": (6, 46, -46),
+    "left sinus": (8, -66, -38),
+    "right sinus": (-18, -62, -41),
+    "left skull base": (34, 20, -56),
+    "right skull base": (-33, 23, -58),
 }
 _NOISE = {"CT": 25.0, "T1": 12.0, "T2": 12.0, "PET": 0.4}
 

@@ -108,6 +108,14 @@ def test_options_that_cannot_be(files, tmp_path, capsys, more, words):
     assert words in capsys.readouterr().err
 
 
+def test_a_label_that_is_no_text_is_written_all_the_same(files, tmp_path):
+    content = json.loads((files / "a.mrk.json").read_text(encoding="utf-8"))
+    content["markups"][0]["controlPoints"][0]["label"] = "\ud800"
+    (files / "odd.mrk.json").write_text(json.dumps(content), encoding="utf-8")
+    assert main(given(files, tmp_path / "out", "right.h5", targets=("odd.mrk.json", "b.fcsv"))) == 0
+    assert "\\ud800" in (tmp_path / "out" / "targets.csv").read_text(encoding="utf-8-sig")
+
+
 def test_a_folder_with_something_in_it_is_left_alone(files, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("x", encoding="utf-8")
     assert main(given(files, tmp_path, "right.h5")) == 2

@@ -176,3 +176,9 @@ def test_fiducial_and_target_error_are_not_the_same():
     fit = fit_model("affine", moving, noisy)
     assert errors_at(fit, moving, noisy).rms_mm < 1e-9
     assert errors_at(fit, truth.to_moving(targets), targets).rms_mm > 0.5
+
+
+def test_exact_points_get_the_simplest_model_that_is_exact():
+    chosen = recommended(lambda p: p @ Rotation.from_rotvec([0.4, -0.2, 1]).as_matrix().T + 3, 0.0, 8, 0)
+    assert chosen.model == "rigid"
+    assert "exactly" in chosen.words

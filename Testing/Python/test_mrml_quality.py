@@ -21,7 +21,9 @@ from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.quality.maps import quality_maps
 from MultimodalRegistrationLib.quality.tables import quality_tables
+from MultimodalRegistrationLib.quality.tolerance import own_tolerance
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 # Oblique, anisotropic, one of them flipped; coarse, so that a run takes a second.
@@ -247,13 +249,17 @@ def test_transforms_of_one_name_a_reference_and_a_region(heads):
     region.SetAndObserveTransformNodeID(setting.fixed.GetTransformNodeID())
     stages = []
     result = setting.assess(
-        reference_node=truth, region_node=region, on_progress=lambda stage, share: stages.append(share)
+        reference_node=truth,
+        region_node=region,
+        tolerance=own_tolerance(2.0),
+        on_progress=lambda stage, share: stages.append(share),
     )
     names = [one.transform.name for one in result.assessment.methods]
     assert f"[slicer.util.getNode('{setting.right.GetID()}'), " in result.content["command"]
     assert names == [f"right ({setting.right.GetID()})", f"right ({setting.off.GetID()})", "reference (truth)"]
     assert result.assessment.methods[1].from_reference.mean_mm == pytest.approx(5, abs=1e-6)
     assert result.content["settings"]["region"] == "the mask brain"
+    assert "tolerance=Tolerance(name='your own', mm=2.0)" in result.content["command"]
     assert stages == sorted(stages)
     assert 0 <= stages[0] < stages[-1] <= 1
 
@@ -268,7 +274,9 @@ def assessed(heads):
 def added(assessed):
     setting, result = assessed
     before = setting.ids()
-    nodes = add_quality_nodes(setting.scene, result.assessment, result.content, setting.fixed, setting.moving)
+    nodes = add_quality_nodes(
+        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
+    )
     yield setting, result, nodes
     remove_quality_nodes(setting.scene, nodes.run_id)
     assert setting.ids() == before, "removal leaves the scene as before"
@@ -400,7 +408,9 @@ def test_a_bending_transform_gets_its_maps_in_colours(heads):
     setting.right.SetAndObserveTransformToParent(bent)
     result = setting.assess([setting.right])
     before = setting.ids()
-    nodes = add_quality_nodes(setting.scene, result.assessment, result.content, setting.fixed, setting.moving)
+    nodes = add_quality_nodes(
+        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
+    )
     assert set(nodes.maps) > {"jacobian", "return-error"}
     display = nodes.maps["jacobian"].GetDisplayNode()
     assert (display.GetWindowLevelMin() + display.GetWindowLevelMax()) / 2 == pytest.approx(1)
@@ -413,7 +423,9 @@ def test_a_bending_transform_gets_its_maps_in_colours(heads):
 def test_two_runs_are_removed_one_by_one(added):
     setting, result, nodes = added
     before = setting.ids()
-    more = add_quality_nodes(setting.scene, result.assessment, result.content, setting.fixed, setting.moving)
+    more = add_quality_nodes(
+        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
+    )
     assert more.run_id != nodes.run_id
     assert more.tables["methods"].GetName() != nodes.tables["methods"].GetName()
     remove_quality_nodes(setting.scene, more.run_id)
@@ -426,7 +438,9 @@ def test_without_targets_there_are_no_charts_and_no_markups(heads):
     setting = Setting(heads, parents=False)
     result = assess_nodes(setting.fixed, setting.moving, [setting.right])
     before = setting.ids()
-    nodes = add_quality_nodes(setting.scene, result.assessment, result.content, setting.fixed, setting.moving)
+    nodes = add_quality_nodes(
+        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
+    )
     assert list(nodes.tables) == ["methods"]
     assert (nodes.charts, nodes.points, nodes.lines) == ({}, None, ())
     remove_quality_nodes(setting.scene, nodes.run_id)
@@ -441,7 +455,9 @@ def test_an_assessment_survives_a_scene_file(heads, assessed, tmp_path):
         for storage in ("MarkupsJson", "Segmentation"):
             scene.RegisterNodeClass(getattr(slicer, f"vtkMRML{storage}StorageNode")())
     before = setting.ids()
-    nodes = add_quality_nodes(setting.scene, result.assessment, result.content, setting.fixed, setting.moving)
+    nodes = add_quality_nodes(
+        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
+    )
     (tmp_path / "saved").mkdir()
     assert setting.scene.SaveSceneToSlicerDataBundleDirectory(str(tmp_path / "saved"), None)
     other = scenes[1]

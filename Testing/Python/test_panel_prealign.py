@@ -106,6 +106,7 @@ def test_an_empty_panel_says_what_to_do(slicer_app, panel):
     for button in (ui.hardenButton, ui.invertButton, ui.registerButton, ui.alignShapesButton):
         assert not button.enabled
         assert button.toolTip
+    slicer_app.process_events(50)
     slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-empty.png")
 
 
@@ -167,6 +168,7 @@ def test_errors_of_every_pair_and_the_evidence_for_each_model(slicer_app, panel,
     assert panel.ui.targetErrorLabel.text.startswith("not measured")
     parameters.fixedVolume = add_volume("CT")
     assert " over CT, up to " in panel.ui.expectedLabel.text
+    slicer_app.process_events(50)
     slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-filled.png")
 
     parameters.movingPoints = add_list("MR scaled", points[0] * 0.8)
@@ -183,14 +185,35 @@ def test_findings_stand_beside_the_pairs_that_they_are_about(slicer_app, panel, 
     parameters.movingPoints.UnsetNthControlPointPosition(6)
     parameters.fixedPoints.SetNthControlPointSelected(7, False)
     slicer_app.process_events(500)
-    assert column(panel, FOUND) == [
-        *("", "partner exchanged", "partner exchanged", "", "", "", "not placed in MR points", "not used")
-    ]
+    assert column(panel, FOUND) == [*("", "exchanged", "exchanged", "", "", "", "not in MR points", "not used")]
     assert "'left ear' and 'right ear' have exchanged partners" in panel.ui.findingsLabel.text
     assert "Exchange the two points in one of the lists." in panel.ui.findingsLabel.text
     assert not panel.ui.applyButton.enabled
     assert "exchanged partners" in panel.ui.applyButton.toolTip
+    slicer_app.process_events(50)
     slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-findings.png")
+
+
+def test_the_point_under_the_mouse_is_no_row_yet(slicer_app, panel, points):
+    parameters = fill(panel, *points)
+    parameters.fixedPoints.AddControlPoint(1, 2, 3, "next")
+    parameters.fixedPoints.SetNthControlPointPosition(8, 1, 2, 3, parameters.fixedPoints.PositionPreview)
+    slicer_app.process_events(400)
+    assert column(panel, FIXED) == list(LABELS)
+    assert panel.ui.applyButton.enabled
+    parameters.fixedPoints.SetNthControlPointPosition(8, 1, 2, 3)
+    slicer_app.process_events(400)
+    assert column(panel, FOUND)[8] == "no partner"
+
+
+def test_an_exchange_is_put_right_by_a_click(panel, points):
+    moving, fixed = points
+    parameters = fill(panel, moving[[0, 2, 1, *range(3, 8)]], fixed, moving_parent=MOVING_PARENT_RAS)
+    assert "<a href='1,2'>Exchange them in MR points</a>" in panel.ui.findingsLabel.text
+    panel.ui.findingsLabel.linkActivated("1,2")
+    np.testing.assert_allclose(world_points(parameters.movingPoints), moving, atol=1e-9)
+    assert panel.ui.findingsLabel.text == "Nothing stands out in these pairs."
+    assert panel.ui.applyButton.enabled
 
 
 @pytest.mark.parametrize(
@@ -231,7 +254,7 @@ def test_a_pair_is_left_out_by_its_tick_and_taken_back(panel, points):
     assert "(7 pairs)" in panel.ui.ownFitLabel.text
     panel.ui.pairTable.item(4, USE).setCheckState(qt.Qt.Checked)
     assert panel.ui.ownFitLabel.text == before
-    assert column(panel, FOUND)[4] == "does not fit with the others"
+    assert column(panel, FOUND)[4] == "does not fit"
 
 
 def test_the_errors_follow_the_mouse(slicer_app, panel, points):
@@ -267,9 +290,9 @@ def test_a_move_of_the_mouse_takes_less_than_50_ms(panel):
     assert np.median(times) < 0.05
 
 
-def test_targets_tell_the_error_that_the_fit_does_not_know(panel, points):
-    moving = points[0]
-    parameters = fill(panel, moving, apply_matrix(POSE_RAS, moving))
+def test_targets_tell_the_error_that_the_fit_does_not_know(slicer_app, panel, points):
+    moving, fixed = points[0], apply_matrix(POSE_RAS, points[0])
+    parameters = fill(panel, moving, fixed)
     targets = np.array([[0.0, 0, 0], [30, -50, 20], [-20, 10, 140]])
     parameters.fixedTargets = add_list("CT targets", apply_matrix(POSE_RAS, targets) + np.array([0, 3, 4]), "abc")
     assert "no partner" in panel.ui.targetErrorLabel.text
@@ -278,8 +301,15 @@ def test_targets_tell_the_error_that_the_fit_does_not_know(panel, points):
     assert [table.item(row, 2).text() for row in range(3)] == ["5.00"] * 3
     assert panel.ui.targetErrorLabel.text.startswith("5.00 mm RMS, at most 5.00 (3 targets)")
     assert panel.ui.ownFitLabel.text.startswith("0.00 mm RMS")
+    assert panel.ui.evidenceTable.item(1, 3).text() == "recommended"
+    parameters.movingVolume = add_volume("MR")
     panel.ui.applyButton.click()
     assert [table.item(row, 2).text() for row in range(3)] == ["5.00"] * 3
+    parameters.fixedPoints = add_list("CT points", points[1])
+    panel.ui.applyButton.click()
+    panel.ui.targetsCollapsibleButton.collapsed = False
+    slicer_app.process_events(500)
+    slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-targets.png")
     parameters.fixedTargets = parameters.fixedPoints
     parameters.movingTargets = parameters.movingPoints
     assert "all targets are landmarks of the fit" in panel.ui.targetErrorLabel.text
@@ -299,7 +329,7 @@ def test_pairs_of_lists_in_different_orders(panel, points, pairing):
     parameters.fixedPoints.RemoveNthControlPoint(0)
     panel.widget.panel._points._judge()
     assert column(panel, MOVING)[-1] == "nasion"
-    assert column(panel, FOUND)[-1] == "no partner in CT points"
+    assert column(panel, FOUND)[-1] == "no partner"
     panel.ui.applyButton.click()
     matrix = slicer.util.arrayFromTransformMatrix(parameters.outputTransform)
     np.testing.assert_allclose(matrix[:3, :3], POSE_RAS[:3, :3], atol=0.03)
@@ -310,7 +340,7 @@ def test_lists_that_cannot_be_paired_are_shown_with_the_reason(panel, points):
     parameters = fill(panel, moving, fixed[:6])
     assert "6 and 8 landmarks" in panel.ui.applyButton.toolTip
     assert not panel.ui.applyButton.enabled
-    assert column(panel, FOUND)[6:] == ["no partner in CT points"] * 2
+    assert column(panel, FOUND)[6:] == ["no partner"] * 2
     parameters.movingPoints = parameters.fixedPoints
     assert "CT points is chosen on both sides" in panel.ui.applyButton.toolTip
     assert panel.ui.pairTable.rowCount == 0
@@ -428,45 +458,30 @@ def test_same_and_huge_names(panel, points):
     parameters = panel.widget._parameterNode
     parameters.fixedPoints = add_list("x" * 3000, fixed, ["P"] * 8)
     parameters.movingPoints = add_list("x" * 3000, moving[[0, 2, 1, 3, 4, 5, 6, 7]], ["P" * 500] * 8)
-    assert column(panel, FOUND)[:4] == ["", "partner exchanged", "partner exchanged", ""]
+    assert column(panel, FOUND)[:4] == ["", "exchanged", "exchanged", ""]
     assert len(panel.ui.findingsLabel.text) < 1000
     assert max(len(text) for text in column(panel, MOVING)) < 50
+    parameters.fixedTargets = parameters.fixedPoints
+    parameters.movingPoints.RemoveAllControlPoints()
+    panel.widget.panel._points._judge()
+    labels = (panel.ui.targetErrorLabel, panel.ui.findingsLabel, panel.ui.applyButton)
+    assert max(len(word) for label in labels for word in label.text.split()) < 60
 
 
-REGISTRATION = """
-from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode, vtkMRMLTransformNode
-from slicer.parameterNodeWrapper import parameterNodeWrapper
-from slicer.ScriptedLoadableModule import *
-import slicer
-
-class MultimodalRegistration(ScriptedLoadableModule):
-    pass
-
-@parameterNodeWrapper
-class MultimodalRegistrationParameterNode:
-    fixedVolume: vtkMRMLScalarVolumeNode
-    movingVolume: vtkMRMLScalarVolumeNode
-    fixedLandmarks: vtkMRMLMarkupsFiducialNode
-    movingLandmarks: vtkMRMLMarkupsFiducialNode
-    pairing: str = "order"
-    initialTransform: vtkMRMLTransformNode
-
-class MultimodalRegistrationWidget(ScriptedLoadableModuleWidget):
-    def setup(self):
-        super().setup()
-        self.logic = MultimodalRegistrationLogic()
-
-class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
-    def getParameterNode(self):
-        return MultimodalRegistrationParameterNode(super().getParameterNode())
-"""
+def test_too_many_points_are_not_matched_while_slicer_waits(panel):
+    points = np.random.default_rng(8).uniform(-70, 70, (41, 3))
+    labels = [str(number) for number in range(41)]
+    parameters = panel.widget._parameterNode
+    parameters.fixedPoints, parameters.movingPoints = add_list("CT", points, labels), add_list("MR", points, labels)
+    parameters.pairing = type(parameters.pairing).AUTO
+    assert "41 points are too many" in panel.ui.findingsLabel.text
+    assert not panel.ui.applyButton.enabled
 
 
-def test_registration_goes_on_from_here(slicer_app, panel, points, tmp_path):
+def test_registration_goes_on_from_here(slicer_app, panel, points):
     parameters = fill(panel, *points)
-    (tmp_path / "MultimodalRegistration.py").write_text(REGISTRATION, encoding="utf-8")
     panel.exit()
-    other = slicer_app.open_module(tmp_path, "MultimodalRegistration")
+    other = slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
     other.exit()
     panel.enter()
     assert "Choose the fixed and the moving volume" in panel.ui.registerButton.toolTip
@@ -486,8 +501,11 @@ def test_registration_goes_on_from_here(slicer_app, panel, points, tmp_path):
     assert given.initialTransform is parameters.outputTransform
     parameters.applyToMoving = True
     panel.ui.applyButton.click()
+    slicer_app.open_main_window()
     panel.ui.registerButton.click()
     assert other.logic.getParameterNode().initialTransform is None
+    assert (panel.parent.isEntered, other.parent.isEntered) == (False, True)
+    assert other.ui.movingSelector.currentNode().GetName() == "MR"
 
 
 def test_the_logic_in_one_line(panel, points):

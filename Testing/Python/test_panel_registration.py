@@ -62,6 +62,7 @@ def start(slicer_app, module):
 def finish(slicer_app, module, **changes):
     FakeProcess.made[-1].finish(**changes)
     slicer_app.wait_for(lambda: not module.widget.panel.running)
+    slicer_app.process_events(20)
 
 
 def matrix_of(node):
@@ -131,15 +132,16 @@ def test_a_result_is_added_applied_and_judged(slicer_app, ready, pair):
 
 
 def test_undo_brings_back_the_scene_as_it_was(slicer_app, ready, pair):
-    _, moving = pair
+    fixed, moving = pair
     parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "parent")
     other = add_scan("scan C", seed=3)
     moving.SetAndObserveTransformNodeID(parent.GetID())
-    ready.widget._parameterNode.carried = [other]
+    ready.widget._parameterNode.carried = [other, fixed, moving]
     before = scene_content()
     start(slicer_app, ready)
     finish(slicer_app, ready)
     assert other.GetParentTransformNode().GetName() == "scan B to scan A"
+    assert fixed.GetParentTransformNode() is None
     assert moving.GetParentTransformNode().GetName() == "scan B to scan A after parent"
     ready.ui.hardenButton.click()
     assert moving.GetParentTransformNode() is None
@@ -159,6 +161,7 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     start(slicer_app, ready)
     finish(slicer_app, ready)
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    assert moving.GetDisplayNode().GetWindowLevelMax() > 1000, "the volumes had no display nodes"
     assert (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID()) == (fixed.GetID(), moving.GetID())
     ready.ui.fadeSlider.value = 0.25
     assert composite.GetForegroundOpacity() == 0.25
@@ -177,6 +180,27 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     assert set(scene_state()) == before
     ready.ui.undoButton.click()
     assert composite.GetForegroundVolumeID() is None
+    assert moving.GetDisplayNode() is None
+
+
+@pytest.mark.parametrize("which", ["fixed", "moving", "result"])
+def test_nodes_removed_while_a_result_is_shown(slicer_app, ready, pair, which):
+    slicer_app.open_slice_views()
+    start(slicer_app, ready)
+    finish(slicer_app, ready)
+    ui = ready.ui
+    ui.checkerboardBox.click()
+    slicer_app.process_events(300)
+    node = {"fixed": pair[0], "moving": pair[1], "result": ready.widget._parameterNode.resultTransform}[which]
+    slicer.mrmlScene.RemoveNode(node)
+    slicer_app.process_events(20)
+    assert shown(ui.resultCollapsibleButton) == (which != "result")
+    for button in (ui.checkerboardBox, ui.checkerboardBox, ui.hardenButton, ui.invertButton, ui.undoButton):
+        button.click()
+        slicer_app.process_events(100)
+    assert not shown(ui.resultCollapsibleButton)
+    assert not slicer.util.getNodes("*checkerboard*")
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 3, "those of the views"
 
 
 def test_outputs_can_be_named_left_unapplied_and_resampled(slicer_app, ready, pair):
@@ -309,6 +333,16 @@ def test_a_volume_removed_meanwhile(slicer_app, ready, pair, which):
     assert f"{name}: the volume was removed while the registration ran" in ready.ui.messageLabel.text
     assert set(scene_state()) == before
     assert folders(slicer_app) == []
+
+
+def test_a_volume_to_carry_along_removed_meanwhile(slicer_app, ready, pair):
+    other = add_scan("scan C", seed=3)
+    ready.widget._parameterNode.carried = [other]
+    start(slicer_app, ready)
+    slicer.mrmlScene.RemoveNode(other)
+    finish(slicer_app, ready)
+    assert "not carried along: scan C" in ready.ui.messageLabel.text
+    assert pair[1].GetParentTransformNode() is not None
 
 
 def test_a_volume_moved_meanwhile_is_not_moved_again(slicer_app, ready, pair):
@@ -512,6 +546,56 @@ def test_settings_and_result_come_back_with_the_scene(slicer_app, ready, pair, t
     assert "UNCERTAIN" in ready.ui.verdictLabel.text
     assert not ready.ui.undoButton.enabled
     assert "loaded with the scene" in ready.ui.undoButton.toolTip
+
+
+def test_scripts_register_in_one_line(slicer_app, opened, pair):
+    from MultimodalRegistrationLib.errors import InputError
+
+    logic = slicer.util.getModuleLogic("MultimodalRegistration")
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+    with pytest.raises(InputError, match="empty: the volume holds no voxels"):
+        logic.register(pair[0], empty)
+    node = logic.register(*pair, engine="simpleitk", start="given", verdict=False)
+    assert pair[1].GetParentTransformNode() is node
+    assert logic.verdict(node) is None
+    expected = np.eye(4)
+    expected[:3, 3] = [1, -2, 0]
+    np.testing.assert_allclose(matrix_of(node), expected, atol=1.5)
+
+
+QA_MODULE = """
+from slicer.ScriptedLoadableModule import *
+
+class MultimodalRegistrationQA(ScriptedLoadableModule):
+    pass
+
+class MultimodalRegistrationQAWidget(ScriptedLoadableModuleWidget):
+    def setInputs(self, fixedNode, movingNode, transformNode):
+        self.inputs = fixedNode, movingNode, transformNode
+"""
+
+
+def test_the_result_is_handed_to_the_assessment(slicer_app, ready, pair, tmp_path):
+    start(slicer_app, ready)
+    finish(slicer_app, ready)
+    assert not ready.ui.qaButton.enabled
+    assert "not installed" in ready.ui.qaButton.toolTip
+    (tmp_path / "MultimodalRegistrationQA.py").write_text(QA_MODULE)
+    slicer_app.open_main_window()
+    assessment = slicer_app.open_module(tmp_path, "MultimodalRegistrationQA")
+    assessment.exit()
+    ready.exit()
+    ready.enter()
+    ready.ui.qaButton.click()
+    assert assessment.widget.inputs == (*pair, ready.widget._parameterNode.resultTransform)
+
+
+def test_other_modules_hand_over_their_results(ready, pair):
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "from landmarks")
+    slicer.util.getModuleWidget("MultimodalRegistration").setInputs(*pair[::-1], initialTransform=transform)
+    assert ready.ui.fixedSelector.currentNode() is pair[1]
+    assert ready.ui.movingSelector.currentNode() is pair[0]
+    assert ready.ui.initialTransformSelector.currentNode() is transform
 
 
 # With the real command

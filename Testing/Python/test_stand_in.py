@@ -157,10 +157,13 @@ def test_sample_data_is_registered(slicer_app):
 
     slicer.app.connect(
         "startupCompleted()",
-        lambda: SampleData.SampleDataLogic.registerCustomSampleDataSource(category="Here", sampleName="Pair"),
+        lambda: SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category="Here", sampleName="Pair", uris="https://example.org/pair", fileNames="pair.nrrd"
+        ),
     )
     slicer_app.startup_completed()
-    assert slicer.modules.sampleDataSources["Here"][0].sampleName == "Pair"
+    slicer_app.startup_completed()
+    assert [source.sampleName for source in slicer.modules.sampleDataSources["Here"]] == ["Pair"]
 
 
 def test_what_a_module_leaves_behind_is_told():

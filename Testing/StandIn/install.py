@@ -115,7 +115,6 @@ class StandIn:
             "parameterNodeWrapper": python_module("slicer.parameterNodeWrapper", wrappers),
         }
         sys.modules["qt"], sys.modules["ctk"] = QtModule("qt"), CtkModule("ctk")
-        sys.modules["SampleData"] = sample_data_module()
         for name, cls in _by_name.items():
             if name.startswith(("qMRML", "qSlicer")):
                 setattr(slicer, name, wrapper_class(cls))
@@ -129,6 +128,7 @@ class StandIn:
             if own:
                 del sys.modules[f"slicer.{name}"]
                 setattr(slicer, name, importlib.import_module(f"slicer.{name}"))
+        sys.modules["SampleData"] = sample_data_module(own)
 
     def _failed_observer(self, kind: Any, error: BaseException, trace: Any) -> None:
         """VTK and PySide6 report here what an observer or an overridden method raised."""

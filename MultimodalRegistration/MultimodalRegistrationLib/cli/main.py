@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.cli import check, doctor, mark, prealign, preprocess, presets, qa, register
-from MultimodalRegistrationLib.cli.parent import end_with_standard_input
+from MultimodalRegistrationLib.cli.parent import end_with_standard_input, step_back
 from MultimodalRegistrationLib.cli.progress import EventPrinter
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError, RegistrationError
 
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.events:
         EventPrinter().started(os.getpid())
         end_with_standard_input()
+        step_back()
     outcome = _run(options)
     if isinstance(outcome, int):
         return outcome

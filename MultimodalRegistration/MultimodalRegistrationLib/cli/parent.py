@@ -8,10 +8,11 @@ import sys
 import threading
 import time
 
-__all__ = ["end_with_standard_input"]
+__all__ = ["end_with_standard_input", "step_back"]
 
 _SECONDS_TO_CANCEL = 2.0
 _CANCELLED = 4
+_POLITENESS = 5
 
 
 def end_with_standard_input() -> None:
@@ -21,6 +22,12 @@ def end_with_standard_input() -> None:
     this process either way.
     """
     threading.Thread(target=_wait, daemon=True).start()
+
+
+def step_back() -> None:
+    """Let the parent's window go first where processors are scarce, as far as the system has priorities for that."""
+    if hasattr(os, "nice"):
+        os.nice(_POLITENESS)
 
 
 def _wait() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
 
+from MultimodalRegistrationLib.cli.handover import Handover, add_handover_option, read_handover
 from MultimodalRegistrationLib.cli.landmark_options import add_space_options, add_target_options, read_target_pairs
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.errors import InputError
@@ -64,6 +66,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--output-dir", required=True, metavar="D", help="new or empty folder for the results")
     parser.add_argument("--json", metavar="R.json", help="every number, also here")
+    add_handover_option(parser)
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
     parser.set_defaults(run=_run)
 
@@ -80,23 +83,25 @@ def _run(options: argparse.Namespace) -> int:
         if options.json:
             json_files.append(outputs.add(options.json, (".json",)))
         printer.progress(Progress("reading", 0.0))
-        fixed, moving = read_volume(options.fixed), read_volume(options.moving)
-        transforms = _named([read_transform(path) for path in options.transform], options.transform)
-        records = _records(transforms, options.transform)
-        reference = None if options.reference is None else _reference(options.reference)
-        region = _region(options.region, fixed, printer)
+        handover = read_handover(options)
+        fixed, moving = (_volume(path, handover) for path in (options.fixed, options.moving))
+        transforms = _transforms(options.transform, handover)
+        records = _records(transforms, options.transform, handover)
+        reference = None if options.reference is None else _reference(options.reference, handover)
+        region = _region(options.region, fixed, printer, handover)
         result = assess(
             fixed,
             moving,
             transforms,
             targets=read_target_pairs(options),
-            structures=_structures(options),
+            structures=_structures(options, handover),
             reference=reference,
             region=region,
             records=records,
             tolerance=tolerance,
             on_progress=lambda stage, share: printer.progress(Progress(stage, 0.1 + 0.6 * share)),
         )
+        result = dataclasses.replace(result, warnings=(*result.warnings, *handover.warnings))
         for warning in result.warnings:
             printer.warning(warning)
         words = "the whole fixed volume" if region is None else f"the mask {region.name}"
@@ -104,8 +109,8 @@ def _run(options: argparse.Namespace) -> int:
             result,
             fixed,
             moving,
-            inputs=inputs,
-            command=shlex.join(["multimodal-registration", *options.command_line]),
+            inputs={name: handover.named(value) for name, value in inputs.items()},
+            command=handover.command or shlex.join(["multimodal-registration", *options.command_line]),
             region=words,
         )
         printer.progress(Progress("writing the report", 0.75))
@@ -121,47 +126,61 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _named(transforms: list[SpatialTransform], paths: list[str]) -> list[SpatialTransform]:
+def _volume(path: str, handover: Handover) -> Volume:
+    volume = read_volume(path)
+    return Volume(volume.image, handover.name(path, volume.name))
+
+
+def _transforms(paths: list[str], handover: Handover) -> list[SpatialTransform]:
     """Files of the same name in different folders are told apart by their folders."""
-    names = [one.name for one in transforms]
+    read = [read_transform(path) for path in paths]
+    names = [one.name for one in read]
     return [
-        SpatialTransform(str(Path(path)), one.transform) if names.count(one.name) > 1 else one
-        for one, path in zip(transforms, paths, strict=True)
+        SpatialTransform(handover.name(path, str(Path(path)) if names.count(one.name) > 1 else one.name), one.transform)
+        for one, path in zip(read, paths, strict=True)
     ]
 
 
-def _reference(path: str) -> SpatialTransform:
-    return SpatialTransform(f"reference ({Path(path).name})", read_transform(path).transform)
+def _reference(path: str, handover: Handover) -> SpatialTransform:
+    name = handover.name(path, Path(path).name)
+    return SpatialTransform(f"reference ({name})", read_transform(path).transform)
 
 
-def _records(transforms: list[SpatialTransform], paths: list[str]) -> dict[str, RunRecord]:
-    found = {one.name: find_record(path, one) for one, path in zip(transforms, paths, strict=True)}
+def _records(transforms: list[SpatialTransform], paths: list[str], handover: Handover) -> dict[str, RunRecord]:
+    found = {
+        one.name: handover.records.get(path) or find_record(path, one)
+        for one, path in zip(transforms, paths, strict=True)
+    }
     return {name: record for name, record in found.items() if record is not None}
 
 
-def _region(path: str | None, fixed: Volume, printer: Printer) -> Volume | None:
+def _region(path: str | None, fixed: Volume, printer: Printer, handover: Handover) -> Volume | None:
     if path is None:
         return None
+    name = handover.name(path, Path(path).name)
     placed, resampled = mask_on_grid(read_mask(path), fixed)
     if resampled:
-        printer.warning(f"The region {Path(path).name} is on another grid than {fixed.name}; it was resampled.")
-    return placed
+        printer.warning(f"The region {name} is on another grid than {fixed.name}; it was resampled.")
+    return Volume(placed.image, handover.name(path, placed.name))
 
 
-def _structures(options: argparse.Namespace) -> Structures | None:
+def _structures(options: argparse.Namespace, handover: Handover) -> Structures | None:
     given = options.fixed_segmentation, options.moving_segmentation
     if given == (None, None):
         return None
     if None in given:
         raise InputError("The segmentations", "only one of the two was given", "Give both, or none.")
-    return Structures(*(read_segmentation(path) for path in given))
+    read = (read_segmentation(path) for path in given)
+    return Structures(
+        *(dataclasses.replace(one, name=handover.name(path, one.name)) for one, path in zip(read, given, strict=True))
+    )
 
 
 def _write_tables(outputs: OutputFiles, folder: Path, content: dict[str, Any]) -> None:
     for name, text in csv_tables(content).items():
         file = outputs.add(folder / f"{name}.csv", (".csv",))
         # The mark tells spreadsheets that this is UTF-8.
-        file.write_text(text, encoding="utf-8-sig")
+        file.write_text(text, encoding="utf-8-sig", errors="backslashreplace")
 
 
 def _write_maps(outputs: OutputFiles, folder: Path, result: Assessment) -> None:

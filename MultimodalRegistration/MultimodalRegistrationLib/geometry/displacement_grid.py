@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 
-__all__ = ["DisplacementGrid", "displacement_grid"]
+__all__ = ["DisplacementGrid", "displacement_grid", "displacement_grid_steps"]
 
+_POINTS_A_STEP = 1000
 Mapping = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
@@ -64,26 +65,47 @@ def displacement_grid(
     DisplacementGrid or None
         The last one tried; None where the coarsest has too many nodes.
     """
+    steps = displacement_grid_steps(to_moving, grids, probes_lps, good_enough_mm=good_enough_mm, most_nodes=most_nodes)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: DisplacementGrid | None = end.value
+            return found
+
+
+def displacement_grid_steps(
+    to_moving: Mapping,
+    grids: Sequence[VolumeGrid],
+    probes_lps: NDArray[np.float64],
+    *,
+    good_enough_mm: float,
+    most_nodes: int,
+) -> Generator[None, None, DisplacementGrid | None]:
+    """Do as :func:`displacement_grid`, in steps between which a window can live."""
     exact = to_moving(probes_lps)
     found: DisplacementGrid | None = None
     for grid in grids:
         if np.prod(np.asarray(grid.size, dtype=float)) > most_nodes:
             break
-        transform = _sampled(to_moving, grid)
+        transform = yield from _sampled(to_moving, grid)
         mapped = np.array([transform.TransformPoint(point) for point in probes_lps.tolist()])
         found = DisplacementGrid(transform, grid, float(np.linalg.norm(mapped - exact, axis=1).max()))
         if found.error_mm <= good_enough_mm:
             break
+        yield
     return found
 
 
-def _sampled(to_moving: Mapping, grid: VolumeGrid) -> sitk.DisplacementFieldTransform:
-    i, j = (index.ravel() for index in np.meshgrid(np.arange(grid.size[0]), np.arange(grid.size[1])))
-    displacements = np.empty((*grid.size[::-1], 3))
-    # Plane by plane: the kernel matrix of a spline at all nodes at once would not fit into memory.
-    for k in range(grid.size[2]):
-        nodes = apply_matrix(grid.ijk_to_lps, np.column_stack([i, j, np.full(i.size, k)]))
-        displacements[k] = (to_moving(nodes) - nodes).reshape(grid.size[1], grid.size[0], 3)
-    image = sitk.GetImageFromArray(displacements, isVector=True)
+def _sampled(to_moving: Mapping, grid: VolumeGrid) -> Generator[None, None, sitk.DisplacementFieldTransform]:
+    i, j, _ = grid.size
+    displacements = np.empty((int(np.prod(grid.size)), 3))
+    # The kernel matrix of a spline at all nodes at once would not fit into memory.
+    for first in range(0, len(displacements), _POINTS_A_STEP):
+        number = np.arange(first, min(first + _POINTS_A_STEP, len(displacements)))
+        nodes = apply_matrix(grid.ijk_to_lps, np.column_stack([number % i, number // i % j, number // (i * j)]))
+        displacements[number] = to_moving(nodes) - nodes
+        yield
+    image = sitk.GetImageFromArray(displacements.reshape(*grid.size[::-1], 3), isVector=True)
     grid.place(image)
     return sitk.DisplacementFieldTransform(image)

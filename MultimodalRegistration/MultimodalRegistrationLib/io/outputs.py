@@ -108,11 +108,13 @@ class OutputFiles:
                     target.replace(previous)
                 done.append((target, previous))
                 staged.replace(target)
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             for target, previous in reversed(done):
                 target.unlink(missing_ok=True)
                 if previous is not None:
                     previous.replace(target)
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise InputError(
                 done[-1][0] if done else next(iter(self._staged)),
                 f"the file cannot be replaced ({error.strerror})",

@@ -19,6 +19,8 @@ from MultimodalRegistrationLib.landmarks.models import MODELS, ModelName
 __all__ = ["Recommendation", "recommend"]
 
 _FIRST = MODELS.index("rigid")
+# Files keep three digits of a millimetre: points that agree better than that agree.
+_ROUNDING_MM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,15 @@ def recommend(left_out: dict[ModelName, PointErrors | None]) -> Recommendation:
     for model in known:
         extra = np.square(known[model].per_point_mm) - np.square(known[best].per_point_mm)
         standard_error = extra.std(ddof=1) / np.sqrt(len(extra)) if len(extra) > 1 else 0.0
-        if extra.mean() <= standard_error:
+        rounding = known[model].rms_mm - known[best].rms_mm < _ROUNDING_MM
+        if extra.mean() <= standard_error or rounding:
             chosen = model
             break
     figures = ", ".join(f"{model} {errors.rms_mm:.1f}" for model, errors in known.items())
     if len(known) == 1:
         reason = "these landmarks allow no comparison with a richer model"
+    elif known[chosen].rms_mm < _ROUNDING_MM:
+        reason = "it predicts landmarks that it has not seen exactly"
     elif chosen == best:
         reason = "it predicts landmarks that it has not seen best"
     else:

@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import slicer
+import slicer.util
+import vtk
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.landmarks.pair_rows import PairRow, pair_rows, pairs_of_rows, told_apart
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
 from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.placement import placement_without
-from MultimodalRegistrationLib.mrml.volumes import grid_of_node
+from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world, placement_without
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
 __all__ = [
     "LivePairs",
+    "exchange_points",
     "jump_to_point",
     "match_nodes",
     "points_over_volume",
@@ -83,20 +88,35 @@ def read_pairs(
     if how != "auto":
         try:
             for node in (fixed_node, moving_node):
-                landmarks_of_node(node, placement_without(node, [without]))
+                landmarks_of_node(node, _placement(node, without))
             pair_landmarks(*lists, how=how)
         except InputError as error:
             problem = error
     couples = _couples(fixed_node, moving_node, partners or {})
-    rows = pair_rows(*lists, how=how, couples=couples)
+    floating = [_floating(node) for node in (fixed_node, moving_node)]
+    rows = tuple(
+        row
+        for row in pair_rows(*lists, how=how, couples=couples)
+        if row.fixed_index not in floating[0] or row.moving_index not in floating[1]
+    )
     fixed, moving = (told_apart(one, name=one.name) for one in lists)
     return LivePairs(fixed, moving, rows, pairs_of_rows(fixed, moving, rows, how=how), problem)
+
+
+def _floating(node: Any) -> set[int | None]:
+    """No point, or the one that follows the mouse before it is placed: a preview, which comes and goes."""
+    count = range(node.GetNumberOfControlPoints())
+    return {None, *(i for i in count if node.GetNthControlPointPositionStatus(i) == node.PositionPreview)}
+
+
+def _placement(node: Any, without: Any) -> Placement | None:
+    return None if without is None else placement_without(node, [without])
 
 
 def _points(node: Any, without: Any) -> LandmarkList:
     if node.GetNumberOfControlPoints() == 0:
         return LandmarkList(node.GetName(), ())
-    return landmarks_of_node(node, placement_without(node, [without]))
+    return landmarks_of_node(node, _placement(node, without))
 
 
 def _couples(fixed_node: Any, moving_node: Any, partners: Mapping[str, str]) -> list[tuple[int, int]]:
@@ -124,7 +144,7 @@ def match_nodes(
     InputError
         No certain correspondence.
     """
-    fixed, moving = (landmarks_of_node(node, placement_without(node, [without])) for node in (fixed_node, moving_node))
+    fixed, moving = (landmarks_of_node(node, _placement(node, without)) for node in (fixed_node, moving_node))
     pairs = pair_landmarks(fixed, moving, how="auto", mirrored_allowed=mirrored_allowed)
     return {
         fixed_node.GetNthControlPointID(i): moving_node.GetNthControlPointID(j)
@@ -140,7 +160,7 @@ def read_targets(fixed_node: Any, moving_node: Any, *, without: Any = None) -> P
     InputError
         They cannot be paired, or one is empty.
     """
-    fixed, moving = (landmarks_of_node(node, placement_without(node, [without])) for node in (fixed_node, moving_node))
+    fixed, moving = (landmarks_of_node(node, _placement(node, without)) for node in (fixed_node, moving_node))
     pairs = pair_targets(fixed, moving)
     named, partner = (told_apart(one, name=one.name) for one in (fixed, moving))
     return Pairs(named, partner, pairs.fixed_index, pairs.moving_index, pairs.how, pairs.notes)
@@ -148,8 +168,13 @@ def read_targets(fixed_node: Any, moving_node: Any, *, without: Any = None) -> P
 
 def points_over_volume(node: Any, count_per_axis: int, *, without: Any = None) -> NDArray[np.float64]:
     """Points spread evenly over a volume where it lies in the world, shape (count_per_axis**3, 3), LPS, mm."""
-    points_ras = flip_points_lps_ras(grid_of_node(node).sample_points_lps(count_per_axis))
-    return flip_points_lps_ras(placement_without(node, [without]).points_in_world(points_ras))
+    ijk_to_ras = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(ijk_to_ras)
+    i, j, k = node.GetImageData().GetDimensions()
+    grid = VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(matrix_from_vtk(ijk_to_ras)))
+    points_ras = flip_points_lps_ras(grid.sample_points_lps(count_per_axis))
+    placement = _placement(node, without) or placement_in_world(node)
+    return flip_points_lps_ras(placement.points_in_world(points_ras))
 
 
 def select_pair(row: PairRow, fixed_node: Any, moving_node: Any, *, selected: bool) -> None:
@@ -157,6 +182,14 @@ def select_pair(row: PairRow, fixed_node: Any, moving_node: Any, *, selected: bo
     for node, index in ((fixed_node, row.fixed_index), (moving_node, row.moving_index)):
         if index is not None:
             node.SetNthControlPointSelected(index, selected)
+
+
+def exchange_points(node: Any, first: int, second: int) -> None:
+    """Let two points of a list change places; labels and everything else stay."""
+    positions = [node.GetNthControlPointPosition(index) for index in (first, second)]
+    with slicer.util.NodeModify(node):
+        for index, position in zip((second, first), positions, strict=True):
+            node.SetNthControlPointPosition(index, *position)
 
 
 def jump_to_point(node: Any, index: int) -> bool:

@@ -1,32 +1,21 @@
-"""Nodes that a result has moved: putting them under it, again when it changes, and where they were before.
+"""Nodes that a result moves: put under it, again when it changes, and hardened.
 
-Fitting again to points that already moved with the result has to start from where they were. A node without parent
-gets the result itself as its parent; one with a parent gets a transform that holds this parent followed by the result
-(:func:`~MultimodalRegistrationLib.mrml.transforms.apply_to_moving`), which remembers both.
+A node without parent gets the result itself as its parent; one with a parent gets a transform that holds this parent
+followed by the result (:func:`~MultimodalRegistrationLib.mrml.transforms.apply_to_moving`). Such a transform stays as
+it is when the result changes, so it is made anew. Where nodes lay before:
+:func:`~MultimodalRegistrationLib.mrml.placement.placement_without`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.mrml.placement import OLD_PARENT_ROLE, RESULT_ROLE
+from MultimodalRegistrationLib.mrml.placement import OLD_PARENT_ROLE, RESULT_ROLE, applied_results
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 
-__all__ = ["check_output", "harden_moved", "is_moved_by", "lies_under", "move_nodes"]
-
-
-def _parents(node: Any) -> Iterator[Any]:
-    parent = node.GetParentTransformNode()
-    while parent is not None:
-        yield parent
-        parent = parent.GetParentTransformNode()
-
-
-def lies_under(transform_node: Any, node: Any) -> bool:
-    """Whether a transform node is among the parents of a node."""
-    return any(parent is transform_node for parent in _parents(node))
+__all__ = ["check_output", "harden_moved", "is_moved_by", "move_nodes"]
 
 
 def _follows(result_node: Any, parent: Any) -> bool:
@@ -36,7 +25,7 @@ def _follows(result_node: Any, parent: Any) -> bool:
 
 def is_moved_by(result_node: Any, node: Any) -> bool:
     """Whether a node moves with a result, directly or together with a former parent."""
-    return lies_under(result_node, node) or _follows(result_node, node.GetParentTransformNode())
+    return bool(applied_results(node, [result_node]))
 
 
 def move_nodes(result_node: Any, nodes: Iterable[Any]) -> None:
@@ -60,7 +49,7 @@ def move_nodes(result_node: Any, nodes: Iterable[Any]) -> None:
     combined_by_prior: dict[str, Any] = {}
     for node in nodes:
         prior = node.GetParentTransformNode()
-        if lies_under(result_node, node):
+        if is_moved_by(result_node, node):
             continue
         if prior is not None and prior.GetID() in combined_by_prior:
             node.SetAndObserveTransformNodeID(combined_by_prior[prior.GetID()].GetID())

@@ -8,7 +8,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
 from MultimodalRegistrationLib.landmarks.models import LinearFit, ModelName
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
-from MultimodalRegistrationLib.landmarks.points import Pairing, Pairs
+from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
 from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
 from MultimodalRegistrationLib.landmarks.report import prealignment_content
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
@@ -34,8 +34,12 @@ def pairs_of_nodes(
     """
     if not both_given("The landmarks", fixed_node, moving_node):
         return None
-    fixed, moving = (landmarks_of_node(node, placement_without(node, [without])) for node in (fixed_node, moving_node))
+    fixed, moving = (_landmarks(node, without) for node in (fixed_node, moving_node))
     return pair_landmarks(fixed, moving, how=how, mirrored_allowed=mirrored_allowed)
+
+
+def _landmarks(node: Any, without: Any) -> LandmarkList:
+    return landmarks_of_node(node, None if without is None else placement_without(node, [without]))
 
 
 def both_given(what: str, fixed_node: Any, moving_node: Any) -> bool:
@@ -114,8 +118,7 @@ def prealign_nodes(
         raise InputError("The landmarks", "no lists were given", "Choose a list of points for each volume.")
     targets = None
     if both_given("The targets", fixed_targets_node, moving_targets_node):
-        lists = (fixed_targets_node, moving_targets_node)
-        targets = pair_targets(*(landmarks_of_node(one, placement_without(one, [node])) for one in lists))
+        targets = pair_targets(_landmarks(fixed_targets_node, node), _landmarks(moving_targets_node, node))
     result = prealign(pairs, model=model, targets=targets, **options)
     return add_prealignment_node(scene, result, fixed_node, moving_node, node=node), result
 

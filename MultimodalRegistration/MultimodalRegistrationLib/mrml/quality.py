@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.run_records import RunRecord, describes
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.pairing import pair_targets
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.placement import applied_results, placement_without, result_held_by
+from MultimodalRegistrationLib.mrml.placement import placement_without
 from MultimodalRegistrationLib.mrml.prealign import both_given
+from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed, command_of, names_of, record_of
 from MultimodalRegistrationLib.mrml.segmentations import segmentation_of_node
 from MultimodalRegistrationLib.mrml.segments import mask_of_volume
 from MultimodalRegistrationLib.mrml.spatial import GOOD_ENOUGH_MM, spatial_transform_of_node
-from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
 from MultimodalRegistrationLib.mrml.volumes import volume_from_node
 from MultimodalRegistrationLib.quality.assess import Assessment, Structures, assess
 from MultimodalRegistrationLib.quality.content import quality_content
@@ -112,16 +109,16 @@ def assess_nodes(
     }
     results = [*transform_nodes, reference_node]
     for role in ("fixed", "targets_fixed", "fixed_segmentation", "region"):
-        _check_fixed(nodes[role], results)
+        check_fixed(nodes[role], results)
     on_progress("reading the nodes", 0.0)
     fixed = volume_from_node(fixed_node)
     moving = volume_from_node(moving_node, placement_without(moving_node, results))
-    names = _names(transform_nodes)
+    names = names_of(transform_nodes)
     read = [_transform(node, name, fixed.grid) for node, name in zip(transform_nodes, names, strict=True)]
     reference = None
     if reference_node is not None:
         reference = _transform(reference_node, f"reference ({reference_node.GetName()})", fixed.grid)
-    records = [_record(node, one.spatial, fixed.grid) for node, one in zip(transform_nodes, read, strict=True)]
+    records = [record_of(node, one.spatial, fixed.grid) for node, one in zip(transform_nodes, read, strict=True)]
     targets = structures = None
     if both_given("The targets", targets_fixed_node, targets_moving_node):
         placement = placement_without(targets_moving_node, results)
@@ -159,20 +156,10 @@ def assess_nodes(
         fixed,
         moving,
         inputs={**inputs, "transform": names},
-        command=_command(nodes, transform_nodes),
+        command=command_of(nodes, transform_nodes, tolerance),
         region="the whole fixed volume" if region is None else f"the mask {region.name}",
     )
     return NodeAssessment(assessment, content, fixed, moving)
-
-
-def _check_fixed(node: Any, results: Sequence[Any]) -> None:
-    applied = () if node is None else applied_results(node, results)
-    if applied:
-        raise InputError(
-            node.GetName(),
-            f"it is on the fixed side, but {applied[0].GetName()}, which is to be assessed, is applied to it",
-            "Take it out of that transform, or exchange the fixed and the moving side.",
-        )
 
 
 @dataclass(frozen=True)
@@ -191,55 +178,9 @@ def _transform(node: Any, name: str, over: VolumeGrid) -> _Read:
     return _Read(SpatialTransform(name, spatial.transform), warnings)
 
 
-def _names(nodes: Sequence[Any]) -> list[str]:
-    """Nodes of the same name are told apart by their identifiers."""
-    names = [node.GetName() for node in nodes]
-    return [
-        f"{name} ({node.GetID()})" if names.count(name) > 1 else name for name, node in zip(names, nodes, strict=True)
-    ]
-
-
-def _record(node: Any, transform: SpatialTransform, over: VolumeGrid) -> tuple[RunRecord | None, tuple[str, ...]]:
-    """How a node was made, and what is to be said about that."""
-    result = result_held_by(node)
-    text = result.GetAttribute(SETTINGS_ATTRIBUTE)
-    if text is None:
-        return None, ()
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise InputError(
-            result.GetName(), f"its attribute {SETTINGS_ATTRIBUTE} is no JSON ({error})", "Remove the attribute."
-        ) from error
-    made = transform if result is node else spatial_transform_of_node(result, over)[0]
-    if describes(content, made):
-        return RunRecord(result.GetName(), content), ()
-    warning = f"{result.GetName()} was changed after it was computed"
-    if "pairs" not in content:
-        return None, (f"{warning}; what was known about it no longer counts.",)
-    # Points that it was once computed from still are no independent targets.
-    return RunRecord(result.GetName(), {"pairs": content["pairs"]}), (f"{warning} from landmarks.",)
-
-
 def _region(node: Any, fixed: Volume) -> tuple[Volume | None, tuple[str, ...]]:
     if node is None:
         return None, ()
     placed, resampled = mask_on_grid(mask_of_volume(node, fixed), fixed)
     words = f"The region {node.GetName()} is on another grid than {fixed.name}; it was resampled."
     return placed, (words,) if resampled else ()
-
-
-def _command(nodes: dict[str, Any], transform_nodes: Sequence[Any]) -> str:
-    """What repeats the run in Slicer's Python console."""
-
-    def found(node: Any) -> str:
-        alone = node.GetScene().GetNodesByName(node.GetName()).GetNumberOfItems() == 1
-        return f"slicer.util.getNode({(node.GetName() if alone else node.GetID())!r})"
-
-    options = [
-        f"{role}_node={found(node)}"
-        for role, node in nodes.items()
-        if node is not None and role not in ("fixed", "moving")
-    ]
-    transforms = ", ".join(found(node) for node in transform_nodes)
-    return f"assess_nodes({', '.join([found(nodes['fixed']), found(nodes['moving']), f'[{transforms}]', *options])})"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from MultimodalRegistrationLib.mrml.plots import Chart, Line, color_of
-from MultimodalRegistrationLib.quality.assess import Assessment
-from MultimodalRegistrationLib.quality.comparison import Comparison
-from MultimodalRegistrationLib.quality.targets import TargetErrors
-from MultimodalRegistrationLib.quality.tolerance import Tolerance
 
 __all__ = ["quality_charts"]
 
@@ -22,13 +19,13 @@ _OFF_SCALE = 3.0
 _HEADROOM = 1.3
 
 
-def quality_charts(assessment: Assessment) -> dict[str, Chart]:
+def quality_charts(content: Mapping[str, Any]) -> dict[str, Chart]:
     """Make the charts of the errors at targets; none without targets.
 
     Parameters
     ----------
-    assessment : Assessment
-        What was measured.
+    content : mapping
+        From :func:`~MultimodalRegistrationLib.quality.content.quality_content`.
 
     Returns
     -------
@@ -37,58 +34,64 @@ def quality_charts(assessment: Assessment) -> dict[str, Chart]:
         of transforms.
     """
     series = [
-        (one.transform.name, color_of(number), one.targets)
-        for number, one in enumerate((assessment.before, *assessment.methods))
-        if one.targets is not None
+        (one["name"], color_of(number), one["targets"]["points"])
+        for number, one in enumerate((content["before"], *content["methods"]))
+        if one["targets"] is not None
     ]
     if not series:
         return {}
-    top = _top(assessment)
+    top, tolerance_mm = _top(content), content["settings"]["tolerance_mm"]
     charts = {
-        "errors at targets": _errors(series, assessment.tolerance, top),
-        "share of targets": _shares(series, assessment.tolerance, top),
+        "errors at targets": _errors(series, tolerance_mm, top),
+        "share of targets": _shares(series, tolerance_mm, top),
     }
-    labels = {name: errors.labels for name, _, errors in series}
-    for one in assessment.comparisons:
-        if one.targets is not None:
-            charts[f"{one.first} against {one.second}"] = _bland_altman(one, labels[one.first])
+    labels = {name: [point["label"] for point in points] for name, _, points in series}
+    for one in content["comparisons"]:
+        if one["targets"] is not None:
+            charts[f"{one['a']} against {one['b']}"] = _bland_altman(one, labels[one["a"]])
     return charts
 
 
-_Series = Sequence[tuple[str, tuple[float, float, float], TargetErrors]]
+_Series = Sequence[tuple[str, tuple[float, float, float], Sequence[Mapping[str, Any]]]]
 
 
-def _top(assessment: Assessment) -> float:
+def _top(content: Mapping[str, Any]) -> float:
     """Where the axis of errors ends, mm."""
-    after = [one.targets.max_mm for one in assessment.methods if one.targets is not None]
-    before = [] if assessment.before.targets is None else [assessment.before.targets.max_mm]
-    wanted = max([*(after or before), assessment.tolerance.mm])
+    after = [one["targets"]["max_mm"] for one in content["methods"] if one["targets"] is not None]
+    before = [] if content["before"]["targets"] is None else [content["before"]["targets"]["max_mm"]]
+    wanted = max([*(after or before), content["settings"]["tolerance_mm"]])
     wanted = max([wanted, *(mm for mm in before if mm <= _OFF_SCALE * wanted)])
-    return _HEADROOM * wanted
+    return _HEADROOM * float(wanted)
 
 
-def _errors(series: _Series, tolerance: Tolerance, top: float) -> Chart:
+def _errors(series: _Series, tolerance_mm: float, top: float) -> Chart:
     # By place: labels may occur twice, and points be left out for some transforms.
-    places = [[tuple(point) for point in errors.fixed_lps.tolist()] for *_, errors in series]
+    places = [[tuple(point["fixed_ras"]) for point in points] for *_, points in series]
     numbers = {place: n for n, place in enumerate(dict.fromkeys(itertools.chain(*places)), start=1)}
     ends = (0.5, len(numbers) + 0.5)
     lines = [
-        Line(name, [numbers[place] for place in own], errors.errors_mm.tolist(), color, labels=errors.labels)
-        for (name, color, errors), own in zip(series, places, strict=True)
+        Line(
+            name,
+            [numbers[place] for place in own],
+            [point["error_mm"] for point in points],
+            color,
+            labels=[point["label"] for point in points],
+        )
+        for (name, color, points), own in zip(series, places, strict=True)
     ]
-    limit = Line(_tolerance_words(tolerance), ends, (tolerance.mm, tolerance.mm), _BLACK, dashed=True)
+    limit = Line(_tolerance_words(tolerance_mm), ends, (tolerance_mm, tolerance_mm), _BLACK, dashed=True)
     return Chart("Error at each target", "Target (number)", "Error (mm)", (*lines, limit), ends, (0.0, top))
 
 
-def _shares(series: _Series, tolerance: Tolerance, top: float) -> Chart:
+def _shares(series: _Series, tolerance_mm: float, top: float) -> Chart:
     lines = []
-    for name, color, errors in series:
-        ordered = np.sort(errors.errors_mm)
+    for name, color, points in series:
+        ordered = np.sort([point["error_mm"] for point in points])
         # A step at each error: it is on the left with the share below it, and with the share up to it.
         share = 100 * np.arange(len(ordered) + 1) / len(ordered)
         x = np.concatenate([[0.0], np.repeat(ordered, 2), [max(top, float(ordered[-1]))]])
         lines.append(Line(name, x.tolist(), np.repeat(share, 2).tolist(), color))
-    limit = Line(_tolerance_words(tolerance), (tolerance.mm, tolerance.mm), (0.0, 100.0), _BLACK, dashed=True)
+    limit = Line(_tolerance_words(tolerance_mm), (tolerance_mm, tolerance_mm), (0.0, 100.0), _BLACK, dashed=True)
     return Chart(
         "Share of targets with an error up to a value",
         "Error (mm)",
@@ -99,28 +102,28 @@ def _shares(series: _Series, tolerance: Tolerance, top: float) -> Chart:
     )
 
 
-def _tolerance_words(tolerance: Tolerance) -> str:
-    return f"tolerance {tolerance.mm:g} mm"
+def _tolerance_words(tolerance_mm: float) -> str:
+    return f"tolerance {tolerance_mm:g} mm"
 
 
-def _bland_altman(one: Comparison, labels: Sequence[str]) -> Chart:
+def _bland_altman(one: Mapping[str, Any], labels: Sequence[str]) -> Chart:
     """Differences against means, with their mean and the limits of agreement (doi:10.1016/S0140-6736(86)90837-8)."""
-    assert one.targets is not None
-    plot = one.targets.bland_altman
-    spread = max(float(np.ptp(plot.means_mm)), 0.1)
-    ends = (float(plot.means_mm.min()) - 0.1 * spread, float(plot.means_mm.max()) + 0.1 * spread)
-    points = Line("targets", plot.means_mm.tolist(), plot.differences_mm.tolist(), color_of(1), labels=labels)
-    levels = {"mean difference": plot.bias_mm}
-    if plot.limits_mm is not None:
-        levels.update(zip(("lower limit of agreement", "upper limit of agreement"), plot.limits_mm, strict=True))
+    plot = one["targets"]["bland_altman"]
+    means, differences = np.array(plot["means_mm"]), np.array(plot["differences_mm"])
+    spread = max(float(np.ptp(means)), 0.1)
+    ends = (float(means.min()) - 0.1 * spread, float(means.max()) + 0.1 * spread)
+    points = Line("targets", plot["means_mm"], plot["differences_mm"], color_of(1), labels=labels)
+    levels = {"mean difference": plot["bias_mm"]}
+    if plot["limits_mm"] is not None:
+        levels.update(zip(("lower limit of agreement", "upper limit of agreement"), plot["limits_mm"], strict=True))
     lines = [
         Line(f"{name} {mm:.2f} mm", ends, (mm, mm), color_of(2), dashed=name != "mean difference")
         for name, mm in levels.items()
     ]
-    low, high = (float(end(np.append(plot.differences_mm, list(levels.values())))) for end in (np.min, np.max))
+    low, high = (float(end(np.append(differences, list(levels.values())))) for end in (np.min, np.max))
     span = max(high - low, 0.1)
     return Chart(
-        f"{one.first} minus {one.second}",
+        f"{one['a']} minus {one['b']}",
         "Mean of both errors (mm)",
         "Difference of the errors (mm)",
         (points, *lines),

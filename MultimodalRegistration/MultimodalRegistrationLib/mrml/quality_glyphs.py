@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node
-from MultimodalRegistrationLib.quality.targets import TargetErrors
-from MultimodalRegistrationLib.quality.tolerance import Tolerance
 
 __all__ = ["add_error_lines", "add_error_points"]
 
@@ -16,15 +15,15 @@ _GREEN = (0.1, 0.6, 0.3)
 _RED = (0.85, 0.1, 0.1)
 
 
-def add_error_points(scene: Any, errors: TargetErrors, *, name: str) -> Any:
+def add_error_points(scene: Any, targets: Mapping[str, Any], *, name: str) -> Any:
     """Add a point at each target, with the size of the error in its label.
 
     Parameters
     ----------
     scene : vtkMRMLScene
         Gets the node and its display node.
-    errors : TargetErrors
-        Of one transform.
+    targets : mapping
+        Of one transform, in the content.
     name : str
         Name of the node.
 
@@ -33,25 +32,24 @@ def add_error_points(scene: Any, errors: TargetErrors, *, name: str) -> Any:
     vtkMRMLMarkupsFiducialNode
         Locked; where the targets are in the fixed volume.
     """
-    labels = [f"{label}: {mm:.1f} mm" for label, mm in zip(errors.labels, errors.errors_mm.tolist(), strict=True)]
-    node = add_landmark_node(scene, LandmarkList.of_points(name, errors.fixed_lps, labels), name=name)
+    labels = [f"{point['label']}: {point['error_mm']:.1f} mm" for point in targets["points"]]
+    fixed_lps = flip_points_lps_ras([point["fixed_ras"] for point in targets["points"]])
+    node = add_landmark_node(scene, LandmarkList.of_points(name, fixed_lps, labels), name=name)
     node.SetLocked(True)
     # Slicer shows selected points in this colour.
     node.GetDisplayNode().SetSelectedColor(*_GREEN)
     return node
 
 
-def add_error_lines(scene: Any, errors: TargetErrors, tolerance: Tolerance, *, name: str) -> list[Any]:
+def add_error_lines(scene: Any, targets: Mapping[str, Any], *, name: str) -> list[Any]:
     """Add a line for each error above the tolerance, from where the target belongs to where it lands.
 
     Parameters
     ----------
     scene : vtkMRMLScene
         Gets the nodes and their display nodes.
-    errors : TargetErrors
-        Of one transform.
-    tolerance : Tolerance
-        Smaller errors get no line.
+    targets : mapping
+        Of one transform, in the content; errors within its tolerance get no line.
     name : str
         First part of the names of the nodes.
 
@@ -60,16 +58,16 @@ def add_error_lines(scene: Any, errors: TargetErrors, tolerance: Tolerance, *, n
     list of vtkMRMLMarkupsLineNode
         Locked; Slicer shows the length of each.
     """
-    belongs = flip_points_lps_ras(errors.fixed_lps)
-    lands = flip_points_lps_ras(errors.fixed_lps + errors.vectors_lps_mm)
     nodes = []
-    for i, mm in enumerate(errors.errors_mm.tolist()):
-        if mm <= tolerance.mm:
+    for point in targets["points"]:
+        if point["error_mm"] <= targets["tolerance_mm"]:
             continue
-        node = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", scene.GenerateUniqueName(f"{name}{errors.labels[i]}"))
+        belongs = point["fixed_ras"]
+        lands = [place + error for place, error in zip(belongs, point["error_ras_mm"], strict=True)]
+        node = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", scene.GenerateUniqueName(f"{name}{point['label']}"))
         node.CreateDefaultDisplayNodes()
-        for point_ras, label in ((belongs[i], "belongs"), (lands[i], "lands")):
-            node.AddControlPoint(*point_ras.tolist(), label)
+        for point_ras, label in ((belongs, "belongs"), (lands, "lands")):
+            node.AddControlPoint(*point_ras, label)
         node.SetLocked(True)
         display = node.GetDisplayNode()
         display.SetSelectedColor(*_RED)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.plots import add_chart
 from MultimodalRegistrationLib.mrml.quality_charts import quality_charts
 from MultimodalRegistrationLib.mrml.quality_glyphs import add_error_lines, add_error_points
 from MultimodalRegistrationLib.mrml.quality_maps import add_map_node
 from MultimodalRegistrationLib.mrml.tables import add_table_node
-from MultimodalRegistrationLib.quality.assess import Assessment
-from MultimodalRegistrationLib.quality.maps import quality_maps
 from MultimodalRegistrationLib.quality.tables import columns_of, quality_tables
 
-__all__ = ["RUN_ATTRIBUTE", "QualityNodes", "add_quality_nodes", "remove_quality_nodes"]
+__all__ = [
+    "CONTENT_ATTRIBUTE",
+    "MAP_ATTRIBUTE",
+    "RUN_ATTRIBUTE",
+    "QualityNodes",
+    "add_quality_nodes",
+    "quality_node_steps",
+    "remove_quality_nodes",
+]
 
 RUN_ATTRIBUTE = "MultimodalRegistration.QualityRun"
+# Everything that was measured, as JSON, in the table of methods.
+CONTENT_ATTRIBUTE = "MultimodalRegistration.Quality"
+# What a map shows: its name among the maps.
+MAP_ATTRIBUTE = "MultimodalRegistration.QualityMap"
 
 
 @dataclass(frozen=True)
@@ -49,7 +62,7 @@ class QualityNodes:
 
 
 def add_quality_nodes(
-    scene: Any, assessment: Assessment, content: dict[str, Any], fixed_node: Any, moving_node: Any
+    scene: Any, content: Mapping[str, Any], maps: Mapping[str, Volume], fixed_node: Any, moving_node: Any
 ) -> QualityNodes:
     """Add an assessment to a scene, in the world.
 
@@ -57,10 +70,10 @@ def add_quality_nodes(
     ----------
     scene : vtkMRMLScene
         Gets the nodes; nothing else in it changes.
-    assessment : Assessment
-        What was measured.
-    content : dict
-        The same, from :func:`~MultimodalRegistrationLib.quality.content.quality_content`.
+    content : mapping
+        What was measured, from :func:`~MultimodalRegistrationLib.quality.content.quality_content`.
+    maps : mapping of str to Volume
+        From :func:`~MultimodalRegistrationLib.quality.maps.quality_maps`.
     fixed_node, moving_node : vtkMRMLVolumeNode
         The volumes. The nodes are named after the moving one; the table of methods references both.
 
@@ -69,36 +82,76 @@ def add_quality_nodes(
     QualityNodes
         What was added, to be removed with :func:`remove_quality_nodes`.
     """
+    steps = quality_node_steps(scene, content, maps, fixed_node, moving_node, run_id=uuid.uuid4().hex)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            nodes: QualityNodes = end.value
+            return nodes
+
+
+def quality_node_steps(
+    scene: Any,
+    content: Mapping[str, Any],
+    maps: Mapping[str, Volume],
+    fixed_node: Any,
+    moving_node: Any,
+    *,
+    run_id: str,
+) -> Generator[float, None, QualityNodes]:
+    """Do as :func:`add_quality_nodes`, in steps that take some milliseconds each.
+
+    Parameters
+    ----------
+    scene, content, maps, fixed_node, moving_node
+        As there.
+    run_id : str
+        By which :func:`remove_quality_nodes` removes what was added so far, after any step.
+
+    Yields
+    ------
+    float
+        How much is done, 0 to 1.
+
+    Returns
+    -------
+    QualityNodes
+        What was added.
+    """
     prefix = f"{moving_node.GetName()}: "
-    tables = {
-        name: add_table_node(
-            scene,
-            {column: [row.get(column) for row in rows] for column in columns_of(rows)},
-            name=f"{prefix}{name}",
-        )
-        for name, rows in quality_tables(content).items()
-    }
+    rows_of, charts_of = quality_tables(content), quality_charts(content)
+    done, total = 0, len(rows_of) + len(charts_of) + 1 + len(maps)
+
+    def step(*nodes: Any) -> float:
+        nonlocal done
+        for node in nodes:
+            node.SetAttribute(RUN_ATTRIBUTE, run_id)
+        done += 1
+        return done / total
+
+    tables, charts, map_nodes = {}, {}, {}
+    for name, rows in rows_of.items():
+        columns = {column: [row.get(column) for row in rows] for column in columns_of(rows)}
+        tables[name] = add_table_node(scene, columns, name=f"{prefix}{name}")
+        yield step(tables[name])
     tables["methods"].SetNodeReferenceID("spatialRegistrationFixed", fixed_node.GetID())
     tables["methods"].SetNodeReferenceID("spatialRegistrationMoving", moving_node.GetID())
-    charts, others = {}, []
-    for name, chart in quality_charts(assessment).items():
+    tables["methods"].SetAttribute(CONTENT_ATTRIBUTE, json.dumps(content))
+    for name, chart in charts_of.items():
         charts[name], parts = add_chart(scene, chart, name=f"{prefix}{name}")
-        others += parts
-    best = next(one for one in assessment.methods if one.transform.name == assessment.verdict.method)
+        yield step(charts[name], *parts)
+    best = next(one for one in content["methods"] if one["name"] == content["verdict"]["method"])
     points, lines = None, []
-    if best.targets is not None:
-        points = add_error_points(scene, best.targets, name=f"{prefix}errors of {best.transform.name}")
-        lines = add_error_lines(scene, best.targets, assessment.tolerance, name=f"{prefix}error at ")
-    maps = {
-        name: add_map_node(scene, volume, name, name=f"{prefix}{name}")
-        for name, volume in quality_maps(assessment).items()
-    }
-    run_id = uuid.uuid4().hex
-    for node in (*tables.values(), *charts.values(), *others, *lines, *maps.values()):
-        node.SetAttribute(RUN_ATTRIBUTE, run_id)
-    if points is not None:
-        points.SetAttribute(RUN_ATTRIBUTE, run_id)
-    return QualityNodes(run_id, tables, charts, points, tuple(lines), maps)
+    if best["targets"] is not None:
+        points = add_error_points(scene, best["targets"], name=f"{prefix}errors of {best['name']}")
+        lines = add_error_lines(scene, best["targets"], name=f"{prefix}error at ")
+        yield step(points, *lines)
+    for name, volume in maps.items():
+        map_nodes[name] = add_map_node(scene, volume, name, name=f"{prefix}{name}")
+        map_nodes[name].SetAttribute(MAP_ATTRIBUTE, name)
+        yield step(map_nodes[name])
+    return QualityNodes(run_id, tables, charts, points, tuple(lines), map_nodes)
 
 
 def remove_quality_nodes(scene: Any, run_id: str) -> None:

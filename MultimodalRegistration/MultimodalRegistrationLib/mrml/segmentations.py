@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.mrml.segments import LABEL_MAP, all_segments, lab
 from MultimodalRegistrationLib.mrml.volumes import check_voxels, grid_in_world, image_in_world
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
-__all__ = ["segmentation_of_node"]
+__all__ = ["common_grid", "label_names", "segmentation_of_node"]
 
 # What Slicer calls a label without a name.
 _NO_NAMES = ("", "(none)")
@@ -59,7 +59,7 @@ def _of_segments(node: Any, placement: Placement) -> Segmentation:
     name = node.GetName()
     identifiers = all_segments(node.GetSegmentation())
     segmentation = with_label_maps(node, identifiers)
-    grid = grid_in_world(_common_grid(segmentation, name), placement, name)
+    grid = grid_in_world(common_grid(segmentation, name), placement, name)
     segments = [segmentation.GetSegment(one) for one in identifiers]
     maps = [one.GetRepresentation(LABEL_MAP) for one in segments]
     maps = [None if one is None or one.IsEmpty() else one for one in maps]
@@ -78,8 +78,21 @@ def _of_segments(node: Any, placement: Placement) -> Segmentation:
     )
 
 
-def _common_grid(segmentation: Any, name: str) -> VolumeGrid:
-    """The voxels of all segments in own coordinates, as Slicer would save them."""
+def common_grid(segmentation: Any, name: str) -> VolumeGrid:
+    """The voxels of all segments in own coordinates, as Slicer would save them.
+
+    Parameters
+    ----------
+    segmentation : vtkSegmentation
+        With label maps.
+    name : str
+        Of the node, for messages.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
     geometry = segmentation.DetermineCommonLabelmapGeometry(
         slicer.vtkSegmentation.EXTENT_UNION_OF_EFFECTIVE_SEGMENTS, None
     )
@@ -103,15 +116,28 @@ def _of_label_map(node: Any, placement: Placement) -> Segmentation:
     plain = Segmentation.of_labels(labels)
     if not plain.segments:
         raise InputError(node.GetName(), "the label map is empty", "Draw a structure, or choose another one.")
-    display = node.GetDisplayNode()
-    colors = None if display is None else display.GetColorNode()
-    names = [None if colors is None else colors.GetColorName(one.label) for one in plain.segments]
-    known = [None if name in _NO_NAMES else name for name in names]
-    if not any(known):
+    names = label_names(node)
+    if not any(one.label in names for one in plain.segments):
         return plain
     return Segmentation.of_layers(
         node.GetName(),
         labels.grid,
         [labels.voxels],
-        [(name or one.name, 0, one.label) for name, one in zip(known, plain.segments, strict=True)],
+        [(names.get(one.label, one.name), 0, one.label) for one in plain.segments],
     )
+
+
+def label_names(node: Any) -> dict[int, str]:
+    """Names of the labels of a label map, from its colour table; those without a name are left out.
+
+    Parameters
+    ----------
+    node : vtkMRMLLabelMapVolumeNode
+        Not changed.
+    """
+    display = node.GetDisplayNode()
+    colors = None if display is None else display.GetColorNode()
+    if colors is None:
+        return {}
+    names = {label: colors.GetColorName(label) for label in range(colors.GetNumberOfColors())}
+    return {label: name for label, name in names.items() if name and name not in _NO_NAMES}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+import vtk
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.displacement_grid import displacement_grid
+from MultimodalRegistrationLib.geometry.displacement_grid import displacement_grid_steps
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import (
@@ -23,7 +25,7 @@ from MultimodalRegistrationLib.mrml.placement import step_between
 from MultimodalRegistrationLib.mrml.transforms import start_from_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import transform_points
 
-__all__ = ["GOOD_ENOUGH_MM", "spatial_transform_of_node"]
+__all__ = ["GOOD_ENOUGH_MM", "spatial_transform_of_node", "spatial_transform_steps"]
 
 GOOD_ENOUGH_MM = 0.05
 _MARGIN = 0.1
@@ -61,12 +63,35 @@ def spatial_transform_of_node(node: Any, over: VolumeGrid, *, seed: int = 0) -> 
     InputError
         No transform, one that cannot be inverted, or one that is not finite everywhere in the volume.
     """
+    steps = spatial_transform_steps(node, over, seed=seed)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: tuple[SpatialTransform, float] = end.value
+            return found
+
+
+def spatial_transform_steps(
+    node: Any, over: VolumeGrid, *, seed: int = 0, most_nodes: int = _MOST_NODES
+) -> Generator[None, None, tuple[SpatialTransform, float]]:
+    """Do as :func:`spatial_transform_of_node`, in steps between which a window can live.
+
+    Parameters
+    ----------
+    node, over, seed
+        As there. The node may be changed or removed between two steps.
+    most_nodes : int
+        Of the grid.
+    """
     name = node.GetName()
     if not node.IsA("vtkMRMLTransformNode"):
         raise InputError(name, f"this is no transform ({node.GetClassName()})", "Choose a transform.")
     if node.IsTransformToWorldLinear():
         return SpatialTransform.of_matrix(name, start_from_node(node)), 0.0
-    from_world = step_between(None, node).to_world
+    from_world = vtk.vtkGeneralTransform()
+    # A copy: the node may be changed between two steps.
+    from_world.DeepCopy(step_between(None, node).to_world)
 
     def to_moving(fixed_lps: NDArray[np.float64]) -> NDArray[np.float64]:
         return flip_points_lps_ras(transform_points(from_world, flip_points_lps_ras(fixed_lps)))
@@ -75,12 +100,12 @@ def spatial_transform_of_node(node: Any, over: VolumeGrid, *, seed: int = 0) -> 
     inverse = np.linalg.inv(affine)
     random = np.random.default_rng(seed)
     probes = apply_matrix(over.ijk_to_lps, random.uniform(-0.5, np.asarray(over.size) - 0.5, (_PROBES, 3)))
-    found = displacement_grid(
+    found = yield from displacement_grid_steps(
         lambda fixed_lps: apply_matrix(inverse, to_moving(fixed_lps)),
-        _grids_over(over),
+        _grids_over(over, most_nodes),
         probes,
         good_enough_mm=GOOD_ENOUGH_MM / float(np.linalg.norm(affine[:3, :3], 2)),
-        most_nodes=_MOST_NODES,
+        most_nodes=most_nodes,
     )
     assert found is not None, "the coarsest grid is small for any volume"
     # The one that was added last acts first.
@@ -109,14 +134,14 @@ def _closest_affine(moving_lps: NDArray[np.float64], over: VolumeGrid, name: str
     return affine
 
 
-def _grids_over(over: VolumeGrid) -> list[VolumeGrid]:
+def _grids_over(over: VolumeGrid, most_nodes: int) -> list[VolumeGrid]:
     """Grids along the axes of a volume, beyond its borders by a margin, each twice as fine as the one before."""
     extent_mm = over.extent_mm * (1 + 2 * _MARGIN)
     grids: list[VolumeGrid] = []
     spacing_mm = float(extent_mm.max()) / _COARSEST_NODES
     while True:
         size = np.ceil(extent_mm / spacing_mm).astype(int) + 1
-        if np.prod(size.astype(float)) > _MOST_NODES:
+        if np.prod(size.astype(float)) > most_nodes:
             return grids
         axes = np.asarray(over.direction).reshape(3, 3)
         matrix = np.eye(4)

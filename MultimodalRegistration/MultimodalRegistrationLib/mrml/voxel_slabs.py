@@ -25,7 +25,7 @@ __all__ = ["Slabs", "box_slabs", "read_gzip_nrrd", "slabs_of_node", "write_nrrd"
 
 _BYTES_A_STEP = 4_000_000
 # A non-linear parent takes microseconds a voxel.
-_WARPED_VOXELS_A_STEP = 20_000
+_WARPED_VOXELS_A_STEP = 4_000
 
 _NRRD_TYPES = {f"{kind}{bits}": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {
     "float32": "float",

@@ -17,6 +17,8 @@ from MultimodalRegistrationLib.presets.model import Preset, changed_preset
 __all__ = ["PresetTable"]
 
 _VALUE_COLUMN = 1
+_MEANING_COLUMN = 2
+_ROW_HEIGHT = 22
 
 
 class PresetTable:
@@ -25,7 +27,8 @@ class PresetTable:
     Parameters
     ----------
     ui : namespace
-        With ``parametersTable``, ``parametersHintLabel``, ``parametersProblemLabel`` and ``resetParametersButton``.
+        With ``parametersTable``, ``parametersHintLabel``, ``meaningLabel``, ``parametersProblemLabel`` and
+        ``resetParametersButton``.
     on_changed : callable
         Called with the stages after a valid change, or None when they are the preset's again.
     on_problem : callable
@@ -50,10 +53,12 @@ class PresetTable:
         self._stages: list[dict[str, Any]] = []
         self._table.setHorizontalHeaderLabels(texts.table_headers())
         self._table.verticalHeader().setVisible(False)
-        self._table.horizontalHeader().setSectionResizeMode(2, qt.QHeaderView.Stretch)
+        self._table.horizontalHeader().setSectionResizeMode(_MEANING_COLUMN, qt.QHeaderView.Stretch)
         self._table.setColumnWidth(0, 150)
         self._table.setColumnWidth(_VALUE_COLUMN, 90)
+        self._table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         self._table.connect("cellChanged(int,int)", self._edited)
+        self._table.connect("itemSelectionChanged()", self._tell_meaning)
         ui.resetParametersButton.connect("clicked(bool)", self._reset)
         ui.parametersProblemLabel.setStyleSheet(texts.problem_style())
         self._tell_problem(None)
@@ -71,10 +76,10 @@ class PresetTable:
         self._table.setRowCount(len(self._rows))
         for row, (number, key) in enumerate(self._rows):
             self._fill_row(row, number, key)
-        self._table.resizeRowsToContents()
         self._table.blockSignals(blocked)
         self._ui.parametersHintLabel.text = texts.parameters_hint(preset.title, engine)
         self._ui.resetParametersButton.enabled = self._stages != preset.engines[engine]
+        self._tell_meaning()
         self._tell_problem(None)
 
     def _fill_row(self, row: int, number: int, key: str) -> None:
@@ -86,6 +91,12 @@ class PresetTable:
             if column != _VALUE_COLUMN:
                 item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
             self._table.setItem(row, column, item)
+
+    def _tell_meaning(self) -> None:
+        """The meaning of the current row in full, below the table: the column may be too narrow for it."""
+        row = self._table.currentRow()
+        shown = 0 <= row < len(self._rows)
+        self._ui.meaningLabel.text = self._table.item(row, _MEANING_COLUMN).text() if shown else texts.CHOOSE_A_ROW
 
     def _edited(self, row: int, column: int) -> None:
         if column != _VALUE_COLUMN or self._preset is None:

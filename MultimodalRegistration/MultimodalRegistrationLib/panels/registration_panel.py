@@ -9,7 +9,8 @@ import qt
 import slicer
 
 from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.registration_job import Inputs, RegistrationJob, Settings
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
+from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.panels import texts
 from MultimodalRegistrationLib.panels.background_job import ChildProcess, QtProcess
@@ -94,6 +95,9 @@ class RegistrationPanel:
                 box.show(getattr(parameters, name))
             self._preset.update()
             self._show_carried()
+            self._ui.transformNameEdit.placeholderText = texts.transform_name(
+                parameters.fixedVolume, parameters.movingVolume
+            )
             if not self.running:
                 self._result.show(parameters.resultTransform, None)
             self._update_button()
@@ -125,7 +129,8 @@ class RegistrationPanel:
             parameters.movingMask,
             parameters.roi,
         )
-        apply, carried = parameters.applyToMoving, [node.GetID() for node in parameters.carried if node is not None]
+        others = [node for node in parameters.carried if node not in (None, inputs.fixed, inputs.moving)]
+        apply, carried = parameters.applyToMoving, {node.GetID(): node.GetName() for node in others}
         listener = Listener(
             progress=self._progress.show,
             log=self._progress.log,
@@ -201,7 +206,7 @@ class RegistrationPanel:
             parameters.transformName.strip(),
         )
 
-    def _done(self, job: RegistrationJob, apply: bool, carried: list[str]) -> None:
+    def _done(self, job: RegistrationJob, apply: bool, carried: dict[str, str]) -> None:
         self._stopped()
         scene = slicer.mrmlScene
         change = SceneChange(scene)
@@ -217,15 +222,18 @@ class RegistrationPanel:
         moving = job.node("moving")
         notes = []
         if apply and stayed:
-            nodes = {identifier: scene.GetNodeByID(identifier) for identifier in carried}
-            for each in (moving, *nodes.values()):
+            there = {identifier: scene.GetNodeByID(identifier) for identifier in carried}
+            for each in (moving, *there.values()):
                 if each is not None:
                     change.apply(node, each)
+            gone = [carried[identifier] for identifier, each in there.items() if each is None]
+            notes += [texts.carried_skipped(gone)] if gone else []
         elif apply:
             notes.append(texts.moving_moved(moving.GetName()))
         # The node is already what the parameter node names when the panel is updated, with what can be undone.
         self._result.show(node, change)
-        self._result.look()
+        # In the next turn of the event loop: the views take their time.
+        qt.QTimer.singleShot(0, self._result.look)
         self._words = " ".join(notes) or None
         self._parameters.resultTransform = node
         self._tell(self._words)

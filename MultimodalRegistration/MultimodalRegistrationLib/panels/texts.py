@@ -18,6 +18,7 @@ NO_RESULT_TO_UNDO = _("Nothing to take back: this result was loaded with the sce
 UNDO = _("Put the scene back to what it was before the registration")
 HARDEN = _("Write the transform into what it moves")
 NOTHING_TO_HARDEN = _("Nothing lies under this transform: apply it to the moving volume first, or it was hardened.")
+CHOOSE_A_ROW = _("Choose a row to read its meaning in full.")
 NO_QA = _("The module Multimodal Registration QA is not installed.")
 OPEN_QA = _("Assess this result in the module Multimodal Registration QA")
 
@@ -62,6 +63,13 @@ def missing_words(
             name=initial.GetName()
         )
     return None
+
+
+def transform_name(fixed: Any, moving: Any) -> str:
+    """What the transform is called where no name is given."""
+    if fixed is None or moving is None:
+        return ""
+    return f"{moving.GetName()} to {fixed.GetName()}"
 
 
 def ready_words(fixed: Any, moving: Any) -> str:

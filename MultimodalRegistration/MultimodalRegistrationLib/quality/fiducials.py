@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS, LinearFit, ModelName, fit_model, is_determined
 from MultimodalRegistrationLib.landmarks.points import Pairs
@@ -78,12 +79,22 @@ def find_used_fiducials(
     for model in _MODELS:
         if len(targets) <= FEWEST_PAIRS[model] or not is_determined(model, targets.moving_lps, targets.fixed_lps):
             continue
-        fit = fit_model(model, targets.moving_lps, targets.fixed_lps)
-        assert isinstance(fit, LinearFit)
-        gap = np.linalg.norm(fit.to_moving(targets.fixed_lps) - transform.to_moving(targets.fixed_lps), axis=1)
-        if gap.max() < _SAME_TRANSFORM_MM:
+        given = transform.to_moving(targets.fixed_lps)
+        if any(
+            np.linalg.norm(apply_matrix(matrix, targets.fixed_lps) - given, axis=1).max() < _SAME_TRANSFORM_MM
+            for matrix in _least_squares(model, targets)
+        ):
             return UsedFiducials(
                 frozenset(range(len(targets))),
                 f"{transform.name} is the {model} least-squares fit of these very points.",
             )
     return UsedFiducials(frozenset(), "")
+
+
+def _least_squares(model: ModelName, targets: Pairs) -> list[NDArray[np.float64]]:
+    """The fit with errors in the fixed volume and that with errors in the moving one, ``fixed_to_moving_lps``."""
+    there = fit_model(model, targets.moving_lps, targets.fixed_lps)
+    back = fit_model(model, targets.fixed_lps, targets.moving_lps)
+    assert isinstance(there, LinearFit)
+    assert isinstance(back, LinearFit)
+    return [there.fixed_to_moving_lps, np.asarray(np.linalg.inv(back.fixed_to_moving_lps), dtype=np.float64)]

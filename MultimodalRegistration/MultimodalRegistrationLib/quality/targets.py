@@ -6,6 +6,7 @@ volume's space, for any transform (Fitzpatrick, West and Maurer 1998, doi:10.110
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,7 +163,8 @@ def target_errors(
     if not keep:
         return None
     fixed, moving = pairs.fixed_lps[keep], pairs.moving_lps[keep]
-    labels = tuple(target_name(pairs, i) for i in keep)
+    names = _different_names(pairs)
+    labels = tuple(names[i] for i in keep)
     landed = transform.to_fixed(moving, fixed)
     folded = np.any(np.isnan(landed), axis=1)
     vectors = landed - fixed
@@ -175,10 +177,20 @@ def target_errors(
         labels=labels,
         fixed_lps=fixed,
         vectors_lps_mm=vectors,
-        left_out=tuple(target_name(pairs, i) for i in sorted(used)),
+        left_out=tuple(names[i] for i in sorted(used)),
         folded=tuple(label for label, fold in zip(labels, folded.tolist(), strict=True) if fold),
         seed=seed,
     )
+
+
+def _different_names(pairs: Pairs) -> list[str]:
+    """How tables call the pairs; those that share a label, as a point may share its number, are told apart."""
+    names = [target_name(pairs, i) for i in range(len(pairs))]
+    counts = Counter(names)
+    return [
+        f"{name} (point {position + 1})" if counts[name] > 1 else name
+        for name, position in zip(names, pairs.fixed_index, strict=True)
+    ]
 
 
 def target_name(pairs: Pairs, index: int) -> str:

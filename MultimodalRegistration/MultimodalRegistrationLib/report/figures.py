@@ -41,6 +41,11 @@ def methods_section(before: Method, methods: Sequence[Method]) -> Html:
     groups = [
         ("Registration", "not ranked", about),
         ("Target registration error", "no targets to measure it at", _targets(every)),
+        (
+            "Distance from the reference (mm)",
+            "no reference was given",
+            rows_of([method.get("from_reference_mm") for method in every]),
+        ),
         ("Images", "could not be measured", rows_of([method.get("images") for method in every])),
         ("Structures, mean over all", "no segmentations of both volumes", _structure_means(every)),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from MultimodalRegistrationLib.landmarks.findings import Finding
 from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS
-from MultimodalRegistrationLib.mrml.live_pairs import LivePairs, jump_to_point, select_pair
+from MultimodalRegistrationLib.mrml.live_pairs import LivePairs, exchange_points, jump_to_point, select_pair
 from MultimodalRegistrationLib.panels.prealign import texts
 from MultimodalRegistrationLib.panels.prealign.appraising import Appraising
 from MultimodalRegistrationLib.panels.prealign.tables import PairTable, RowNote, show_evidence, show_targets
@@ -42,6 +42,7 @@ class PointsView:
         self._table = PairTable(ui.pairTable, self._use, self._show_point)
         self._watch = PointWatch(ui.pairTable, self._follow, self._judge)
         ui.targetTable.connect("cellClicked(int,int)", self._show_target)
+        ui.findingsLabel.connect("linkActivated(QString)", self._exchange)
         for places in self._place_widgets():
             places.setPlaceMultipleMarkups(places.ForcePlaceMultipleMarkups)
         self._clear()
@@ -154,7 +155,9 @@ class PointsView:
         self._table.show_judgement(judged.by_row(fiducial), judged.by_row(left_out), notes)
         problem = [] if judged.problem is None else [texts.problem_words(judged.problem)]
         ui.findingsLabel.text = (
-            texts.findings_html(findings, problem) if appraisal is not None or problem else texts.FIRST_STEPS
+            texts.findings_html(findings, problem, _links(findings, live))
+            if appraisal is not None or problem
+            else texts.FIRST_STEPS
         )
         show_evidence(ui.evidenceTable, appraisal)
         result = None if appraisal is None else appraisal.result
@@ -180,6 +183,14 @@ class PointsView:
         select_pair(row, parameters.fixedPoints, parameters.movingPoints, selected=used)
         self._watch.settle_now()
 
+    def _exchange(self, target: str) -> None:
+        """The two pairs of an exchange, as the link names them, are put right on the moving side."""
+        judged = self.appraising
+        if judged is not None and judged.live is not None:
+            first, second = (judged.live.pairs.moving_index[int(number)] for number in target.split(","))
+            exchange_points(self._parameters.movingPoints, first, second)
+            self._watch.settle_now()
+
     def _show_point(self, number: int, side: str) -> None:
         judged = self.appraising
         if judged is None or judged.live is None:
@@ -204,3 +215,13 @@ def _notes(findings: tuple[Finding, ...], name: str, count: int) -> list[RowNote
         for one in findings
         if name in one.points and (words := texts.finding_words(one.code)) and (len(one.points) < count or count < 3)
     ]
+
+
+def _links(findings: tuple[Finding, ...], live: LivePairs) -> dict[str, str]:
+    """What a click can do about a finding, by its code."""
+    names = live.pairs.labels
+    return {
+        one.code: texts.exchange_link(",".join(str(names.index(name)) for name in one.points), live.moving.name)
+        for one in findings
+        if one.code == "swapped"
+    }

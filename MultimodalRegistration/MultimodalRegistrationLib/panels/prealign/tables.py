@@ -56,13 +56,14 @@ class PairTable:
         self._on_used, self._on_chosen = on_used, on_chosen
         self._shown: tuple[Any, ...] | None = None
         _prepare(table, texts.pair_headers(), stretched=FOUND)
-        table.setWordWrap(True)
-        for column, width in ((USE, 34), (FIXED, 78), (MOVING, 78), (OWN_FIT, 54), (LEFT_OUT, 54)):
+        for column, width in ((USE, 34), (FIXED, 84), (MOVING, 84), (OWN_FIT, 52), (LEFT_OUT, 52)):
             table.setColumnWidth(column, width)
         table.connect("cellChanged(int,int)", self._changed)
         table.connect("cellClicked(int,int)", self._clicked)
 
-    def show_rows(self, rows: Sequence[PairRow], labels: Sequence[tuple[str, str]], reasons: Sequence[str]) -> None:
+    def show_rows(
+        self, rows: Sequence[PairRow], labels: Sequence[tuple[str, str]], reasons: Sequence[tuple[str, str]]
+    ) -> None:
         """Show the pairs and why some are not used; the numbers follow."""
         state = tuple(zip(rows, labels, reasons, strict=True))
         if state == self._shown:
@@ -80,12 +81,13 @@ class PairTable:
                 tick.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
                 tick.setCheckState(qt.Qt.Unchecked if row.state == "unselected" else qt.Qt.Checked)
             table.setItem(index, USE, tick)
-            for column, text in ((FIXED, fixed), (MOVING, moving), (FOUND, reason)):
+            for column, (text, tip) in ((FIXED, (fixed, fixed)), (MOVING, (moving, moving)), (FOUND, reason)):
                 table.setItem(index, column, _cell(text, dim=not used))
-                table.item(index, column).setToolTip(text)
+                table.item(index, column).setToolTip(tip)
             for column in (OWN_FIT, LEFT_OUT):
                 table.setItem(index, column, _cell("", right=True))
         table.blockSignals(blocked)
+        table.resizeRowsToContents()
         _fit_height(table)
 
     def show_own_fit(self, errors_mm: Sequence[float | None]) -> None:
@@ -106,8 +108,6 @@ class PairTable:
             self._write(index, LEFT_OUT, texts.number(left_out), bold=worst)
             if self._used(index):
                 self._note(index, found)
-        self._table.resizeRowsToContents()
-        _fit_height(self._table)
 
     def _used(self, index: int) -> bool:
         return bool(self._shown and self._shown[index][0].state == "used")
@@ -176,7 +176,7 @@ def show_targets(table: Any, targets: Targets | None) -> None:
         expected = targets.expected_rms_mm or (None,) * count
         columns = (targets.before.per_point_mm, targets.after.per_point_mm, expected)
         for row, (label, *values) in enumerate(zip(targets.pairs.labels, *columns, strict=True)):
-            table.setItem(row, 0, _cell(label))
+            table.setItem(row, 0, _cell(label.strip("'")))
             for column, value in enumerate(values, start=1):
                 table.setItem(row, column, _cell(texts.number(value), right=True, bold=column == 2))
     table.resizeRowsToContents()
@@ -195,6 +195,7 @@ def _prepare(table: Any, headers: Sequence[tuple[str, str]], *, stretched: int) 
     header = table.horizontalHeader()
     header.setSectionResizeMode(stretched, qt.QHeaderView.Stretch)
     table.verticalHeader().visible = False
+    table.setWordWrap(False)
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
 

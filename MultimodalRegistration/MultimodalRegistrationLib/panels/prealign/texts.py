@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -20,6 +21,7 @@ APPLY = _("Apply")
 # Longer ones are in the tooltip only.
 LONGEST_BUTTON = 60
 REGISTRATION_MODULE = "MultimodalRegistration"
+_ENDLESS = re.compile(r"\S{41,}")
 FIRST_STEPS = _(
     "Create a list on each side, press Place, and click the same places in both volumes, in the same order. Three "
     "pairs are enough for a rigid transform; from five on, errors can be told."
@@ -89,45 +91,62 @@ def model_name(model: str) -> str:
     }[model]
 
 
+def shortened(text: str) -> str:
+    """The text with endless words cut: no panel can be as wide as the longest name."""
+    return _ENDLESS.sub(lambda found: f"{found[0][:39]}…", text)
+
+
+def _name(node: Any) -> str:
+    return shortened(node.GetName())
+
+
 def number(value_mm: float | None) -> str:
     """A distance in a table."""
     return NO_VALUE if value_mm is None else f"{value_mm:.2f}" if value_mm < 100 else f"{value_mm:.0f}"
 
 
-def row_words(row: PairRow, fixed_name: str, moving_name: str) -> str:
-    """Why a row is not used; empty where it is."""
+def row_words(row: PairRow, fixed_name: str, moving_name: str) -> tuple[str, str]:
+    """Why a row is not used, short and in full; empty where it is."""
+    if row.state == "unplaced" and len(row.unplaced) == 2:
+        return _("not placed"), _("Not placed on either side")
     if row.state == "unplaced":
-        if len(row.unplaced) == 2:
-            return _("not placed on either side")
-        return _("not placed in {name}").format(name=fixed_name if row.unplaced[0] == "fixed" else moving_name)
+        name = fixed_name if row.unplaced[0] == "fixed" else moving_name
+        return _("not in {name}").format(name=name), _("Not placed in {name}").format(name=name)
     if row.state == "unselected":
-        return _("not used")
+        return _("not used"), _("Left out: tick it to use it")
     if row.state == "alone":
-        return _("no partner in {name}").format(name=moving_name if row.moving_index is None else fixed_name)
-    return ""
+        name = moving_name if row.moving_index is None else fixed_name
+        return _("no partner"), _("No partner in {name}").format(name=name)
+    return "", ""
 
 
 def finding_words(code: str) -> str:
-    """A finding beside the pair that it is about; empty where it is about all of them."""
+    """A finding beside the pair that it is about, in one or two words; empty where it is about all of them."""
     return {
-        "swapped": _("partner exchanged"),
-        "outlier": _("does not fit with the others"),
-        "coincident": _("same place as another"),
-        "symmetric": _("could be another one"),
-        "label-order": _("label differs from partner"),
-        "folds": _("the spline folds here"),
+        "swapped": _("exchanged"),
+        "outlier": _("does not fit"),
+        "coincident": _("same place"),
+        "symmetric": _("ambiguous"),
+        "label-order": _("other label"),
+        "folds": _("spline folds"),
     }.get(code, "")
 
 
-def findings_html(findings: Sequence[Finding], notes: Sequence[str]) -> str:
-    """Findings with their remedies, as a list."""
+def findings_html(findings: Sequence[Finding], notes: Sequence[str], links: Mapping[str, str]) -> str:
+    """Findings with their remedies, as a list; ``links`` has what a click does, by the code of the finding."""
     marks = {"error": _("Stop"), "warning": _("Look"), "note": _("Note")}
     lines = [
-        f"<b>{marks[one.severity]}:</b> {escaped(one.message)} <i>{escaped(one.remedy)}</i>" for one in findings
+        f"<b>{marks[one.severity]}:</b> {escaped(one.message)} <i>{escaped(one.remedy)}</i> {links.get(one.code, '')}"
+        for one in findings
     ] + [escaped(note) for note in notes]
     if not lines:
         return ALL_GOOD
     return "<ul style='margin-left: -24px'>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
+
+
+def exchange_link(target: str, moving_name: str) -> str:
+    """A click that puts an exchange right."""
+    return f"<a href='{target}'>{escaped(_('Exchange them in {name}').format(name=moving_name))}</a>"
 
 
 def escaped(text: str) -> str:
@@ -178,7 +197,7 @@ def expected_words(appraisal: Appraisal, volume_name: str | None) -> str:
     words = _("{middle:.2f} mm in the middle of the points").format(middle=middle)
     if result.expected_over is not None and volume_name is not None:
         words += _(", {rms:.2f} mm over {name}, up to {largest:.2f}").format(
-            rms=result.expected_over[0], name=volume_name, largest=result.expected_over[1]
+            rms=result.expected_over[0], name=shortened(volume_name), largest=result.expected_over[1]
         )
     return words + "."
 
@@ -203,7 +222,7 @@ def missing_words(fixed: Any, moving: Any) -> str | None:
     if moving is None:
         return _("Create or choose the list of moving points.")
     if fixed is moving:
-        return _("{name} is chosen on both sides. Choose one list for each.").format(name=fixed.GetName())
+        return _("{name} is chosen on both sides. Choose one list for each.").format(name=_name(fixed))
     return None
 
 
@@ -211,7 +230,7 @@ def few_words(fixed: Any, moving: Any, count: int, fewest: int) -> str | None:
     """What has to be placed before anything can be fitted; None when there is enough."""
     for node in (fixed, moving):
         if node.GetNumberOfDefinedControlPoints() == 0:
-            return _("Place points in {name}.").format(name=node.GetName())
+            return _("Place points in {name}.").format(name=_name(node))
     if count < fewest:
         return _("{count} of at least {fewest} pairs: place more points.").format(count=count, fewest=fewest)
     return None
@@ -219,7 +238,7 @@ def few_words(fixed: Any, moving: Any, count: int, fewest: int) -> str | None:
 
 def targets_missing(given: Any) -> str:
     """One list of targets without the other."""
-    return _("{name} has no partner: choose both lists of targets, or none.").format(name=given.GetName())
+    return _("{name} has no partner: choose both lists of targets, or none.").format(name=_name(given))
 
 
 def ready_words(model: str, name: str | None) -> str:
@@ -232,23 +251,33 @@ def ready_words(model: str, name: str | None) -> str:
 def applied_words(name: str, moved: Sequence[str]) -> str:
     """What was done."""
     if not moved:
-        return _("Written to {name}. Nothing was moved.").format(name=name)
-    return _("Written to {name}, which now moves {nodes}.").format(name=name, nodes=", ".join(moved))
+        return _("Written to {name}. Nothing was moved.").format(name=shortened(name))
+    return _("Written to {name}, which now moves {nodes}.").format(
+        name=shortened(name), nodes=shortened(", ".join(moved))
+    )
 
 
 def hardened_words(names: Sequence[str]) -> str:
     """What was hardened."""
-    return _("Hardened: {names}.").format(names=", ".join(names))
+    return _("Hardened: {names}.").format(names=shortened(", ".join(names)))
 
 
 def inverted_words(name: str) -> str:
     """What was added."""
-    return _("Added {name}.").format(name=name)
+    return _("Added {name}.").format(name=shortened(name))
 
 
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
-    return str(error)
+    return shortened(str(error))
+
+
+def too_many(count: int) -> tuple[str, str]:
+    """Finding and remedy where partners cannot be found by their positions while Slicer waits."""
+    return (
+        _("{count} points are too many to find partners by position while Slicer waits").format(count=count),
+        _("Pair by label or by order."),
+    )
 
 
 def shapes_missing(fixed: Any, moving: Any, fixed_segment: str, moving_segment: str) -> str | None:
@@ -256,10 +285,10 @@ def shapes_missing(fixed: Any, moving: Any, fixed_segment: str, moving_segment: 
     if fixed is None or moving is None:
         return _("Choose a model, a segmentation or a list of points on each side.")
     if fixed is moving and fixed_segment == moving_segment:
-        return _("{name} is chosen on both sides. Choose another shape.").format(name=fixed.GetName())
+        return _("{name} is chosen on both sides. Choose another shape.").format(name=_name(fixed))
     for node, segment in ((fixed, fixed_segment), (moving, moving_segment)):
         if node.IsA("vtkMRMLSegmentationNode") and not segment:
-            return _("Choose a segment of {name}.").format(name=node.GetName())
+            return _("Choose a segment of {name}.").format(name=_name(node))
     if fixed.IsA("vtkMRMLMarkupsNode") and moving.IsA("vtkMRMLMarkupsNode"):
         return _("Both are lists of points: choose a model or a segment on one side.")
     return None
@@ -277,7 +306,7 @@ def shape_words(result: SurfaceRegistration) -> str:
     ):
         if distances is not None:
             lines.append(f"{words}: {_distances(distances)}")
-    return "\n".join([*lines, *result.warnings, *result.notes])
+    return shortened("\n".join([*lines, *result.warnings, *result.notes]))
 
 
 def _distances(distances: Distances) -> str:

@@ -1,0 +1,263 @@
+"""An assessment of nodes that another process carries out: what it is handed over, and what becomes of its result.
+
+The scene changes only when the result is added, so a run that is cancelled or fails leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+import vtk
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.landmarks import write_landmarks
+from MultimodalRegistrationLib.io.run_records import RunRecord
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.landmarks.pairing import pair_targets
+from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.placement import placement_in_world, placement_without
+from MultimodalRegistrationLib.mrml.prealign import both_given
+from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed, command_of, names_of, record_of
+from MultimodalRegistrationLib.mrml.quality_nodes import QualityNodes, quality_node_steps
+from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
+from MultimodalRegistrationLib.mrml.segments import segment_slabs
+from MultimodalRegistrationLib.mrml.spatial import GOOD_ENOUGH_MM, spatial_transform_steps
+from MultimodalRegistrationLib.mrml.volumes import check_kind
+from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, slabs_of_node, write_nrrd
+from MultimodalRegistrationLib.quality.tolerance import TG_132, Tolerance
+
+__all__ = ["QualityInputs", "QualityJob"]
+
+# A finer grid takes longer to write than a window may stand still.
+_MOST_NODES = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class QualityInputs:
+    """The nodes of an assessment; roles as of :func:`~MultimodalRegistrationLib.mrml.quality.assess_nodes`."""
+
+    fixed: Any
+    moving: Any
+    transforms: tuple[Any, ...]
+    targets_fixed: Any = None
+    targets_moving: Any = None
+    fixed_segmentation: Any = None
+    moving_segmentation: Any = None
+    reference: Any = None
+    region: Any = None
+
+    def by_role(self) -> dict[str, Any]:
+        """All but the transforms, None where there is no node."""
+        return {role: node for role, node in vars(self).items() if role != "transforms"}
+
+
+@dataclass(eq=False)
+class _Handover:
+    names: dict[str, str] = field(default_factory=dict)
+    records: dict[str, RunRecord] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+class QualityJob:
+    """What one assessment needs and gives.
+
+    Making it checks the nodes; nothing is written yet.
+
+    Parameters
+    ----------
+    inputs : QualityInputs
+        Nodes of one scene; not changed.
+    folder : Path
+        An empty folder, which the caller removes.
+    tolerance : Tolerance, optional
+        Acceptable mean error.
+
+    Raises
+    ------
+    InputError
+        A node that cannot be used, by name.
+    """
+
+    def __init__(self, inputs: QualityInputs, folder: Path, tolerance: Tolerance = TG_132) -> None:
+        self._folder, self._tolerance = folder, tolerance
+        self.output_folder = folder / "report"
+        self._handover = _Handover()
+        self._options: list[str] = []
+        self._writers: list[Iterator[float]] = []
+        self.content: dict[str, Any] = {}
+        self._maps: dict[str, Volume] = {}
+        nodes = inputs.by_role()
+        self._command = command_of(nodes, inputs.transforms, tolerance)
+        self._fixed, self._moving = _weak(inputs.fixed), _weak(inputs.moving)
+        self.node_names = {"fixed": inputs.fixed.GetName(), "moving": inputs.moving.GetName()}
+        results = [*inputs.transforms, inputs.reference]
+        for role in ("fixed", "targets_fixed", "fixed_segmentation", "region"):
+            check_fixed(nodes[role], results)
+        for node in (inputs.fixed, inputs.moving):
+            check_kind(node)
+        fixed = slabs_of_node(inputs.fixed)
+        moving = slabs_of_node(inputs.moving, placement=placement_without(inputs.moving, results))
+        self._add("fixed", inputs.fixed, ".nrrd", lambda path: write_nrrd(path, fixed))
+        self._add("moving", inputs.moving, ".nrrd", lambda path: write_nrrd(path, moving))
+        names = names_of(inputs.transforms)
+        for node, name in zip(inputs.transforms, names, strict=True):
+            self._add_transform("transform", node, name, fixed)
+        if inputs.reference is not None:
+            self._add_transform("reference", inputs.reference, inputs.reference.GetName(), fixed)
+        self._add_targets(inputs, results)
+        self._add_segmentations(inputs, results)
+        if inputs.region is not None:
+            region = _region(inputs.region, fixed)
+            self._add("region", inputs.region, ".nrrd", lambda path: write_nrrd(path, region))
+
+    def _file(self, role: str, name: str, suffix: str) -> Path:
+        """A file for what a node holds, and the option that hands it over; messages about it name the node."""
+        path = self._folder / f"{role}-{len(self._handover.names)}{suffix}"
+        self._handover.names[str(path)] = name
+        self._options += [f"--{role.replace('_', '-')}", str(path)]
+        return path
+
+    def _add(self, role: str, node: Any, suffix: str, write: Any) -> None:
+        self._writers.append(write(self._file(role, node.GetName(), suffix)))
+
+    def _add_transform(self, role: str, node: Any, name: str, fixed: Slabs) -> None:
+        if not node.IsA("vtkMRMLTransformNode"):
+            raise InputError(node.GetName(), f"this is no transform ({node.GetClassName()})", "Choose a transform.")
+        self._writers.append(self._write_transform(self._file(role, name, ".h5"), role, node, name, fixed))
+
+    def _write_transform(self, path: Path, role: str, node: Any, name: str, fixed: Slabs) -> Iterator[float]:
+        steps = spatial_transform_steps(node, fixed.grid, most_nodes=_MOST_NODES)
+        # None while it is sampled; it is known at the end only how fine the grid has to be.
+        found: tuple[SpatialTransform, float] = yield from _shares(steps)
+        spatial, error_mm = found
+        if error_mm > GOOD_ENOUGH_MM:
+            self._handover.warnings.append(
+                f"{name} bends so sharply that it was sampled to within {error_mm:.2f} mm only."
+            )
+        if role == "transform":
+            record, warnings = record_of(node, spatial, fixed.grid)
+            self._handover.warnings += warnings
+            if record is not None:
+                self._handover.records[str(path)] = record
+        sitk.WriteTransform(spatial.transform, str(path))
+        yield 1.0
+
+    def _add_targets(self, inputs: QualityInputs, results: list[Any]) -> None:
+        if not both_given("The targets", inputs.targets_fixed, inputs.targets_moving):
+            return
+        fixed = landmarks_of_node(inputs.targets_fixed)
+        moving = landmarks_of_node(inputs.targets_moving, placement_without(inputs.targets_moving, results))
+        # Paired here for the sake of an early message only.
+        pair_targets(fixed, moving)
+        write_landmarks(self._file("targets_fixed", inputs.targets_fixed.GetName(), ".mrk.json"), fixed)
+        write_landmarks(self._file("targets_moving", inputs.targets_moving.GetName(), ".mrk.json"), moving)
+
+    def _add_segmentations(self, inputs: QualityInputs, results: list[Any]) -> None:
+        fixed, moving = inputs.fixed_segmentation, inputs.moving_segmentation
+        if both_given("The segmentations", fixed, moving):
+            for role, node, placement in (
+                ("fixed_segmentation", fixed, placement_in_world(fixed)),
+                ("moving_segmentation", moving, placement_without(moving, results)),
+            ):
+                self._add(role, node, ".seg.nrrd", SegmentFile(node, placement).write)
+
+    def write(self) -> Iterator[float]:
+        """Write the files.
+
+        Yields
+        ------
+        float
+            How much is written, 0 to 1; a step takes some milliseconds.
+        """
+        for number, writer in enumerate(self._writers):
+            for share in writer:
+                yield (number + share) / len(self._writers)
+        content = {
+            "names": self._handover.names,
+            "records": {path: vars(record) for path, record in self._handover.records.items()},
+            "warnings": self._handover.warnings,
+            "command": self._command,
+        }
+        (self._folder / "handover.json").write_text(json.dumps(content), encoding="utf-8")
+
+    @property
+    def arguments(self) -> list[str]:
+        """Arguments of the library's command."""
+        options = [*self._options, "--handover", str(self._folder / "handover.json"), "--quiet"]
+        if self._tolerance != TG_132:
+            options += ["--tolerance", repr(self._tolerance.mm)]
+        return ["--events", "qa", *options, "--output-dir", str(self.output_folder)]
+
+    def named(self, text: str) -> str:
+        """A text of the command with the names of the nodes instead of those of the files."""
+        for path, name in self._handover.names.items():
+            text = text.replace(path, name)
+        return text
+
+    def read(self) -> Iterator[float]:
+        """Read the result.
+
+        Yields
+        ------
+        float
+            How much is read, 0 to 1.
+        """
+        self.content = json.loads((self.output_folder / "quality.json").read_text(encoding="utf-8"))
+        yield 0.0
+        files = sorted(self.output_folder.glob("*.nrrd"))
+        for number, file in enumerate(files, start=1):
+            self._maps[file.stem] = Volume(sitk.ReadImage(str(file)), file.stem)
+            yield number / len(files)
+
+    def add(self, scene: Any, run_id: str) -> Generator[float, None, QualityNodes]:
+        """Add the result to a scene, as :func:`~MultimodalRegistrationLib.mrml.quality_nodes.quality_node_steps` does.
+
+        Raises
+        ------
+        InputError
+            A volume was removed while the assessment ran.
+        """
+        nodes = {"fixed": self._fixed.Get(), "moving": self._moving.Get()}
+        for role, node in nodes.items():
+            if node is None or node.GetScene() is not scene:
+                raise InputError(
+                    self.node_names[role],
+                    "the volume was removed while it was measured",
+                    "Load it and measure again; nothing was added to the scene.",
+                )
+        return (
+            yield from quality_node_steps(
+                scene, self.content, self._maps, nodes["fixed"], nodes["moving"], run_id=run_id
+            )
+        )
+
+
+def _region(node: Any, fixed: Slabs) -> Slabs:
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return segment_slabs(node, fixed.grid)
+    return slabs_of_node(node, nearest=True)
+
+
+def _shares(
+    steps: Generator[None, None, tuple[SpatialTransform, float]],
+) -> Generator[float, None, tuple[SpatialTransform, float]]:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: tuple[SpatialTransform, float] = end.value
+            return found
+        yield 0.5
+
+
+def _weak(node: Any) -> Any:
+    """A reference that does not keep the node alive."""
+    reference = vtk.vtkWeakReference()
+    reference.Set(node)
+    return reference

@@ -1,0 +1,269 @@
+"""The quality panel: what is chosen, the run, and its results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.mrml.quality_job import QualityInputs
+from MultimodalRegistrationLib.mrml.quality_nodes import (
+    CONTENT_ATTRIBUTE,
+    RUN_ATTRIBUTE,
+    QualityNodes,
+    remove_quality_nodes,
+)
+from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.progress_view import ProgressView
+from MultimodalRegistrationLib.panels.quality import texts
+from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
+from MultimodalRegistrationLib.panels.quality.quality_run import Listener, QualityRun
+from MultimodalRegistrationLib.panels.quality.report_box import ReportBox
+from MultimodalRegistrationLib.panels.quality.result_box import ResultBox
+from MultimodalRegistrationLib.panels.quality.transform_list import TransformList, transforms_to_assess
+from MultimodalRegistrationLib.quality.tolerance import TG_132, own_tolerance
+
+__all__ = ["QualityPanel"]
+
+
+class QualityPanel:
+    """Brings the widgets, the parameter node and the run together.
+
+    Parameters
+    ----------
+    ui : namespace
+        Widgets of the .ui file by name.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self._parameters: Any = None
+        self._run: QualityRun | None = None
+        self._updating = False
+        self._list = TransformList(ui.transformList, self._choose_transforms)
+        self._progress = ProgressView(ui)
+        self._views = ComparisonViews(ui)
+        self._result = ResultBox(ui, self._views, self._chosen_transforms, self._tell)
+        self._report = ReportBox(ui, self._tell)
+        self._results = ChoiceBox(ui.resultBox, self._choose_result)
+        ui.folderEdit.connect("currentPathChanged(QString)", self._choose_folder)
+        ui.removeButton.connect("clicked(bool)", self._remove)
+        self._tell(None)
+
+    @property
+    def running(self) -> bool:
+        """Whether something is being measured."""
+        return self._run is not None
+
+    def use_parameters(self, parameters: Any) -> None:
+        """Take the settings from a parameter node, or None while there is no scene."""
+        self._parameters = parameters
+        if parameters is not None:
+            self.update()
+
+    def choose_inputs(self) -> None:
+        """Choose the last registration and its volumes, or the only two volumes, where nothing is chosen."""
+        parameters = self._parameters
+        if parameters.fixedVolume is None and parameters.movingVolume is None:
+            results = [node for node in transforms_to_assess() if None not in _volumes_of(node)]
+            if results:
+                parameters.fixedVolume, parameters.movingVolume = _volumes_of(results[-1])
+                parameters.transforms = [results[-1]]
+                return
+            nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            scans = [node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"]
+            scans = [node for node in scans if not node.GetHideFromEditors()]
+            if len(scans) == 2:
+                parameters.fixedVolume, parameters.movingVolume = scans
+
+    def set_inputs(self, fixed: Any, moving: Any, transform: Any) -> None:
+        """Take over what another panel hands on."""
+        parameters = self._parameters
+        parameters.fixedVolume, parameters.movingVolume = fixed, moving
+        parameters.transforms = [] if transform is None else [transform]
+        self.update()
+
+    def update(self) -> None:
+        """Show what the parameter node holds."""
+        parameters = self._parameters
+        if parameters is None or self._updating:
+            return
+        self._updating = True
+        try:
+            self._list.tick(self._chosen_transforms())
+            if self._ui.folderEdit.currentPath != parameters.outputFolder:
+                self._ui.folderEdit.currentPath = parameters.outputFolder
+            self._ui.toleranceLabel.text = texts.tolerance_words(parameters.tolerance, TG_132.mm)
+            self._result.show(parameters.resultTable)
+            self._report.show(self._result.table)
+            self._show_results()
+            self._update_button()
+        finally:
+            self._updating = False
+
+    def start_or_cancel(self) -> None:
+        """What the one button does."""
+        if self.running:
+            self.cancel()
+        else:
+            self.start()
+
+    def start(self) -> None:
+        """Start a run; a message tells why where it cannot."""
+        if self.running:
+            self._tell(texts.already_running())
+            return
+        parameters = self._parameters
+        inputs = QualityInputs(
+            parameters.fixedVolume,
+            parameters.movingVolume,
+            tuple(self._chosen_transforms()),
+            parameters.fixedTargets,
+            parameters.movingTargets,
+            parameters.fixedSegmentation,
+            parameters.movingSegmentation,
+            parameters.reference,
+            parameters.region,
+        )
+        listener = Listener(self._progress.show, self._progress.log, self._done, self._failed)
+        mm = parameters.tolerance
+        try:
+            tolerance = TG_132 if mm == TG_132.mm else own_tolerance(mm)
+            self._run = QualityRun(slicer.mrmlScene, inputs, tolerance, listener)
+        except RegistrationError as error:
+            self._tell(texts.problem_words(error))
+            return
+        self._tell(None)
+        self._progress.start()
+        self._run.start()
+        self._update_button()
+
+    def cancel(self) -> None:
+        """End the run; the scene is as it was."""
+        if self._run is not None:
+            self._run.cancel()
+            self._stopped()
+            self._tell(texts.CANCELLED, problem=False)
+
+    def leave(self) -> None:
+        """The user opens another module; a run goes on."""
+        self._views.stop()
+
+    def forget(self) -> None:
+        """The scene is being closed."""
+        if self._run is not None:
+            self._run.cancel()
+            self._stopped()
+        self._result.forget()
+        self._report.close()
+        self._tell(None)
+
+    def close(self) -> None:
+        """The panel goes: end the run and wait for its process."""
+        if self._run is not None:
+            self._run.end()
+            self._stopped()
+        self._views.hide()
+        self._report.close()
+        self._list.close()
+
+    def _done(self, nodes: QualityNodes, folder: Path) -> None:
+        self._stopped()
+        table = nodes.tables["methods"]
+        self._report.take(table, folder)
+        self._parameters.resultTable = table
+        self.update()
+        self._result.look()
+
+    def _failed(self, error: RegistrationError) -> None:
+        self._stopped()
+        self._tell(texts.problem_words(error))
+
+    def _stopped(self) -> None:
+        self._run = None
+        self._progress.stop()
+        self._update_button()
+
+    def _remove(self, _checked: bool = False) -> None:
+        table = self._result.table
+        if table is None:
+            return
+        self._result.show(None)
+        self._report.drop(table)
+        self._report.show(None)
+        remove_quality_nodes(slicer.mrmlScene, table.GetAttribute(RUN_ATTRIBUTE))
+        left = [
+            node for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(CONTENT_ATTRIBUTE)
+        ]
+        self._parameters.resultTable = left[-1] if left else None
+        self.update()
+        self._tell(texts.REMOVED, problem=False)
+
+    def _tell(self, words: str | None, *, problem: bool = True) -> None:
+        label = self._ui.messageLabel
+        label.text = words or ""
+        label.setStyleSheet(texts.message_style() if problem and words else "")
+        label.visible = bool(words)
+
+    def _update_button(self) -> None:
+        button, parameters = self._ui.measureButton, self._parameters
+        if self.running:
+            button.text, button.enabled, button.toolTip = texts.CANCEL, True, texts.CANCEL_HINT
+            return
+        button.text = texts.MEASURE
+        missing = texts.missing_words() if parameters is None else self._missing()
+        button.enabled = missing is None
+        self._ui.missingLabel.text = missing or ""
+        self._ui.missingLabel.visible = missing is not None
+        button.toolTip = missing or texts.ready_words(
+            parameters.fixedVolume, parameters.movingVolume, len(self._chosen_transforms())
+        )
+
+    def _missing(self) -> str | None:
+        parameters = self._parameters
+        return texts.missing_words(
+            fixed=parameters.fixedVolume,
+            moving=parameters.movingVolume,
+            transforms=self._chosen_transforms(),
+            targets=(parameters.fixedTargets, parameters.movingTargets),
+            segmentations=(parameters.fixedSegmentation, parameters.movingSegmentation),
+        )
+
+    def _chosen_transforms(self) -> list[Any]:
+        return [] if self._parameters is None else [node for node in self._parameters.transforms if node is not None]
+
+    def _show_results(self) -> None:
+        tables = [
+            node for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(CONTENT_ATTRIBUTE)
+        ]
+        self._results.fill(
+            (node.GetID(), texts.result_words(json.loads(node.GetAttribute(CONTENT_ATTRIBUTE))), node.GetName())
+            for node in tables
+        )
+        table = self._result.table
+        if table is not None:
+            self._results.show(table.GetID())
+        self._ui.resultsRow.visible = bool(tables)
+
+    def _choose_result(self, identifier: str) -> None:
+        if self._parameters is not None and not self._updating:
+            self._parameters.resultTable = slicer.mrmlScene.GetNodeByID(identifier)
+
+    def _choose_transforms(self, nodes: list[Any]) -> None:
+        if self._parameters is not None and not self._updating:
+            self._parameters.transforms = nodes
+
+    def _choose_folder(self, path: str) -> None:
+        if self._parameters is not None and not self._updating:
+            self._parameters.outputFolder = path
+
+
+def _volumes_of(node: Any) -> tuple[Any, Any]:
+    """The volumes that a result of a registration was made of."""
+    return (
+        node.GetNodeReference(node.GetFixedNodeReferenceRole()),
+        node.GetNodeReference(node.GetMovingNodeReferenceRole()),
+    )

@@ -1,0 +1,310 @@
+"""Every message of the quality panel, so that it can be read, corrected and translated in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from MultimodalRegistrationLib.errors import RegistrationError
+
+MEASURE = _("Measure")
+CANCEL = _("Cancel")
+CANCEL_HINT = _("Stop measuring; the scene stays as it is")
+CANCELLED = _("Cancelled; the scene is as it was.")
+PREPARING = _("writing the volumes")
+READING = _("reading the result")
+NO_TRANSFORMS = _("There is no transform in the scene. Register the volumes first, or load a transform.")
+REMOVED = _("The results were removed; everything else in the scene is as it was.")
+NO_MAP = _("none")
+SHOW_BEFORE = _("Show before")
+SHOW_AFTER = _("Show after")
+PLOT_HINT = _("Show the plot in a view beside the slices")
+PLOT_NOWHERE = _("There is no window; the plot is in the scene.")
+OPEN_REPORT = _("Open the report in the browser")
+NO_REPORT = _("The report of this result is not there any more. Measure again to write it.")
+SAVE_HINT = _("Copy the report, its tables and maps to a new folder in the chosen one")
+NO_FOLDER = _("Choose a folder for the report first.")
+NOT_MARKED = _("Nobody has marked this registration yet.")
+NO_REVIEWER = _("Enter the name of the reviewer first.")
+MARKS = {"approved": _("Approved"), "doubtful": _("Doubtful"), "rejected": _("Rejected")}
+MARK_HINT = _("Keep this decision with the result in the scene, and beside the report")
+REPORT_NAME = _("Quality of {moving} to {fixed}")
+NO_TARGETS = _("No targets were given: choose two lists of independent points under More.")
+NO_STRUCTURES = _("No segmentations were given.")
+
+# What the library calls by its option, since most of its users give options.
+_OPTIONS = {
+    "--tolerance": _("the tolerance"),
+    "--targets-fixed": _("the targets in the fixed volume"),
+    "--targets-moving": _("the targets in the moving volume"),
+}
+_COLORS = {"good": "#1b7f3b", "doubtful": "#a86100", "bad": "#b3261e", "unknown": "#555555"}
+_MARK_COLORS = {"approved": "#1b7f3b", "doubtful": "#a86100", "rejected": "#b3261e"}
+
+
+def missing_words(
+    *,
+    fixed: Any = None,
+    moving: Any = None,
+    transforms: Sequence[Any] = (),
+    targets: tuple[Any, Any] = (None, None),
+    segmentations: tuple[Any, Any] = (None, None),
+) -> str | None:
+    """What has to be chosen before a run can start; None when nothing is missing."""
+    if fixed is None and moving is None:
+        return _("Choose the fixed and the moving volume.")
+    if fixed is None:
+        return _("Choose the fixed volume: the one that stays.")
+    if moving is None:
+        return _("Choose the moving volume: the one that was put onto {fixed}.").format(fixed=fixed.GetName())
+    if fixed is moving:
+        return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
+    if not transforms:
+        return _("Tick at least one transform that puts {moving} onto {fixed}.").format(
+            moving=moving.GetName(), fixed=fixed.GetName()
+        )
+    for what, (one, other) in ((_("list of targets"), targets), (_("segmentation"), segmentations)):
+        if (one is None) != (other is None):
+            return _("{name} has no partner. Choose a {what} for each volume, or none.").format(
+                name=(one or other).GetName(), what=what
+            )
+        if one is not None and one is other:
+            return _("{name} is chosen for both volumes. Choose another {what} for one of them.").format(
+                name=one.GetName(), what=what
+            )
+    return None
+
+
+def ready_words(fixed: Any, moving: Any, count: int) -> str:
+    """What the button will do."""
+    if count == 1:
+        return _("Measure how well {moving} lies on {fixed}").format(moving=moving.GetName(), fixed=fixed.GetName())
+    return _("Measure and compare {count} transforms of {moving} onto {fixed}").format(
+        count=count, moving=moving.GetName(), fixed=fixed.GetName()
+    )
+
+
+def problem_words(error: RegistrationError) -> str:
+    """An error as a sentence that names the node and the remedy."""
+    text = str(error)
+    for option, words in _OPTIONS.items():
+        text = text.replace(option, words)
+    return text
+
+
+def already_running() -> str:
+    """A second run was asked for."""
+    return _("A measurement is running. Wait for it, or cancel it first.")
+
+
+def child_not_started(program: str) -> tuple[str, str, str]:
+    """Subject, finding and remedy when the process cannot be started."""
+    return program, _("the program could not be started"), _("Install Slicer again, or allow it to start programs.")
+
+
+def child_ended(code: int) -> tuple[str, str, str]:
+    """Likewise when it ended without saying why."""
+    return (
+        _("The measurement"),
+        _("its process ended unexpectedly (code {code})").format(code=code),
+        _("Read the log below; crop or downsample the volumes if memory ran out."),
+    )
+
+
+def file_problem(error: OSError) -> tuple[str, str, str]:
+    """Likewise when a file cannot be written or read."""
+    return (
+        error.filename or _("The folder"),
+        _("cannot be written or read ({reason})").format(reason=error.strerror or error),
+        _("Free some disk space, or choose another folder."),
+    )
+
+
+def stage_words(stage: str) -> str:
+    """A stage with a capital letter."""
+    return stage[:1].upper() + stage[1:]
+
+
+def verdict_words(word: str) -> str:
+    """The verdict in one line."""
+    return {
+        "good": _("GOOD: measured, and within the tolerance"),
+        "doubtful": _("DOUBTFUL: look closely before you rely on it"),
+        "bad": _("BAD: do not rely on it"),
+        "unknown": _("UNKNOWN: nothing independent to measure it by"),
+    }.get(word, word)
+
+
+def verdict_style(word: str) -> str:
+    """Style sheet of the verdict: light text on a dark colour, readable in both of Slicer's themes."""
+    return _style(_COLORS.get(word, _COLORS["unknown"]))
+
+
+def mark_style(mark: str | None) -> str:
+    """Style sheet of the mark."""
+    return "" if mark is None else _style(_MARK_COLORS[mark])
+
+
+def _style(color: str) -> str:
+    return f"QLabel {{ background-color: {color}; color: white; font-weight: bold; padding: 6px; border-radius: 3px; }}"
+
+
+def reasons_html(content: Mapping[str, Any]) -> str:
+    """The verdict's sentence, what speaks against the result, what was found, and warnings."""
+    verdict = content["verdict"]
+    lines = [f"<b>{_escaped(words)}</b>" for words in (*verdict["reasons"], *content["warnings"])]
+    lines += [_escaped(words) for words in verdict["facts"]]
+    lines += [_escaped(one["targets"]["sentence"]) for one in content["comparisons"] if _sentence(one)]
+    items = "".join(f"<li>{line}</li>" for line in lines)
+    return f"<p>{_escaped(verdict['sentence'])}</p><ul style='margin-left: -24px'>{items}</ul>"
+
+
+def _sentence(comparison: Mapping[str, Any]) -> str | None:
+    return None if comparison["targets"] is None else comparison["targets"]["sentence"]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def verdict_word(word: str | None) -> str:
+    """The verdict in a table."""
+    words = {"good": _("good"), "doubtful": _("doubtful"), "bad": _("bad"), "unknown": _("unknown")}
+    return "" if word is None else words.get(word, word)
+
+
+def before_name() -> str:
+    """What the row without any transform is called."""
+    return _("before")
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number in a table; a dash where it is not known."""
+    if value is None:
+        return "–"
+    # No minus before zero.
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def percent(share: float | None) -> str:
+    """A share in a table."""
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def method_headers(*, targets: bool, structures: bool) -> list[tuple[str, str]]:
+    """Headers of the table of transforms, each with an explanation."""
+    headers = [
+        (_("Transform"), _("Click a row for its targets and structures, and to see the moving volume after it")),
+        (_("Verdict"), _("What the numbers together say")),
+    ]
+    if targets:
+        headers += [
+            (_("Mean"), _("Mean error at the targets, mm")),
+            (_("Largest"), _("Largest error at a target, mm")),
+            (_("Within"), _("Share of the targets within the tolerance")),
+        ]
+    if structures:
+        headers.append((_("Surfaces"), _("Mean distance of the surfaces of the structures, mm")))
+    if not targets and not structures:
+        headers.append((_("NMI"), _("Normalised mutual information of the images; it rises as they agree")))
+    headers.append((_("Overlap"), _("Share of the moving volume's field of view that lies in that of the fixed one")))
+    return headers
+
+
+def target_headers() -> list[tuple[str, str]]:
+    """Headers of the table of targets."""
+    return [
+        (_("Target"), _("Click to centre all views on it")),
+        (_("Error"), _("Distance from where the point lands to where it belongs, mm; bold above the tolerance")),
+        (_("R"), _("To the right of the patient, mm")),
+        (_("A"), _("To the front, mm")),
+        (_("S"), _("Upwards, mm")),
+    ]
+
+
+def structure_headers() -> list[tuple[str, str]]:
+    """Headers of the table of structures."""
+    return [
+        (_("Structure"), _("As named in both segmentations")),
+        (_("Dice"), _("Overlap of both, 0 to 1")),
+        (_("Surface"), _("Mean distance of the surfaces, mm")),
+        (_("95 %"), _("95th percentile of the Hausdorff distance, mm")),
+        (_("Centre"), _("Distance of the centres, mm")),
+    ]
+
+
+def shown_words(fixed: str, moving: str, after: str | None) -> str:
+    """What the slice views show."""
+    if after is None:
+        return _("{moving} as it lay before, over {fixed}").format(moving=moving, fixed=fixed)
+    return _("{moving} after {after}, over {fixed}").format(moving=moving, after=after, fixed=fixed)
+
+
+def map_words(kind: str) -> tuple[str, str]:
+    """Name and explanation of a map."""
+    agreement = _("How much the intensities of both volumes tell about each other around each point")
+    edges = _("How well the edges of both volumes run together around each point")
+    known = {
+        "local-information-before": (_("Shared information, before"), agreement),
+        "local-information-after": (_("Shared information, after"), agreement),
+        "gradient-agreement-before": (_("Agreement of edges, before"), edges),
+        "gradient-agreement-after": (_("Agreement of edges, after"), edges),
+        "jacobian": (_("Swelling and shrinking"), _("Jacobian determinant: 1 keeps the volume, 0 or less folds")),
+        "return-error": (_("Error of the way there and back"), _("Distance of a point from where it comes back, mm")),
+    }
+    return known.get(kind, (kind, ""))
+
+
+def result_words(content: Mapping[str, Any]) -> str:
+    """A result in a list of results."""
+    volumes = content["volumes"]
+    return _("{moving} to {fixed}, {when}: {verdict}").format(
+        moving=volumes["moving"]["name"],
+        fixed=volumes["fixed"]["name"],
+        when=content["created"].replace("T", " ")[:16],
+        verdict=verdict_word(content["verdict"]["word"]),
+    )
+
+
+def targets_title(method: str, tolerance_mm: float) -> str:
+    """Above the table of targets."""
+    return _("Targets after {method}; tolerance {mm:g} mm. Worst first.").format(method=method, mm=tolerance_mm)
+
+
+def structures_title(method: str) -> str:
+    """Above the table of structures."""
+    return _("Structures after {method}").format(method=method)
+
+
+def tolerance_words(mm: float, standard_mm: float) -> str:
+    """Whose tolerance it is."""
+    return _("TG-132") if mm == standard_mm else _("your own; TG-132 has {mm:g} mm").format(mm=standard_mm)
+
+
+def mark_words(mark: Mapping[str, str] | None) -> str:
+    """Who decided what."""
+    if mark is None:
+        return NOT_MARKED
+    words = _("{mark} by {name}, {when}").format(
+        mark=MARKS[mark["mark"]].upper(), name=mark["name"], when=mark["when"].replace("T", " ")[:16]
+    )
+    return f"{words}: {mark['comment']}" if mark["comment"] else words
+
+
+def saved_words(folder: str) -> str:
+    """Where the report is now."""
+    return _("The report is in {folder}").format(folder=folder)
+
+
+def volume_gone(role: str) -> str:
+    """The results are shown without the views."""
+    return _("The {role} volume of this result is not in the scene any more: load it to see the views.").format(
+        role=role
+    )
+
+
+def message_style() -> str:
+    """Style sheet of an error message."""
+    return f"QLabel {{ background-color: {_COLORS['bad']}; color: white; padding: 6px; border-radius: 3px; }}"

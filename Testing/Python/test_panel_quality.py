@@ -1,0 +1,411 @@
+"""The quality panel in the stand-in for Slicer: known answers on the phantom, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import slicer
+from conftest import CT_POSE, MR_POSE, PROJECT, centered_grid, rigid, rotation
+from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras, flip_points_lps_ras
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node
+from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE, RUN_ATTRIBUTE
+from MultimodalRegistrationLib.mrml.volumes import add_volume_node
+from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
+from MultimodalRegistrationLib.phantom import make_head, target_points_lps
+
+FOLDER = PROJECT / "RegistrationQA"
+PICTURES = PROJECT / "Testing" / "Screenshots"
+CT_GRID = centered_grid(
+    [42, 48, 26], [4.4, 4.4, 9.0], rotation([1, 0.3, -0.2], 12) @ np.diag([1.0, 1.0, -1.0]), [12, -31, 40]
+)
+MR_GRID = centered_grid([35, 32, 40], [5.2, 6.8, 5.0], rotation([-0.2, 1, 0.5], 81), [-25, 18, 66])
+ERRORS_RAS = np.random.default_rng(4).normal(0, 0.5, (12, 3))
+TRUTH_RAS = flip_matrix_lps_ras(CT_POSE @ np.linalg.inv(MR_POSE))
+OFF_RAS = rigid([0, 0, 1], 0, [0, 3.0, 4.0]) @ TRUTH_RAS
+
+
+@pytest.fixture(scope="module")
+def heads():
+    return make_head("CT", CT_GRID, CT_POSE, seed=1), make_head("T1", MR_GRID, MR_POSE, seed=2)
+
+
+class Opened:
+    """The panel with the phantom: its known pose, and one that is 5 mm off."""
+
+    def __init__(self, app, heads, **names):
+        self.app = app
+        scene = slicer.mrmlScene
+        self.fixed, self.moving = (
+            add_volume_node(scene, volume, name=names.get(role, role))
+            for role, volume in zip(("CT", "MR"), heads, strict=True)
+        )
+        points = target_points_lps(CT_POSE)[:12]
+        labels = [f"P{n}" for n in range(12)]
+        beside = points + flip_points_lps_ras(ERRORS_RAS)
+        on_moving = apply_matrix(MR_POSE @ np.linalg.inv(CT_POSE), beside)
+        self.targets = tuple(
+            add_landmark_node(scene, LandmarkList.of_points("", where, labels), name=name)
+            for where, name in ((points, "targets CT"), (on_moving, "targets MR"))
+        )
+        self.right, self.off = self.add_transform(TRUTH_RAS, "right"), self.add_transform(OFF_RAS, "5 mm off")
+        self.points_ras = flip_points_lps_ras(points)
+        self.module = app.open_module(FOLDER, "MultimodalRegistrationQA")
+        self.ui = self.module.ui
+
+    @property
+    def parameters(self):
+        return self.module.widget._parameterNode
+
+    @property
+    def panel(self):
+        return self.module.widget.panel
+
+    def add_transform(self, matrix_ras, name):
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", name)
+        node.SetMatrixTransformToParent(vtk_from_matrix(matrix_ras))
+        return node
+
+    def fill_in(self):
+        self.ui.fixedSelector.setCurrentNode(self.fixed)
+        self.ui.movingSelector.setCurrentNode(self.moving)
+        self.ui.fixedTargetsSelector.setCurrentNode(self.targets[0])
+        self.ui.movingTargetsSelector.setCurrentNode(self.targets[1])
+        self.tick("right", "5 mm off")
+
+    def tick(self, *names):
+        import qt
+
+        self.app.process_events(20)
+        rows = {self.ui.transformList.item(n).text(): n for n in range(self.ui.transformList.count)}
+        for name in names:
+            self.ui.transformList.item(rows[name]).setCheckState(qt.Qt.Checked)
+
+    def measure(self):
+        assert self.ui.measureButton.enabled, self.ui.missingLabel.text
+        self.ui.measureButton.click()
+        self.app.wait_for(lambda: not self.panel.running, 120)
+        assert self.ui.messageLabel.text == ""
+
+    def content(self):
+        return json.loads(self.parameters.resultTable.GetAttribute(CONTENT_ATTRIBUTE))
+
+
+@pytest.fixture
+def opened(slicer_app, heads):
+    slicer_app.open_slice_views()
+    return Opened(slicer_app, heads)
+
+
+def ids():
+    return {slicer.mrmlScene.GetNthNode(n).GetID() for n in range(slicer.mrmlScene.GetNumberOfNodes())}
+
+
+def cells(table):
+    return [[table.item(row, column).text() for column in range(table.columnCount)] for row in range(table.rowCount)]
+
+
+def test_known_answers_and_verdict_first(opened, tmp_path):
+    opened.fill_in()
+    opened.measure()
+    ui, content = opened.ui, opened.content()
+    opened.app.screenshot(opened.module.parent, "/tmp/wt/qapanel/after.png")
+    assert ui.verdictLabel.text.startswith("GOOD")
+    errors = np.linalg.norm(ERRORS_RAS, axis=1)
+    table = cells(ui.methodTable)
+    assert [row[:2] for row in table] == [["before", ""], ["1. right", "good"], ["2. 5 mm off", "bad"]]
+    assert table[1][2] == f"{errors.mean():.2f}"
+    worst = cells(ui.targetTable)[0]
+    assert worst[:2] == [f"P{errors.argmax()}", f"{errors.max():.2f}"]
+    np.testing.assert_allclose([float(text) for text in worst[2:]], ERRORS_RAS[errors.argmax()], atol=0.006)
+    assert content["inputs"]["transform"] == ["right", "5 mm off"]
+
+
+def views():
+    layout = slicer.app.layoutManager()
+    return [layout.sliceWidget(name).mrmlSliceCompositeNode() for name in layout.sliceViewNames()]
+
+
+def foreground():
+    return slicer.mrmlScene.GetNodeByID(views()[0].GetForegroundVolumeID())
+
+
+def to_world(node):
+    import vtk
+    from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
+
+    own, above = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(own)
+    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(node.GetParentTransformNode(), None, above)
+    return matrix_from_vtk(above) @ matrix_from_vtk(own)
+
+
+def test_views_show_before_and_after_and_leave_nothing(opened):
+    opened.fill_in()
+    before = ids()
+    opened.measure()
+    ui, own = opened.ui, to_world(opened.moving)
+    assert views()[0].GetBackgroundVolumeID() == opened.fixed.GetID()
+    assert views()[0].GetLinkedControl()
+    np.testing.assert_allclose(to_world(foreground()), TRUTH_RAS @ own, atol=1e-9)
+    ui.beforeButton.click()
+    np.testing.assert_allclose(to_world(foreground()), own, atol=1e-9)
+    ui.beforeButton.click()
+    ui.methodTable.setCurrentCell(2, 0)
+    np.testing.assert_allclose(to_world(foreground()), OFF_RAS @ own, atol=1e-9)
+    assert opened.moving.GetParentTransformNode() is None, "the scene's own volume stays where it was"
+    ui.fadeSlider.value = 0.2
+    assert views()[1].GetForegroundOpacity() == pytest.approx(0.2)
+    ui.flickerBox.click()
+    opened.app.wait_for(lambda: views()[0].GetForegroundOpacity() == 1.0, 3)
+    opened.app.wait_for(lambda: views()[0].GetForegroundOpacity() == 0.0, 3)
+    ui.flickerBox.click()
+    assert views()[0].GetForegroundOpacity() == pytest.approx(0.2)
+    ui.checkerboardBox.click()
+    opened.app.wait_for(lambda: "checkerboard" in foreground().GetName(), 10)
+    ui.checkerboardBox.click()
+    assert "checkerboard" not in foreground().GetName()
+    ui.mapBox.setCurrentIndex(2)
+    assert foreground().GetAttribute(RUN_ATTRIBUTE) is not None
+    ui.mapBox.setCurrentIndex(0)
+    np.testing.assert_allclose(to_world(foreground()), OFF_RAS @ own, atol=1e-9)
+    ui.removeButton.click()
+    assert {one for one in ids() - before if "Storage" not in one} == set()
+    assert views()[0].GetBackgroundVolumeID() != opened.fixed.GetID()
+    assert not ui.resultWidget.visible
+
+
+def folders(app):
+    from pathlib import Path
+
+    return [path.name for path in Path(slicer.app.temporaryPath).glob("multimodal-registration-qa-*")]
+
+
+def wait_until_gone(app):
+    app.wait_for(lambda: not folders(app), 10)
+
+
+def test_cancel_leaves_the_scene_as_it_was(opened):
+    opened.fill_in()
+    before = ids()
+    for seconds in (0, 0.2, 2):
+        opened.ui.measureButton.click()
+        assert opened.ui.measureButton.text == "Cancel"
+        opened.app.process_events(int(1000 * seconds))
+        opened.ui.measureButton.click()
+        assert not opened.panel.running
+        assert ids() == before
+        assert "as it was" in opened.ui.messageLabel.text
+        assert opened.ui.measureButton.enabled
+        wait_until_gone(opened.app)
+
+
+@pytest.mark.parametrize("step", [1, 4, 9])
+def test_cancel_while_the_result_is_added(opened, step, monkeypatch):
+    from MultimodalRegistrationLib.panels.quality import quality_run
+
+    opened.fill_in()
+    before = ids()
+    added = []
+    steps = quality_run.QualityJob.add
+
+    def slowly(job, scene, run_id):
+        for share in (generator := steps(job, scene, run_id)):
+            added.append(share)
+            if len(added) == step:
+                opened.ui.measureButton.click()
+            yield share
+        return generator
+
+    monkeypatch.setattr(quality_run.QualityJob, "add", slowly)
+    opened.ui.measureButton.click()
+    opened.app.wait_for(lambda: len(added) >= step, 60)
+    opened.app.process_events(200)
+    assert not opened.panel.running
+    assert ids() == before
+    wait_until_gone(opened.app)
+
+
+def test_volume_removed_while_it_is_measured(opened):
+    opened.fill_in()
+    opened.ui.measureButton.click()
+    opened.app.process_events(500)
+    before = ids() - {opened.moving.GetID(), opened.moving.GetDisplayNodeID()}
+    slicer.mrmlScene.RemoveNode(opened.moving)
+    opened.app.wait_for(lambda: not opened.panel.running, 60)
+    assert "MR" in opened.ui.messageLabel.text
+    assert "removed" in opened.ui.messageLabel.text
+    assert ids() - {one for one in ids() if "Display" in one} <= before
+    wait_until_gone(opened.app)
+
+
+@pytest.mark.parametrize("what", ["scene", "reload", "close"])
+def test_scene_or_module_goes_while_it_is_measured(opened, what):
+    opened.fill_in()
+    opened.ui.measureButton.click()
+    opened.app.process_events(1500)
+    if what == "scene":
+        slicer.mrmlScene.Clear()
+        assert not opened.panel.running
+        assert opened.parameters.fixedVolume is None
+    elif what == "reload":
+        opened.module.reload()
+        assert opened.parameters.fixedVolume is opened.fixed
+    else:
+        opened.module.close()
+    wait_until_gone(opened.app)
+
+
+def test_results_and_settings_come_back_with_the_scene(opened, tmp_path):
+    import zipfile
+
+    opened.fill_in()
+    opened.ui.toleranceBox.value = 1.5
+    opened.ui.reviewerEdit.text = "A. Reader"
+    opened.measure()
+    opened.ui.approveButton.click()
+    content = opened.content()
+    assert content["settings"]["tolerance_name"] == "your own"
+    shown = cells(opened.ui.methodTable), cells(opened.ui.targetTable), opened.ui.reasonsLabel.text
+    saved = tmp_path / "scene.mrb"
+    assert slicer.mrmlScene.WriteToMRB(str(saved))
+    slicer.mrmlScene.Clear()
+    assert not opened.ui.resultWidget.visible
+    with zipfile.ZipFile(saved) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    slicer.mrmlScene.SetURL(str(next((tmp_path / "unpacked").rglob("*.mrml"))))
+    slicer.mrmlScene.Import()
+    opened.app.process_events(50)
+    assert (cells(opened.ui.methodTable), cells(opened.ui.targetTable), opened.ui.reasonsLabel.text) == shown
+    assert opened.parameters.tolerance == 1.5
+    assert [node.GetName() for node in opened.parameters.transforms] == ["right", "5 mm off"]
+    assert opened.content()["mark"]["mark"] == "approved"
+    assert "APPROVED by A. Reader" in opened.ui.markLabel.text
+    assert not opened.ui.openButton.enabled, "the report was not saved"
+    names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode")}
+    assert not [name for name in names if "before" in name and "MR:" not in name], "copies for the views are not saved"
+    opened.ui.methodTable.setCurrentCell(1, 0)
+    opened.ui.removeButton.click()
+    assert opened.parameters.resultTable is None
+
+
+def test_report_is_saved_opened_and_marked(opened, tmp_path):
+    from MultimodalRegistrationLib.report.marks import read_mark
+
+    opened.fill_in()
+    (tmp_path / "reports").mkdir()
+    opened.ui.folderEdit.currentPath = str(tmp_path / "reports")
+    for name in ("Quality of MR to CT", "Quality of MR to CT 2"):
+        opened.measure()
+        page = tmp_path / "reports" / name / "report.html"
+        opened.app.wait_for(lambda: opened.ui.reportLabel.text.endswith(page.parent.name), 5)  # noqa: B023
+        assert {"quality.json", "methods.csv", "targets.csv"} <= {file.name for file in page.parent.iterdir()}
+    assert folders(opened.app) == []
+    assert "transform-2.h5" not in page.read_text(encoding="utf-8")
+    opened.ui.openButton.click()
+    assert opened.app.opened_urls == [f"file://{str(page).replace(' ', '%20')}"] or opened.app.opened_urls == [
+        f"file://{page}"
+    ]
+    assert not opened.ui.rejectButton.enabled
+    opened.ui.reviewerEdit.text = "B. Reader"
+    opened.ui.commentEdit.text = "left temporal lobe <off>"
+    opened.ui.rejectButton.click()
+    assert read_mark(page)["mark"] == "rejected"
+    assert opened.content()["mark"] == read_mark(page)
+    assert opened.ui.resultBox.count == 2
+    opened.ui.resultBox.setCurrentIndex(0)
+    assert opened.content()["mark"] is None
+    assert "Nobody" in opened.ui.markLabel.text
+
+
+def test_click_centres_the_views_on_the_target(opened):
+    opened.fill_in()
+    opened.measure()
+    row = [cell[0] for cell in cells(opened.ui.targetTable)].index("P7")
+    opened.ui.targetTable.setCurrentCell(row, 0)
+    layout = slicer.app.layoutManager()
+    for name in layout.sliceViewNames():
+        to_ras = layout.sliceWidget(name).mrmlSliceNode().GetSliceToRAS()
+        center = np.array([to_ras.GetElement(i, 3) for i in range(3)])
+        normal = np.array([to_ras.GetElement(i, 2) for i in range(3)])
+        assert abs(normal @ (center - opened.points_ras[7])) < 1e-6
+
+
+def test_same_and_huge_names_under_parents_without_a_window(slicer_app, heads):
+    huge = "T1 " + "x" * 300 + "/<b>&"
+    opened = Opened(slicer_app, heads, CT="scan", MR=huge)
+    twin = opened.add_transform(OFF_RAS, "right")
+    opened.moving.SetAndObserveTransformNodeID(opened.right.GetID())
+    opened.fill_in()
+    opened.parameters.transforms = [opened.right, twin]
+    opened.measure()
+    content = opened.content()
+    assert content["inputs"]["transform"] == [f"right ({node.GetID()})" for node in (opened.right, twin)]
+    assert content["verdict"]["method"] == f"right ({opened.right.GetID()})"
+    assert not opened.ui.viewsCollapsibleButton.visible
+    assert not opened.ui.plotButton.enabled
+    assert opened.moving.GetParentTransformNode() is opened.right
+    opened.ui.targetTable.setCurrentCell(1, 0)
+
+
+def test_what_is_missing_is_said(slicer_app, heads):
+    opened = Opened(slicer_app, heads)
+    ui = opened.ui
+    assert "Tick" in ui.missingLabel.text
+    opened.fill_in()
+    assert not ui.missingLabel.visible
+    ui.movingTargetsSelector.setCurrentNode(None)
+    assert "targets CT has no partner" in ui.missingLabel.text
+    ui.fixedTargetsSelector.setCurrentNode(None)
+    ui.movingSelector.setCurrentNode(opened.fixed)
+    assert "CT is chosen as both" in ui.missingLabel.text
+    ui.movingSelector.setCurrentNode(opened.moving)
+    slicer.mrmlScene.RemoveNode(opened.right)
+    slicer.mrmlScene.RemoveNode(opened.off)
+    slicer_app.process_events(20)
+    assert "Tick" in ui.missingLabel.text
+    assert ui.transformList.item(0).text().startswith("There is no transform")
+
+
+def test_a_registration_is_chosen_when_the_module_opens(slicer_app, heads):
+    fixed, moving = (
+        add_volume_node(slicer.mrmlScene, volume, name=name) for volume, name in zip(heads, "ab", strict=True)
+    )
+    result = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "result")
+    result.SetNodeReferenceID(result.GetFixedNodeReferenceRole(), fixed.GetID())
+    result.SetNodeReferenceID(result.GetMovingNodeReferenceRole(), moving.GetID())
+    module = slicer_app.open_module(FOLDER, "MultimodalRegistrationQA")
+    parameters = module.widget._parameterNode
+    assert (parameters.fixedVolume, parameters.movingVolume) == (fixed, moving)
+    assert list(parameters.transforms) == [result]
+    assert module.ui.measureButton.enabled
+
+
+def test_logic_in_one_line(slicer_app, heads, tmp_path):
+    opened = Opened(slicer_app, heads)
+    logic = slicer.util.getModuleLogic("MultimodalRegistrationQA")
+    report = tmp_path / "r.html"
+    nodes = logic.assess(
+        opened.fixed, opened.moving, [opened.right, opened.off], *opened.targets, reportFile=str(report)
+    )
+    assert logic.verdict(nodes.tables["methods"])["word"] == "good"
+    assert report.stat().st_size > 10_000
+
+
+def test_the_module_tests_itself(slicer_app):
+    slicer_app.open_module(FOLDER, "MultimodalRegistrationQA")
+    slicer.selfTests["MultimodalRegistrationQA"]()
+
+
+def test_the_window_lives_while_it_is_measured(opened):
+    from StandIn.blocks import BlockMeter
+
+    opened.fill_in()
+    opened.ui.measureButton.click()
+    with BlockMeter() as meter:
+        opened.app.wait_for(lambda: not opened.panel.running, 120)
+    print(meter.longest_ms)
+    assert meter.longest_ms < 100
