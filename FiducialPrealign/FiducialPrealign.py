@@ -38,7 +38,9 @@ class FiducialPrealign(ScriptedLoadableModule):
         self.parent.contributors = ["The MultimodalRegistration authors"]
         self.parent.helpText = _(
             "Puts one volume onto another by pairs of points, or by shapes. While you place them it tells which pairs "
-            "do not fit, which model they support, and what error to expect where you need it."
+            "do not fit, which model they support, and what error to expect where you need it. "
+            '<a href="https://github.com/MultimodalRegistration/SlicerMultimodalRegistration/tree/main/FiducialPrealign">'
+            "Step by step</a>."
         )
         self.parent.acknowledgementText = ""
 

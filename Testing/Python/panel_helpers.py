@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,12 @@ def add_voxels(name, voxels, voxel_grid, kind="vtkMRMLScalarVolumeNode"):
     node.SetIJKToRASMatrix(matrix)
     node.SetAndObserveImageData(image)
     return node
+
+
+def longest_block_allowed_ms():
+    """100 ms; more where the machine has more to do than processors, and the thread also waits for its turn."""
+    busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > (os.cpu_count() or 1)
+    return 300 if busy else 100
 
 
 def scene_state():

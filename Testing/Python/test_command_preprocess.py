@@ -234,3 +234,15 @@ def test_landmarks_labels_and_a_factor(files, tmp_path, head_ct, capsys):
     both = ["--roi", "a", *region, "--output-dir", str(tmp_path / "no")]
     assert main(["preprocess", *files, *truth, *both]) == 2
     assert "--region-landmarks" in capsys.readouterr().err
+
+
+def test_only_the_region_and_the_prealignment(files, tmp_path, capsys):
+    common = [*files, "--initial-transform", str(tmp_path / "truth.tfm"), "--bias-correct", "moving"]
+    for name, options in (("all", []), ("region", ["--only-region"])):
+        output = ["--output-dir", str(tmp_path / name), "--json", str(tmp_path / f"{name}.json")]
+        assert main(["preprocess", *common, *output, *options]) == 0, capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path / "region")) == ["prealignment.h5", "region.mrk.json"]
+    boxes = [read_roi(tmp_path / name / "region.mrk.json").corners_lps for name in ("all", "region")]
+    np.testing.assert_allclose(*boxes, atol=1e-9)
+    contents = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("all", "region")]
+    assert contents[0]["region"] == contents[1]["region"]

@@ -108,8 +108,59 @@ def test_options_that_cannot_be(files, tmp_path, capsys, more, words):
     assert words in capsys.readouterr().err
 
 
+def test_a_label_that_is_no_text_is_written_all_the_same(files, tmp_path):
+    content = json.loads((files / "a.mrk.json").read_text(encoding="utf-8"))
+    for number, point in enumerate(content["markups"][0]["controlPoints"]):
+        point["label"] = f"\ud800{number}"
+    (files / "odd.mrk.json").write_text(json.dumps(content), encoding="utf-8")
+    assert main(given(files, tmp_path / "out", "right.h5", targets=("odd.mrk.json", "b.fcsv"))) == 0
+    assert "\\ud800" in (tmp_path / "out" / "targets.csv").read_text(encoding="utf-8-sig")
+
+
 def test_a_folder_with_something_in_it_is_left_alone(files, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("x", encoding="utf-8")
     assert main(given(files, tmp_path, "right.h5")) == 2
     assert "not empty" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["mine.txt"]
+
+
+def test_everything_that_can_be_given(files, tmp_path, head_ct, head_mr, truth_ct_to_mr_lps):
+    """Segmentations, a region, a reference and a field, with what each of them adds."""
+    center = head_ct.grid.center_lps
+    for name, volume, middle in (
+        ("s1.nrrd", head_ct, center),
+        ("s2.nrrd", head_mr, apply_matrix(truth_ct_to_mr_lps, center)),
+    ):
+        index = np.stack(np.meshgrid(*[np.arange(n) for n in volume.grid.size], indexing="ij"), axis=-1)
+        inside = np.linalg.norm(apply_matrix(volume.grid.ijk_to_lps, index) - middle, axis=-1) < 25
+        image = sitk.GetImageFromArray(inside.transpose(2, 1, 0).astype(np.uint8))
+        volume.grid.place(image)
+        sitk.WriteImage(image, str(tmp_path / name))
+    nodes = np.stack(np.meshgrid(*[np.arange(40)] * 3, indexing="ij"), axis=-1)[..., ::-1]
+    points = center - 160 + 8.0 * nodes
+    waves = 1.5 * np.sin(points / 25.0)
+    field = sitk.GetImageFromArray(apply_matrix(truth_ct_to_mr_lps, points + waves) - points, isVector=True)
+    field.SetSpacing((8.0, 8.0, 8.0))
+    field.SetOrigin((center - 160).tolist())
+    sitk.WriteImage(field, str(tmp_path / "waves.nrrd"))
+    out = tmp_path / "out"
+    arguments = given(files, out, "near.tfm")
+    arguments += ["--transform", tmp_path / "waves.nrrd", "--reference", files / "right.h5"]
+    arguments += ["--fixed-segmentation", tmp_path / "s1.nrrd", "--moving-segmentation", tmp_path / "s2.nrrd"]
+    arguments += ["--region", tmp_path / "s1.nrrd", "--tolerance", "2.5"]
+    assert main(list(map(str, arguments))) == 0
+    content = json.loads((out / "quality.json").read_text(encoding="utf-8"))
+    near, warped, reference = content["methods"]
+    inside = np.linalg.norm(points - center, axis=-1) < 25
+    expected = np.linalg.norm(waves, axis=-1)[inside].mean()
+    assert warped["from_reference_mm"]["mean"] == pytest.approx(expected, rel=0.05)
+    assert near["from_reference_mm"]["mean"] == pytest.approx(1.5, abs=1e-6)
+    assert reference["reference"]
+    assert (warped["linear"], near["linear"]) == (False, True)
+    assert warped["health"]["bending_structures"][0]["bending_rms_mm"] > 0.1
+    assert near["structures"][0]["centroid_distance_mm"] == pytest.approx(1.5, abs=0.1)
+    assert content["settings"]["tolerance_mm"] == 2.5
+    assert content["settings"]["region"].endswith("s1.nrrd")
+    # The verdict is about the best; its maps show what a field does.
+    assert (out / "structures.csv").exists()
+    assert ((out / "jacobian.nrrd").exists()) == (content["verdict"]["method"] == "waves.nrrd")

@@ -9,7 +9,7 @@ import pytest
 from landmark_sets import body_points, moved, puzzle
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.landmarks.matching import match_landmarks
-from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
+from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
 from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
 
 
@@ -154,3 +154,15 @@ def test_unrelated_lists_and_sizes_out_of_range_are_refused():
         match_landmarks(*lists)
     with pytest.raises(InputError, match=r"CT: 3 placed and selected"):
         match_landmarks(LandmarkList.of_points("CT", np.eye(3)), lists[1])
+
+
+def test_targets_with_a_typing_error_are_not_paired_by_order_in_silence():
+    points = np.random.default_rng(6).uniform(-50, 50, (4, 3))
+    fixed = LandmarkList.of_points("a", points, ["nasion", "lpa", "rpa", "vertex"])
+    moving = LandmarkList.of_points("b", points[[1, 0, 2, 3]], ["lpa", "nasion", "rpaa", "vertex"])
+    with pytest.raises(InputError, match=r"in one only: 'rpa', 'rpaa'"):
+        pair_targets(fixed, moving)
+    right = LandmarkList.of_points("b", points[[1, 0, 2, 3]], ["LPA", "nasion", "r pa", "vertex"])
+    assert pair_targets(fixed, right).moving_index == (1, 0, 2, 3)
+    numbered = LandmarkList.of_points("b", points, ["F-1", "F-2", "F-3", "F-4"])
+    assert pair_targets(fixed, numbered).how == "order"

@@ -23,6 +23,7 @@ from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.quality.maps import quality_maps
 from MultimodalRegistrationLib.quality.tables import quality_tables
+from MultimodalRegistrationLib.quality.tolerance import own_tolerance
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 # Oblique, anisotropic, one of them flipped; coarse, so that a run takes a second.
@@ -248,13 +249,17 @@ def test_transforms_of_one_name_a_reference_and_a_region(heads):
     region.SetAndObserveTransformNodeID(setting.fixed.GetTransformNodeID())
     stages = []
     result = setting.assess(
-        reference_node=truth, region_node=region, on_progress=lambda stage, share: stages.append(share)
+        reference_node=truth,
+        region_node=region,
+        tolerance=own_tolerance(2.0),
+        on_progress=lambda stage, share: stages.append(share),
     )
     names = [one.transform.name for one in result.assessment.methods]
     assert f"[slicer.util.getNode('{setting.right.GetID()}'), " in result.content["command"]
     assert names == [f"right ({setting.right.GetID()})", f"right ({setting.off.GetID()})", "reference (truth)"]
     assert result.assessment.methods[1].from_reference.mean_mm == pytest.approx(5, abs=1e-6)
     assert result.content["settings"]["region"] == "the mask brain"
+    assert "tolerance=Tolerance(name='your own', mm=2.0)" in result.content["command"]
     assert stages == sorted(stages)
     assert 0 <= stages[0] < stages[-1] <= 1
 

@@ -83,3 +83,27 @@ def test_refused_targets(tmp_path):
 def test_a_folder_that_cannot_be_written_to():
     with OutputFiles() as outputs, pytest.raises(InputError, match="cannot be written to"):
         outputs.add("/proc/out.nrrd", (".nrrd",))
+
+
+def test_an_interruption_while_files_are_moved_puts_all_back(tmp_path, monkeypatch):
+    targets = [tmp_path / "a.json", tmp_path / "b.json"]
+    for target in targets:
+        target.write_text("old")
+    moved, move = [], Path.replace
+
+    def interrupted(self, target):
+        moved.append(target)
+        if len(moved) == 4:
+            raise KeyboardInterrupt
+        return move(self, target)
+
+    def work():
+        with OutputFiles() as outputs:
+            for target in targets:
+                outputs.add(target, (".json",)).write_text("new")
+            monkeypatch.setattr(Path, "replace", interrupted)
+            outputs.commit()
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "old", "b.json": "old"}

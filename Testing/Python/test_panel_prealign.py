@@ -308,7 +308,7 @@ def test_targets_tell_the_error_that_the_fit_does_not_know(slicer_app, panel, po
     parameters.fixedPoints = add_list("CT points", points[1])
     panel.ui.applyButton.click()
     panel.ui.targetsCollapsibleButton.collapsed = False
-    slicer_app.process_events(50)
+    slicer_app.process_events(500)
     slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-targets.png")
     parameters.fixedTargets = parameters.fixedPoints
     parameters.movingTargets = parameters.movingPoints
@@ -461,6 +461,21 @@ def test_same_and_huge_names(panel, points):
     assert column(panel, FOUND)[:4] == ["", "exchanged", "exchanged", ""]
     assert len(panel.ui.findingsLabel.text) < 1000
     assert max(len(text) for text in column(panel, MOVING)) < 50
+    parameters.fixedTargets = parameters.fixedPoints
+    parameters.movingPoints.RemoveAllControlPoints()
+    panel.widget.panel._points._judge()
+    labels = (panel.ui.targetErrorLabel, panel.ui.findingsLabel, panel.ui.applyButton)
+    assert max(len(word) for label in labels for word in label.text.split()) < 60
+
+
+def test_too_many_points_are_not_matched_while_slicer_waits(panel):
+    points = np.random.default_rng(8).uniform(-70, 70, (41, 3))
+    labels = [str(number) for number in range(41)]
+    parameters = panel.widget._parameterNode
+    parameters.fixedPoints, parameters.movingPoints = add_list("CT", points, labels), add_list("MR", points, labels)
+    parameters.pairing = type(parameters.pairing).AUTO
+    assert "41 points are too many" in panel.ui.findingsLabel.text
+    assert not panel.ui.applyButton.enabled
 
 
 def test_registration_goes_on_from_here(slicer_app, panel, points):

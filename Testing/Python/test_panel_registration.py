@@ -18,6 +18,7 @@ from panel_helpers import (
     add_scan,
     add_voxels,
     grid,
+    longest_block_allowed_ms,
     scene_content,
     scene_state,
 )
@@ -62,6 +63,7 @@ def start(slicer_app, module):
 def finish(slicer_app, module, **changes):
     FakeProcess.made[-1].finish(**changes)
     slicer_app.wait_for(lambda: not module.widget.panel.running)
+    slicer_app.process_events(20)
 
 
 def matrix_of(node):
@@ -180,6 +182,26 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     ready.ui.undoButton.click()
     assert composite.GetForegroundVolumeID() is None
     assert moving.GetDisplayNode() is None
+
+
+@pytest.mark.parametrize("which", ["fixed", "moving", "result"])
+def test_nodes_removed_while_a_result_is_shown(slicer_app, ready, pair, which):
+    slicer_app.open_slice_views()
+    start(slicer_app, ready)
+    finish(slicer_app, ready)
+    ui = ready.ui
+    ui.checkerboardBox.click()
+    slicer_app.process_events(300)
+    node = {"fixed": pair[0], "moving": pair[1], "result": ready.widget._parameterNode.resultTransform}[which]
+    slicer.mrmlScene.RemoveNode(node)
+    slicer_app.process_events(20)
+    assert shown(ui.resultCollapsibleButton) == (which != "result")
+    for button in (ui.checkerboardBox, ui.checkerboardBox, ui.hardenButton, ui.invertButton, ui.undoButton):
+        button.click()
+        slicer_app.process_events(100)
+    assert not shown(ui.resultCollapsibleButton)
+    assert not slicer.util.getNodes("*checkerboard*")
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 3, "those of the views"
 
 
 def test_outputs_can_be_named_left_unapplied_and_resampled(slicer_app, ready, pair):
@@ -625,7 +647,7 @@ def test_handing_over_large_volumes_does_not_block(slicer_app, opened):
     with BlockMeter() as meter:
         start(slicer_app, opened)
     print(f"longest block {meter.longest_ms:.0f} ms")
-    assert meter.longest_ms < 100
+    assert meter.longest_ms < longest_block_allowed_ms()
     opened.ui.registerButton.click()
 
 
@@ -656,4 +678,4 @@ def test_three_clicks_to_a_verified_registration(slicer_app):
     assert "VERIFIED" in module.ui.verdictLabel.text
     assert pose_error_mm(module.widget._parameterNode.resultTransform) < 2.0
     assert moving.GetParentTransformNode() is module.widget._parameterNode.resultTransform
-    assert max(meter.longest_ms, rest.longest_ms) < 100
+    assert max(meter.longest_ms, rest.longest_ms) < longest_block_allowed_ms()

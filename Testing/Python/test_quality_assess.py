@@ -25,6 +25,7 @@ from MultimodalRegistrationLib.quality.content import quality_content
 from MultimodalRegistrationLib.quality.csv_tables import csv_tables
 from MultimodalRegistrationLib.quality.maps import quality_maps
 from MultimodalRegistrationLib.quality.tolerance import own_tolerance
+from MultimodalRegistrationLib.report.write import write_report
 
 
 def pairs_of(fixed, moving) -> Pairs:
@@ -93,6 +94,10 @@ def test_a_reference_is_labelled_and_not_ranked(head_ct, head_mr, right, truth_c
     assert result.methods[0].from_reference.mean_mm == pytest.approx(4.0)
     assert result.verdict.word == "bad"
     assert result.verdict.method == "wrong.h5"
+    near = shifted(truth_ct_to_mr_lps, "near.h5", 0.1)
+    both = assess(head_ct, head_mr, [wrong, near], reference=right)
+    assert [one.rank for one in both.methods] == [2, 1, None]
+    assert (both.verdict.method, both.verdict.word) == ("near.h5", "good")
 
 
 def test_fiducials_are_never_reported_as_targets(head_ct, head_mr, right, targets):
@@ -149,6 +154,47 @@ def test_structures(head_ct, head_mr, right, truth_ct_to_mr_lps):
     bad = assess(head_ct, head_mr, [shifted(truth_ct_to_mr_lps, "bad.h5", 6.0)], structures=structures)
     assert bad.verdict.word == "doubtful"
     assert "mm apart on average" in bad.verdict.reasons[0]
+    # A turn about the middle of a ball cannot be seen in it: what is said goes no further than its surface.
+    assert "no error at a point was measured" in good.verdict.sentence
+    slid = assess(head_ct, head_mr, [shifted(truth_ct_to_mr_lps, "slid.h5", 2.2)], structures=structures)
+    assert slid.methods[0].structures[0].measures.mean_surface_distance_mm < 1.3
+    assert slid.verdict.word == "doubtful"
+    assert "centroids" in slid.verdict.reasons[0]
+    layer = structures.moving.segments[0].layer
+    more = Segmentation.of_layers("more", structures.moving.grid, [layer, 2 * layer], [("1", 0, 1), ("other", 1, 2)])
+    ranked = assess(
+        head_ct,
+        head_mr,
+        [shifted(truth_ct_to_mr_lps, "far.h5", 5.0), right],
+        structures=Structures(structures.fixed, more),
+    )
+    assert [one.rank for one in ranked.methods] == [2, 1]
+
+
+def test_a_mirror_image_is_bad(head_ct, head_mr, truth_ct_to_mr_lps):
+    mirrored = SpatialTransform.of_matrix("mirror.h5", truth_ct_to_mr_lps @ np.diag([-1.0, 1.0, 1.0, 1.0]))
+    verdict = assess(head_ct, head_mr, [mirrored]).verdict
+    assert verdict.word == "bad"
+    assert "mirror image" in " ".join(verdict.reasons)
+
+
+def test_few_targets_that_are_all_far_off_are_bad(head_ct, head_mr, targets, truth_ct_to_mr_lps):
+    few = pairs_of(targets.fixed_lps[:3], targets.moving_lps[:3])
+    verdict = assess(head_ct, head_mr, [shifted(truth_ct_to_mr_lps, "off.h5", 20.0)], targets=few).verdict
+    assert verdict.word == "bad"
+    assert "than is certain" not in " ".join(verdict.reasons)
+
+
+def test_one_target_and_a_reference_fill_a_report(head_ct, head_mr, right, targets, truth_ct_to_mr_lps, tmp_path):
+    one = pairs_of(targets.fixed_lps[:1], targets.moving_lps[:1])
+    near = shifted(truth_ct_to_mr_lps, "near.h5", 1.0)
+    result = assess(head_ct, head_mr, [near], targets=one, reference=right)
+    content = quality_content(result, head_ct, head_mr, inputs={}, command="qa", region="everything")
+    transforms = [method.transform for method in result.methods]
+    write_report(tmp_path / "report.html", content, head_ct, head_mr, transforms)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "A single target has no limits of agreement." in page
+    assert "Distance from the reference (mm)" in page
 
 
 def test_a_folding_field_is_bad(head_ct, head_mr, truth_ct_to_mr_lps):

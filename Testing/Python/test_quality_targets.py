@@ -80,6 +80,13 @@ def test_a_table_made_by_hand() -> None:
     assert all(interval is None for interval in errors.intervals_mm.values()), "four targets are too few"
 
 
+def test_targets_that_share_a_label_are_told_apart() -> None:
+    points = np.diag([1.0, 2.0, 3.0])
+    errors = target_errors(pairs_of(points, points, ["F", "F", "G"]), SpatialTransform.of_matrix("t", np.eye(4)))
+    assert errors is not None
+    assert errors.labels == ("F (point 1)", "F (point 2)", "G")
+
+
 def test_errors_of_a_field_are_in_the_fixed_volume() -> None:
     field = sitk.Image([40, 40, 40], sitk.sitkVectorFloat64, 3)
     index = np.stack(np.meshgrid(*[np.arange(40.0)] * 3, indexing="ij"), axis=-1)[..., ::-1]
@@ -116,6 +123,12 @@ def test_intervals_hold_what_they_promise(distribution: str) -> None:
         assert 0.92 <= count / 500 <= 0.98, f"{name}: {count / 500:.1%}"
 
 
+def test_an_outlier_among_few_does_not_stretch_the_interval_beyond_all_sense() -> None:
+    interval = mean_interval([0.1, 0.1, 0.1, 0.12, 5.0], seed=0)
+    assert interval is not None
+    assert interval.high < 2 * 5.0
+
+
 def test_intervals_are_the_same_every_time_and_hold_equal_values() -> None:
     errors = np.array([1.0, 2.0, 0.5, 1.5, 3.0, 0.7])
     assert mean_interval(errors, seed=3) == mean_interval(errors, seed=3)
@@ -132,6 +145,14 @@ def test_the_points_of_a_fit_are_no_targets(model) -> None:
     assert used.index == frozenset(range(9))
     assert model in used.why
     assert target_errors(pairs, SpatialTransform.of_matrix("t", np.eye(4)), used=used.index) is None
+
+
+@pytest.mark.parametrize("model", ["similarity", "affine"])
+def test_the_points_of_a_fit_the_other_way_are_no_targets(model) -> None:
+    _, pairs = noisy_pairs()
+    fit = fit_model(model, pairs.fixed_lps, pairs.moving_lps)
+    back = SpatialTransform.of_matrix("fit.h5", np.linalg.inv(fit.fixed_to_moving_lps))
+    assert len(find_used_fiducials(pairs, back).index) == 9
 
 
 def test_independent_points_are_targets() -> None:
@@ -157,6 +178,16 @@ def test_points_that_a_spline_passes_through_are_no_targets(tmp_path: Path) -> N
     assert "record" in used.why
 
 
+def test_a_sampled_spline_of_all_points_is_recognised_without_its_record() -> None:
+    _, pairs = noisy_pairs(n=12, sd=3.0)
+    grid = spline_grid(prealign(pairs, model="tps").fit, box_of_points(pairs.fixed_lps))
+    used = find_used_fiducials(pairs, SpatialTransform("renamed.h5", grid.transform))
+    assert used.index == frozenset(range(12))
+    assert "thin-plate spline" in used.why
+    other = spline_grid(prealign(noisy_pairs(n=12, sd=3.0, seed=9)[1], model="tps").fit, box_of_points(pairs.fixed_lps))
+    assert not find_used_fiducials(pairs, SpatialTransform("other.h5", other.transform)).index
+
+
 def test_the_record_of_a_run_is_known_by_its_transform(tmp_path: Path) -> None:
     _, pairs = noisy_pairs(n=12)
     some = pairs_of(pairs.fixed_lps[:7], pairs.moving_lps[:7])
@@ -165,6 +196,7 @@ def test_the_record_of_a_run_is_known_by_its_transform(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"schema": 1, "transform": {"moving_to_fixed_ras": "odd"}}', encoding="utf-8")
     (tmp_path / "c.json").write_text("no json", encoding="utf-8")
     (tmp_path / "d.json").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "0.json").mkdir()
     mine = SpatialTransform.of_matrix("t.h5", result.fit.fixed_to_moving_lps)
     record = find_record(tmp_path / "t.h5", mine)
     assert record is not None
@@ -211,6 +243,13 @@ def test_paired_errors() -> None:
     assert "Holm" in found.sentence("A", "B", 0.03, 3)
     assert "chance (p = 0.2" in found.sentence("A", "B", 0.2, 1)
     assert compare_paired(second, first).sentence("A", "B", 0.03, 1).startswith("B is closer than A at 6 of 8")
+    # One target that is far off turns the mean, but not the test.
+    turned = compare_paired(np.full(12, 1.0), np.append(1.0 + 0.1 * np.arange(1, 12), -9.0))
+    words = turned.sentence("A", "B", turned.p, 1)
+    assert words.startswith("B is closer than A at 1 of 12 targets")
+    assert "favours A" in words
+    assert "seldom" not in words
+    assert compare_paired(first, first + 1e-11).tied == 8
     assert compare_paired(first, first).sentence("A", "B", None, 1) == "A and B are equally close at all 8 targets."
 
 

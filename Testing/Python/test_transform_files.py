@@ -14,6 +14,7 @@ from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.transforms import (
     TRANSFORM_SUFFIXES,
     read_linear_transform,
+    read_transform,
     write_linear_transform,
 )
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
@@ -111,3 +112,11 @@ def test_refused_transforms(tmp_path):
         with pytest.raises(InputError, match=found) as caught:
             read_linear_transform(tmp_path / name)
         assert name in str(caught.value)
+
+
+def test_a_field_that_is_not_finite_is_refused(tmp_path):
+    field = np.zeros((4, 4, 4, 3))
+    field[0] = np.nan
+    sitk.WriteImage(sitk.GetImageFromArray(field, isVector=True), str(tmp_path / "holes.nrrd"))
+    with pytest.raises(InputError, match=r"holes\.nrrd: some displacements are not finite"):
+        read_transform(tmp_path / "holes.nrrd")

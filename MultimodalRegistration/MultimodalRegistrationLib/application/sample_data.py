@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 
-from MultimodalRegistrationLib.mrml.phantom_case import PhantomCase, add_phantom_case
+if TYPE_CHECKING:
+    from MultimodalRegistrationLib.mrml.phantom_case import PhantomCase
 
 __all__ = ["CATEGORY", "CT_MR_BRAIN", "PHANTOM", "load_phantom", "register_sample_data"]
 
@@ -70,6 +71,9 @@ def load_phantom(source: Any = None) -> PhantomCase:
     source : SampleDataSource, optional
         What Slicer passes; not needed.
     """
+    # Not at the start of Slicer, which would take longer.
+    from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case
+
     case = add_phantom_case(slicer.mrmlScene)
     application = slicer.app.applicationLogic()
     application.GetSelectionNode().SetActiveVolumeID(case.ct.GetID())

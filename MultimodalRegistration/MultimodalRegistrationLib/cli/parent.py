@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+from MultimodalRegistrationLib.io.outputs import discard_unfinished
+
 __all__ = ["end_with_standard_input", "step_back"]
 
 _SECONDS_TO_CANCEL = 2.0
@@ -35,4 +37,5 @@ def _wait() -> None:
         pass
     signal.raise_signal(signal.SIGINT)
     time.sleep(_SECONDS_TO_CANCEL)
+    discard_unfinished()
     os._exit(_CANCELLED)

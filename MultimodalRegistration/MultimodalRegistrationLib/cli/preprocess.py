@@ -23,7 +23,13 @@ from MultimodalRegistrationLib.preprocess.check import volume_warnings
 from MultimodalRegistrationLib.preprocess.masks.labels import from_labels
 from MultimodalRegistrationLib.preprocess.masks.margins import dilate_mm
 from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region, region_of_box, region_of_points
-from MultimodalRegistrationLib.preprocess.run import Preprocessed, points_of_segment, preprocess
+from MultimodalRegistrationLib.preprocess.run import (
+    FoundRegion,
+    Preprocessed,
+    find_region,
+    points_of_segment,
+    preprocess,
+)
 from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
 from MultimodalRegistrationLib.registration.landmark_start import landmark_start
 from MultimodalRegistrationLib.registration.prepare import mask_on_grid
@@ -32,6 +38,7 @@ from MultimodalRegistrationLib.registration.searched_start import searched_start
 
 __all__ = ["add_parser"]
 
+_VOLUMES = (("fixed", "nrrd"), ("moving", "nrrd"), ("fixed-mask", "nrrd"), ("moving-mask", "nrrd"))
 _INPUTS = (
     *("fixed", "moving", "initial_transform", "fixed_landmarks", "moving_landmarks"),
     *("roi", "segment", "region_landmarks", "mask", "moving_mask"),
@@ -82,6 +89,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--bias-correct", choices=("moving", "fixed", "both", "none"), default="none")
     parser.add_argument("--isotropic", type=float, metavar="MM", help="resample both to cubic voxels of this size")
     parser.add_argument("--spacing-factor", type=float, metavar="X", help="or to voxels X times as large")
+    parser.add_argument(
+        "--only-region", action="store_true", help="find the region and the prealignment only; write no volumes"
+    )
     parser.add_argument("--output-dir", required=True, metavar="D", help="folder for the results; made if missing")
     parser.add_argument("--json", metavar="R.json", help="what was done, for scripts")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
@@ -113,20 +123,28 @@ def _run(options: argparse.Namespace) -> int:
         }
         printer.progress(Progress("finding a prealignment", 0.0))
         matrix, words = _prealignment(options, fixed, moving)
-        result = preprocess(
-            fixed,
-            moving,
-            matrix,
-            region=_region(options, fixed, moving, matrix),
-            margin_mm=options.margin,
-            automatic_masks=() if options.mask == "none" else ROLES,
-            fixed_mask=masks["fixed"],
-            moving_mask=masks["moving"],
-            bias_correct=_roles(options.bias_correct),
-            isotropic_mm=options.isotropic,
-            spacing_factor=options.spacing_factor,
-            on_progress=lambda stage, share: printer.progress(Progress(stage, 0.2 + 0.7 * share)),
-        )
+        region = _region(options, fixed, moving, matrix)
+        chosen: dict[str, Any] = {
+            "margin_mm": options.margin,
+            "automatic_masks": () if options.mask == "none" else ROLES,
+            "fixed_mask": masks["fixed"],
+            "moving_mask": masks["moving"],
+            "on_progress": lambda stage, share: printer.progress(Progress(stage, 0.2 + 0.7 * share)),
+        }
+        result: Preprocessed | FoundRegion
+        if options.only_region:
+            result = find_region(fixed, moving, matrix, region=region, **chosen)
+        else:
+            result = preprocess(
+                fixed,
+                moving,
+                matrix,
+                region=region,
+                bias_correct=_roles(options.bias_correct),
+                isotropic_mm=options.isotropic,
+                spacing_factor=options.spacing_factor,
+                **chosen,
+            )
         _write(result, matrix, staged)
         content = _content(result, matrix, words, inputs)
         if options.json:
@@ -142,15 +160,12 @@ def _staged(outputs: OutputFiles, folder: Path, options: argparse.Namespace) -> 
     staged = {
         name: outputs.add(folder / f"{name}.{suffix}", (f".{suffix}",))
         for name, suffix in (
-            ("fixed", "nrrd"),
-            ("moving", "nrrd"),
-            ("fixed-mask", "nrrd"),
-            ("moving-mask", "nrrd"),
+            *(() if options.only_region else _VOLUMES),
             ("region", "mrk.json"),
             ("prealignment", "h5"),
         )
     }
-    for role in _roles(options.bias_correct):
+    for role in () if options.only_region else _roles(options.bias_correct):
         staged[f"{role}-bias-field"] = outputs.add(folder / f"{role}-bias-field.nrrd", (".nrrd",))
     if options.json:
         staged["json"] = outputs.add(options.json, (".json",))
@@ -205,9 +220,10 @@ def _region(options: argparse.Namespace, fixed: Volume, moving: Volume, matrix: 
     return None
 
 
-def _write(result: Preprocessed, matrix: NDArray[np.float64], staged: dict[str, Path]) -> None:
+def _write(result: Preprocessed | FoundRegion, matrix: NDArray[np.float64], staged: dict[str, Path]) -> None:
     try:
-        for role, prepared in (("fixed", result.fixed), ("moving", result.moving)):
+        prepared_volumes = {"fixed": result.fixed, "moving": result.moving} if isinstance(result, Preprocessed) else {}
+        for role, prepared in prepared_volumes.items():
             sitk.WriteImage(prepared.volume.image, str(staged[role]), True)
             mask = prepared.mask
             if mask is None:
@@ -221,13 +237,15 @@ def _write(result: Preprocessed, matrix: NDArray[np.float64], staged: dict[str, 
         write_linear_transform(staged["prealignment"], matrix)
     except RuntimeError as error:
         raise InputError(
-            staged["fixed"].parent,
+            staged["region"].parent,
             f"a file cannot be written ({str(error).strip().splitlines()[-1]})",
             "Free disk space, or choose another folder.",
         ) from error
 
 
-def _content(result: Preprocessed, matrix: NDArray[np.float64], words: str, inputs: dict[str, Any]) -> dict[str, Any]:
+def _content(
+    result: Preprocessed | FoundRegion, matrix: NDArray[np.float64], words: str, inputs: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "schema": 1,
         "inputs": inputs,

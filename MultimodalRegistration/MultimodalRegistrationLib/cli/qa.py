@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,9 @@ def _run(options: argparse.Namespace) -> int:
         handover = read_handover(options)
         fixed, moving = (_volume(path, handover) for path in (options.fixed, options.moving))
         transforms = _transforms(options.transform, handover)
-        records = _records(transforms, options.transform, handover)
         reference = None if options.reference is None else _reference(options.reference, handover)
+        named = [*zip(transforms, options.transform, strict=True)]
+        records = _records([*named, (reference, options.reference)] if reference is not None else named, handover)
         region = _region(options.region, fixed, printer, handover)
         result = assess(
             fixed,
@@ -146,11 +148,8 @@ def _reference(path: str, handover: Handover) -> SpatialTransform:
     return SpatialTransform(f"reference ({name})", read_transform(path).transform)
 
 
-def _records(transforms: list[SpatialTransform], paths: list[str], handover: Handover) -> dict[str, RunRecord]:
-    found = {
-        one.name: handover.records.get(path) or find_record(path, one)
-        for one, path in zip(transforms, paths, strict=True)
-    }
+def _records(transforms: Sequence[tuple[SpatialTransform, str]], handover: Handover) -> dict[str, RunRecord]:
+    found = {one.name: handover.records.get(path) or find_record(path, one) for one, path in transforms}
     return {name: record for name, record in found.items() if record is not None}
 
 
@@ -180,7 +179,7 @@ def _write_tables(outputs: OutputFiles, folder: Path, content: dict[str, Any]) -
     for name, text in csv_tables(content).items():
         file = outputs.add(folder / f"{name}.csv", (".csv",))
         # The mark tells spreadsheets that this is UTF-8.
-        file.write_text(text, encoding="utf-8-sig")
+        file.write_text(text, encoding="utf-8-sig", errors="backslashreplace")
 
 
 def _write_maps(outputs: OutputFiles, folder: Path, result: Assessment) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,11 @@ from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
 
-__all__ = ["OutputFiles", "output_folder", "write_json", "writing"]
+__all__ = ["OutputFiles", "discard_unfinished", "output_folder", "write_json", "writing"]
+
+
+# For a process that is about to end without leaving its ``with`` blocks.
+_unfinished: weakref.WeakSet[OutputFiles] = weakref.WeakSet()
 
 
 class OutputFiles:
@@ -31,6 +36,12 @@ class OutputFiles:
     def __init__(self, inputs: Iterable[str | Path] = ()) -> None:
         self._inputs = {Path(path).resolve() for path in inputs}
         self._staged: dict[Path, Path] = {}
+        _unfinished.add(self)
+
+    def discard(self) -> None:
+        """Remove what was written so far."""
+        for staged in list(self._staged.values()):
+            staged.unlink(missing_ok=True)
 
     def __enter__(self) -> OutputFiles:
         return self
@@ -38,8 +49,7 @@ class OutputFiles:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for staged in self._staged.values():
-            staged.unlink(missing_ok=True)
+        self.discard()
         self._staged.clear()
 
     def add(self, path: str | Path, suffixes: tuple[str, ...]) -> Path:
@@ -108,11 +118,13 @@ class OutputFiles:
                     target.replace(previous)
                 done.append((target, previous))
                 staged.replace(target)
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             for target, previous in reversed(done):
                 target.unlink(missing_ok=True)
                 if previous is not None:
                     previous.replace(target)
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise InputError(
                 done[-1][0] if done else next(iter(self._staged)),
                 f"the file cannot be replaced ({error.strerror})",
@@ -122,6 +134,12 @@ class OutputFiles:
             if previous is not None:
                 previous.unlink()
         self._staged.clear()
+
+
+def discard_unfinished() -> None:
+    """Remove the temporary files of all outputs that were not committed, before the process ends at once."""
+    for outputs in list(_unfinished):
+        outputs.discard()
 
 
 @contextmanager

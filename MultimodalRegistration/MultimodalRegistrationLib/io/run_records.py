@@ -67,12 +67,12 @@ def find_record(path: str | Path, transform: SpatialTransform) -> RunRecord | No
         None when no JSON file in the folder describes this transform.
     """
     for file in sorted(Path(path).resolve().parent.glob("*.json"))[:_MOST_FILES]:
-        if file.stat().st_size > _MOST_BYTES:
-            continue
         try:
+            if file.stat().st_size > _MOST_BYTES:
+                continue
             content = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            # Some other program's file: not a record.
+        except (OSError, ValueError, RecursionError):
+            # Some other program's file, a folder or a broken link: not a record.
             continue
         if isinstance(content, dict) and describes(content, transform):
             return RunRecord(file.name, content)

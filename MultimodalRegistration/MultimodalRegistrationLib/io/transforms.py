@@ -84,6 +84,8 @@ def _read_field(path: Path) -> sitk.Transform:
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
         found = f"{image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} components"
         raise InputError(path, f"an image of {found}, not a displacement field", _REMEDY)
+    if not np.all(np.isfinite(sitk.GetArrayViewFromImage(image))):
+        raise InputError(path, "some displacements are not finite", "Set them to zero, or crop the field.")
     return sitk.DisplacementFieldTransform(image)
 
 

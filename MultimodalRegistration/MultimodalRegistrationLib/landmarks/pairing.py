@@ -10,6 +10,9 @@ from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pa
 
 __all__ = ["pair_landmarks", "pair_targets"]
 
+# Share of the labels from which on two lists count as labelled alike.
+_MOST = 0.5
+
 
 def pair_landmarks(
     fixed: LandmarkList,
@@ -70,11 +73,22 @@ def pair_targets(fixed: LandmarkList, moving: LandmarkList) -> Pairs:
     Raises
     ------
     InputError
-        As :func:`pair_landmarks`.
+        As :func:`pair_landmarks`; or most labels are in both lists but not all, as after a typing error: by order,
+        other points might then be taken for partners in silence.
     """
-    labels = [[plain_label(one.landmarks[i].label) for i in one.used] for one in (fixed, moving)]
-    own = all(len(set(names)) == len(names) and all(names) for names in labels)
-    return pair_landmarks(fixed, moving, how="label" if own and set(labels[0]) == set(labels[1]) else "order")
+    labels = [{plain_label(one.landmarks[i].label): one.called(i) for i in one.used} for one in (fixed, moving)]
+    own = all(
+        len(names) == len(one.used) and "" not in names for names, one in zip(labels, (fixed, moving), strict=True)
+    )
+    shared = labels[0].keys() & labels[1].keys()
+    alone = [called for names in labels for label, called in names.items() if label not in shared]
+    if own and alone and len(shared) >= _MOST * max(map(len, labels)):
+        raise InputError(
+            f"{fixed.name} and {moving.name}",
+            f"most labels are in both lists, but these are in one only: {', '.join(alone)}",
+            "Correct these labels, or unselect or remove the points without a partner.",
+        )
+    return pair_landmarks(fixed, moving, how="label" if own and not alone else "order")
 
 
 def _alone(landmarks: LandmarkList, paired: set[int]) -> list[str]:

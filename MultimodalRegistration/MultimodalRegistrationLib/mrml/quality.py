@@ -156,7 +156,7 @@ def assess_nodes(
         fixed,
         moving,
         inputs={**inputs, "transform": names},
-        command=command_of(nodes, transform_nodes),
+        command=command_of(nodes, transform_nodes, tolerance),
         region="the whole fixed volume" if region is None else f"the mask {region.name}",
     )
     return NodeAssessment(assessment, content, fixed, moving)

@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.io.run_records import RunRecord, describes
 from MultimodalRegistrationLib.mrml.placement import applied_results, result_held_by
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
+from MultimodalRegistrationLib.quality.tolerance import TG_132, Tolerance
 
 __all__ = ["check_fixed", "command_of", "names_of", "record_of"]
 
@@ -64,7 +65,7 @@ def record_of(node: Any, transform: SpatialTransform, over: VolumeGrid) -> tuple
     return RunRecord(result.GetName(), {"pairs": content["pairs"]}), (f"{warning} from landmarks.",)
 
 
-def command_of(nodes: Mapping[str, Any], transform_nodes: Sequence[Any]) -> str:
+def command_of(nodes: Mapping[str, Any], transform_nodes: Sequence[Any], tolerance: Tolerance) -> str:
     """What repeats the run in Slicer's Python console."""
 
     def found(node: Any) -> str:
@@ -76,5 +77,7 @@ def command_of(nodes: Mapping[str, Any], transform_nodes: Sequence[Any]) -> str:
         for role, node in nodes.items()
         if node is not None and role not in ("fixed", "moving")
     ]
+    if tolerance != TG_132:
+        options.append(f"tolerance={tolerance!r}")
     transforms = ", ".join(found(node) for node in transform_nodes)
     return f"assess_nodes({', '.join([found(nodes['fixed']), found(nodes['moving']), f'[{transforms}]', *options])})"

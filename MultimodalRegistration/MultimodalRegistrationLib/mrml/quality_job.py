@@ -96,7 +96,7 @@ class QualityJob:
         self.content: dict[str, Any] = {}
         self._maps: dict[str, Volume] = {}
         nodes = inputs.by_role()
-        self._command = command_of(nodes, inputs.transforms)
+        self._command = command_of(nodes, inputs.transforms, tolerance)
         self._fixed, self._moving = _weak(inputs.fixed), _weak(inputs.moving)
         self.node_names = {"fixed": inputs.fixed.GetName(), "moving": inputs.moving.GetName()}
         results = [*inputs.transforms, inputs.reference]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,88 +19,21 @@ from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.transforms import write_linear_transform
 from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
-from MultimodalRegistrationLib.landmarks.points import Pairing
 from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.register import add_registration_node
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
 from MultimodalRegistrationLib.mrml.segments import segment_slabs
 from MultimodalRegistrationLib.mrml.transforms import start_from_node
 from MultimodalRegistrationLib.mrml.volumes import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, box_slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
-from MultimodalRegistrationLib.presets.model import Preset, preset_content
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.presets.model import preset_content
 from MultimodalRegistrationLib.registration.run import select_engine
-from MultimodalRegistrationLib.registration.start import StartMethod
 
-__all__ = ["Inputs", "RegistrationJob", "Settings"]
-
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """The nodes of a run.
-
-    Parameters
-    ----------
-    fixed, moving : vtkMRMLScalarVolumeNode
-        The volumes.
-    initial_transform : vtkMRMLTransformNode, optional
-        Linear; moves the moving volume, from where it lies, towards the fixed one.
-    fixed_landmarks, moving_landmarks : vtkMRMLMarkupsNode, optional
-        The run starts at their rigid fit; both or none.
-    fixed_mask, moving_mask : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode, optional
-        What is used of the volume: its visible segments, or voxels above zero.
-    roi : vtkMRMLMarkupsROINode, optional
-        Only what lies in it is used of the fixed volume.
-    """
-
-    fixed: Any
-    moving: Any
-    initial_transform: Any = None
-    fixed_landmarks: Any = None
-    moving_landmarks: Any = None
-    fixed_mask: Any = None
-    moving_mask: Any = None
-    roi: Any = None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run is carried out.
-
-    Parameters
-    ----------
-    preset : Preset
-        Its settings, changed or not.
-    engine : str or None
-        None for the best one installed.
-    start : str
-        As for :func:`~MultimodalRegistrationLib.registration.run.register`; also the bounds.
-    max_translation_mm, max_rotation_deg : float or None
-        None for any.
-    pairing : str
-        Of the landmarks.
-    resampled_volume : bool
-        Also make the moving volume on the fixed grid.
-    transform_name : str
-        Empty for one made of the names of the volumes.
-    """
-
-    preset: Preset
-    engine: str | None = None
-    start: StartMethod = "auto"
-    max_translation_mm: float | None = None
-    max_rotation_deg: float | None = None
-    pairing: Pairing = "order"
-    resampled_volume: bool = False
-    transform_name: str = ""
-
-    @classmethod
-    def of_preset(cls, name: str = DEFAULT_PRESET) -> Settings:
-        """Settings of a preset, and of nothing else."""
-        return cls(find_preset(name))
+__all__ = ["RegistrationJob"]
 
 
 class RegistrationJob:

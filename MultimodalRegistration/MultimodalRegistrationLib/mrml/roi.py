@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rota
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
-__all__ = ["add_roi_node", "box_of_roi_node"]
+__all__ = ["add_roi_node", "box_of_roi_node", "set_roi_node"]
 
 
 def box_of_roi_node(node: Any) -> OrientedBox:
@@ -64,10 +64,15 @@ def add_roi_node(scene: Any, box: OrientedBox, *, name: str) -> Any:
         Its parent is the world.
     """
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", scene.GenerateUniqueName(name))
+    set_roi_node(node, box)
+    return node
+
+
+def set_roi_node(node: Any, box: OrientedBox) -> None:
+    """Set a ROI node, whose parent is the world, to a box in world coordinates."""
     box_to_lps = np.eye(4)
     # A ROI node is right-handed; the box is the same with an axis turned round.
     box_to_lps[:3, :3] = box.axes * [1, 1, np.sign(np.linalg.det(box.axes))]
     box_to_lps[:3, 3] = box.center_lps
     node.SetAndObserveObjectToNodeMatrix(vtk_from_matrix(flip_ijk_to_space(box_to_lps)))
     node.SetSize(box.size_mm)
-    return node

@@ -9,7 +9,8 @@ import qt
 import slicer
 
 from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.registration_job import Inputs, RegistrationJob, Settings
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
+from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.panels import texts
 from MultimodalRegistrationLib.panels.background_job import ChildProcess, QtProcess
@@ -231,7 +232,8 @@ class RegistrationPanel:
             notes.append(texts.moving_moved(moving.GetName()))
         # The node is already what the parameter node names when the panel is updated, with what can be undone.
         self._result.show(node, change)
-        self._result.look()
+        # In the next turn of the event loop: the views take their time.
+        qt.QTimer.singleShot(0, self._result.look)
         self._words = " ".join(notes) or None
         self._parameters.resultTransform = node
         self._tell(self._words)

@@ -11,7 +11,8 @@ from typing import Any
 
 from MultimodalRegistrationLib.application.child_python import child_program, temporary_folder
 from MultimodalRegistrationLib.errors import EngineError, InputError, RegistrationError
-from MultimodalRegistrationLib.mrml.registration_job import Inputs, RegistrationJob, Settings
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
+from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.panels import texts
 from MultimodalRegistrationLib.panels.background_job import BackgroundJob, ChildProcess, QtProcess
 from MultimodalRegistrationLib.panels.stepper import Stepper

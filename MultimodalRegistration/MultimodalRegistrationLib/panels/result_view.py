@@ -87,7 +87,9 @@ class ResultView:
         self._ui.resultCollapsibleButton.visible = self._node is not None and not self._running
 
     def look(self) -> None:
-        """Show the volumes of a new result over each other."""
+        """Show the volumes of the result over each other."""
+        if self._node is None:
+            return
         fixed, moving = self._volumes()
         if self._views.available and fixed is not None and moving is not None:
             for node in (fixed, moving):
@@ -102,6 +104,8 @@ class ResultView:
         if self._node is None:
             return
         fixed, moving = self._volumes()
+        if fixed is None or moving is None:
+            self._end_checkerboard()
         self._set(self._ui.undoButton, bool(self._change), texts.UNDO, texts.NO_RESULT_TO_UNDO)
         self._set(self._ui.hardenButton, bool(nodes_moved_by(self._node)), texts.HARDEN, texts.NOTHING_TO_HARDEN)
         has_qa = hasattr(slicer.modules, _QA_MODULE.lower())
@@ -123,11 +127,14 @@ class ResultView:
         self._set_box(False)
 
     def close(self) -> None:
-        """Take away what only this panel shows."""
+        """The panel goes: take away what only it shows."""
         self._end_checkerboard()
+        self._node = None
 
     def _volumes(self) -> tuple[Any, Any]:
         node = self._node
+        if node is None or node.GetScene() is None:
+            return None, None
         return (
             node.GetNodeReference(node.GetFixedNodeReferenceRole()),
             node.GetNodeReference(node.GetMovingNodeReferenceRole()),
@@ -162,10 +169,10 @@ class ResultView:
             panel.setInputs(*self._volumes(), self._node)
 
     def _show_checkerboard(self, wanted: bool) -> None:
-        if not wanted:
+        fixed, moving = self._volumes()
+        if not wanted or fixed is None or moving is None:
             self._end_checkerboard()
             return
-        fixed, moving = self._volumes()
         self._checkerboard = CheckerboardVolume(fixed, moving)
         self._stepper = Stepper(self._checkerboard.make(), lambda share: None, self._checkerboard_made)
         self._stepper.start()

@@ -18,7 +18,7 @@ from MultimodalRegistrationLib.preprocess.masks.choose import choose_mask
 from MultimodalRegistrationLib.preprocess.region import Region, common_region
 from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
 
-__all__ = ["PreparedVolume", "Preprocessed", "points_of_segment", "preprocess"]
+__all__ = ["FoundRegion", "PreparedVolume", "Preprocessed", "find_region", "points_of_segment", "preprocess"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,71 @@ def points_of_segment(segment: Volume) -> NDArray[np.float64]:
     if not len(index):
         raise InputError(segment.name, "no voxel is marked", "Choose another segment or label.")
     return apply_matrix(segment.grid.ijk_to_lps, index)
+
+
+@dataclass(frozen=True)
+class FoundRegion:
+    """What two volumes are cut to, and what of them counts.
+
+    Parameters
+    ----------
+    region : Region
+        Boxes around the same anatomy.
+    fixed_mask, moving_mask : Volume or None
+        Those given or made, each on the grid of the full volume.
+    facts : tuple of str
+        What was left out, a sentence each.
+    """
+
+    region: Region
+    fixed_mask: Volume | None
+    moving_mask: Volume | None
+    facts: tuple[str, ...]
+
+
+def find_region(
+    fixed: Volume,
+    moving: Volume,
+    fixed_to_moving_lps: ArrayLike,
+    *,
+    region: Region | None = None,
+    margin_mm: float,
+    automatic_masks: tuple[Role, ...] = ROLES,
+    fixed_mask: Volume | None = None,
+    moving_mask: Volume | None = None,
+    on_progress: Callable[[str, float], None] = lambda words, fraction: None,
+) -> FoundRegion:
+    """Make the masks and find what to cut to: the first part of :func:`preprocess`, with the same parameters.
+
+    Raises
+    ------
+    InputError
+        Nothing in common.
+    """
+    volumes: dict[Role, Volume] = {"fixed": fixed, "moving": moving}
+    masks: dict[Role, Volume | None] = {"fixed": fixed_mask, "moving": moving_mask}
+    facts: list[str] = []
+    for number, role in enumerate(ROLES):
+        if role in automatic_masks and masks[role] is None:
+            on_progress(f"looking for what to leave out of the {role} volume", 0.1 * number)
+            masks[role], found = choose_mask(volumes[role], masks[role], "foreground")
+            facts += [f"{role.capitalize()}: {fact}" for fact in found]
+    if region is None:
+        region = common_region(
+            fixed.grid,
+            moving.grid,
+            fixed_to_moving_lps,
+            fixed_mask=_voxels(masks["fixed"]),
+            moving_mask=_voxels(masks["moving"]),
+            margin_mm=margin_mm,
+        )
+    if region is None:
+        raise InputError(
+            f"{fixed.name} and {moving.name}",
+            "there is nothing that both show under this transform",
+            "Give a transform or landmarks that bring them together, or leave the transform out to search for one.",
+        )
+    return FoundRegion(region, masks["fixed"], masks["moving"], tuple(facts))
 
 
 def preprocess(
@@ -139,28 +204,19 @@ def preprocess(
     if isotropic_mm is not None and spacing_factor is not None:
         raise InputError("The spacing factor", "given together with a voxel size", "Leave one of them out.")
     volumes: dict[Role, Volume] = {"fixed": fixed, "moving": moving}
-    masks: dict[Role, Volume | None] = {"fixed": fixed_mask, "moving": moving_mask}
-    facts: list[str] = []
-    for number, role in enumerate(ROLES):
-        if role in automatic_masks and masks[role] is None:
-            on_progress(f"looking for what to leave out of the {role} volume", 0.1 * number)
-            masks[role], found = choose_mask(volumes[role], masks[role], "foreground")
-            facts += [f"{role.capitalize()}: {fact}" for fact in found]
-    if region is None:
-        region = common_region(
-            fixed.grid,
-            moving.grid,
-            fixed_to_moving_lps,
-            fixed_mask=_voxels(masks["fixed"]),
-            moving_mask=_voxels(masks["moving"]),
-            margin_mm=margin_mm,
-        )
-    if region is None:
-        raise InputError(
-            f"{fixed.name} and {moving.name}",
-            "there is nothing that both show under this transform",
-            "Give a transform or landmarks that bring them together, or leave the transform out to search for one.",
-        )
+    found = find_region(
+        fixed,
+        moving,
+        fixed_to_moving_lps,
+        region=region,
+        margin_mm=margin_mm,
+        automatic_masks=automatic_masks,
+        fixed_mask=fixed_mask,
+        moving_mask=moving_mask,
+        on_progress=on_progress,
+    )
+    region, facts = found.region, list(found.facts)
+    masks: dict[Role, Volume | None] = {"fixed": found.fixed_mask, "moving": found.moving_mask}
     prepared = {}
     boxes = {"fixed": region.fixed, "moving": region.moving}
     for number, role in enumerate(ROLES):

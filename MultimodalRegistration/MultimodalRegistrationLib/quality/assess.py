@@ -181,7 +181,11 @@ def assess(
         )
     before, *methods = measured
     candidates = [one for one in methods if one.reference is None]
-    ranks = rank([one.targets for one in candidates], [one.structures for one in candidates])
+    ranks = rank(
+        [one.targets for one in candidates],
+        [one.structures for one in candidates],
+        [one.from_reference for one in candidates],
+    )
     candidates = [dataclasses.replace(one, rank=place) for one, place in zip(candidates, ranks, strict=True)]
     methods = [*candidates, *(one for one in methods if one.reference is not None)]
     verdicts = tuple(judge_quality(one, before, tolerance) for one in candidates)

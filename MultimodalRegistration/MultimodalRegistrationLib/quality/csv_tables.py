@@ -38,4 +38,4 @@ def _table(rows: list[Row]) -> str:
 
 def _safe(value: Any) -> Any:
     # A spreadsheet would run a text that begins like a formula.
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS, LinearFit, ModelName, fit_model, is_determined
 from MultimodalRegistrationLib.landmarks.points import Pairs
@@ -23,6 +24,10 @@ _SAME_PLACE_MM = 0.01
 # A fit through points passes them to rounding; a registration of images never does.
 _PASSES_MM = 1e-3
 _SAME_TRANSFORM_MM = 0.01
+# How well grids follow splines, and how much a spline has to bend to be told from a smooth truth.
+_SAMPLED_MM = 0.2
+_BENDS_MM = 1.0
+_MOST_PROBES = 500
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,9 @@ def find_used_fiducials(
         passed = frozenset(np.flatnonzero(residual < _PASSES_MM).tolist())
         if len(passed) >= FEWEST_PAIRS["tps"]:
             return UsedFiducials(passed, f"{transform.name} passes exactly through them, as only a fit to them does.")
+        if _is_spline_of(targets, transform):
+            every = frozenset(range(len(targets)))
+            return UsedFiducials(every, f"{transform.name} is the thin-plate spline through these very points.")
         return UsedFiducials(frozenset(), "")
     if residual.max() < _PASSES_MM:
         # Exact pairs fit each model; nothing tells a fit from a truth.
@@ -78,12 +86,35 @@ def find_used_fiducials(
     for model in _MODELS:
         if len(targets) <= FEWEST_PAIRS[model] or not is_determined(model, targets.moving_lps, targets.fixed_lps):
             continue
-        fit = fit_model(model, targets.moving_lps, targets.fixed_lps)
-        assert isinstance(fit, LinearFit)
-        gap = np.linalg.norm(fit.to_moving(targets.fixed_lps) - transform.to_moving(targets.fixed_lps), axis=1)
-        if gap.max() < _SAME_TRANSFORM_MM:
+        given = transform.to_moving(targets.fixed_lps)
+        if any(
+            np.linalg.norm(apply_matrix(matrix, targets.fixed_lps) - given, axis=1).max() < _SAME_TRANSFORM_MM
+            for matrix in _least_squares(model, targets)
+        ):
             return UsedFiducials(
                 frozenset(range(len(targets))),
                 f"{transform.name} is the {model} least-squares fit of these very points.",
             )
     return UsedFiducials(frozenset(), "")
+
+
+def _is_spline_of(targets: Pairs, transform: SpatialTransform) -> bool:
+    """Whether a transform is a sampled thin-plate spline through the targets; the sampling passes them nearly."""
+    fixed, moving = targets.fixed_lps, targets.moving_lps
+    if len(targets) <= FEWEST_PAIRS["tps"] or not is_determined("tps", moving, fixed):
+        return False
+    first, second = np.triu_indices(len(fixed), 1)
+    between = (fixed[first] + fixed[second])[:_MOST_PROBES] / 2
+    spline, affine = (fit_model(model, moving, fixed).to_moving(between) for model in ("tps", "affine"))
+    bends = np.linalg.norm(spline - affine, axis=1).max() > _BENDS_MM
+    gap = np.linalg.norm(spline - transform.to_moving(between), axis=1).max()
+    return bool(bends and gap < _SAMPLED_MM)
+
+
+def _least_squares(model: ModelName, targets: Pairs) -> list[NDArray[np.float64]]:
+    """The fit with errors in the fixed volume and that with errors in the moving one, ``fixed_to_moving_lps``."""
+    there = fit_model(model, targets.moving_lps, targets.fixed_lps)
+    back = fit_model(model, targets.fixed_lps, targets.moving_lps)
+    assert isinstance(there, LinearFit)
+    assert isinstance(back, LinearFit)
+    return [there.fixed_to_moving_lps, np.asarray(np.linalg.inv(back.fixed_to_moving_lps), dtype=np.float64)]

@@ -22,6 +22,8 @@ __all__ = ["EFFECT", "TEST", "BlandAltman", "PairedErrors", "bland_altman", "com
 TEST = "Wilcoxon signed-rank"
 EFFECT = "matched-pairs rank-biserial correlation"
 _SIGNIFICANT = 0.05
+# Less is rounding: the same transform from two files.
+_SAME_MM = 1e-6
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class PairedErrors:
             return f"{found}; that is too few targets to tell whether it is more than chance."
         several = f", Holm's correction for {comparisons} comparisons" if comparisons > 1 else ""
         words = f"p = {p_corrected:.2g}{several}"
+        if self.effect_size is not None and self.effect_size * self.mean_difference_mm > 0:
+            return f"{found}, but the test, which goes by ranks, favours {behind} ({words})."
         if p_corrected < _SIGNIFICANT:
             return f"{found}; chance alone would seldom do that ({words})."
         return f"{found}; that may well be chance ({words})."
@@ -110,6 +114,7 @@ def compare_paired(first_mm: NDArray[np.float64], second_mm: NDArray[np.float64]
         Differences, test and effect size.
     """
     difference = first_mm - second_mm
+    difference = np.where(np.abs(difference) < _SAME_MM, 0.0, difference)
     differs = difference[difference != 0]
     p = effect = None
     if len(differs) >= FEWEST:

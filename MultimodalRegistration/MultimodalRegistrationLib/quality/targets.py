@@ -6,6 +6,7 @@ volume's space, for any transform (Fitzpatrick, West and Maurer 1998, doi:10.110
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,8 +108,9 @@ class TargetErrors:
         There is none for the largest error, nor for the 95th percentile, which so few targets do not bound.
         """
         errors = self.errors_mm
+        mean = mean_interval(errors, seed=self.seed)
         return {
-            "mean": mean_interval(errors, seed=self.seed),
+            "mean": None if mean is None else Interval(max(mean.low, 0.0), mean.high),
             "rms": rms_interval(errors, seed=self.seed),
             "median": median_interval(errors, seed=self.seed),
         }
@@ -162,7 +164,8 @@ def target_errors(
     if not keep:
         return None
     fixed, moving = pairs.fixed_lps[keep], pairs.moving_lps[keep]
-    labels = tuple(target_name(pairs, i) for i in keep)
+    names = _different_names(pairs)
+    labels = tuple(names[i] for i in keep)
     landed = transform.to_fixed(moving, fixed)
     folded = np.any(np.isnan(landed), axis=1)
     vectors = landed - fixed
@@ -175,10 +178,20 @@ def target_errors(
         labels=labels,
         fixed_lps=fixed,
         vectors_lps_mm=vectors,
-        left_out=tuple(target_name(pairs, i) for i in sorted(used)),
+        left_out=tuple(names[i] for i in sorted(used)),
         folded=tuple(label for label, fold in zip(labels, folded.tolist(), strict=True) if fold),
         seed=seed,
     )
+
+
+def _different_names(pairs: Pairs) -> list[str]:
+    """How tables call the pairs; those that share a label, as a point may share its number, are told apart."""
+    names = [target_name(pairs, i) for i in range(len(pairs))]
+    counts = Counter(names)
+    return [
+        f"{name} (point {position + 1})" if counts[name] > 1 else name
+        for name, position in zip(names, pairs.fixed_index, strict=True)
+    ]
 
 
 def target_name(pairs: Pairs, index: int) -> str:

@@ -20,6 +20,12 @@ Word = Literal["good", "doubtful", "bad", "unknown"]
 
 # Of the tolerance: a single target or structure beyond this needs a look although the mean is fine.
 _OUTLIER = 2.0
+# Likewise: surfaces further apart on average are no agreement, whatever they were before.
+_APART = 3.0
+# Points of people never fit a transform to a micrometre.
+_MADE_UP_MM = 1e-3
+# Share of the normalised mutual information above one: less of a loss is noise.
+_LOSS = 0.02
 _FOLDED_BAD = 1e-3
 _NO_OVERLAP = 0.01
 
@@ -57,6 +63,7 @@ class _Case:
         self.doubts: list[str] = []
         self.facts: list[str] = []
         self.measured = False
+        self.only_structures = True
 
 
 def judge_quality(method: MethodQuality, before: MethodQuality, tolerance: Tolerance) -> QualityVerdict:
@@ -94,28 +101,37 @@ def judge_quality(method: MethodQuality, before: MethodQuality, tolerance: Toler
             f"Nothing independent was given to measure {name}: give targets or segmentations of the same structures."
         )
         return QualityVerdict("unknown", name, sentence, (), tuple(case.facts))
-    sentence = f"{name} is within the tolerance of {tolerance.mm:g} mm ({tolerance.name})."
+    within = f"within the tolerance of {tolerance.mm:g} mm ({tolerance.name})"
+    sentence = f"{name} is {within}."
+    if case.only_structures:
+        sentence = (
+            f"{name} brings the surfaces of the structures {within} on average; no error at a point was measured."
+        )
     return QualityVerdict("good", name, sentence, (), tuple(case.facts))
 
 
 def _targets(case: _Case, after: TargetErrors, before: TargetErrors | None, tolerance: Tolerance) -> None:
-    case.measured = True
+    case.measured, case.only_structures = True, False
     interval = after.intervals_mm["mean"]
     words = "" if interval is None else f" (95 % confidence: {interval.low:.2f} to {interval.high:.2f})"
     case.facts.append(
         f"Target error at {len(after)} points: mean {after.mean_mm:.2f} mm{words}, "
         f"95th percentile {after.p95_mm:.2f}, largest {after.max_mm:.2f} mm."
     )
+    if after.max_mm < _MADE_UP_MM:
+        case.doubts.append("The error is zero at every target: the points were made by this transform, not measured.")
     limit = f"the tolerance of {tolerance.mm:g} mm ({tolerance.name})"
     if after.mean_mm > tolerance.mm:
-        sure = interval is not None and interval.low > tolerance.mm
+        # Too few for an interval still speak where each of them is beyond the tolerance.
+        far = after.errors_mm.min() > _OUTLIER * tolerance.mm
+        sure = far or (interval is not None and interval.low > tolerance.mm)
         found = f"The mean target error, {after.mean_mm:.2f} mm, is above {limit}"
         (case.bad if sure else case.doubts).append(f"{found}{'' if sure else ', though by less than is certain'}.")
     elif interval is None:
         case.doubts.append(f"{len(after)} targets are too few to be sure; {FEWEST} or more are needed.")
     elif interval.high > tolerance.mm:
         case.doubts.append(
-            f"The mean target error, {after.mean_mm:.2f} mm, may as well be {interval.high:.2f} mm, above {limit}."
+            f"The mean target error, {after.mean_mm:.2f} mm, may be up to {interval.high:.2f} mm, above {limit}."
         )
     if after.max_mm > _OUTLIER * tolerance.mm:
         worst = after.labels[int(after.errors_mm.argmax())]
@@ -133,7 +149,7 @@ def _reference(case: _Case, method: MethodQuality, tolerance: Tolerance) -> None
     gap = method.from_reference
     if gap is None or method.reference is not None:
         return
-    case.measured = True
+    case.measured, case.only_structures = True, False
     case.facts.append(f"It is {gap.mean_mm:.2f} mm from the reference on average, at most {gap.max_mm:.2f} mm.")
     if gap.mean_mm > tolerance.mm:
         case.bad.append(f"It is {gap.mean_mm:.2f} mm from the reference, above the tolerance of {tolerance.mm:g} mm.")
@@ -143,7 +159,8 @@ def _structures(case: _Case, method: MethodQuality, before: MethodQuality, toler
     earlier = {one.name: one.measures for one in before.structures}
     for one in method.structures:
         if one.measures is None:
-            case.doubts += one.notes
+            # One that was drawn in one volume only says nothing about the transform.
+            (case.facts if one.status in ("only-fixed", "only-moving") else case.doubts).extend(one.notes)
             continue
         case.measured = True
         distance = one.measures.mean_surface_distance_mm
@@ -153,7 +170,13 @@ def _structures(case: _Case, method: MethodQuality, before: MethodQuality, toler
         if was is not None and distance > was > tolerance.mm:
             case.bad.append(f"{one.name} lies worse than before: {distance:.2f} mm on average, {was:.2f} mm before.")
         elif distance > tolerance.mm:
-            case.doubts.append(f"The surfaces of {one.name} are {distance:.2f} mm apart on average.")
+            far = distance > _APART * tolerance.mm
+            (case.bad if far else case.doubts).append(
+                f"The surfaces of {one.name} are {distance:.2f} mm apart on average."
+            )
+        # Surfaces that slide along each other stay near: of a ball shifted by d they are d/2 apart on average.
+        if one.centroid_distance_mm is not None and one.centroid_distance_mm > tolerance.mm:
+            case.doubts.append(f"The centroids of {one.name} are {one.centroid_distance_mm:.2f} mm apart.")
 
 
 def _images(case: _Case, method: MethodQuality, before: MethodQuality) -> None:
@@ -163,18 +186,21 @@ def _images(case: _Case, method: MethodQuality, before: MethodQuality) -> None:
     mine, theirs = now.normalized_mutual_information, then.normalized_mutual_information
     if mine is None or theirs is None:
         return
-    words = "rose" if mine > theirs else "fell"
-    case.facts.append(f"Normalised mutual information {words} from {theirs:.3f} to {mine:.3f}.")
-    if mine < theirs:
+    was, now_is = f"{theirs:.3f}", f"{mine:.3f}"
+    words = f"stayed at {now_is}" if was == now_is else f"{'rose' if mine > theirs else 'fell'} from {was} to {now_is}"
+    case.facts.append(f"Normalised mutual information {words}.")
+    if mine - 1 < (1 - _LOSS) * (theirs - 1):
         case.doubts.append("The images agree less than before (normalised mutual information).")
 
 
 def _health(case: _Case, method: MethodQuality) -> None:
-    if method.health is None or method.health.linear:
+    if method.health is None:
         return
     share = method.health.jacobian.folded_share
-    if share > 0:
-        words = f"The transform folds space over {share:.2%} of the region."
+    if share > 0 and method.health.linear:
+        case.bad.append("The transform makes a mirror image.")
+    elif share > 0:
+        words = f"The transform folds space over {share:.2%} of the region, or its displacement field ends inside it."
         (case.bad if share > _FOLDED_BAD else case.doubts).append(words)
 
 

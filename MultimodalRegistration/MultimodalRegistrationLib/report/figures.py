@@ -41,6 +41,11 @@ def methods_section(before: Method, methods: Sequence[Method]) -> Html:
     groups = [
         ("Registration", "not ranked", about),
         ("Target registration error", "no targets to measure it at", _targets(every)),
+        (
+            "Distance from the reference (mm)",
+            "no reference was given",
+            rows_of([method.get("from_reference_mm") for method in every]),
+        ),
         ("Images", "could not be measured", rows_of([method.get("images") for method in every])),
         ("Structures, mean over all", "no segmentations of both volumes", _structure_means(every)),
     ]
@@ -130,9 +135,19 @@ def health_section(methods: Sequence[Method]) -> Html:
         )
     ]
     groups.append(("Smoothness", "not measured", rows_of(health)))
-    bent = [value_text("", (h or {}).get("bending_structures")) for h in health]
-    groups.append(("Stiff structures", "none was named, or none is bent", [("Bent", bent)]))
+    groups.append(("Bending of structures, RMS (mm)", "no structures, or linear transforms only", _bending(health)))
     return methods_table([_heading(method) for method in methods], groups, "By method")
+
+
+def _bending(health: Sequence[Mapping[str, Any] | None]) -> list[Row]:
+    by_method = [
+        {one["name"]: one["bending_rms_mm"] for one in (h or {}).get("bending_structures") or []} for h in health
+    ]
+    structures = dict.fromkeys(structure for bent in by_method for structure in bent)
+    return [
+        (structure, [value_text("bending_rms_mm", bent.get(structure)) for bent in by_method])
+        for structure in structures
+    ]
 
 
 def comparisons_section(comparisons: Sequence[Mapping[str, Any]]) -> Html | None:

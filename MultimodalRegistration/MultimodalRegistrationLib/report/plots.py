@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from MultimodalRegistrationLib.report.markup import Html, element, isolated, join
-from MultimodalRegistrationLib.report.quantities import brief, number
+from MultimodalRegistrationLib.report.quantities import brief, number, range_text
 from MultimodalRegistrationLib.report.svg import Chart, legend, marker
 
 __all__ = ["bland_altman_plots", "error_plots"]
@@ -125,10 +125,11 @@ def bland_altman_plots(comparisons: Sequence[Mapping[str, Any]]) -> Html | None:
         data = (comparison.get("targets") or {}).get("bland_altman")
         if data and data["means_mm"]:
             caption = join("Agreement of the errors: ", isolated(comparison["a"]), " minus ", isolated(comparison["b"]))
-            low, high = data["limits_mm"]
-            lines = (
-                f"Line: bias, {number(data['bias_mm'])} mm. "
-                f"Dashed: limits of agreement, {number(low)} to {number(high)} mm."
+            limits = range_text(data["limits_mm"])
+            lines = f"Line: bias, {number(data['bias_mm'])} mm. " + (
+                "A single target has no limits of agreement."
+                if limits is None
+                else f"Dashed: limits of agreement, {limits} mm."
             )
             drawing = _bland_altman(data, caption)
             figures.append(
@@ -139,8 +140,8 @@ def bland_altman_plots(comparisons: Sequence[Mapping[str, Any]]) -> Html | None:
 
 def _bland_altman(data: Mapping[str, Any], title: Html) -> Html:
     means, differences = np.asarray(data["means_mm"], float), np.asarray(data["differences_mm"], float)
-    low_limit, high_limit = data["limits_mm"]
-    lines = [data["bias_mm"], low_limit, high_limit, 0.0]
+    limits = data["limits_mm"] or ()
+    lines = [data["bias_mm"], *limits, 0.0]
     low, high = min(differences.min(), *lines), max(differences.max(), *lines)
     margin = 0.12 * (high - low) or 1.0
     width = 0.06 * float(np.ptp(means)) or 0.5
@@ -150,7 +151,7 @@ def _bland_altman(data: Mapping[str, Any], title: Html) -> Html:
     parts.append(chart.line([(ends[0], 0.0), (ends[1], 0.0)], "axis"))
     parts += [
         chart.line([(ends[0], data["bias_mm"]), (ends[1], data["bias_mm"])], "curve series-1"),
-        *(chart.line([(ends[0], limit), (ends[1], limit)], "tolerance") for limit in (low_limit, high_limit)),
+        *(chart.line([(ends[0], limit), (ends[1], limit)], "tolerance") for limit in limits),
     ]
     parts += [
         marker(1, chart.x(x), chart.y(y), f"mean {number(x)} mm, difference {number(y)} mm")

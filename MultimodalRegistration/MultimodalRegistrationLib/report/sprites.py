@@ -10,6 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from MultimodalRegistrationLib.io.outputs import writing
+
 __all__ = ["jpeg_sprite", "sprite_layout"]
 
 # Planes begin at whole blocks of JPEG, so that no plane shows through at the edge of another.
@@ -46,6 +48,7 @@ def jpeg_sprite(codes: NDArray[np.uint8]) -> str:
     sheet = tiles.reshape(lines, columns, height, width).swapaxes(1, 2).reshape(lines * height, columns * width)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sprite.jpg"
-        sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(sheet)), str(path), True, _QUALITY)
+        with writing(path):
+            sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(sheet)), str(path), True, _QUALITY)
         data = path.read_bytes()
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"

@@ -21,6 +21,8 @@ from MultimodalRegistrationLib.panels.prealign import texts
 __all__ = ["Appraising"]
 
 _SAMPLES_PER_AXIS = 10
+# Finding partners by position takes a second for thirty points, and nearly a minute for a hundred.
+_MOST_MATCHED = 40
 
 
 class Appraising:
@@ -110,6 +112,10 @@ class Appraising:
         if matched == self._matched:
             return
         self._matched, self._match_problem = matched, None
+        longest = max(nodes, key=lambda node: len(_placed(node)))
+        if len(_placed(longest)) > _MOST_MATCHED:
+            self._match_problem = InputError(longest.GetName(), *texts.too_many(len(_placed(longest))))
+            return
         try:
             self._partners |= match_nodes(
                 *nodes, mirrored_allowed=parameters.mirrorAllowed, without=parameters.outputTransform

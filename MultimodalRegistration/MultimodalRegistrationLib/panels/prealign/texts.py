@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ APPLY = _("Apply")
 # Longer ones are in the tooltip only.
 LONGEST_BUTTON = 60
 REGISTRATION_MODULE = "MultimodalRegistration"
+_ENDLESS = re.compile(r"\S{41,}")
 FIRST_STEPS = _(
     "Create a list on each side, press Place, and click the same places in both volumes, in the same order. Three "
     "pairs are enough for a rigid transform; from five on, errors can be told."
@@ -87,6 +89,15 @@ def model_name(model: str) -> str:
         "affine": _("Affine"),
         "tps": _("Thin-plate spline"),
     }[model]
+
+
+def shortened(text: str) -> str:
+    """The text with endless words cut: no panel can be as wide as the longest name."""
+    return _ENDLESS.sub(lambda found: f"{found[0][:39]}…", text)
+
+
+def _name(node: Any) -> str:
+    return shortened(node.GetName())
 
 
 def number(value_mm: float | None) -> str:
@@ -186,7 +197,7 @@ def expected_words(appraisal: Appraisal, volume_name: str | None) -> str:
     words = _("{middle:.2f} mm in the middle of the points").format(middle=middle)
     if result.expected_over is not None and volume_name is not None:
         words += _(", {rms:.2f} mm over {name}, up to {largest:.2f}").format(
-            rms=result.expected_over[0], name=volume_name, largest=result.expected_over[1]
+            rms=result.expected_over[0], name=shortened(volume_name), largest=result.expected_over[1]
         )
     return words + "."
 
@@ -211,7 +222,7 @@ def missing_words(fixed: Any, moving: Any) -> str | None:
     if moving is None:
         return _("Create or choose the list of moving points.")
     if fixed is moving:
-        return _("{name} is chosen on both sides. Choose one list for each.").format(name=fixed.GetName())
+        return _("{name} is chosen on both sides. Choose one list for each.").format(name=_name(fixed))
     return None
 
 
@@ -219,7 +230,7 @@ def few_words(fixed: Any, moving: Any, count: int, fewest: int) -> str | None:
     """What has to be placed before anything can be fitted; None when there is enough."""
     for node in (fixed, moving):
         if node.GetNumberOfDefinedControlPoints() == 0:
-            return _("Place points in {name}.").format(name=node.GetName())
+            return _("Place points in {name}.").format(name=_name(node))
     if count < fewest:
         return _("{count} of at least {fewest} pairs: place more points.").format(count=count, fewest=fewest)
     return None
@@ -227,7 +238,7 @@ def few_words(fixed: Any, moving: Any, count: int, fewest: int) -> str | None:
 
 def targets_missing(given: Any) -> str:
     """One list of targets without the other."""
-    return _("{name} has no partner: choose both lists of targets, or none.").format(name=given.GetName())
+    return _("{name} has no partner: choose both lists of targets, or none.").format(name=_name(given))
 
 
 def ready_words(model: str, name: str | None) -> str:
@@ -240,23 +251,33 @@ def ready_words(model: str, name: str | None) -> str:
 def applied_words(name: str, moved: Sequence[str]) -> str:
     """What was done."""
     if not moved:
-        return _("Written to {name}. Nothing was moved.").format(name=name)
-    return _("Written to {name}, which now moves {nodes}.").format(name=name, nodes=", ".join(moved))
+        return _("Written to {name}. Nothing was moved.").format(name=shortened(name))
+    return _("Written to {name}, which now moves {nodes}.").format(
+        name=shortened(name), nodes=shortened(", ".join(moved))
+    )
 
 
 def hardened_words(names: Sequence[str]) -> str:
     """What was hardened."""
-    return _("Hardened: {names}.").format(names=", ".join(names))
+    return _("Hardened: {names}.").format(names=shortened(", ".join(names)))
 
 
 def inverted_words(name: str) -> str:
     """What was added."""
-    return _("Added {name}.").format(name=name)
+    return _("Added {name}.").format(name=shortened(name))
 
 
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
-    return str(error)
+    return shortened(str(error))
+
+
+def too_many(count: int) -> tuple[str, str]:
+    """Finding and remedy where partners cannot be found by their positions while Slicer waits."""
+    return (
+        _("{count} points are too many to find partners by position while Slicer waits").format(count=count),
+        _("Pair by label or by order."),
+    )
 
 
 def shapes_missing(fixed: Any, moving: Any, fixed_segment: str, moving_segment: str) -> str | None:
@@ -264,10 +285,10 @@ def shapes_missing(fixed: Any, moving: Any, fixed_segment: str, moving_segment: 
     if fixed is None or moving is None:
         return _("Choose a model, a segmentation or a list of points on each side.")
     if fixed is moving and fixed_segment == moving_segment:
-        return _("{name} is chosen on both sides. Choose another shape.").format(name=fixed.GetName())
+        return _("{name} is chosen on both sides. Choose another shape.").format(name=_name(fixed))
     for node, segment in ((fixed, fixed_segment), (moving, moving_segment)):
         if node.IsA("vtkMRMLSegmentationNode") and not segment:
-            return _("Choose a segment of {name}.").format(name=node.GetName())
+            return _("Choose a segment of {name}.").format(name=_name(node))
     if fixed.IsA("vtkMRMLMarkupsNode") and moving.IsA("vtkMRMLMarkupsNode"):
         return _("Both are lists of points: choose a model or a segment on one side.")
     return None
@@ -285,7 +306,7 @@ def shape_words(result: SurfaceRegistration) -> str:
     ):
         if distances is not None:
             lines.append(f"{words}: {_distances(distances)}")
-    return "\n".join([*lines, *result.warnings, *result.notes])
+    return shortened("\n".join([*lines, *result.warnings, *result.notes]))
 
 
 def _distances(distances: Distances) -> str:

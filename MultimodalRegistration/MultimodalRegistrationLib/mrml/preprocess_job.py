@@ -1,0 +1,342 @@
+"""Looking at and preparing volume nodes in another process: what it is handed over, and what becomes of its result.
+
+The scene changes only when a result is added, so a job that is cancelled or fails leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.box import OrientedBox
+from MultimodalRegistrationLib.io.landmarks import write_landmarks
+from MultimodalRegistrationLib.io.roi import write_roi
+from MultimodalRegistrationLib.io.transforms import write_linear_transform
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.io.voxel_source import grid_of_header
+from MultimodalRegistrationLib.landmarks.points import Pairing
+from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
+from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
+from MultimodalRegistrationLib.mrml.preprocess import refuse_wrong_kinds
+from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
+from MultimodalRegistrationLib.mrml.segments import segment_slabs
+from MultimodalRegistrationLib.mrml.transforms import start_from_node
+from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, with_remedies
+from MultimodalRegistrationLib.mrml.voxel_slabs import read_gzip_nrrd, slabs_of_node, write_nrrd
+from MultimodalRegistrationLib.preprocess.findings import Finding
+from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region
+from MultimodalRegistrationLib.preprocess.run import PreparedVolume, Preprocessed
+from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
+
+__all__ = ["Inputs", "PreprocessJob", "Settings", "Task"]
+
+Task = Literal["check", "region", "prepare"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The nodes of a job; see :func:`~MultimodalRegistrationLib.mrml.preprocess.preprocess_nodes`.
+
+    Parameters
+    ----------
+    fixed, moving : vtkMRMLScalarVolumeNode
+        The volumes.
+    initial_transform, fixed_landmarks, moving_landmarks, roi, fixed_mask, moving_mask : vtkMRMLNode, optional
+        As there.
+    region_parts : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode, optional
+        What a region is found around, where there is no ROI to cut to.
+    """
+
+    fixed: Any
+    moving: Any
+    initial_transform: Any = None
+    fixed_landmarks: Any = None
+    moving_landmarks: Any = None
+    roi: Any = None
+    fixed_mask: Any = None
+    moving_mask: Any = None
+    region_parts: Any = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How volumes are prepared.
+
+    Parameters
+    ----------
+    margin_mm : float
+        Around a region that is found.
+    masks : bool
+        Use the masks given, and make those that are not.
+    bias_correct : tuple of str
+        ``"fixed"``, ``"moving"``.
+    isotropic_mm : float or None
+        Cubic voxels of this size.
+    pairing : str
+        Of the landmarks.
+    """
+
+    margin_mm: float = DEFAULT_MARGIN_MM
+    masks: bool = True
+    bias_correct: tuple[Role, ...] = ()
+    isotropic_mm: float | None = None
+    pairing: Pairing = "order"
+
+
+class PreprocessJob:
+    """What one run of the command needs and gives.
+
+    Making it checks the nodes; nothing is written yet.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Nodes of one scene; not changed.
+    settings : Settings
+        How to do it.
+    folder : Path
+        An empty folder, which the caller removes.
+    task : {"check", "region", "prepare"}
+        Only look at the volumes, only find their common region, or everything.
+
+    Raises
+    ------
+    InputError
+        A node that cannot be used, by name.
+    """
+
+    def __init__(self, inputs: Inputs, settings: Settings, folder: Path, task: Task) -> None:
+        self.settings, self.task = settings, task
+        self._scene = inputs.fixed.GetScene()
+        self._folder = folder
+        self._output, self._result_file = folder / "prepared", folder / "result.json"
+        given = {role: node for role, node in vars(inputs).items() if node is not None}
+        self._identifiers = {role: node.GetID() for role, node in given.items()}
+        self.node_names = {role: node.GetName() for role, node in given.items()}
+        self._names: dict[str, str] = {}
+        self._options: list[str] = []
+        self._prepared: Preprocessed | None = None
+        if task != "check":
+            refuse_wrong_kinds(inputs.fixed, inputs.moving)
+            self._add_start(inputs)
+
+    def _file(self, role: str, suffix: str) -> Path:
+        """A file for what a node holds; messages about it name the node."""
+        path = self._folder / f"{role}{suffix}"
+        self._names[str(path)] = self.node_names[role]
+        return path
+
+    def _add_start(self, inputs: Inputs) -> None:
+        if inputs.initial_transform is not None:
+            path = self._file("initial_transform", ".h5")
+            write_linear_transform(path, start_from_node(inputs.initial_transform))
+            self._options += ["--initial-transform", str(path)]
+        # Paired here for the sake of an early message only.
+        if pairs_of_nodes(inputs.fixed_landmarks, inputs.moving_landmarks, how=self.settings.pairing) is not None:
+            for role in ("fixed_landmarks", "moving_landmarks"):
+                path = self._file(role, ".mrk.json")
+                write_landmarks(path, landmarks_of_node(getattr(inputs, role)))
+                self._options += [f"--{role.replace('_', '-')}", str(path)]
+            self._options += ["--pairing", self.settings.pairing]
+        if inputs.roi is not None and self.task == "prepare":
+            path = self._file("roi", ".mrk.json")
+            write_roi(path, box_of_roi_node(inputs.roi), "ROI")
+            self._options += ["--roi", str(path)]
+
+    def write(self) -> Iterator[float]:
+        """Write the volumes and masks.
+
+        Yields
+        ------
+        float
+            How much is written, 0 to 1.
+
+        Raises
+        ------
+        InputError
+            A node that was removed meanwhile, or whose voxels cannot be used.
+        """
+        yield 0.0
+        for number, role in enumerate(ROLES):
+            slabs = slabs_of_node(self._present(role))
+            for share in write_nrrd(self._file(role, ".nrrd"), slabs):
+                yield (number + 0.7 * share) / len(ROLES)
+            for part_role, option in self._parts(role):
+                node = self._present(part_role)
+                is_segmentation = node.IsA("vtkMRMLSegmentationNode")
+                parts = segment_slabs(node, slabs.grid) if is_segmentation else slabs_of_node(node, nearest=True)
+                path = self._file(part_role, ".nrrd")
+                for share in write_nrrd(path, parts):
+                    yield (number + 0.7 + 0.3 * share) / len(ROLES)
+                self._options += [option, str(path)]
+
+    def _parts(self, role: Role) -> list[tuple[str, str]]:
+        """Segmentations and label maps that go with a volume, each with the option that hands it over."""
+        if self.task == "check":
+            return []
+        found = [(f"{role}_mask", "--mask" if role == "fixed" else "--moving-mask")] if self.settings.masks else []
+        if role == "fixed" and (self.task == "region" or "roi" not in self._identifiers):
+            found.append(("region_parts", "--segment"))
+        return [(part_role, option) for part_role, option in found if part_role in self._identifiers]
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of the command, which writes nothing outside the folder."""
+        fixed, moving = (str(self._folder / f"{role}.nrrd") for role in ROLES)
+        if self.task == "check":
+            return ["--events", "check", fixed, moving, "--json", str(self._result_file)]
+        options = ["--fixed", fixed, "--moving", moving, *self._options, "--margin", str(self.settings.margin_mm)]
+        if not self.settings.masks:
+            options += ["--mask", "none"]
+        if self.task == "region":
+            options.append("--only-region")
+        elif self.settings.bias_correct:
+            both = len(self.settings.bias_correct) == len(ROLES)
+            options += ["--bias-correct", "both" if both else self.settings.bias_correct[0]]
+        if self.settings.isotropic_mm is not None:
+            options += ["--isotropic", str(self.settings.isotropic_mm)]
+        return ["--events", "preprocess", *options, "--output-dir", str(self._output), "--json", str(self._result_file)]
+
+    def named(self, text: str) -> str:
+        """A text of the command with the names of the nodes instead of those of the files."""
+        for path, name in self._names.items():
+            text = text.replace(path, name)
+        return text
+
+    def read(self) -> Iterator[float]:
+        """Read the result.
+
+        Yields
+        ------
+        float
+            How much is read, 0 to 1.
+        """
+        yield 0.0
+        content = self._content()
+        if self.task == "check":
+            return
+        region = content["region"]
+        self._region = Region(_box(region["fixed"]), _box(region["moving"]), region["words"])
+        self._fixed_to_moving_lps = np.array(content["prealignment"]["fixed_to_moving_lps"])
+        self._facts = tuple(self.named(fact) for fact in content["facts"])
+        if self.task == "region":
+            return
+        names: list[str] = [*ROLES]
+        names += [f"{role}-mask" for role in ROLES if self.settings.masks]
+        names += [f"{role}-bias-field" for role in self.settings.bias_correct]
+        volumes: dict[str, Volume] = {}
+        for number, name in enumerate(names):
+            for share, volume in _volume_in_steps(self._output / f"{name}.nrrd"):
+                yield (number + share) / len(names)
+                if volume is not None:
+                    volumes[name] = volume
+        parts = [
+            PreparedVolume(volumes[role], volumes.get(f"{role}-mask"), volumes.get(f"{role}-bias-field"))
+            for role in ROLES
+        ]
+        self._prepared = Preprocessed(parts[0], parts[1], self._region, self._facts)
+
+    def findings(self) -> tuple[NodeFinding, ...]:
+        """What was noticed about the voxels: the result of the task ``"check"``."""
+        content = self._content()
+        found: list[NodeFinding] = []
+        for role, report in zip(ROLES, content["volumes"], strict=True):
+            found += with_remedies(role, self.node_names[role], self._findings(report["findings"]))
+        both = f"{self.node_names['fixed']}, {self.node_names['moving']}"
+        return (*found, *with_remedies(None, both, self._findings(content["pair"])))
+
+    def _findings(self, content: list[dict[str, Any]]) -> tuple[Finding, ...]:
+        return tuple(_renamed_finding(each, self.named) for each in content)
+
+    def finish_region(self, scene: Any) -> RegionNodes:
+        """Add the result of the task ``"region"`` to a scene.
+
+        Raises
+        ------
+        InputError
+            A volume was removed meanwhile.
+        """
+        return add_region(
+            scene,
+            self._region,
+            self._fixed_to_moving_lps,
+            fixed_node=self._present("fixed"),
+            moving_node=self._present("moving"),
+            roi_node=self._node("roi"),
+            prealignment_node=self._node("initial_transform"),
+            facts=self._facts,
+        )
+
+    def finish(self, scene: Any) -> PreparedNodes:
+        """Add the result of the task ``"prepare"`` to a scene.
+
+        Raises
+        ------
+        InputError
+            A volume was removed meanwhile; the scene is as it was.
+        """
+        assert self._prepared is not None
+        return add_prepared(
+            scene,
+            self._prepared,
+            self._fixed_to_moving_lps,
+            fixed_node=self._present("fixed"),
+            moving_node=self._present("moving"),
+            roi_node=self._node("roi"),
+            prealignment_node=self._node("initial_transform"),
+        )
+
+    def is_about(self, fixed_node: Any, moving_node: Any) -> bool:
+        """Whether these are the volumes of the job."""
+        nodes = zip(ROLES, (fixed_node, moving_node), strict=True)
+        return all(node is not None and node.GetID() == self._identifiers[role] for role, node in nodes)
+
+    def _node(self, role: str) -> Any:
+        """The node of a role, or None where there is none any more."""
+        identifier = self._identifiers.get(role)
+        return None if identifier is None else self._scene.GetNodeByID(identifier)
+
+    def _present(self, role: str) -> Any:
+        node = self._node(role)
+        if node is None:
+            raise InputError(
+                self.node_names[role],
+                "it was removed from the scene meanwhile",
+                "Load it and try again; nothing was added to the scene.",
+            )
+        return node
+
+    def _content(self) -> dict[str, Any]:
+        return dict(json.loads(self._result_file.read_text(encoding="utf-8")))
+
+
+def _volume_in_steps(path: Path) -> Iterator[tuple[float, Volume | None]]:
+    """Read a file of the command's own: how much is read, and in the end the volume."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    grid = grid_of_header(reader)
+    # An image of one voxel knows the type of the array.
+    kind = sitk.GetArrayViewFromImage(sitk.Image([1, 1, 1], reader.GetPixelID())).dtype
+    voxels = np.empty(grid.size[::-1], dtype=kind)
+    for share in read_gzip_nrrd(path, voxels):
+        yield share, None
+    image = sitk.GetImageFromArray(voxels)
+    grid.place(image)
+    yield 1.0, Volume(image, path.stem)
+
+
+def _box(content: dict[str, Any]) -> OrientedBox:
+    return OrientedBox(*(np.array(content[key]) for key in ("center_lps", "axes_lps", "size_mm")))
+
+
+def _renamed_finding(content: dict[str, Any], named: Callable[[str], str]) -> Finding:
+    return Finding(content["code"], content["severity"], named(content["message"]), named(content["remedy"]))

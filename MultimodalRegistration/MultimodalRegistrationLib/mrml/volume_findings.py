@@ -1,0 +1,184 @@
+"""What speaks against registering two volume nodes, and which new node would help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.mrml.placement import placement_in_world
+from MultimodalRegistrationLib.mrml.volumes import grid_in_world, grid_of_node, volume_from_node
+from MultimodalRegistrationLib.preprocess.check import check_two, check_volume
+from MultimodalRegistrationLib.preprocess.findings import Finding, finding_of_error
+from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
+
+__all__ = ["NodeFinding", "Remedy", "check_kinds", "check_nodes", "is_usable", "with_remedies"]
+
+Remedy = Literal["scalar", "baseline", "frame", "mask", "hounsfield"]
+_REMEDY_OF: dict[str, Remedy] = {
+    "vector": "scalar",
+    "diffusion": "baseline",
+    "sequence": "frame",
+    "sequence-frame": "frame",
+    "label-map": "mask",
+    "ct-without-rescale": "hounsfield",
+}
+
+
+@dataclass(frozen=True)
+class NodeFinding:
+    """What was noticed about a node.
+
+    Parameters
+    ----------
+    role : {"fixed", "moving"} or None
+        Which of the two volumes; None for both.
+    name : str
+        Of the node; of both.
+    finding : Finding
+        How grave, what, and what to do.
+    remedy : str or None
+        What :func:`~MultimodalRegistrationLib.mrml.remedies.add_remedy` can do about it, in a new node.
+    """
+
+    role: Role | None
+    name: str
+    finding: Finding
+    remedy: Remedy | None
+
+
+def is_usable(findings: tuple[NodeFinding, ...]) -> bool:
+    """Whether nothing among some findings is an error."""
+    return all(each.finding.severity != "error" for each in findings)
+
+
+def with_remedies(role: Role | None, name: str, findings: tuple[Finding, ...]) -> tuple[NodeFinding, ...]:
+    """Findings about the voxels of a node, with what can be done about them in the scene."""
+    return tuple(
+        NodeFinding(role, name, finding, None if role is None else _REMEDY_OF.get(finding.code)) for finding in findings
+    )
+
+
+def check_nodes(fixed_node: Any, moving_node: Any) -> tuple[NodeFinding, ...]:
+    """Look at two nodes, their voxels included.
+
+    Parameters
+    ----------
+    fixed_node, moving_node : vtkMRMLNode
+        Of any kind; not changed.
+
+    Returns
+    -------
+    tuple of NodeFinding
+        Never an exception because of a node: what is wrong with it is a finding of severity ``error``.
+    """
+    kinds = check_kinds(fixed_node, moving_node)
+    nodes: dict[Role, Any] = {"fixed": fixed_node, "moving": moving_node}
+    found, volumes = list(kinds), []
+    for role, node in nodes.items():
+        if not is_usable(tuple(each for each in kinds if each.role in (role, None))):
+            continue
+        try:
+            volume = volume_from_node(node)
+        except InputError as error:
+            found += with_remedies(role, node.GetName(), (finding_of_error(error),))
+            continue
+        findings = check_volume(volume)
+        found += with_remedies(role, node.GetName(), findings)
+        if all(finding.severity != "error" for finding in findings):
+            volumes.append(volume)
+    if len(volumes) == len(ROLES):
+        found += with_remedies(None, f"{fixed_node.GetName()}, {moving_node.GetName()}", check_two(*volumes))
+    return tuple(found)
+
+
+def check_kinds(fixed_node: Any, moving_node: Any) -> tuple[NodeFinding, ...]:
+    """Look at what kind of nodes two are and how they are placed, without a look at any voxel.
+
+    Parameters
+    ----------
+    fixed_node, moving_node : vtkMRMLNode
+        Of any kind; not changed.
+
+    Returns
+    -------
+    tuple of NodeFinding
+        Empty for two scalar volumes of which nothing is to be said.
+    """
+    nodes: dict[Role, Any] = {"fixed": fixed_node, "moving": moving_node}
+    found: list[NodeFinding] = []
+    for role, node in nodes.items():
+        found += with_remedies(role, node.GetName(), tuple(_kind_findings(node)))
+    if fixed_node is moving_node:
+        same = Finding("same-node", "error", "it was chosen as both volumes", "Choose another moving volume.")
+        found.append(NodeFinding(None, fixed_node.GetName(), same, None))
+    return tuple(found)
+
+
+def _kind_findings(node: Any) -> list[Finding]:
+    kind = _wrong_kind(node)
+    if kind is not None:
+        return [kind]
+    placement = placement_in_world(node)
+    try:
+        grid_in_world(grid_of_node(node), placement, node.GetName())
+    except InputError as error:
+        return [Finding("flat", "error", error.found, error.remedy)]
+    findings = []
+    if placement.matrix_ras is None:
+        findings.append(
+            Finding(
+                "warped",
+                "note",
+                f"it lies under the transform {node.GetParentTransformNode().GetName()}, which is not linear",
+                "It is resampled to where it lies. To work on the original voxels, take it out of the transform.",
+            )
+        )
+    browser = _browser_of(node)
+    if browser is not None:
+        findings.append(
+            Finding(
+                "sequence-frame",
+                "warning",
+                f"it shows the frame that the sequence browser {browser.GetName()} is at, and changes with it",
+                "Work on a copy of this frame, so that the volume stays what it is.",
+            )
+        )
+    return findings
+
+
+def _wrong_kind(node: Any) -> Finding | None:
+    def refuse(code: str, found: str, remedy: str) -> Finding:
+        return Finding(code, "error", found, remedy)
+
+    if node.IsA("vtkMRMLSequenceNode"):
+        return refuse("sequence", "this is a sequence of several volumes", "Choose one frame of it.")
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return refuse("label-map", "this is a label map, not a scan", "Choose the scan; use the label map as its mask.")
+    if node.IsA("vtkMRMLDiffusionTensorVolumeNode"):
+        return refuse(
+            "tensor",
+            "this is a volume of diffusion tensors",
+            "Make a scalar volume of it, such as the trace (module Diffusion Tensor Scalar Maps).",
+        )
+    if not node.IsA("vtkMRMLScalarVolumeNode"):
+        return refuse("kind", f"this is not a scalar volume ({node.GetClassName()})", "Choose a scalar volume.")
+    data = node.GetImageData()
+    if data is None or data.GetPointData().GetScalars() is None:
+        return refuse("empty", "the volume holds no voxels", "Load its data first.")
+    count = data.GetNumberOfScalarComponents()
+    if node.IsA("vtkMRMLDiffusionWeightedVolumeNode"):
+        return refuse("diffusion", f"this is a diffusion volume of {count} images", "Use its baseline image.")
+    if count != 1:
+        return refuse("vector", f"its voxels hold {count} values each", "Use one scalar volume made of them.")
+    return None
+
+
+def _browser_of(node: Any) -> Any:
+    """The sequence browser that a node is shown by, or None."""
+    scene = node.GetScene()
+    if scene is None:
+        return None
+    kind = "vtkMRMLSequenceBrowserNode"
+    browsers = [scene.GetNthNodeByClass(number, kind) for number in range(scene.GetNumberOfNodesByClass(kind))]
+    return next((browser for browser in browsers if browser.IsProxyNodeID(node.GetID())), None)

@@ -1,0 +1,1 @@
+"""The panel that prepares two volumes for a registration."""

@@ -1,0 +1,229 @@
+"""Every message of the panel, so that it can be read, corrected and translated in one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, Remedy
+from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
+
+__all__ = [
+    "CANCEL",
+    "CANCELLED",
+    "PREPARE",
+    "PREPARING",
+    "READING",
+    "already_running",
+    "child_ended",
+    "child_not_started",
+    "file_problem",
+    "finding_html",
+    "missing_words",
+    "problem_words",
+    "remedy_label",
+    "severity_style",
+    "stage_words",
+]
+
+PREPARE = _("Prepare")
+CANCEL = _("Cancel")
+CANCELLED = _("Cancelled; the scene is as it was.")
+PREPARING = _("writing the volumes")
+READING = _("reading the result")
+CHECKING = _("looking at the voxels")
+NOTHING_FOUND = _("Nothing speaks against registering these volumes.")
+NOT_CHECKED = _("Choose two volumes; what speaks against registering them is listed here.")
+NOT_LOOKED_AT = _("No problem with their kind. Check looks at their voxels, too.")
+CHECK = _("Look for what would fail or mislead a registration")
+FIND_REGION = _("Find the region, as a ROI in the fixed volume that can be edited")
+SET_REGION_AGAIN = _("Find it again; the ROI that was found before is set anew")
+NO_REGISTRATION = _("The module Multimodal Registration is not installed.")
+REGISTER_THESE = _(
+    "Choose the prepared volumes, their masks and the prealignment in the module Multimodal Registration"
+)
+NO_RESULTS = _("Prepare the volumes first.")
+REMOVE_RESULTS = _("Remove the prepared volumes, masks and bias fields, and register the original volumes again")
+PREVIEW_CAPTION = _("Before, after, and the field: black is half, white is twice")
+NO_BIAS = _("Choose first whose bias field is taken out.")
+PREVIEW = _("One slice before and after, and the field (half to twice), from a quick estimate")
+
+# Without a place to wrap it.
+_LONG_WORD = re.compile(r"\S{24}(?=\S)")
+
+# What the library calls by its option, since most of its users give options.
+_OPTIONS = {
+    "Keep --start auto, which searches all poses, or give an --initial-transform.": _(
+        "Search all poses, or choose a transform or landmarks as the prealignment."
+    ),
+    "Choose another region or mask, or --mask none.": _("Choose another region or mask, or use no masks."),
+    "--memory-limit": _("the memory limit"),
+    "--initial-transform": _("the prealignment"),
+    "--mask none": _("no masks"),
+    "--mask": _("the masks"),
+    "--isotropic": _("the voxel size"),
+    "--margin": _("the margin"),
+    "--roi": _("the region"),
+}
+
+# Light text on a dark colour, readable in both of Slicer's themes.
+_COLORS = {"error": "#b3261e", "warning": "#a86100", "note": "#2c5f8a", "good": "#1b7f3b"}
+
+
+def missing_words(parameters: Any, *, refused: bool) -> str | None:
+    """What has to be chosen before a run can start; None when nothing is missing.
+
+    Parameters
+    ----------
+    parameters : RegistrationPreprocessParameterNode
+        What is chosen.
+    refused : bool
+        Whether a volume is of a kind that cannot be registered.
+    """
+    fixed, moving = parameters.fixedVolume, parameters.movingVolume
+    if fixed is None and moving is None:
+        return _("Load two volumes, then choose the fixed and the moving one.")
+    if fixed is None:
+        return _("Choose the fixed volume: the one that stays.")
+    if moving is None:
+        return _("Choose the moving volume: the one that is put onto {fixed}.").format(fixed=fixed.GetName())
+    if fixed is moving:
+        return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
+    if refused:
+        return _("Solve the errors that are listed first: choose other volumes, or click what is offered.")
+    return _missing_prealignment(parameters)
+
+
+def _missing_prealignment(parameters: Any) -> str | None:
+    transform = parameters.initialTransform
+    if parameters.prealignment == Prealignment.TRANSFORM and transform is None:
+        return _("Choose the transform that brings the volumes together, or search all poses.")
+    if parameters.prealignment == Prealignment.TRANSFORM and not transform.IsTransformToWorldLinear():
+        return _("The transform {name} is not linear. Choose a linear one, or search all poses.").format(
+            name=transform.GetName()
+        )
+    if parameters.prealignment == Prealignment.LANDMARKS:
+        first, second = parameters.fixedLandmarks, parameters.movingLandmarks
+        if first is None or second is None:
+            return _("Choose a list of points for each of the two volumes, or search all poses.")
+        if first is second:
+            return _("{name} is chosen as both lists of points. Choose one for each volume.").format(
+                name=first.GetName()
+            )
+    return None
+
+
+def ready_words(fixed: Any, moving: Any) -> str:
+    """What the button will do."""
+    return _("Make prepared copies of {fixed} and {moving}; the volumes themselves stay as they are").format(
+        fixed=fixed.GetName(), moving=moving.GetName()
+    )
+
+
+def plain_words(text: str) -> str:
+    """A text of the library without its options."""
+    for option, words in _OPTIONS.items():
+        text = text.replace(option, words)
+    return text
+
+
+def problem_words(error: RegistrationError) -> str:
+    """An error as a sentence that names the node and the remedy."""
+    return breakable(plain_words(str(error)))
+
+
+def already_running() -> str:
+    """A second run was asked for."""
+    return _("Volumes are being looked at or prepared. Wait for it, or cancel it first.")
+
+
+def child_not_started(program: str) -> tuple[str, str, str]:
+    """Subject, finding and remedy when the process cannot be started."""
+    return program, _("the program could not be started"), _("Install Slicer again, or allow it to start programs.")
+
+
+def child_ended(code: int) -> tuple[str, str, str]:
+    """Likewise when it ended without saying why."""
+    return (
+        _("The preparation"),
+        _("its process ended unexpectedly (code {code})").format(code=code),
+        _("Crop or downsample the volumes if memory ran out, and try again."),
+    )
+
+
+def file_problem(error: OSError) -> tuple[str, str, str]:
+    """Likewise when a temporary file cannot be written or read."""
+    return (
+        error.filename or _("The temporary folder"),
+        _("cannot be written or read ({reason})").format(reason=error.strerror or error),
+        _("Free some disk space, or choose another temporary folder in Slicer's settings."),
+    )
+
+
+def stage_words(stage: str) -> str:
+    """A stage with a capital letter."""
+    return stage[:1].upper() + stage[1:]
+
+
+def _severity_label(severity: str) -> str:
+    """In front of a finding."""
+    return {"error": _("Error"), "warning": _("Warning"), "note": _("Note")}[severity]
+
+
+def severity_style(severity: str) -> str:
+    """Style sheet of that label, and of messages."""
+    return f"QLabel {{ background-color: {_COLORS[severity]}; color: white; padding: 3px 6px; border-radius: 3px; }}"
+
+
+def finding_html(found: NodeFinding) -> str:
+    """A finding in words."""
+    message = plain_words(found.finding.message.rstrip("."))
+    remedy = plain_words(found.finding.remedy)
+    severity = found.finding.severity
+    style = f"background-color: {_COLORS[severity]}; color: white"
+    label = f"<span style='{style}'>&nbsp;{_severity_label(severity)}&nbsp;</span>"
+    return f"{label}&nbsp; <b>{escaped(found.name)}</b>: {escaped(message)}. {escaped(remedy)}".rstrip()
+
+
+def remedy_label(remedy: Remedy) -> str:
+    """On the button of a finding."""
+    return {
+        "scalar": _("Make a scalar copy"),
+        "baseline": _("Take the baseline"),
+        "frame": _("Copy this frame"),
+        "mask": _("Use as mask"),
+        "hounsfield": _("Make a copy in Hounsfield units"),
+    }[remedy]
+
+
+def remedy_hint(remedy: Remedy) -> str:
+    """What that button does."""
+    return {
+        "scalar": _("Add a scalar volume: the brightness of a colour volume, otherwise the first value of each voxel"),
+        "baseline": _("Add a scalar volume: the image with the least diffusion weighting"),
+        "frame": _("Add a copy that does not change with the sequence"),
+        "mask": _("Choose these labels as the mask; a label map is added if this is a scalar volume"),
+        "hounsfield": _("Add a volume whose values are 1024 less, as Hounsfield units"),
+    }[remedy]
+
+
+def facts_html(facts: Sequence[str], names: Sequence[str]) -> str:
+    """What was done, and which nodes were added."""
+    added = _("Added to the scene: {names}. The original volumes are as they were.").format(names=", ".join(names))
+    lines = "".join(f"<li>{escaped(plain_words(fact))}</li>" for fact in facts)
+    return f"<b>{escaped(added)}</b><ul style='margin-left: -24px'>{lines}</ul>"
+
+
+def breakable(text: str) -> str:
+    """A text in which long names can be wrapped, so that they do not widen the panel."""
+    return _LONG_WORD.sub(lambda part: part.group() + "\u200b", text)
+
+
+def escaped(text: str) -> str:
+    """Text for a rich text."""
+    text = breakable(text)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
