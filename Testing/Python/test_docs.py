@@ -133,3 +133,13 @@ def test_the_help_of_a_module_leads_to_its_page(slicer_app, module):
     assert (PROJECT / "Resources" / "Docs" / page.lstrip("/")).is_file()
     (homepage,) = re.findall(r'EXTENSION_HOMEPAGE "([^"]+)"', (PROJECT / "CMakeLists.txt").read_text(encoding="utf-8"))
     assert address == f"{homepage}/blob/main/Resources/Docs{page}"
+
+
+@pytest.mark.parametrize(("module", "folder"), MODULES.items())
+def test_the_page_of_a_module_names_every_button(module, folder):
+    ui = (PROJECT / folder / "Resources" / "UI" / f"{module}.ui").read_text(encoding="utf-8")
+    page = (PROJECT / "Resources" / "Docs" / f"module-{module.lower()}.md").read_text(encoding="utf-8")
+    widgets = re.findall(r"<widget class=\"Q(?:PushButton|CheckBox)\"(.*?)</widget>", ui, re.DOTALL)
+    texts = re.findall(r"<property name=\"text\">\s*<string[^>]*>(.*?)</string>", "".join(widgets))
+    assert texts
+    assert [text for text in texts if text.lower() not in page.lower()] == []
