@@ -127,6 +127,8 @@ class MultimodalRegistrationQAWidget(ScriptedLoadableModuleWidget, VTKObservatio
 
     def setInputs(self, fixedNode: Any, movingNode: Any, transformNode: Any) -> None:
         """Take over what another module hands on."""
+        if self._parameterNode is None:
+            self.initializeParameterNode()
         self.panel.set_inputs(fixedNode, movingNode, transformNode)
 
     def initializeParameterNode(self) -> None:
@@ -276,9 +278,13 @@ class MultimodalRegistrationQATest(ScriptedLoadableModuleTest):
         targets = [
             slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name) for name in ("on fixed", "on moving")
         ]
-        for ijk in ((20, 20, 30), (50, 20, 40), (30, 45, 50), (40, 30, 20), (25, 40, 60), (45, 40, 35)):
-            for node, matrix in zip(targets, (ijkToRas, away), strict=True):
-                node.AddControlPoint(*matrix.MultiplyPoint((*ijk, 1))[:3])
+        # Nobody clicks without an error.
+        for number, ijk in enumerate(
+            ((20, 20, 30), (50, 20, 40), (30, 45, 50), (40, 30, 20), (25, 40, 60), (45, 40, 35))
+        ):
+            clicked = (ijk[0] + 0.1 * (number - 2.5), ijk[1], ijk[2] - 0.03 * number, 1)
+            targets[0].AddControlPoint(*ijkToRas.MultiplyPoint((*ijk, 1))[:3])
+            targets[1].AddControlPoint(*away.MultiplyPoint(clicked)[:3])
         transforms = []
         for name, shift in (("known", 0), ("off", 5)):
             node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", name)
@@ -290,4 +296,4 @@ class MultimodalRegistrationQATest(ScriptedLoadableModuleTest):
         logic = MultimodalRegistrationQALogic()
         nodes = logic.assess(fixedNode, movingNode, transforms, *targets)
         verdict = logic.verdict(nodes.tables["methods"])
-        self.assertEqual((verdict["word"], verdict["method"]), ("good", "known"))
+        self.assertEqual((verdict["word"], verdict["method"]), ("good", "known"), verdict["reasons"])

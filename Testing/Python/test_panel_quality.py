@@ -321,6 +321,19 @@ def test_report_is_saved_opened_and_marked(opened, tmp_path):
     assert "Nobody" in opened.ui.markLabel.text
 
 
+def test_a_transform_that_is_gone_is_told(opened):
+    opened.fill_in()
+    opened.measure()
+    slicer.mrmlScene.RemoveNode(opened.off)
+    shown = to_world(foreground())
+    opened.ui.methodTable.setCurrentCell(2, 0)
+    assert "5 mm off is not in the scene" in opened.ui.messageLabel.text
+    np.testing.assert_array_equal(to_world(foreground()), shown)
+    slicer.mrmlScene.RemoveNode(opened.fixed)
+    opened.ui.fadeSlider.value = 0.3
+    opened.ui.removeButton.click()
+
+
 def test_click_centres_the_views_on_the_target(opened):
     opened.fill_in()
     opened.measure()
@@ -423,3 +436,41 @@ def test_pictures_of_the_empty_panel_and_of_a_run(slicer_app, heads):
     slicer_app.screenshot(opened.module.parent, PICTURES / "qa-during.png")
     opened.ui.measureButton.click()
     wait_until_gone(opened.app)
+
+
+def test_structures_reference_region_and_what_another_panel_hands_on(slicer_app, heads):
+    from test_mrml_quality import add_segmentation
+
+    opened = Opened(slicer_app, heads)
+    opened.module.exit()
+    slicer.mrmlScene.Clear()
+    scene = slicer.mrmlScene
+    fixed, moving = (
+        add_volume_node(scene, volume, name=name) for volume, name in zip(heads, ("CT", "MR"), strict=True)
+    )
+    parts = [
+        add_segmentation(scene, grid, pose, name)
+        for grid, pose, name in ((CT_GRID, CT_POSE, "parts CT"), (MR_GRID, MR_POSE, "parts MR"))
+    ]
+    off = opened.add_transform(OFF_RAS, "5 mm off")
+    opened.module.widget.setInputs(fixed, moving, off)
+    opened.module.enter()
+    ui = opened.ui
+    assert ui.measureButton.enabled
+    ui.fixedSegmentationSelector.setCurrentNode(parts[0])
+    assert "parts CT has no partner" in ui.missingLabel.text
+    ui.movingSegmentationSelector.setCurrentNode(parts[1])
+    ui.regionSelector.setCurrentNode(parts[0])
+    ui.referenceSelector.setCurrentNode(opened.add_transform(TRUTH_RAS, "screws"))
+    opened.measure()
+    assert ui.verdictLabel.text.startswith("BAD")
+    table = cells(ui.methodTable)
+    assert [row[0] for row in table] == ["before", "1. 5 mm off", "reference (screws)"]
+    assert [row[0] for row in cells(ui.structureTable)] == ["left part", "right part"]
+    reference = opened.content()["methods"][0]["from_reference_mm"]
+    assert reference["mean"] == pytest.approx(5, abs=1e-6)
+    assert not ui.targetTable.visible
+    assert not ui.glyphBox.visible
+    ui.methodTable.setCurrentCell(2, 0)
+    assert float(cells(ui.structureTable)[0][1]) > 0.9
+    slicer_app.screenshot(opened.module.parent, PICTURES / "qa-structures.png")

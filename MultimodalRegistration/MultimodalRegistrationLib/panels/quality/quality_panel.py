@@ -46,7 +46,7 @@ class QualityPanel:
         self._list = TransformList(ui.transformList, self._choose_transforms)
         self._progress = ProgressView(ui)
         self._views = ComparisonViews(ui)
-        self._result = ResultBox(ui, self._views, self._chosen_transforms, self._tell)
+        self._result = ResultBox(ui, self._views, self._tell)
         self._report = ReportBox(ui, self._tell)
         self._results = ChoiceBox(ui.resultBox, self._choose_result)
         ui.folderEdit.connect("currentPathChanged(QString)", self._choose_folder)

@@ -15,6 +15,7 @@ from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
 from MultimodalRegistrationLib.panels.quality.tables import MethodTable, StructureTable, TargetTable
+from MultimodalRegistrationLib.panels.quality.transform_list import transforms_to_assess
 
 __all__ = ["ResultBox"]
 
@@ -28,22 +29,13 @@ class ResultBox:
         With the widgets of the result.
     views : ComparisonViews
         Shows the volumes.
-    transforms : callable
-        The transforms that are ticked.
     on_problem : callable
         Called with a message.
     """
 
-    def __init__(
-        self,
-        ui: Any,
-        views: ComparisonViews,
-        transforms: Callable[[], list[Any]],
-        on_problem: Callable[[str], None],
-    ) -> None:
+    def __init__(self, ui: Any, views: ComparisonViews, on_problem: Callable[[str], None]) -> None:
         self._ui = ui
         self._views = views
-        self._transforms = transforms
         self._on_problem = on_problem
         self._table: Any = None
         self._content: dict[str, Any] = {}
@@ -111,7 +103,7 @@ class ResultBox:
                 self._on_problem(texts.volume_gone(role))
                 return
         try:
-            self._views.show(fixed, moving, self._transforms(), self._node_of(self._content["verdict"]["method"]))
+            self._views.show(fixed, moving, self._nodes(), self._node_of(self._content["verdict"]["method"]))
         except RegistrationError as error:
             self._on_problem(texts.problem_words(error))
 
@@ -140,10 +132,15 @@ class ResultBox:
 
     def _node_of(self, method: str) -> Any:
         """The transform node of a method; None where it was removed or renamed."""
-        for node in self._transforms():
-            if method in (node.GetName(), f"{node.GetName()} ({node.GetID()})"):
+        for node in transforms_to_assess():
+            name = node.GetName()
+            if method in (name, f"{name} ({node.GetID()})", f"reference ({name})"):
                 return node
         return None
+
+    def _nodes(self) -> list[Any]:
+        nodes = [self._node_of(one["name"]) for one in self._content["methods"]]
+        return [node for node in nodes if node is not None]
 
     def _choose_method(self, row: int) -> None:
         method = [self._content["before"], *self._content["methods"]][row]
@@ -151,7 +148,11 @@ class ResultBox:
         if not self._views.shown:
             self.look()
         self._maps.show("")
-        self._views.show_after(None if row == 0 else self._node_of(method["name"]))
+        node = None if row == 0 else self._node_of(method["name"])
+        if row > 0 and node is None:
+            self._on_problem(texts.transform_gone(method["name"]))
+        else:
+            self._views.show_after(node)
 
     def _show_method(self, method: Any) -> None:
         name = method["name"] if method is not self._content["before"] else texts.before_name()

@@ -31,7 +31,7 @@ NO_REVIEWER = _("Enter the name of the reviewer first.")
 MARKS = {"approved": _("Approved"), "doubtful": _("Doubtful"), "rejected": _("Rejected")}
 MARK_HINT = _("Keep this decision with the result in the scene, and beside the report")
 REPORT_NAME = _("Quality of {moving} to {fixed}")
-NO_TARGETS = _("No targets were given: choose two lists of independent points under More.")
+NO_TARGETS = _("No targets were given: choose two lists of independent points above.")
 NO_STRUCTURES = _("No segmentations were given.")
 
 # What the library calls by its option, since most of its users give options.
@@ -303,6 +303,11 @@ def volume_gone(role: str) -> str:
     return _("The {role} volume of this result is not in the scene any more: load it to see the views.").format(
         role=role
     )
+
+
+def transform_gone(name: str) -> str:
+    """The moving volume cannot be shown after it."""
+    return _("The transform {name} is not in the scene any more, or was renamed: it cannot be shown.").format(name=name)
 
 
 def message_style() -> str:
