@@ -6,6 +6,7 @@ from typing import Annotated, Any, Union
 
 import slicer
 import vtk
+from MultimodalRegistrationLib.application.documentation import documentation_link
 from MultimodalRegistrationLib.panels.prealign.choices import ModelChoice, PairingChoice, ShapeModelChoice
 from slicer import (
     vtkMRMLMarkupsFiducialNode,
@@ -38,10 +39,9 @@ class FiducialPrealign(ScriptedLoadableModule):
         self.parent.contributors = ["The MultimodalRegistration authors"]
         self.parent.helpText = _(
             "Puts one volume onto another by pairs of points, or by shapes. While you place them it tells which pairs "
-            "do not fit, which model they support, and what error to expect where you need it. "
-            '<a href="https://github.com/MultimodalRegistration/SlicerMultimodalRegistration/tree/main/FiducialPrealign">'
-            "Step by step</a>."
+            "do not fit, which model they support, and what error to expect where you need it."
         )
+        self.parent.helpText += documentation_link("FiducialPrealign")
         self.parent.acknowledgementText = ""
 
 

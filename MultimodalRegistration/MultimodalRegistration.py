@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import slicer
 import vtk
+from MultimodalRegistrationLib.application.documentation import documentation_link
 from MultimodalRegistrationLib.application.engine_packages import use_slicer_engines
+from MultimodalRegistrationLib.application.sample_data import register_sample_data
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
     vtkMRMLMarkupsFiducialNode,
@@ -42,8 +44,10 @@ class MultimodalRegistration(ScriptedLoadableModule):
             "Registers CT, MRI, PET and other volumes of one subject to each other. Choose the volume that stays and "
             "the one that is moved onto it, and press Register. The result comes with a verdict and its evidence."
         )
+        self.parent.helpText += documentation_link("MultimodalRegistration")
         self.parent.acknowledgementText = _("Engines: elastix, ANTs and SimpleITK.")
         use_slicer_engines()
+        slicer.app.connect("startupCompleted()", register_sample_data)
 
 
 @parameterNodeWrapper
@@ -61,8 +65,8 @@ class MultimodalRegistrationParameterNode:
     movingLandmarks: vtkMRMLMarkupsFiducialNode
     pairing: str = "order"
     initialTransform: vtkMRMLTransformNode
-    fixedMask: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
-    movingMask: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
+    fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
+    movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
     roi: vtkMRMLMarkupsROINode
     start: str = "auto"
     maxTranslation: Annotated[float, WithinRange(0, 2000)] = 0.0
@@ -242,8 +246,8 @@ class MultimodalRegistrationTest(ScriptedLoadableModuleTest):
 
     def test_phantom(self) -> None:
         """A phantom's pose is found."""
-        from MultimodalRegistrationLib.mrml.phantom_pair import add_phantom_pair, pose_error_mm
+        from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case, phantom_error_mm
 
-        fixedNode, movingNode = add_phantom_pair(slicer.mrmlScene)
-        transformNode = MultimodalRegistrationLogic().register(fixedNode, movingNode)
-        self.assertLess(pose_error_mm(transformNode), 2.0)
+        phantom = add_phantom_case(slicer.mrmlScene)
+        transformNode = MultimodalRegistrationLogic().register(phantom.ct, phantom.t1)
+        self.assertLess(phantom_error_mm(transformNode), 2.0)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Union
 
 import slicer
 import vtk
+from MultimodalRegistrationLib.application.documentation import documentation_link
 from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes
 from MultimodalRegistrationLib.mrml.preprocess import find_region_nodes, preprocess_nodes
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, check_nodes
@@ -43,7 +44,7 @@ class RegistrationPreprocess(ScriptedLoadableModule):
             "what both show, masked, corrected and resampled. The volumes themselves never change, and a transform "
             "that is found on the copies is one of the originals."
         )
-        self.parent.helpText += self.getDefaultModuleDocumentationLink()
+        self.parent.helpText += documentation_link("RegistrationPreprocess")
         self.parent.acknowledgementText = _("Bias fields are found by N4 (Tustison et al., 2010).")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import slicer
 import vtk
+from MultimodalRegistrationLib.application.documentation import documentation_link
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
     vtkMRMLMarkupsFiducialNode,
@@ -41,6 +42,7 @@ class MultimodalRegistrationQA(ScriptedLoadableModule):
             "Measures how well one volume lies on another after one or more transforms, in mm at independent targets "
             "and at the surfaces of structures, compares the transforms, and writes a report that can be approved."
         )
+        self.parent.helpText += documentation_link("MultimodalRegistrationQA")
         self.parent.acknowledgementText = _("The tolerance follows the report of AAPM task group 132.")
 
 
@@ -53,11 +55,11 @@ class MultimodalRegistrationQAParameterNode:
     transforms: list[vtkMRMLTransformNode]
     fixedTargets: vtkMRMLMarkupsFiducialNode
     movingTargets: vtkMRMLMarkupsFiducialNode
-    fixedSegmentation: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
-    movingSegmentation: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
+    fixedSegmentation: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
+    movingSegmentation: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
     tolerance: Annotated[float, WithinRange(0.01, 100)] = 1.3
     reference: vtkMRMLTransformNode
-    region: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode | None
+    region: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
     outputFolder: str = ""
     reviewer: str = ""
     comment: str = ""
@@ -262,9 +264,10 @@ class MultimodalRegistrationQATest(ScriptedLoadableModuleTest):
 
     def test_phantom(self) -> None:
         """A volume that was moved by a known transform."""
-        from MultimodalRegistrationLib.mrml.phantom_pair import add_phantom_pair
+        from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case
 
-        fixedNode, movingNode = add_phantom_pair(slicer.mrmlScene)
+        phantom = add_phantom_case(slicer.mrmlScene)
+        fixedNode, movingNode = phantom.ct, phantom.t1
         ijkToRas = vtk.vtkMatrix4x4()
         fixedNode.GetIJKToRASMatrix(ijkToRas)
         known = vtk.vtkTransform()

@@ -653,11 +653,12 @@ def test_handing_over_large_volumes_does_not_block(slicer_app, opened):
 
 @pytest.mark.slow
 def test_three_clicks_to_a_verified_registration(slicer_app):
-    from MultimodalRegistrationLib.mrml.phantom_pair import add_phantom_pair, pose_error_mm
+    from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case, phantom_error_mm
     from StandIn.blocks import BlockMeter
 
     slicer_app.open_slice_views()
-    fixed, moving = add_phantom_pair(slicer.mrmlScene)
+    phantom = add_phantom_case(slicer.mrmlScene)
+    fixed, moving = phantom.ct, phantom.t1
     module = slicer_app.open_module(FOLDER, "MultimodalRegistration")
     clicks = 0
     slicer_app.screenshot(module.parent, SCREENSHOTS / "registration-before.png")
@@ -676,6 +677,6 @@ def test_three_clicks_to_a_verified_registration(slicer_app):
     slicer_app.screenshot(module.parent, SCREENSHOTS / "registration-after.png")
     assert clicks <= 3
     assert "VERIFIED" in module.ui.verdictLabel.text
-    assert pose_error_mm(module.widget._parameterNode.resultTransform) < 2.0
+    assert phantom_error_mm(module.widget._parameterNode.resultTransform) < 2.0
     assert moving.GetParentTransformNode() is module.widget._parameterNode.resultTransform
     assert max(meter.longest_ms, rest.longest_ms) < longest_block_allowed_ms()
