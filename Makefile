@@ -1,4 +1,4 @@
-# make demo | make test | make check | make quick | make bench: each installs what it needs into .venv first.
+# make demo | make test | make check | make screenshots | make quick | make bench: each installs what it needs into .venv first.
 # Nothing outside this folder is changed, except that on Debian and Ubuntu, as root, the missing package
 # python3-venv is installed.
 
@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check quick bench clean
+.PHONY: demo test check screenshots quick bench clean
 
 demo: $(VENV)/.installed-demo
 	$(RUN) Resources/Demo/run_demo.py
@@ -20,6 +20,10 @@ check: $(VENV)/.installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+# The pictures of the panels, for the documentation.
+screenshots: $(VENV)/.installed-test
+	SCREENSHOTS_FOLDER=Testing/Screenshots $(RUN) -m pytest -q Testing/Python/test_panel_*.py
 
 # A few runs of the capture range, under five minutes; fails on lost starts or a false verdict.
 quick: $(VENV)/.installed-test

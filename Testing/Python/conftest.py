@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ pytest_plugins = ["StandIn.fixtures"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 REAL_DATA = PROJECT.parent / "shared" / "data"
+# Pictures of the panels go into the repository on request only (make screenshots): a test run leaves it as it is.
+SCREENSHOTS = Path(os.environ.get("SCREENSHOTS_FOLDER") or Path(tempfile.gettempdir(), "registration-screenshots"))
+SCREENSHOTS.mkdir(exist_ok=True)
 
 
 def rotation(axis: list[float], angle_deg: float) -> np.ndarray:

@@ -14,11 +14,10 @@ if not os.environ.get("CI"):
     pytest.importorskip("slicer", reason="the panel needs MRML")
 import slicer
 import vtk
-from conftest import PROJECT, rigid
+from conftest import PROJECT, SCREENSHOTS, rigid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 
 FOLDER = PROJECT / "FiducialPrealign"
-SCREENSHOTS = PROJECT / "Testing" / "Screenshots"
 LABELS = ("nasion", "left ear", "right ear", "vertex", "inion", "left mastoid", "right mastoid", "chin")
 POSE_RAS = rigid([0.3, 1, -0.5], 130, [40, -220, 75])
 FIXED_PARENT_RAS = rigid([1, -0.2, 0.6], 41, [-15, 33, 8])

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import slicer
-from conftest import CT_POSE, MR_POSE, PROJECT, centered_grid, rigid, rotation
+from conftest import CT_POSE, MR_POSE, PROJECT, SCREENSHOTS, centered_grid, rigid, rotation
 
 pytest.importorskip("PySide6.QtWidgets")
 
@@ -25,7 +25,6 @@ from test_mrml import add_parent, add_volume, ijk_to_world_ras, vtk_matrix
 
 FOLDER = PROJECT / "RegistrationPreprocess"
 NAME = "RegistrationPreprocess"
-SCREENSHOTS = PROJECT / "Testing" / "Screenshots"
 CT_SMALL = centered_grid(
     [60, 68, 38], [3.1, 3.1, 6.2], rotation([1, 0.3, -0.2], 12) @ np.diag([1.0, 1.0, -1.0]), [12, -31, 40]
 )

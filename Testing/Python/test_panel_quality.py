@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import slicer
-from conftest import CT_POSE, MR_POSE, PROJECT, centered_grid, rigid, rotation
+from conftest import CT_POSE, MR_POSE, PROJECT, SCREENSHOTS, centered_grid, rigid, rotation
 from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
@@ -18,7 +18,6 @@ from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 
 FOLDER = PROJECT / "RegistrationQA"
-PICTURES = PROJECT / "Testing" / "Screenshots"
 CT_GRID = centered_grid(
     [42, 48, 26], [4.4, 4.4, 9.0], rotation([1, 0.3, -0.2], 12) @ np.diag([1.0, 1.0, -1.0]), [12, -31, 40]
 )
@@ -112,7 +111,7 @@ def test_known_answers_and_verdict_first(opened, tmp_path):
     opened.fill_in()
     opened.measure()
     ui, content = opened.ui, opened.content()
-    opened.app.screenshot(opened.module.parent, PICTURES / "qa-after.png")
+    opened.app.screenshot(opened.module.parent, SCREENSHOTS / "qa-after.png")
     assert ui.verdictLabel.text.startswith("GOOD")
     errors = np.linalg.norm(ERRORS_RAS, axis=1)
     table = cells(ui.methodTable)
@@ -427,13 +426,13 @@ def test_the_window_lives_while_it_is_measured(opened):
 def test_pictures_of_the_empty_panel_and_of_a_run(slicer_app, heads):
     module = slicer_app.open_module(FOLDER, "MultimodalRegistrationQA")
     slicer_app.process_events(50)
-    slicer_app.screenshot(module.parent, PICTURES / "qa-empty.png")
+    slicer_app.screenshot(module.parent, SCREENSHOTS / "qa-empty.png")
     module.close()
     opened = Opened(slicer_app, heads)
     opened.fill_in()
     opened.ui.measureButton.click()
     opened.app.wait_for(lambda: opened.ui.stageLabel.text.startswith("Measuring"), 30)
-    slicer_app.screenshot(opened.module.parent, PICTURES / "qa-during.png")
+    slicer_app.screenshot(opened.module.parent, SCREENSHOTS / "qa-during.png")
     opened.ui.measureButton.click()
     wait_until_gone(opened.app)
 
@@ -473,4 +472,4 @@ def test_structures_reference_region_and_what_another_panel_hands_on(slicer_app,
     assert not ui.glyphBox.visible
     ui.methodTable.setCurrentCell(2, 0)
     assert float(cells(ui.structureTable)[0][1]) > 0.9
-    slicer_app.screenshot(opened.module.parent, PICTURES / "qa-structures.png")
+    slicer_app.screenshot(opened.module.parent, SCREENSHOTS / "qa-structures.png")

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import slicer
 import vtk
-from conftest import PROJECT
+from conftest import PROJECT, SCREENSHOTS
 from panel_helpers import (
     MOVING_TO_FIXED_RAS,
     FakeProcess,
@@ -26,7 +26,6 @@ from panel_helpers import (
 pytest.importorskip("PySide6.QtWidgets")
 
 FOLDER = PROJECT / "MultimodalRegistration"
-SCREENSHOTS = PROJECT / "Testing" / "Screenshots"
 
 
 @pytest.fixture
