@@ -76,6 +76,7 @@ class RegistrationRun:
         self._make_process = make_process
         self._error: RegistrationError | None = None
         self._process: BackgroundJob | None = None
+        self._process_gone = False
         self._folder = Path(tempfile.mkdtemp(prefix="multimodal-registration-", dir=temporary_folder()))
         self.active = True
         try:
@@ -98,7 +99,7 @@ class RegistrationRun:
         """End it; the listener hears nothing any more."""
         self.active = False
         self._stepper.stop()
-        if self._process is None:
+        if self._process is None or self._process_gone:
             self._clean()
         else:
             self._process.cancel()
@@ -168,6 +169,7 @@ class RegistrationRun:
         self._listener.failed(error)
 
     def _gone(self) -> None:
+        self._process_gone = True
         if not self.active:
             self._clean()
 

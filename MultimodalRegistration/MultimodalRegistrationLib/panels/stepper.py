@@ -31,23 +31,27 @@ class Stepper:
         self._steps = steps
         self._on_step = on_step
         self._on_end = on_end
+        self._running = False
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.connect("timeout()", self._some_steps)
 
     def start(self) -> None:
         """Begin."""
+        self._running = True
         self._timer.start()
 
     def stop(self) -> None:
         """Take no further step; nothing is called any more."""
+        self._running = False
         self._timer.stop()
 
     def _some_steps(self) -> None:
         began = time.monotonic()
         share = 0.0
         try:
-            while time.monotonic() - began < _SECONDS_AT_ONCE:
+            # A step may let the window live, and something there may stop this.
+            while self._running and time.monotonic() - began < _SECONDS_AT_ONCE:
                 share = next(self._steps)
         except StopIteration:
             self.stop()
@@ -56,4 +60,5 @@ class Stepper:
             self.stop()
             self._on_end(error)
         else:
-            self._on_step(share)
+            if self._running:
+                self._on_step(share)
