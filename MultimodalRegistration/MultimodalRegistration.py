@@ -93,7 +93,7 @@ class MultimodalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def setup(self) -> None:
         """Build the panel."""
-        from MultimodalRegistrationLib.panels.registration_panel import RegistrationPanel
+        from MultimodalRegistrationLib.panels.registration.panel import RegistrationPanel
 
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/MultimodalRegistration.ui"))

@@ -243,13 +243,13 @@ def test_a_region_is_found_edited_and_cut_to(slicer_app, opened, nodes):
 def test_an_ended_run_leaves_nothing(slicer_app, opened, how):
     before = contents(slicer_app.scene)
     opened.ui.applyButton.click()
-    slicer_app.wait_for(lambda: opened.ui.progressBar.value > 5, 30)
+    slicer_app.wait_for(lambda: opened.ui.progressBar.value > 50, 30)
     assert opened.ui.applyButton.toolTip == "" or opened.ui.applyButton.enabled
     assert "Wait" in opened.ui.findRegionButton.toolTip
     if how == "cancel":
         opened.ui.applyButton.click()
         assert opened.ui.applyButton.text == "Prepare"
-        assert "as it was" in opened.ui.stageLabel.text
+        assert "as it was" in opened.ui.problemLabel.text
         assert contents(slicer_app.scene) == before
     elif how == "close":
         slicer_app.scene.Clear(0)
@@ -268,7 +268,7 @@ def test_an_ended_run_leaves_nothing(slicer_app, opened, how):
 
 def test_a_volume_removed_meanwhile_is_named(slicer_app, opened, nodes):
     opened.ui.applyButton.click()
-    slicer_app.wait_for(lambda: opened.ui.progressBar.value > 5, 30)
+    slicer_app.wait_for(lambda: opened.ui.progressBar.value > 50, 30)
     slicer_app.scene.RemoveNode(nodes[1])
     before = contents(slicer_app.scene)
     finish(slicer_app, opened)

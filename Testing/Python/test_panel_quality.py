@@ -204,22 +204,22 @@ def test_cancel_leaves_the_scene_as_it_was(opened):
 
 @pytest.mark.parametrize("step", [1, 4, 9])
 def test_cancel_while_the_result_is_added(opened, step, monkeypatch):
-    from MultimodalRegistrationLib.panels.quality import quality_run
+    from MultimodalRegistrationLib.mrml.quality_job import QualityJob
 
     opened.fill_in()
     before = ids()
     added = []
-    steps = quality_run.QualityJob.add
+    steps = QualityJob.add
 
-    def slowly(job, scene, run_id):
-        for share in (generator := steps(job, scene, run_id)):
+    def slowly(job):
+        for share in (generator := steps(job)):
             added.append(share)
             if len(added) == step:
                 opened.ui.measureButton.click()
             yield share
         return generator
 
-    monkeypatch.setattr(quality_run.QualityJob, "add", slowly)
+    monkeypatch.setattr(QualityJob, "add", slowly)
     opened.ui.measureButton.click()
     opened.app.wait_for(lambda: len(added) >= step, 60)
     opened.app.process_events(200)

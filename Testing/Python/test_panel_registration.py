@@ -423,7 +423,7 @@ def test_an_error_names_the_node(slicer_app, ready):
 
 
 def test_a_program_that_does_not_start(slicer_app, ready, monkeypatch):
-    from MultimodalRegistrationLib.panels import background_job
+    from MultimodalRegistrationLib.panels.common import background_job
 
     monkeypatch.setattr(background_job, "child_program", lambda: "/no/such/program")
     ready.widget.panel.make_process = background_job.QtProcess

@@ -46,7 +46,7 @@ def run(setting, folder, transforms, **options):
     # With events it would end with its standard input.
     done = run_command(*job.arguments[1:])
     assert done.returncode == 0, done.stderr
-    list(job.read())
+    list(job.read_report())
     assert setting.ids() == before
     return job
 
@@ -101,7 +101,7 @@ def test_a_bent_transform(heads, tmp_path):
     setting.off.SetAndObserveTransformToParent(both)
     job = run(setting, tmp_path / "job", [setting.off])
     check_same(job.content, setting.assess([setting.off]).content, 0.02)
-    steps = job.add(setting.scene, "a run")
+    steps = job.add()
     while True:
         try:
             next(steps)

@@ -7,10 +7,12 @@ import dataclasses
 import json
 from typing import Any
 
+from MultimodalRegistrationLib.cli.progress import EventPrinter
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.preprocess.check import VolumeReport, check_file, check_two
 from MultimodalRegistrationLib.preprocess.findings import Finding
 from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
+from MultimodalRegistrationLib.registration.result import Progress
 
 __all__ = ["add_parser"]
 
@@ -37,7 +39,11 @@ def _run(options: argparse.Namespace) -> int:
     paths = [path for path in (options.fixed, options.moving) if path is not None]
     with OutputFiles(paths) as outputs:
         json_file = outputs.add(options.json, (".json",)) if options.json else None
-        reports = [check_file(path) for path in paths]
+        reports = []
+        for number, path in enumerate(paths):
+            if options.events:
+                EventPrinter().progress(Progress(f"looking at the voxels of {path}", number / len(paths)))
+            reports.append(check_file(path))
         volumes = [report.volume for report in reports if _usable(report) and report.volume is not None]
         pair = check_two(*volumes) if len(volumes) == 2 else ()
         memory = needed_memory_bytes(_ENGINE, volumes[0].grid, volumes[-1].grid) if len(volumes) == 2 else None

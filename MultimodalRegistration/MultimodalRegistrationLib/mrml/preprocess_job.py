@@ -22,6 +22,7 @@ from MultimodalRegistrationLib.io.transforms import write_linear_transform
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.io.voxel_source import grid_of_header
 from MultimodalRegistrationLib.landmarks.points import Pairing
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
@@ -91,7 +92,7 @@ class Settings:
     pairing: Pairing = "order"
 
 
-class PreprocessJob:
+class PreprocessJob(ChildJob):
     """What one run of the command needs and gives.
 
     Making it checks the nodes; nothing is written yet.
@@ -114,17 +115,19 @@ class PreprocessJob:
     """
 
     def __init__(self, inputs: Inputs, settings: Settings, folder: Path, task: Task) -> None:
+        super().__init__(folder)
         self.settings, self.task = settings, task
         self._scene = inputs.fixed.GetScene()
-        self._folder = folder
         self._output, self._result_file = folder / "prepared", folder / "result.json"
         given = {role: node for role, node in vars(inputs).items() if node is not None}
         self._identifiers = {role: node.GetID() for role, node in given.items()}
         self.node_names = {role: node.GetName() for role, node in given.items()}
-        self._names: dict[str, str] = {}
         self._options: list[str] = []
         self._prepared: Preprocessed | None = None
-        if task != "check":
+        if task == "check":
+            # An error in the volumes is what it was to find.
+            self.result_codes = frozenset({0, InputError.exit_code})
+        else:
             refuse_wrong_kinds(inputs.fixed, inputs.moving)
             self._add_start(inputs)
 
@@ -204,12 +207,6 @@ class PreprocessJob:
         if self.settings.isotropic_mm is not None:
             options += ["--isotropic", str(self.settings.isotropic_mm)]
         return ["--events", "preprocess", *options, "--output-dir", str(self._output), "--json", str(self._result_file)]
-
-    def named(self, text: str) -> str:
-        """A text of the command with the names of the nodes instead of those of the files."""
-        for path, name in self._names.items():
-            text = text.replace(path, name)
-        return text
 
     def read(self) -> Iterator[float]:
         """Read the result.

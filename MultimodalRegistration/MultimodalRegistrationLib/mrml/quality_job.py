@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 import json
+import uuid
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import SimpleITK as sitk
-import vtk
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
@@ -21,12 +21,13 @@ from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.run_records import RunRecord
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.pairing import pair_targets
+from MultimodalRegistrationLib.mrml.child_job import ChildJob, weak
 from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.placement import placement_in_world, placement_without
 from MultimodalRegistrationLib.mrml.prealign import both_given
 from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed, command_of, names_of, record_of
-from MultimodalRegistrationLib.mrml.quality_nodes import QualityNodes, quality_node_steps
+from MultimodalRegistrationLib.mrml.quality_nodes import QualityNodes, quality_node_steps, remove_quality_nodes
 from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
 from MultimodalRegistrationLib.mrml.segments import segment_slabs
 from MultimodalRegistrationLib.mrml.spatial import GOOD_ENOUGH_MM, spatial_transform_steps
@@ -62,12 +63,11 @@ class QualityInputs:
 
 @dataclass(eq=False)
 class _Handover:
-    names: dict[str, str] = field(default_factory=dict)
     records: dict[str, RunRecord] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
-class QualityJob:
+class QualityJob(ChildJob):
     """What one assessment needs and gives.
 
     Making it checks the nodes; nothing is written yet.
@@ -88,7 +88,10 @@ class QualityJob:
     """
 
     def __init__(self, inputs: QualityInputs, folder: Path, tolerance: Tolerance = TG_132) -> None:
-        self._folder, self._tolerance = folder, tolerance
+        super().__init__(folder)
+        self._tolerance = tolerance
+        self._scene, self._run_id = inputs.fixed.GetScene(), uuid.uuid4().hex
+        self.nodes: QualityNodes | None = None
         self.output_folder = folder / "report"
         self._handover = _Handover()
         self._options: list[str] = []
@@ -97,7 +100,7 @@ class QualityJob:
         self._maps: dict[str, Volume] = {}
         nodes = inputs.by_role()
         self._command = command_of(nodes, inputs.transforms, tolerance)
-        self._fixed, self._moving = _weak(inputs.fixed), _weak(inputs.moving)
+        self._fixed, self._moving = weak(inputs.fixed), weak(inputs.moving)
         self.node_names = {"fixed": inputs.fixed.GetName(), "moving": inputs.moving.GetName()}
         results = [*inputs.transforms, inputs.reference]
         for role in ("fixed", "targets_fixed", "fixed_segmentation", "region"):
@@ -121,8 +124,8 @@ class QualityJob:
 
     def _file(self, role: str, name: str, suffix: str) -> Path:
         """A file for what a node holds, and the option that hands it over; messages about it name the node."""
-        path = self._folder / f"{role}-{len(self._handover.names)}{suffix}"
-        self._handover.names[str(path)] = name
+        path = self._folder / f"{role}-{len(self._names)}{suffix}"
+        self._names[str(path)] = name
         self._options += [f"--{role.replace('_', '-')}", str(path)]
         return path
 
@@ -182,7 +185,7 @@ class QualityJob:
             for share in writer:
                 yield (number + share) / len(self._writers)
         content = {
-            "names": self._handover.names,
+            "names": self._names,
             "records": {path: vars(record) for path, record in self._handover.records.items()},
             "warnings": self._handover.warnings,
             "command": self._command,
@@ -197,14 +200,36 @@ class QualityJob:
             options += ["--tolerance", repr(self._tolerance.mm)]
         return ["--events", "qa", *options, "--output-dir", str(self.output_folder)]
 
-    def named(self, text: str) -> str:
-        """A text of the command with the names of the nodes instead of those of the files."""
-        for path, name in self._handover.names.items():
-            text = text.replace(path, name)
-        return text
-
     def read(self) -> Iterator[float]:
-        """Read the result.
+        """Read the result and add it to the scene of the volumes: :attr:`nodes`.
+
+        Yields
+        ------
+        float
+            How much is read, 0 to 1.
+
+        Raises
+        ------
+        InputError
+            A volume was removed while the assessment ran.
+        """
+        for share in self.read_report():
+            yield 0.5 * share
+        adding = self.add()
+        while True:
+            try:
+                share = next(adding)
+            except StopIteration as end:
+                self.nodes = end.value
+                return
+            yield 0.5 + 0.5 * share
+
+    def withdraw(self) -> None:
+        """Remove what was added to the scene."""
+        remove_quality_nodes(self._scene, self._run_id)
+
+    def read_report(self) -> Iterator[float]:
+        """Read the files of the result; nothing is added to the scene.
 
         Yields
         ------
@@ -220,8 +245,8 @@ class QualityJob:
             )
             self._maps[file.stem] = Volume(image, file.stem)
 
-    def add(self, scene: Any, run_id: str) -> Generator[float, None, QualityNodes]:
-        """Add the result to a scene, as :func:`~MultimodalRegistrationLib.mrml.quality_nodes.quality_node_steps` does.
+    def add(self) -> Generator[float, None, QualityNodes]:
+        """Add it to the scene as :func:`~MultimodalRegistrationLib.mrml.quality_nodes.quality_node_steps` does.
 
         Raises
         ------
@@ -230,7 +255,7 @@ class QualityJob:
         """
         nodes = {"fixed": self._fixed.Get(), "moving": self._moving.Get()}
         for role, node in nodes.items():
-            if node is None or node.GetScene() is not scene:
+            if node is None or node.GetScene() is not self._scene:
                 raise InputError(
                     self.node_names[role],
                     "the volume was removed while it was measured",
@@ -238,7 +263,7 @@ class QualityJob:
                 )
         return (
             yield from quality_node_steps(
-                scene, self.content, self._maps, nodes["fixed"], nodes["moving"], run_id=run_id
+                self._scene, self.content, self._maps, nodes["fixed"], nodes["moving"], run_id=self._run_id
             )
         )
 
@@ -258,10 +283,3 @@ def _shares(steps: Generator[None, None, _Result], share: float = 0.5) -> Genera
             found: _Result = end.value
             return found
         yield share
-
-
-def _weak(node: Any) -> Any:
-    """A reference that does not keep the node alive."""
-    reference = vtk.vtkWeakReference()
-    reference.Set(node)
-    return reference

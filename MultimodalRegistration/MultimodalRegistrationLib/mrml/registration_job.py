@@ -19,6 +19,7 @@ from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.transforms import write_linear_transform
 from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
+from MultimodalRegistrationLib.mrml.child_job import ChildJob, weak
 from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
@@ -36,7 +37,7 @@ from MultimodalRegistrationLib.registration.run import select_engine
 __all__ = ["RegistrationJob"]
 
 
-class RegistrationJob:
+class RegistrationJob(ChildJob):
     """What one run needs and gives.
 
     Making it checks the nodes and takes note of where they lie; nothing is written yet.
@@ -57,9 +58,8 @@ class RegistrationJob:
     """
 
     def __init__(self, inputs: Inputs, settings: Settings, folder: Path) -> None:
+        super().__init__(folder)
         self.settings = settings
-        self._folder = folder
-        self._names: dict[str, str] = {}
         self._result_file = folder / "result.json"
         self._resampled_file = folder / "resampled.nrrd"
         self._resampled: Any = None
@@ -76,7 +76,7 @@ class RegistrationJob:
             check_placement(slabs.grid, node.GetName())
         check_pair(fixed.grid, inputs.fixed.GetName(), moving.grid, inputs.moving.GetName())
         self._fixed_grid, self._moving_grid, self._moving_type = fixed.grid, moving.grid, moving.dtype
-        self._nodes = {role: _weak(node) for role, node in vars(inputs).items() if node is not None}
+        self._nodes = {role: weak(node) for role, node in vars(inputs).items() if node is not None}
         self.node_names = {role: node.GetName() for role, node in vars(inputs).items() if node is not None}
         self._options = ["--preset", str(self._write_preset())]
         self._add_volume("fixed", fixed)
@@ -155,12 +155,6 @@ class RegistrationJob:
             options += ["--output-volume", str(self._resampled_file)]
         outputs = ["--output-transform", str(self._folder / "result.h5"), "--json", str(self._result_file)]
         return ["--events", "register", *options, *outputs]
-
-    def named(self, text: str) -> str:
-        """A text of the command with the names of the nodes instead of those of the files."""
-        for path, name in self._names.items():
-            text = text.replace(path, name)
-        return text
 
     def read(self) -> Iterator[float]:
         """Read the resampled volume, where one was asked for.
@@ -242,13 +236,6 @@ def _mask(node: Any, grid: Any) -> Slabs | None:
     if node is None:
         return None
     return segment_slabs(node, grid) if node.IsA("vtkMRMLSegmentationNode") else slabs_of_node(node, nearest=True)
-
-
-def _weak(node: Any) -> Any:
-    """A reference that does not keep the node alive."""
-    reference = vtk.vtkWeakReference()
-    reference.Set(node)
-    return reference
 
 
 def _renamed(content: Any, named: Any) -> Any:

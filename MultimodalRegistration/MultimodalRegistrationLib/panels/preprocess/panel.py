@@ -14,12 +14,13 @@ from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_node
 from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
 from MultimodalRegistrationLib.mrml.remedies import add_remedy
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, check_kinds, is_usable
+from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
+from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.preprocess import texts
 from MultimodalRegistrationLib.panels.preprocess.bias_preview import show_bias_preview
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
 from MultimodalRegistrationLib.panels.preprocess.findings_list import FindingsList
-from MultimodalRegistrationLib.panels.preprocess.job_run import JobRun, Listener
 
 __all__ = ["PreprocessPanel"]
 
@@ -42,13 +43,14 @@ class PreprocessPanel:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._parameters: Any = None
-        self._run: JobRun | None = None
+        self._run: ChildRun[PreprocessJob] | None = None
         # Its process may still be about to end.
-        self._cancelled: JobRun | None = None
+        self._cancelled: ChildRun[PreprocessJob] | None = None
         self._findings: tuple[NodeFinding, ...] = ()
         self._looked_at: tuple[Any, ...] = ()
         self._checked = False
         self._message = MessageLine(ui.problemLabel)
+        self._progress = ProgressView(ui)
         self._list = FindingsList(ui.findingsWidget, self._remedy)
         ui.checkButton.connect("clicked()", lambda: self._start("check"))
         ui.findRegionButton.connect("clicked()", lambda: self._start("region"))
@@ -105,13 +107,15 @@ class PreprocessPanel:
             assert self._run is not None
             self._run.cancel()
             self._cancelled = self._run
-            self._stopped(texts.CANCELLED)
+            self._stopped()
+            self._message.done(texts.CANCELLED)
 
     def end(self) -> None:
         """Likewise, and wait for its process: before the panel goes."""
         for run in (self._run, self._cancelled):
             if run is not None:
                 run.end()
+        self._progress.stop()
 
     # Volumes and findings
 
@@ -175,16 +179,19 @@ class PreprocessPanel:
             )
 
         def failed(error: RegistrationError) -> None:
-            self._stopped("")
+            self._stopped()
             self._tell_problem(error)
 
         try:
-            self._run = JobRun(
-                lambda folder: self._make_job(task, folder), Listener(progress=self._progress, done=done, failed=failed)
+            self._run = ChildRun(
+                texts.RUN,
+                lambda folder: self._make_job(task, folder),
+                Listener(progress=self._progress.show, log=self._progress.log, done=done, failed=failed),
             )
         except RegistrationError as error:
             self._tell_problem(error)
             return
+        self._progress.start()
         self._run.start()
         self.update()
         self._list.set_enabled(False, texts.already_running())
@@ -221,14 +228,8 @@ class PreprocessPanel:
         else:
             self._start("prepare")
 
-    def _progress(self, stage: str, fraction: float) -> None:
-        self._ui.progressBar.visible = True
-        self._ui.progressBar.value = round(100 * fraction)
-        self._ui.stageLabel.visible = True
-        self._ui.stageLabel.text = stage
-
     def _checked_job(self, parameters: Any, job: PreprocessJob) -> None:
-        self._stopped("")
+        self._stopped()
         if parameters is self._parameters and job.is_about(parameters.fixedVolume, parameters.movingVolume):
             self._findings = (*check_kinds(parameters.fixedVolume, parameters.movingVolume), *job.findings())
             self._checked = True
@@ -236,7 +237,7 @@ class PreprocessPanel:
             self._update_buttons()
 
     def _region_job(self, parameters: Any, job: PreprocessJob) -> None:
-        self._stopped("")
+        self._stopped()
         try:
             found = job.finish_region(slicer.mrmlScene)
         except RegistrationError as error:
@@ -249,7 +250,7 @@ class PreprocessPanel:
         self.update()
 
     def _prepared_job(self, parameters: Any, job: PreprocessJob) -> None:
-        self._stopped("")
+        self._stopped()
         try:
             made = job.finish(slicer.mrmlScene)
         except RegistrationError as error:
@@ -264,11 +265,9 @@ class PreprocessPanel:
         show_region(made.fixed, made.roi)
         self.update()
 
-    def _stopped(self, words: str) -> None:
+    def _stopped(self) -> None:
         self._run = None
-        self._ui.progressBar.visible = False
-        self._ui.stageLabel.text = words
-        self._ui.stageLabel.visible = bool(words)
+        self._progress.stop()
         self._list.set_enabled(True, "")
         self.update()
 

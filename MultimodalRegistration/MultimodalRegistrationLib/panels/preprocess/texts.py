@@ -16,26 +16,19 @@ __all__ = [
     "CANCEL",
     "CANCELLED",
     "PREPARE",
-    "PREPARING",
-    "READING",
+    "RUN",
     "already_running",
-    "child_ended",
-    "child_not_started",
-    "file_problem",
     "finding_html",
     "missing_words",
     "problem_words",
     "remedy_label",
     "severity_style",
-    "stage_words",
 ]
 
 PREPARE = _("Prepare")
 CANCEL = _("Cancel")
 CANCELLED = _("Cancelled; the scene is as it was.")
-PREPARING = _("writing the volumes")
-READING = _("reading the result")
-CHECKING = _("looking at the voxels")
+RUN = _("The preparation")
 NOTHING_FOUND = _("Nothing speaks against registering these volumes.")
 NOT_CHECKED = _("Choose two volumes; what speaks against registering them is listed here.")
 NOT_LOOKED_AT = _("No problem with their kind. Check looks at their voxels, too.")
@@ -139,34 +132,6 @@ def problem_words(error: RegistrationError) -> str:
 def already_running() -> str:
     """A second run was asked for."""
     return _("Volumes are being looked at or prepared. Wait for it, or cancel it first.")
-
-
-def child_not_started(program: str) -> tuple[str, str, str]:
-    """Subject, finding and remedy when the process cannot be started."""
-    return program, _("the program could not be started"), _("Install Slicer again, or allow it to start programs.")
-
-
-def child_ended(code: int) -> tuple[str, str, str]:
-    """Likewise when it ended without saying why."""
-    return (
-        _("The preparation"),
-        _("its process ended unexpectedly (code {code})").format(code=code),
-        _("Crop or downsample the volumes if memory ran out, and try again."),
-    )
-
-
-def file_problem(error: OSError) -> tuple[str, str, str]:
-    """Likewise when a temporary file cannot be written or read."""
-    return (
-        error.filename or _("The temporary folder"),
-        _("cannot be written or read ({reason})").format(reason=error.strerror or error),
-        _("Free some disk space, or choose another temporary folder in Slicer's settings."),
-    )
-
-
-def stage_words(stage: str) -> str:
-    """A stage with a capital letter."""
-    return stage[:1].upper() + stage[1:]
 
 
 def _severity_label(severity: str) -> str:

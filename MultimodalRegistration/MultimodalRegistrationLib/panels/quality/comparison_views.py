@@ -11,8 +11,8 @@ from MultimodalRegistrationLib.application.result_views import link_views
 from MultimodalRegistrationLib.application.slice_views import SliceViews
 from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.moved_copy import MovedCopy
+from MultimodalRegistrationLib.panels.common.stepper import Stepper
 from MultimodalRegistrationLib.panels.quality import texts
-from MultimodalRegistrationLib.panels.stepper import Stepper
 
 __all__ = ["ComparisonViews"]
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import slicer
 
 from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.quality_job import QualityInputs
+from MultimodalRegistrationLib.mrml.quality_job import QualityInputs, QualityJob
 from MultimodalRegistrationLib.mrml.quality_nodes import (
     CONTENT_ATTRIBUTE,
     RUN_ATTRIBUTE,
-    QualityNodes,
     remove_quality_nodes,
 )
-from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
-from MultimodalRegistrationLib.panels.progress_view import ProgressView
+from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
+from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
-from MultimodalRegistrationLib.panels.quality.quality_run import Listener, QualityRun
 from MultimodalRegistrationLib.panels.quality.report_box import ReportBox
 from MultimodalRegistrationLib.panels.quality.result_box import ResultBox
 from MultimodalRegistrationLib.panels.quality.transform_list import TransformList, transforms_to_assess
@@ -41,7 +39,9 @@ class QualityPanel:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._parameters: Any = None
-        self._run: QualityRun | None = None
+        self._run: ChildRun[QualityJob] | None = None
+        # Its process may still be about to end.
+        self._cancelled: ChildRun[QualityJob] | None = None
         self._updating = False
         self._list = TransformList(ui.transformList, self._choose_transforms)
         self._progress = ProgressView(ui)
@@ -132,7 +132,7 @@ class QualityPanel:
         mm = parameters.tolerance
         try:
             tolerance = TG_132 if mm == TG_132.mm else own_tolerance(mm)
-            self._run = QualityRun(slicer.mrmlScene, inputs, tolerance, listener)
+            self._run = ChildRun(texts.RUN, lambda folder: QualityJob(inputs, folder, tolerance), listener)
         except RegistrationError as error:
             self._tell(texts.problem_words(error))
             return
@@ -145,6 +145,7 @@ class QualityPanel:
         """End the run; the scene is as it was."""
         if self._run is not None:
             self._run.cancel()
+            self._cancelled = self._run
             self._stopped()
             self._tell(texts.CANCELLED, problem=False)
 
@@ -156,6 +157,7 @@ class QualityPanel:
         """The scene is being closed."""
         if self._run is not None:
             self._run.cancel()
+            self._cancelled = self._run
             self._stopped()
         self._result.forget()
         self._report.close()
@@ -163,17 +165,22 @@ class QualityPanel:
 
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
-        if self._run is not None:
-            self._run.end()
-            self._stopped()
+        for run in (self._run, self._cancelled):
+            if run is not None:
+                run.end()
+        self._stopped()
         self._views.hide()
         self._report.close()
         self._list.close()
 
-    def _done(self, nodes: QualityNodes, folder: Path) -> None:
+    def _done(self, job: QualityJob) -> None:
         self._stopped()
-        table = nodes.tables["methods"]
-        self._report.take(table, folder)
+        assert job.nodes is not None, "the run has ended"
+        table = job.nodes.tables["methods"]
+        # The folder of the run goes; that of the report stays as long as the panel.
+        report = job.output_folder.parent.with_name(f"{job.output_folder.parent.name}-report")
+        job.output_folder.rename(report)
+        self._report.take(table, report)
         self._parameters.resultTable = table
         self.update()
         self._result.look()

@@ -14,8 +14,8 @@ import qt
 
 from MultimodalRegistrationLib.errors import InputError, RegistrationError
 from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE
+from MultimodalRegistrationLib.panels.common.stepper import Stepper
 from MultimodalRegistrationLib.panels.quality import texts
-from MultimodalRegistrationLib.panels.stepper import Stepper
 from MultimodalRegistrationLib.report.marks import MARKS, write_mark
 
 __all__ = ["REPORT_ATTRIBUTE", "ReportBox"]

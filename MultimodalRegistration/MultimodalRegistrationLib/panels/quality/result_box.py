@@ -11,7 +11,7 @@ import slicer
 from MultimodalRegistrationLib.application.result_views import center_views_on, show_chart
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE, MAP_ATTRIBUTE, RUN_ATTRIBUTE
-from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
 from MultimodalRegistrationLib.panels.quality.tables import MethodTable, StructureTable, TargetTable

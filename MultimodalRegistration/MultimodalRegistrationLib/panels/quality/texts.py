@@ -13,8 +13,7 @@ MEASURE = _("Measure")
 CANCEL = _("Cancel")
 CANCEL_HINT = _("Stop measuring; the scene stays as it is")
 CANCELLED = _("Cancelled; the scene is as it was.")
-PREPARING = _("writing the volumes")
-READING = _("reading the result")
+RUN = _("The measurement")
 NO_TRANSFORMS = _("There is no transform in the scene. Register the volumes first, or load a transform.")
 REMOVED = _("The results were removed; everything else in the scene is as it was.")
 NO_MAP = _("none")
@@ -99,32 +98,13 @@ def already_running() -> str:
     return _("A measurement is running. Wait for it, or cancel it first.")
 
 
-def child_not_started(program: str) -> tuple[str, str, str]:
-    """Subject, finding and remedy when the process cannot be started."""
-    return program, _("the program could not be started"), _("Install Slicer again, or allow it to start programs.")
-
-
-def child_ended(code: int) -> tuple[str, str, str]:
-    """Likewise when it ended without saying why."""
-    return (
-        _("The measurement"),
-        _("its process ended unexpectedly (code {code})").format(code=code),
-        _("Read the log below; crop or downsample the volumes if memory ran out."),
-    )
-
-
 def file_problem(error: OSError) -> tuple[str, str, str]:
-    """Likewise when a file cannot be written or read."""
+    """Subject, finding and remedy when a file cannot be written or read."""
     return (
         error.filename or _("The folder"),
         _("cannot be written or read ({reason})").format(reason=error.strerror or error),
         _("Free some disk space, or choose another folder."),
     )
-
-
-def stage_words(stage: str) -> str:
-    """A stage with a capital letter."""
-    return stage[:1].upper() + stage[1:]
 
 
 def verdict_words(word: str) -> str:

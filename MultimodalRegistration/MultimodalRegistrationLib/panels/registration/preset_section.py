@@ -8,9 +8,9 @@ from typing import Any
 
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, PREFERENCE, engine_status
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.panels import texts
-from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
-from MultimodalRegistrationLib.panels.preset_table import PresetTable
+from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.registration import texts
+from MultimodalRegistrationLib.panels.registration.preset_table import PresetTable
 from MultimodalRegistrationLib.presets.model import Preset, changed_preset
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset, preset_files
 

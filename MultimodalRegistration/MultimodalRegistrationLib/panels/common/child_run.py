@@ -1,31 +1,33 @@
-"""One registration in the background: volumes out, the command, its result back."""
+"""One job in the background: its files out, the command in another process, its result back."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from MultimodalRegistrationLib.application.child_python import child_program, temporary_folder
 from MultimodalRegistrationLib.errors import EngineError, InputError, RegistrationError
-from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
-from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
-from MultimodalRegistrationLib.panels import texts
-from MultimodalRegistrationLib.panels.background_job import BackgroundJob, ChildProcess, QtProcess
-from MultimodalRegistrationLib.panels.stepper import Stepper
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.panels.common import texts
+from MultimodalRegistrationLib.panels.common.background_job import BackgroundJob, ChildProcess, QtProcess
+from MultimodalRegistrationLib.panels.common.stepper import Stepper
 
-__all__ = ["Listener", "RegistrationRun"]
+__all__ = ["ChildRun", "Listener"]
 
 # Shares of the progress bar.
-_WRITTEN = 0.03
-_COMPUTED = 0.97
+_WRITTEN = 0.04
+_COMPUTED = 0.96
+
+
+AnyJob = TypeVar("AnyJob", bound=ChildJob)
 
 
 @dataclass(frozen=True)
-class Listener:
+class Listener(Generic[AnyJob]):
     """What a run tells.
 
     Parameters
@@ -35,24 +37,26 @@ class Listener:
     log : callable
         A line for the log.
     done : callable
-        The job, whose result can be added to the scene. Its files are gone afterwards.
+        The job, with its result. Its files are gone afterwards.
     failed : callable
         Why there is no result.
     """
 
     progress: Callable[[str, float], None]
     log: Callable[[str], None]
-    done: Callable[[RegistrationJob], None]
+    done: Callable[[AnyJob], None]
     failed: Callable[[RegistrationError], None]
 
 
-class RegistrationRun:
-    """A run from its inputs to the files of its result.
+class ChildRun(Generic[AnyJob]):
+    """A run from its inputs to its result.
 
     Parameters
     ----------
-    inputs, settings
-        See :class:`~MultimodalRegistrationLib.mrml.registration_job.RegistrationJob`.
+    label : str
+        What is done, at the beginning of a sentence.
+    make_job : callable
+        Makes the job for an empty folder, which the run removes.
     listener : Listener
         Told about it until it is cancelled.
     make_process : callable
@@ -66,29 +70,26 @@ class RegistrationRun:
 
     def __init__(
         self,
-        inputs: Inputs,
-        settings: Settings,
-        listener: Listener,
+        label: str,
+        make_job: Callable[[Path], AnyJob],
+        listener: Listener[AnyJob],
         *,
         make_process: Callable[[list[str]], ChildProcess] = QtProcess,
     ) -> None:
+        self._label = label
         self._listener = listener
         self._make_process = make_process
         self._error: RegistrationError | None = None
         self._process: BackgroundJob | None = None
-        self._process_gone = False
+        self._process_gone = True
         self._folder = Path(tempfile.mkdtemp(prefix="multimodal-registration-", dir=temporary_folder()))
         self.active = True
         try:
-            self._job = RegistrationJob(inputs, settings, self._folder)
+            self._job = make_job(self._folder)
         except BaseException:
             self._clean()
             raise
-        self._stepper = Stepper(
-            self._job.write(),
-            lambda share: self._tell(texts.PREPARING, share * _WRITTEN),
-            self._written,
-        )
+        self._stepper = self._steps(self._job.write, texts.PREPARING, (0.0, _WRITTEN), self._compute)
 
     def start(self) -> None:
         """Begin; everything happens in the event loop."""
@@ -99,6 +100,7 @@ class RegistrationRun:
         """End it; the listener hears nothing any more."""
         self.active = False
         self._stepper.stop()
+        self._job.withdraw()
         if self._process is None or self._process_gone:
             self._clean()
         else:
@@ -111,16 +113,36 @@ class RegistrationRun:
             self._process.end()
         self._clean()
 
+    def _steps(
+        self, make: Callable[[], Iterator[float]], stage: str, shares: tuple[float, float], then: Callable[[], None]
+    ) -> Stepper:
+        first, last = shares
+
+        def steps() -> Iterator[float]:
+            for share in make():
+                if not self.active:
+                    break
+                yield share
+            if not self.active:
+                # What observes the scene cancelled while a node was added to it.
+                self._job.withdraw()
+
+        def ended(error: Exception | None) -> None:
+            if error is not None:
+                self._fail(error)
+            elif self.active:
+                then()
+
+        return Stepper(steps(), lambda share: self._tell(stage, first + (last - first) * share), ended)
+
     def _tell(self, stage: str, fraction: float) -> None:
         self._listener.progress(texts.stage_words(stage), fraction)
 
-    def _written(self, error: Exception | None) -> None:
-        if error is not None:
-            self._fail(error)
-            return
+    def _compute(self) -> None:
         self._process = BackgroundJob(
             self._make_process(self._job.arguments), on_event=self._event, on_end=self._computed, on_gone=self._gone
         )
+        self._process_gone = False
         self._process.start()
 
     def _event(self, event: dict[str, Any]) -> None:
@@ -139,20 +161,13 @@ class RegistrationRun:
     def _computed(self, code: int | None) -> None:
         if code is None:
             self._fail(EngineError(*texts.child_not_started(child_program())))
-        elif code != 0:
-            self._fail(self._error or EngineError(*texts.child_ended(code)))
+        elif self._error is not None or code not in self._job.result_codes:
+            self._fail(self._error or EngineError(*texts.child_ended(self._label, code)))
         else:
-            self._stepper = Stepper(
-                self._job.read(),
-                lambda share: self._tell(texts.READING, _COMPUTED + (1 - _COMPUTED) * share),
-                self._read,
-            )
+            self._stepper = self._steps(self._job.read, texts.READING, (_COMPUTED, 1.0), self._done)
             self._stepper.start()
 
-    def _read(self, error: Exception | None) -> None:
-        if error is not None:
-            self._fail(error)
-            return
+    def _done(self) -> None:
         self.active = False
         try:
             self._listener.done(self._job)
@@ -161,6 +176,7 @@ class RegistrationRun:
 
     def _fail(self, error: Exception) -> None:
         self.active = False
+        self._job.withdraw()
         self._clean()
         if isinstance(error, OSError):
             error = EngineError(*texts.file_problem(error))

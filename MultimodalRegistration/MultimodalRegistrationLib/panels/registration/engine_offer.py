@@ -10,7 +10,7 @@ import slicer
 
 from MultimodalRegistrationLib.application import engine_packages
 from MultimodalRegistrationLib.errors import Cancelled, EngineNotInstalledError
-from MultimodalRegistrationLib.panels import texts
+from MultimodalRegistrationLib.panels.registration import texts
 
 __all__ = ["EngineOffer"]
 

@@ -12,14 +12,14 @@ from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
-from MultimodalRegistrationLib.panels import texts
-from MultimodalRegistrationLib.panels.background_job import ChildProcess, QtProcess
-from MultimodalRegistrationLib.panels.choice_box import ChoiceBox
-from MultimodalRegistrationLib.panels.engine_offer import EngineOffer
-from MultimodalRegistrationLib.panels.preset_section import PresetSection
-from MultimodalRegistrationLib.panels.progress_view import ProgressView
-from MultimodalRegistrationLib.panels.registration_run import Listener, RegistrationRun
-from MultimodalRegistrationLib.panels.result_view import ResultView
+from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
+from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
+from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
+from MultimodalRegistrationLib.panels.registration import texts
+from MultimodalRegistrationLib.panels.registration.engine_offer import EngineOffer
+from MultimodalRegistrationLib.panels.registration.preset_section import PresetSection
+from MultimodalRegistrationLib.panels.registration.result_view import ResultView
 
 __all__ = ["RegistrationPanel"]
 
@@ -39,7 +39,9 @@ class RegistrationPanel:
         self._ui = ui
         self.make_process = make_process
         self._parameters: Any = None
-        self._run: RegistrationRun | None = None
+        self._run: ChildRun[RegistrationJob] | None = None
+        # Its process may still be about to end.
+        self._cancelled: ChildRun[RegistrationJob] | None = None
         self._table_problem: str | None = None
         self._words: str | None = None
         self._is_problem = False
@@ -131,14 +133,20 @@ class RegistrationPanel:
         )
         others = [node for node in parameters.carried if node not in (None, inputs.fixed, inputs.moving)]
         apply, carried = parameters.applyToMoving, {node.GetID(): node.GetName() for node in others}
-        listener = Listener(
+        listener: Listener[RegistrationJob] = Listener(
             progress=self._progress.show,
             log=self._progress.log,
             done=lambda job: self._done(job, apply, carried),
             failed=self._failed,
         )
         try:
-            self._run = RegistrationRun(inputs, self._settings(), listener, make_process=self.make_process)
+            settings = self._settings()
+            self._run = ChildRun(
+                texts.RUN,
+                lambda folder: RegistrationJob(inputs, settings, folder),
+                listener,
+                make_process=self.make_process,
+            )
         except RegistrationError as error:
             self._tell(texts.problem_words(error))
             return
@@ -174,6 +182,7 @@ class RegistrationPanel:
         self._offer.stop()
         if self._run is not None:
             self._run.cancel()
+            self._cancelled = self._run
             self._stopped()
             self._tell(texts.CANCELLED, problem=False)
 
@@ -182,6 +191,7 @@ class RegistrationPanel:
         self._offer.stop()
         if self._run is not None:
             self._run.cancel()
+            self._cancelled = self._run
             self._stopped()
         self._result.forget()
         self._tell(None)
@@ -189,9 +199,10 @@ class RegistrationPanel:
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
         self._offer.stop()
-        if self._run is not None:
-            self._run.end()
-            self._stopped()
+        for run in (self._run, self._cancelled):
+            if run is not None:
+                run.end()
+        self._stopped()
         self._result.close()
 
     def _settings(self) -> Settings:

@@ -10,7 +10,7 @@ from typing import Any
 import qt
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.panels import texts
+from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.presets.meanings import meaning_of
 from MultimodalRegistrationLib.presets.model import Preset, changed_preset
 

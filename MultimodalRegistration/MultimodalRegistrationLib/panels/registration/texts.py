@@ -12,8 +12,7 @@ REGISTER = _("Register")
 CANCEL = _("Cancel")
 CANCEL_HINT = _("Stop the registration; the scene stays as it is")
 CANCELLED = _("Cancelled; the scene is as it was.")
-PREPARING = _("writing the volumes")
-READING = _("reading the result")
+RUN = _("The registration")
 NO_RESULT_TO_UNDO = _("Nothing to take back: this result was loaded with the scene, or undone already.")
 UNDO = _("Put the scene back to what it was before the registration")
 HARDEN = _("Write the transform into what it moves")
@@ -90,29 +89,6 @@ def already_running() -> str:
     return _("A registration is running. Wait for it, or cancel it first.")
 
 
-def child_not_started(program: str) -> tuple[str, str, str]:
-    """Subject, finding and remedy when the process cannot be started."""
-    return program, _("the program could not be started"), _("Install Slicer again, or allow it to start programs.")
-
-
-def child_ended(code: int) -> tuple[str, str, str]:
-    """Likewise when it ended without saying why."""
-    return (
-        _("The registration"),
-        _("its process ended unexpectedly (code {code})").format(code=code),
-        _("Read the log below; crop or downsample the volumes if memory ran out, or choose another engine."),
-    )
-
-
-def file_problem(error: OSError) -> tuple[str, str, str]:
-    """Likewise when a temporary file cannot be written or read."""
-    return (
-        error.filename or _("The temporary folder"),
-        _("cannot be written or read ({reason})").format(reason=error.strerror or error),
-        _("Free some disk space, or choose another temporary folder in Slicer's settings."),
-    )
-
-
 def moving_moved(name: str) -> str:
     """The moving volume was moved meanwhile."""
     return _(
@@ -124,22 +100,6 @@ def moving_moved(name: str) -> str:
 def carried_skipped(names: list[str]) -> str:
     """Nodes that were to be carried along but were removed."""
     return _("Removed while the registration ran, so not carried along: {names}.").format(names=", ".join(names))
-
-
-def stage_words(stage: str) -> str:
-    """A stage with a capital letter."""
-    return stage[:1].upper() + stage[1:]
-
-
-def elapsed_words(elapsed_s: float, fraction: float) -> str:
-    """Elapsed and remaining time; what remains is told once enough is done to tell."""
-    elapsed = f"{int(elapsed_s) // 60}:{int(elapsed_s) % 60:02d}"
-    if fraction < 0.1:
-        return elapsed
-    remaining = elapsed_s * (1 - fraction) / fraction
-    if remaining < 90:
-        return _("{elapsed}, about {seconds} s left").format(elapsed=elapsed, seconds=max(5, round(remaining / 5) * 5))
-    return _("{elapsed}, about {minutes} min left").format(elapsed=elapsed, minutes=round(remaining / 60))
 
 
 def verdict_words(word: str, error_mm: float | None) -> str:

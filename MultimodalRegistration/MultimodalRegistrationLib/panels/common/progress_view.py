@@ -7,7 +7,7 @@ from typing import Any
 
 import qt
 
-from MultimodalRegistrationLib.panels import texts
+from MultimodalRegistrationLib.panels.common import texts
 
 __all__ = ["ProgressView"]
 

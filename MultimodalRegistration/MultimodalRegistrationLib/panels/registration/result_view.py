@@ -13,8 +13,8 @@ from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange, nodes_moved_by
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
-from MultimodalRegistrationLib.panels import texts
-from MultimodalRegistrationLib.panels.stepper import Stepper
+from MultimodalRegistrationLib.panels.common.stepper import Stepper
+from MultimodalRegistrationLib.panels.registration import texts
 
 __all__ = ["ResultView"]
 
