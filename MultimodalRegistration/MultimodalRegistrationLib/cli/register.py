@@ -19,20 +19,23 @@ import SimpleITK as sitk
 
 from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
+from MultimodalRegistrationLib.cli.then_option import add_then_option, check_then
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
-from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
+from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_transform
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES
 from MultimodalRegistrationLib.preprocess.steps import Steps, find_steps
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.registration.bending import BentStage
+from MultimodalRegistrationLib.registration.chain import register_in_stages
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.read_pair import VolumePair, read_pair
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.resample import resample_to_fixed
-from MultimodalRegistrationLib.registration.result import RegistrationResult
-from MultimodalRegistrationLib.registration.run import fallback_warning, register, select_engine
+from MultimodalRegistrationLib.registration.result import LinearStage, RegistrationResult
+from MultimodalRegistrationLib.registration.run import fallback_warning, select_engine
 from MultimodalRegistrationLib.registration.start import START_METHODS
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
@@ -44,7 +47,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "register",
         help="register one volume to another",
-        description="Find the linear transform that puts the moving volume onto the fixed one.",
+        description="Find the transform that puts the moving volume onto the fixed one: linear, unless a preset bends.",
         allow_abbrev=False,
     )
     volume = f"{', '.join(VOLUME_SUFFIXES)} or the folder of one DICOM series"
@@ -59,6 +62,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--output-volume", metavar="R.nrrd", help="the moving volume, resampled to the fixed grid")
     parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FILE", help="default: %(default)s")
+    add_then_option(parser)
     parser.add_argument("--engine", choices=sorted(ENGINES), help="default: elastix if installed, else simpleitk")
     parser.add_argument(
         "--initial-transform",
@@ -116,7 +120,8 @@ def _run(options: argparse.Namespace) -> int:
     engine = select_engine(preset, options.engine)
     steps = find_steps(options.preprocess)
     printer = make_printer(options)
-    inputs = [*_inputs(options).values(), str(preset.path)]
+    then = check_then(options)
+    inputs = [*_inputs(options).values(), str(preset.path), *(path for stage in then for path in stage.files)]
     if options.preprocess not in ("auto", "none"):
         inputs.append(options.preprocess)
     with OutputFiles([path for path in inputs if path]) as outputs, _signals_cancel() as cancel:
@@ -135,10 +140,11 @@ def _run(options: argparse.Namespace) -> int:
             landmarks = read_landmark_pairs(options)
             read_seconds = time.perf_counter() - began
             try:
-                result = register(
+                result = register_in_stages(
                     volumes.fixed,
                     volumes.moving,
                     preset=preset,
+                    then=[stage.read() for stage in then],
                     session=session,
                     start=options.start,
                     initial_fixed_to_moving_lps=initial,
@@ -165,9 +171,9 @@ def _run(options: argparse.Namespace) -> int:
         result = dataclasses.replace(result, warnings=(*early, *result.warnings))
         began = time.perf_counter()
         with writing(options.output_transform):
-            write_linear_transform(transform_file, result.fixed_to_moving_lps)
+            write_transform(transform_file, result.transform)
         if volume_file is not None:
-            resampled = resample_to_fixed(volumes.fixed, volumes.moving, result.fixed_to_moving_lps)
+            resampled = resample_to_fixed(volumes.fixed, volumes.moving, result.transform)
             with writing(options.output_volume):
                 sitk.WriteImage(resampled.image, str(volume_file), True)
         result.seconds["read"] = read_seconds
@@ -270,12 +276,20 @@ def _summary(result: RegistrationResult, transform_path: str) -> str:
         f"overlap at the end: {result.overlap_at_end:.0%} of the smaller volume.",
         *_landmark_lines(result),
         result.convergence.words,
+        *(_stage_line(stage) for stage in result.later),
         f"Seconds: {sum(result.seconds.values()):.1f} ({times}).",
     ]
     if result.verdict is not None:
         lines += _verdict_lines(result.verdict)
     lines.append(f"Transform: {transform_path}")
     return "\n".join(lines)
+
+
+def _stage_line(stage: LinearStage | BentStage) -> str:
+    if isinstance(stage, LinearStage):
+        return f"Then with preset {stage.preset.name} ({stage.engine}): {stage.moved_mm:.1f} mm further on average."
+    judged = "not judged" if stage.verdict is None else stage.verdict.word
+    return f"Then bent with preset {stage.preset.name} ({stage.engine}): {judged}."
 
 
 def _landmark_lines(result: RegistrationResult) -> list[str]:

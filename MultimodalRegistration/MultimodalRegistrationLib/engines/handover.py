@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 
-__all__ = ["JOB_FILE", "EngineJob", "EngineResult", "EngineVolume", "load_job", "save_job"]
+__all__ = ["JOB_FILE", "RESULT_FILE", "EngineJob", "EngineResult", "EngineVolume", "load_job", "save_job"]
 
 
 JOB_FILE = "job.json"
+RESULT_FILE = "result.h5"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class EngineVolume:
 
 @dataclass(frozen=True)
 class EngineJob:
-    """What an engine is asked to do: start at the identity and find ``fixed_to_moving_lps``.
+    """What an engine is asked to do: start at the identity and find the transform from fixed to moving.
 
     Parameters
     ----------
@@ -67,17 +69,23 @@ class EngineResult:
 
     Parameters
     ----------
-    fixed_to_moving_lps : array, shape (4, 4)
-        Maps points of the job's fixed volume to its moving volume, mm.
+    transform : SpatialTransform
+        Maps points of the job's fixed volume to its moving volume.
     seconds : float
         The engine's own time: from volumes in memory to the transform.
     log : str
         Everything that it printed.
     """
 
-    fixed_to_moving_lps: NDArray[np.float64]
+    transform: SpatialTransform
     seconds: float
     log: str
+
+    @property
+    def fixed_to_moving_lps(self) -> NDArray[np.float64]:
+        """Matrix of a linear transform, shape (4, 4), mm."""
+        assert self.transform.matrix is not None, "the stages of this job were not linear"
+        return self.transform.matrix
 
 
 def save_job(job: EngineJob, folder: Path) -> Path:

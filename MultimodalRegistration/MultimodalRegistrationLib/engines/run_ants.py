@@ -12,17 +12,19 @@ from typing import Any
 
 import ants
 import numpy as np
+import SimpleITK as sitk
 from ants.internal import get_lib_fn, get_pointer_string
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
+from MultimodalRegistrationLib.presets.specification import bends
 
 __all__ = ["run"]
 
 
-def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
+def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     """Register with antsRegistration.
 
     Parameters
@@ -34,8 +36,8 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
 
     Returns
     -------
-    array, shape (4, 4)
-        ``fixed_to_moving_lps``.
+    array, shape (4, 4), or SimpleITK.Transform
+        ``fixed_to_moving_lps``; a transform where a stage bends.
 
     Raises
     ------
@@ -49,7 +51,9 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
     arguments = ["--dimensionality", "3", "--float", "1", "--verbose", "1", "--random-seed", str(job.seed)]
     # Without this, antsRegistration starts from the centres of mass.
     arguments += ["--initial-moving-transform", "Identity", "--collapse-output-transforms", "1"]
-    arguments += ["--output", f"[{prefix}]", "--write-composite-transform", "0", "--use-histogram-matching", "0"]
+    bent = any(bends("ants", stage) for stage in job.stages)
+    arguments += ["--output", f"[{prefix}]", "--write-composite-transform", "1" if bent else "0"]
+    arguments += ["--use-histogram-matching", "0"]
     mask_option = ",".join("NA" if mask is None else get_pointer_string(mask) for mask in masks)
     for stage in job.stages:
         arguments += _stage_arguments(stage, get_pointer_string(fixed), get_pointer_string(moving))
@@ -57,19 +61,35 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
     code = get_lib_fn("antsRegistration")(arguments)
     if code != 0:
         raise RuntimeError(f"antsRegistration returned the code {code}")
-    return read_linear_transform(f"{prefix}0GenericAffine.mat")
+    return _bent(f"{prefix}Composite.h5") if bent else read_linear_transform(f"{prefix}0GenericAffine.mat")
+
+
+def _bent(path: str) -> sitk.Transform:
+    composite = sitk.CompositeTransform(sitk.ReadTransform(path))
+    parts = [composite.GetNthTransform(number).Downcast() for number in range(composite.GetNumberOfTransforms())]
+    for part in parts:
+        field = part.GetDisplacementField() if isinstance(part, sitk.DisplacementFieldTransform) else None
+        if field is not None and not np.all(np.isfinite(sitk.GetArrayViewFromImage(field))):
+            raise RuntimeError("the transform holds NaN or infinite values")
+    return composite
 
 
 def _stage_arguments(stage: dict[str, Any], fixed: str, moving: str) -> list[str]:
     metric = f"MI[{fixed},{moving},1,{stage['histogram_bins']},{stage['sampling']},{stage['sampling_rate']}]"
     convergence = f"[{_join(stage['iterations'])},{stage['convergence_threshold']},{stage['convergence_window']}]"
     return [
-        *("--transform", f"{stage['transform'].capitalize()}[{stage['gradient_step']}]"),
+        *("--transform", _transform(stage)),
         *("--metric", metric),
         *("--convergence", convergence),
         *("--shrink-factors", _join(stage["shrink_factors"])),
         *("--smoothing-sigmas", _join(stage["smoothing_sigmas_mm"]) + "mm"),
     ]
+
+
+def _transform(stage: dict[str, Any]) -> str:
+    if stage["transform"] != "syn":
+        return f"{stage['transform'].capitalize()}[{stage['gradient_step']}]"
+    return f"SyN[{stage['gradient_step']},{stage['update_smoothing_voxels']},{stage['total_smoothing_voxels']}]"
 
 
 def _join(values: list[float]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 from itk import elxParameterObjectPython as elx_parameters
 from itk import itkElastixRegistrationMethodPython as elx_registration
 from itk import itkMatrixPython as itk_matrix
@@ -20,13 +21,14 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.engines.handover import EngineJob
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.marked import box_of_marked
+from MultimodalRegistrationLib.presets.specification import bends
 
 __all__ = ["run"]
 
 _SPARSE_MASK = 0.25
 
 
-def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
+def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     """Register with elastix.
 
     Parameters
@@ -38,8 +40,13 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
 
     Returns
     -------
-    array, shape (4, 4)
-        ``fixed_to_moving_lps``.
+    array, shape (4, 4), or SimpleITK.Transform
+        ``fixed_to_moving_lps``; a transform where a stage bends.
+
+    Raises
+    ------
+    RuntimeError
+        elastix failed.
     """
     method = elx_registration.itkElastixRegistrationMethodIF3IF3_New()
     fixed = _image(job.fixed.voxels, job.fixed.grid)
@@ -56,7 +63,12 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
     method.SetParameterObject(parameters)
     method.SetLogToConsole(True)
     method.Update()
-    return _matrix(method.GetCombinationTransform())
+    if not any(bends("elastix", stage) for stage in job.stages):
+        return _matrix(method.GetCombinationTransform())
+    found = method.GetTransformParameterObject()
+    return sitk.CompositeTransform(
+        [_bent(found.GetParameterMap(number)) for number in reversed(range(len(job.stages)))]
+    )
 
 
 def _sampler(stage: dict[str, Any], mask: NDArray[np.uint8] | None) -> dict[str, Any]:
@@ -102,6 +114,23 @@ def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
         direction.put(entry // 3, entry % 3, value)
     image.SetDirection(itk_matrix.itkMatrixD33(direction))
     return image
+
+
+def _bent(found: Any) -> sitk.Transform:
+    """A B-spline as elastix tells it: the same grid and coefficients, so exactly the same transform."""
+
+    def numbers(key: str) -> list[float]:
+        return [float(text) for text in found[key]]
+
+    transform = sitk.BSplineTransform(3, int(found["BSplineTransformSplineOrder"][0]))
+    # elastix tells the direction column by column, ITK row by row.
+    direction = np.reshape(numbers("GridDirection"), (3, 3)).T.ravel()
+    transform.SetFixedParameters([*numbers("GridSize"), *numbers("GridOrigin"), *numbers("GridSpacing"), *direction])
+    coefficients = numbers("TransformParameters")
+    if not np.all(np.isfinite(coefficients)):
+        raise RuntimeError("the transform holds NaN or infinite values")
+    transform.SetParameters(coefficients)
+    return transform
 
 
 def _matrix(transform: Any) -> NDArray[np.float64]:

@@ -14,13 +14,15 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 
 from MultimodalRegistrationLib.engines import supervisor
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_folder, require_engine
 from MultimodalRegistrationLib.engines.failures import engine_error
-from MultimodalRegistrationLib.engines.handover import JOB_FILE, EngineJob, EngineResult, save_job
+from MultimodalRegistrationLib.engines.handover import JOB_FILE, RESULT_FILE, EngineJob, EngineResult, save_job
 from MultimodalRegistrationLib.engines.supervised import end_supervised, start_supervised
 from MultimodalRegistrationLib.errors import Cancelled, EngineError
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 
 __all__ = ["EngineSession"]
 
@@ -149,15 +151,20 @@ class EngineSession:
                     continue
                 if event["event"] == "failed":
                     raise engine_error(self.engine, event["message"], "".join(log) + event["message"])
-                matrix = np.asarray(event["fixed_to_moving_lps"], dtype=np.float64)
-                if not np.all(np.isfinite(matrix)):
-                    raise engine_error(self.engine, "the transform holds NaN or infinite values", "".join(log))
-                return EngineResult(matrix, float(event["seconds"]), "".join(log))
+                return EngineResult(self._found(event, folder, log), float(event["seconds"]), "".join(log))
         finally:
             if folder is not None and folder.exists():
                 if keep is not None:
                     shutil.copytree(folder, keep / folder.name, dirs_exist_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _found(self, event: dict[str, Any], folder: Path, log: list[str]) -> SpatialTransform:
+        matrix = event["fixed_to_moving_lps"]
+        if matrix is None:
+            return SpatialTransform(self.engine, sitk.ReadTransform(str(folder / RESULT_FILE)))
+        if not np.all(np.isfinite(matrix)):
+            raise engine_error(self.engine, "the transform holds NaN or infinite values", "".join(log))
+        return SpatialTransform.of_matrix(self.engine, matrix)
 
     def wait_until_ready(self) -> None:
         """Wait until the engine has loaded.

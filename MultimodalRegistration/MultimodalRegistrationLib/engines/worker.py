@@ -59,19 +59,25 @@ def main() -> None:
 
 
 def _run(engine: Any, job_file: Path) -> None:
-    from MultimodalRegistrationLib.engines.handover import load_job
+    import SimpleITK as sitk
+
+    from MultimodalRegistrationLib.engines.handover import RESULT_FILE, load_job
 
     began = time.perf_counter()
     try:
         job = load_job(job_file)
         began = time.perf_counter()
-        matrix = engine.run(job, job_file.parent)
+        found = engine.run(job, job_file.parent)
+        seconds = time.perf_counter() - began
+        is_linear = not isinstance(found, sitk.Transform)
+        if not is_linear:
+            sitk.WriteTransform(found, str(job_file.with_name(RESULT_FILE)))
     # The boundary of the process: whatever happens inside an engine is told to the application.
     except Exception:
         _emit({"event": "failed", "job": str(job_file), "message": traceback.format_exc(limit=-3)})
         return
-    seconds = time.perf_counter() - began
-    _emit({"event": "done", "job": str(job_file), "fixed_to_moving_lps": matrix.tolist(), "seconds": seconds})
+    matrix = found.tolist() if is_linear else None
+    _emit({"event": "done", "job": str(job_file), "fixed_to_moving_lps": matrix, "seconds": seconds})
 
 
 if __name__ == "__main__":

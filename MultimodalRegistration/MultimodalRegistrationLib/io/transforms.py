@@ -22,6 +22,7 @@ __all__ = [
     "read_linear_transform",
     "read_transform",
     "write_linear_transform",
+    "write_transform",
 ]
 
 TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
@@ -111,6 +112,22 @@ def read_linear_transform(path: str | Path) -> NDArray[np.float64]:
     if spatial.matrix is None:
         raise InputError(path, "this is a non-linear transform", "The initial transform must be linear.")
     return spatial.matrix
+
+
+def write_transform(path: str | Path, transform: SpatialTransform) -> None:
+    """Write a transform of any kind: a linear one as ITK affine transform, a composite with all its parts.
+
+    Parameters
+    ----------
+    path : str or Path
+        File with one of :data:`TRANSFORM_SUFFIXES`.
+    transform : SpatialTransform
+        ``fixed_to_moving_lps``.
+    """
+    if transform.matrix is not None:
+        write_linear_transform(path, transform.matrix)
+    else:
+        sitk.WriteTransform(transform.transform, str(path))
 
 
 def write_linear_transform(path: str | Path, fixed_to_moving_lps: ArrayLike) -> None:

@@ -11,9 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ENGINE_CHECKS", "STAGE_SETTINGS", "Setting", "suggest"]
+__all__ = ["ENGINE_CHECKS", "STAGE_SETTINGS", "Setting", "bends", "suggest"]
 
-TRANSFORMS = ("rigid", "similarity", "affine")
+_LINEAR_TRANSFORMS = ("rigid", "similarity", "affine")
+_LINEAR_ELASTIX_TRANSFORMS = ("EulerTransform", "SimilarityTransform", "AffineTransform")
+_ELASTIX_TRANSFORMS = (*_LINEAR_ELASTIX_TRANSFORMS, "BSplineTransform")
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,22 @@ def _choice(*options: str) -> Callable[[Any], bool]:
     return lambda v: v in options
 
 
-_TRANSFORM = Setting("Transform model of the stage", f"one of {', '.join(TRANSFORMS)}", _choice(*TRANSFORMS))
+def _transform(*models: str) -> Setting:
+    return Setting("Transform model of the stage", f"one of {', '.join(models)}", _choice(*models))
+
+
 _BINS = Setting("Bins of the joint histogram, per volume", "a whole number, 8 to 256", _integer(8, 256))
 
 STAGE_SETTINGS: Mapping[str, Mapping[str, Setting]] = {
     "ants": {
-        "transform": _TRANSFORM,
+        "transform": _transform(*_LINEAR_TRANSFORMS, "syn"),
         "gradient_step": Setting("Step of the gradient descent", "a number above 0, at most 10", _number(1e-9, 10)),
+        "update_smoothing_voxels": Setting(
+            "Gaussian smoothing of each step of syn, variance in voxels", "a number, 0 to 100", _number(0, 100)
+        ),
+        "total_smoothing_voxels": Setting(
+            "Likewise of the whole displacement; 0 lets it bend most", "a number, 0 to 100", _number(0, 100)
+        ),
         "histogram_bins": _BINS,
         "sampling": Setting("How voxels are chosen", "Regular or Random", _choice("Regular", "Random")),
         "sampling_rate": Setting(
@@ -78,7 +89,7 @@ STAGE_SETTINGS: Mapping[str, Mapping[str, Setting]] = {
         ),
     },
     "simpleitk": {
-        "transform": _TRANSFORM,
+        "transform": _transform(*_LINEAR_TRANSFORMS),
         "histogram_bins": _BINS,
         "samples": Setting("Voxels that the metric uses", "a whole number from 1000", _integer(1000, 100_000_000)),
         "iterations": Setting(
@@ -97,6 +108,8 @@ STAGE_SETTINGS: Mapping[str, Mapping[str, Setting]] = {
     },
 }
 
+_SYN_ONLY = ("update_smoothing_voxels", "total_smoothing_voxels")
+
 # Set by this library for every run; in a preset they would be ignored or break the hand-over.
 _ELASTIX_RESERVED = {
     "AutomaticTransformInitialization": "the start is set by the initial transform",
@@ -110,7 +123,13 @@ _ELASTIX_RESERVED = {
     "WriteITKCompositeTransform": "transforms are written outside the engine",
     "WriteResultImage": "volumes are resampled outside the engine",
 }
-_ELASTIX_TRANSFORMS = ("EulerTransform", "SimilarityTransform", "AffineTransform")
+
+
+def bends(engine: str, stage: Mapping[str, Any]) -> bool:
+    """Whether a stage of a checked preset is not linear."""
+    if engine == "elastix":
+        return stage["Transform"] not in _LINEAR_ELASTIX_TRANSFORMS
+    return stage["transform"] not in _LINEAR_TRANSFORMS
 
 
 def suggest(word: str, known: list[str]) -> str:
@@ -120,9 +139,10 @@ def suggest(word: str, known: list[str]) -> str:
 
 
 def _check_stage_of(engine: str) -> Callable[[Mapping[str, Any]], list[str]]:
-    settings = STAGE_SETTINGS[engine]
 
     def check(stage: Mapping[str, Any]) -> list[str]:
+        used = STAGE_SETTINGS[engine].items()
+        settings = {key: value for key, value in used if stage.get("transform") == "syn" or key not in _SYN_ONLY}
         problems = [f"unknown setting '{key}'.{suggest(key, list(settings))}" for key in stage if key not in settings]
         problems += [f"setting '{key}' is missing" for key in settings if key not in stage]
         problems += [
@@ -158,6 +178,8 @@ def _check_elastix_stage(stage: Mapping[str, Any]) -> list[str]:
             problems.append(f"'{key}' must be a text, a number, true, false, or a list of them")
     if stage.get("Transform") not in _ELASTIX_TRANSFORMS:
         problems.append(f"'Transform' must be one of {', '.join(_ELASTIX_TRANSFORMS)}")
+    elif bends("elastix", stage) and stage.get("HowToCombineTransforms", "Compose") != "Compose":
+        problems.append("'HowToCombineTransforms' must be Compose for a transform that bends")
     levels, iterations = stage.get("NumberOfResolutions"), stage.get("MaximumNumberOfIterations")
     is_count = _integer(1, 1_000_000)
     per_level = iterations if isinstance(iterations, list) else [iterations]

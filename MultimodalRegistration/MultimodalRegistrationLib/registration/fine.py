@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.engines.handover import EngineJob
+from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult
 from MultimodalRegistrationLib.engines.logs import Iteration, LogReader
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import EngineError
@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.registration.crop_pair import crop_pair
 from MultimodalRegistrationLib.registration.pair import Pair, moved
 from MultimodalRegistrationLib.verdict.convergence import Convergence, judge_convergence
 
-__all__ = ["FineResult", "run_fine_stage"]
+__all__ = ["FineResult", "follow_engine", "run_fine_stage"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def run_fine_stage(
             sampled, other = crop_pair(sampled, other, pose_lps, crop_margin_mm)
         job = EngineJob(sampled, moved(other, pose_lps), preset.engines[session.engine], seed)
         try:
-            results.append(_run_one(session, job, pose_lps, tell, on_log, cancel, keep))
+            found, convergence = follow_engine(session, job, tell, on_log=on_log, cancel=cancel, keep=keep)
         except EngineError as error:
             if len(poses_lps) == 1:
                 raise
@@ -121,20 +121,34 @@ def run_fine_stage(
             if session.closed:
                 break
             on_warning(f"From candidate {number + 1} of {len(poses_lps)} the engine stopped: {error.found}.")
+        else:
+            pose = pose_lps @ found.fixed_to_moving_lps
+            results.append(FineResult(pose_lps, pose, convergence, found.seconds, found.log))
     if not results and first_error is not None:
         raise first_error
     return results
 
 
-def _run_one(
+def follow_engine(
     session: EngineSession,
     job: EngineJob,
-    pose_lps: NDArray[np.float64],
     tell: Callable[[str, float], None],
+    *,
     on_log: Callable[[str], None] | None,
     cancel: threading.Event | None,
     keep: Path | None,
-) -> FineResult:
+) -> tuple[EngineResult, Convergence]:
+    """Run one job, tell its progress from what the engine prints, and judge whether it settled.
+
+    Parameters
+    ----------
+    session, job
+        The running engine and its job.
+    tell : callable
+        Called with words and the share that is done.
+    on_log, cancel, keep
+        As for :func:`run_fine_stage`.
+    """
     reader = LogReader(session.engine, job.stages)
     trace: list[Iteration] = []
     levels_told: set[tuple[int, int]] = set()
@@ -154,10 +168,4 @@ def _run_one(
 
     tell(f"{session.engine}: starting", 0.0)
     found = session.run(job, on_line=on_line, cancel=cancel, keep=keep)
-    return FineResult(
-        pose_lps,
-        pose_lps @ found.fixed_to_moving_lps,
-        judge_convergence(trace, reader.stop_reason),
-        found.seconds,
-        found.log,
-    )
+    return found, judge_convergence(trace, reader.stop_reason)

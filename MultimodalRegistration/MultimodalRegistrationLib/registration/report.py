@@ -11,13 +11,14 @@ import SimpleITK as sitk
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.engines.catalogue import engine_status
+from MultimodalRegistrationLib.registration.bending import BentStage
 from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors
-from MultimodalRegistrationLib.registration.result import RegistrationResult
+from MultimodalRegistrationLib.registration.result import LinearStage, RegistrationResult
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
 __all__ = ["RESULT_SCHEMA_VERSION", "result_content"]
 
-RESULT_SCHEMA_VERSION = 3
+RESULT_SCHEMA_VERSION = 4
 
 
 def result_content(result: RegistrationResult, *, inputs: dict[str, str | None]) -> dict[str, Any]:
@@ -39,9 +40,10 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
         "schema": RESULT_SCHEMA_VERSION,
         "inputs": inputs,
         "transform": {
-            "type": "linear",
+            "type": "linear" if result.transform.matrix is not None else "composite",
             "moving_to_fixed_ras": result.moving_to_fixed_ras.tolist(),
         },
+        "later_stages": [_stage_content(stage) for stage in result.later],
         "preprocess": {**asdict(result.steps), "facts": list(result.preprocess_facts)},
         "engine": result.engine,
         "preset": result.preset.name,
@@ -81,6 +83,26 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "system": platform.platform(),
         },
     }
+
+
+def _stage_content(stage: LinearStage | BentStage) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "preset": stage.preset.name,
+        "engine": stage.engine,
+        "settings": stage.preset.engines[stage.engine],
+        "convergence": {"settled": stage.convergence.settled, "words": stage.convergence.words},
+    }
+    if isinstance(stage, LinearStage):
+        return {"type": "linear", **content, "moved_mm": stage.moved_mm}
+    judged = None
+    if stage.verdict is not None:
+        judged = {
+            "word": stage.verdict.word,
+            "against": list(stage.verdict.against),
+            "facts": list(stage.verdict.facts),
+            "evidence": asdict(stage.verdict.evidence),
+        }
+    return {"type": "bending", **content, "verdict": judged}
 
 
 def _landmarks_content(errors: LandmarkErrors) -> dict[str, Any]:

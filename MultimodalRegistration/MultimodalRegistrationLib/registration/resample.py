@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import SimpleITK as sitk
-from numpy.typing import ArrayLike
 
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.volumes import Volume
 
 __all__ = ["resample_to_fixed"]
 
 
-def resample_to_fixed(fixed: Volume, moving: Volume, fixed_to_moving_lps: ArrayLike) -> Volume:
+def resample_to_fixed(fixed: Volume, moving: Volume, transform: SpatialTransform) -> Volume:
     """Resample a volume once, by linear interpolation, keeping its pixel type.
 
     Parameters
@@ -20,8 +19,8 @@ def resample_to_fixed(fixed: Volume, moving: Volume, fixed_to_moving_lps: ArrayL
         Gives the grid.
     moving : Volume
         Gives the intensities.
-    fixed_to_moving_lps : array, shape (4, 4)
-        Maps fixed points to moving points, LPS, mm.
+    transform : SpatialTransform
+        ``fixed_to_moving_lps``.
 
     Returns
     -------
@@ -31,7 +30,7 @@ def resample_to_fixed(fixed: Volume, moving: Volume, fixed_to_moving_lps: ArrayL
     image = sitk.Resample(
         moving.image,
         fixed.image,
-        sitk_from_matrix(fixed_to_moving_lps),
+        transform.transform,
         sitk.sitkLinear,
         float(moving.voxels.min()),
         moving.image.GetPixelID(),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.preprocess.steps import Steps
 from MultimodalRegistrationLib.presets.model import Preset
+from MultimodalRegistrationLib.registration.bending import BentStage
 from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors
 from MultimodalRegistrationLib.verdict.convergence import Convergence
 from MultimodalRegistrationLib.verdict.rule import Verdict
@@ -34,13 +37,42 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class LinearStage:
+    """What a linear stage after the first one found.
+
+    Parameters
+    ----------
+    preset, engine
+        Its settings, and who ran them.
+    transform : SpatialTransform
+        ``fixed_to_moving_lps`` of this and all stages before it.
+    moved_mm : float
+        How far from the stage before, on average.
+    convergence : Convergence
+        Whether the optimiser had settled.
+    seconds : float
+        The engine's own time.
+    log : str
+        What it printed.
+    """
+
+    preset: Preset
+    engine: str
+    transform: SpatialTransform
+    moved_mm: float
+    convergence: Convergence
+    seconds: float
+    log: str
+
+
+@dataclass(frozen=True)
 class RegistrationResult:
     """A transform and what is known about it.
 
     Parameters
     ----------
     fixed_to_moving_lps : array, shape (4, 4)
-        Resampling direction, LPS, mm: maps points of the fixed volume to the moving one.
+        Of the first stage. Resampling direction, LPS, mm: maps points of the fixed volume to the moving one.
     steps : Steps
         What was done to copies of the volumes first.
     preprocess_facts : tuple of str
@@ -81,6 +113,8 @@ class RegistrationResult:
         What the user should know.
     log : str
         What the engine printed.
+    later : tuple of LinearStage or BentStage
+        Stages after the first, in their order.
     """
 
     fixed_to_moving_lps: NDArray[np.float64]
@@ -108,8 +142,28 @@ class RegistrationResult:
     seconds: dict[str, float]
     warnings: tuple[str, ...]
     log: str = field(repr=False, default="")
+    later: tuple[LinearStage | BentStage, ...] = ()
+
+    @property
+    def linear_fixed_to_moving_lps(self) -> NDArray[np.float64]:
+        """Of all linear stages together, shape (4, 4): where the bending began, or the whole result."""
+        refined = [stage.transform.matrix for stage in self.later if isinstance(stage, LinearStage)]
+        return self.fixed_to_moving_lps if not refined or refined[-1] is None else refined[-1]
+
+    @property
+    def transform(self) -> SpatialTransform:
+        """``fixed_to_moving_lps`` of all stages: linear, or a composite that keeps each of them."""
+        linear = SpatialTransform.of_matrix("result", self.linear_fixed_to_moving_lps)
+        bent = [stage.transform.transform for stage in self.later if isinstance(stage, BentStage)]
+        if not bent:
+            return linear
+        # The one that is added last acts first.
+        composite = sitk.CompositeTransform([linear.transform, *bent])
+        # ITK's files hold no composite within a composite.
+        composite.FlattenTransform()
+        return SpatialTransform("result", composite)
 
     @property
     def moving_to_fixed_ras(self) -> NDArray[np.float64]:
-        """Matrix of the MRML transform node that is applied to the moving volume, shape (4, 4)."""
-        return modelling_ras_from_resampling_lps(self.fixed_to_moving_lps)
+        """Matrix of the MRML transform node of the linear stages, which is applied to the moving volume, (4, 4)."""
+        return modelling_ras_from_resampling_lps(self.linear_fixed_to_moving_lps)

@@ -9,17 +9,21 @@ With the joint histogram :math:`p(f, m)` and its marginals,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.marked import some_marked
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 
-__all__ = ["mutual_information", "mutual_information_of_joint", "mutual_information_of_samples"]
+__all__ = ["compared_information", "mutual_information", "mutual_information_of_joint", "mutual_information_of_samples"]
 
 _BINS = 32
 _SAMPLES = 100_000
+_FEWEST_SAMPLES = 1000
 
 
 def mutual_information(fixed: EngineVolume, moving: EngineVolume, fixed_to_moving_lps: ArrayLike) -> float | None:
@@ -37,20 +41,48 @@ def mutual_information(fixed: EngineVolume, moving: EngineVolume, fixed_to_movin
     float or None
         In nats; None when fewer than 1,000 points fall inside both.
     """
+    found = compared_information(fixed, moving, [SpatialTransform.of_matrix("", fixed_to_moving_lps)])
+    return None if found is None else found[0]
+
+
+def compared_information(
+    fixed: EngineVolume, moving: EngineVolume, transforms: Sequence[SpatialTransform]
+) -> list[float] | None:
+    """Mutual information under several transforms, at the same points of the fixed volume.
+
+    Parameters
+    ----------
+    fixed, moving : EngineVolume
+        Volumes and masks.
+    transforms : sequence of SpatialTransform
+        ``fixed_to_moving_lps``, to compare.
+
+    Returns
+    -------
+    list of float or None
+        In nats, for each transform; None when fewer than 1,000 points fall inside both under all of them.
+    """
     index = _regular_index(fixed)
-    values_fixed = fixed.voxels[index[:, 2], index[:, 1], index[:, 0]]
     points = apply_matrix(fixed.grid.ijk_to_lps, index)
-    mapped = apply_matrix(np.linalg.inv(moving.grid.ijk_to_lps) @ np.asarray(fixed_to_moving_lps), points)
-    inside = np.all((mapped >= 0) & (mapped <= np.asarray(moving.grid.size) - 1), axis=1)
-    mapped = mapped[inside]
-    if moving.mask is not None:
-        nearest = np.rint(mapped).astype(int)
-        marked = moving.mask[nearest[:, 2], nearest[:, 1], nearest[:, 0]] > 0
-        inside[inside] = marked
-        mapped = mapped[marked]
-    if len(mapped) < 1000:
+    to_index = np.linalg.inv(moving.grid.ijk_to_lps)
+    mapped = [apply_matrix(to_index, transform.to_moving(points)) for transform in transforms]
+    inside = np.logical_and.reduce([_inside(moving, positions) for positions in mapped])
+    if np.count_nonzero(inside) < _FEWEST_SAMPLES:
         return None
-    return mutual_information_of_samples(values_fixed[inside], _interpolate(moving.voxels, mapped))
+    i, j, k = index[inside].T
+    values = fixed.voxels[k, j, i]
+    return [
+        mutual_information_of_samples(values, _interpolate(moving.voxels, positions[inside])) for positions in mapped
+    ]
+
+
+def _inside(volume: EngineVolume, index: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which continuous indices, shape (N, 3) in I, J, K, lie in a volume and its mask."""
+    inside = np.asarray(np.all((index >= 0) & (index <= np.asarray(volume.grid.size) - 1), axis=1))
+    if volume.mask is not None:
+        i, j, k = np.rint(index[inside]).astype(int).T
+        inside[inside] = volume.mask[k, j, i] > 0
+    return inside
 
 
 def mutual_information_of_samples(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
