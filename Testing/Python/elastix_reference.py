@@ -1,6 +1,7 @@
 """Run by itself: short elastix registrations of small oblique volumes, and where elastix takes points by their files.
 
-In a process of its own, because ITK must not be loaded beside SimpleITK's. Usage: elastix_reference.py FOLDER
+In a process of its own, because ITK must not be loaded beside SimpleITK's. Usage: elastix_reference.py FOLDER, or
+elastix_reference.py FILE POINTS.npy MAPPED.npy
 """
 
 from __future__ import annotations
@@ -216,4 +217,7 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) == 2:
+        main(Path(sys.argv[1]))
+    else:
+        np.save(sys.argv[3], mapped_by_elastix(Path(sys.argv[1]), np.load(sys.argv[2]).astype(np.float32)))

@@ -100,12 +100,15 @@ def read_ants(text: str | Path, context: Context) -> SpatialTransform:
     InputError
         A file is missing or unreadable, or a warp is to be inverted.
     """
-    parts = [_read(item) for item in ants_items(str(text))]
+    items = ants_items(str(text))
+    if len(items) == 1 and not items[0].inverted:
+        return SpatialTransform(items[0].path.name, _read(items[0]))
+    parts = [_read(item) for item in items]
     if not parts:
         raise InputError(str(text), "the list is empty", "Give the files as for antsApplyTransforms.")
     # SimpleITK applies the last of a composite first.
     whole = parts[0] if len(parts) == 1 else sitk.CompositeTransform(parts[::-1])
-    return SpatialTransform(Path(text).name if len(parts) == 1 else str(text), whole)
+    return SpatialTransform(str(text), whole)
 
 
 def _read(item: AntsItem) -> sitk.Transform:

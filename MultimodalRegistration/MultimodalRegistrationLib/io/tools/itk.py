@@ -12,6 +12,8 @@ from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
 from MultimodalRegistrationLib.io.tools.context import Context
 from MultimodalRegistrationLib.io.tools.fields import field_of_transform
+from MultimodalRegistrationLib.io.tools.matlab import loadmat_or_error
+from MultimodalRegistrationLib.io.tools.text import AGAIN, read_lines
 
 __all__ = ["FIELD_SUFFIXES", "TRANSFORM_SUFFIXES", "read_field", "read_itk", "write_field", "write_itk"]
 
@@ -43,7 +45,39 @@ def read_itk(path: Path) -> sitk.Transform:
         raise InputError(path, "this is not an ITK transform file", _REMEDY) from error
     if transform.GetDimension() != 3:
         raise InputError(path, f"this is a {transform.GetDimension()}D transform", "Give a three-dimensional one.")
+    _check_whole(path, transform)
     return transform
+
+
+def _check_whole(path: Path, transform: sitk.Transform) -> None:
+    """Refuse files that are cut off: ITK takes what is missing for zero, or for whatever is in memory."""
+    with path.open("rb") as file:
+        is_text = file.read(1) == b"#"
+    if is_text:
+        parts = _parts(transform)
+        lines = read_lines(path)
+        for key, counts in (
+            ("Parameters:", [part.GetNumberOfParameters() for part in parts]),
+            # Euler transforms had three before they had four.
+            ("FixedParameters:", [min(part.GetNumberOfFixedParameters(), 3) for part in parts]),
+        ):
+            found = [(n, len(line.split()) - 1) for n, line in enumerate(lines, start=1) if line.startswith(key)]
+            if len(found) < len(parts):
+                raise InputError(path, f"the file ends at line {len(lines)}, before {key[:-1]}", AGAIN)
+            for (line, count), least in zip(found, counts, strict=False):
+                if count < least:
+                    raise InputError(path, f"line {line}: {count} numbers instead of {least}", AGAIN)
+    elif path.suffix.lower() == ".mat":
+        # Checked with SciPy, which notices when the file is too short.
+        loadmat_or_error(path)
+
+
+def _parts(transform: sitk.Transform) -> list[sitk.Transform]:
+    """The transforms in a file, in its order; a transform of an unnamed class comes in a composite of one."""
+    if transform.GetName() != "CompositeTransform":
+        return [transform]
+    composite = sitk.CompositeTransform(transform)
+    return [composite.GetNthTransform(number) for number in range(composite.GetNumberOfTransforms())]
 
 
 def read_field(path: Path) -> sitk.DisplacementFieldTransform:

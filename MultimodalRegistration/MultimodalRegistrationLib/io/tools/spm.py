@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat, savemat
+from scipy.io import savemat
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import (
@@ -24,7 +24,8 @@ from MultimodalRegistrationLib.geometry.linear import translation_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.text import AGAIN, checked_matrix, linear_matrix
+from MultimodalRegistrationLib.io.tools.matlab import loadmat_or_error
+from MultimodalRegistrationLib.io.tools.text import checked_matrix, linear_matrix
 
 __all__ = ["read_spm", "write_spm"]
 
@@ -48,13 +49,7 @@ def read_spm(path: Path, context: Context) -> SpatialTransform:
         No such file or matrix, or the moving volume is missing.
     """
     moving = context.need_moving(path, _REASON)
-    try:
-        # Structures and objects are arrays of numbers here: nothing in the file is run.
-        content = loadmat(str(path), variable_names=list(_NAMES), appendmat=False)
-    except NotImplementedError as error:
-        raise InputError(path, "a MATLAB file of version 7.3", "Save it in MATLAB with save(..., '-v7').") from error
-    except (ValueError, TypeError, OSError, KeyError, IndexError, MemoryError) as error:
-        raise InputError(path, f"this is not a MATLAB file, or it is cut off ({error})", AGAIN) from error
+    content = loadmat_or_error(path, list(_NAMES))
     name = next((name for name in _NAMES if name in content), None)
     if name is None:
         raise InputError(
