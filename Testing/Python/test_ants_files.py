@@ -94,7 +94,9 @@ def test_files_that_we_write_mean_the_same_to_ants(tmp_path, kind, suffix):
 def test_the_stated_error_of_a_warp_holds_between_its_nodes(tmp_path):
     axes = rigid([0.2, 1, -0.3], 33, [0, 0, 0])[:3, :3]
     spline = sitk.BSplineTransform(3, 3)
-    spline.SetFixedParameters([12, 12, 12, -160, -170, -140, 31, 29, 33, *axes.ravel().tolist()])
+    # Its domain holds all of the grid.
+    origin = MR_GRID.center_lps - axes @ [335.5, 324.5, 346.5]
+    spline.SetFixedParameters([12, 12, 12, *origin.tolist(), 61, 59, 63, *axes.ravel().tolist()])
     spline.SetParameters(np.random.default_rng(1).normal(0, 3, spline.GetNumberOfParameters()).tolist())
     with OutputFiles() as outputs:
         stated = write_as(

@@ -130,6 +130,19 @@ def test_two_series_of_one_frame_of_reference_are_told_apart_by_their_images(tmp
     assert len(pydicom.dcmread(tmp_path / "REG.dcm").ReferencedSeriesSequence) == 2
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_objects_are_read_whole_or_not_at_all(tmp_path, scans):
+    write(tmp_path / "REG.dcm", FIXED_TO_MOVING_LPS, scans)
+    whole = (tmp_path / "REG.dcm").read_bytes()
+    for end in range(0, len(whole), 7):
+        (tmp_path / "cut.dcm").write_bytes(whole[:end])
+        try:
+            found = read_as(tmp_path / "cut.dcm", "dicom", Context())
+        except InputError:
+            continue
+        assert displacement_mm(found.matrix, FIXED_TO_MOVING_LPS, POINTS).max() < 1e-6, end
+
+
 def test_refused_objects(tmp_path, scans):
     write(tmp_path / "REG.dcm", FIXED_TO_MOVING_LPS, scans)
     whole = (tmp_path / "REG.dcm").read_bytes()

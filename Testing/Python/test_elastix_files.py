@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import slicer
+import vtk
 from conftest import MR_GRID, rigid
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
@@ -158,6 +161,41 @@ def test_files_that_we_write_mean_the_same_to_elastix_and_to_us(tmp_path, transf
     np.save(tmp_path / "points.npy", points)
     run_elastix_script("T.txt", "points.npy", "mapped.npy", folder=tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "mapped.npy"), spatial.to_moving(points), atol=EXACT_MM)
+
+
+@pytest.mark.parametrize(
+    ("name", "initial"),
+    [
+        ("cubic/strong-Compose.txt", "AffineTransform/strong.txt"),
+        ("coarse/strong-Add.txt", None),
+        ("cubic/linear-sum.txt", None),
+    ],
+)
+def test_slicer_loads_what_elastix_wrote(elastix_runs, tmp_path, points, mapped, name, initial):
+    """By way of an ITK file; the node, applied to the moving volume, holds moving to fixed, RAS.
+
+    Where a B-spline ends, ITK and elastix cut it off, while VTK lets it fade: such points are left out.
+    """
+    with OutputFiles() as outputs:
+        write_as(outputs, tmp_path / "T.h5", "itk", read_transform(elastix_runs / name))
+        outputs.commit()
+    scene = slicer.vtkMRMLScene()
+    node = scene.AddNewNodeByClass("vtkMRMLTransformNode")
+    storage = scene.AddNewNodeByClass("vtkMRMLTransformStorageNode")
+    storage.SetFileName(str(tmp_path / "T.h5"))
+    assert storage.ReadData(node) == 1
+    general = vtk.vtkGeneralTransform()
+    node.GetTransformFromWorld(general)
+    ras = [general.TransformDoublePoint(*point) for point in flip_points_lps_ras(points).tolist()]
+    spline = read_elastix_file(elastix_runs / name)
+    inside = np.full(len(points), True)
+    if "GridSize" in spline.entries:
+        at = points if initial is None else read_transform(elastix_runs / initial).to_moving(points)
+        axes = np.reshape(spline.numbers("GridDirection"), (3, 3)).T
+        index = (at - spline.numbers("GridOrigin")) @ axes / spline.numbers("GridSpacing")
+        inside = np.all((index >= 1) & (index <= np.array(spline.numbers("GridSize")) - 2), axis=1)
+    assert inside.sum() > 20
+    np.testing.assert_allclose(flip_points_lps_ras(ras)[inside], mapped[name][inside], atol=EXACT_MM)
 
 
 def test_the_chain_is_found_beside_the_file_wherever_elastix_was_started(elastix_runs, tmp_path):

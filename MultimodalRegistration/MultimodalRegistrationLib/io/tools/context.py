@@ -15,6 +15,7 @@ __all__ = ["DIRECTIONS", "Context", "Direction", "Scan", "open_scan"]
 
 Direction = Literal["fixed-to-moving", "moving-to-fixed"]
 DIRECTIONS: tuple[Direction, ...] = ("fixed-to-moving", "moving-to-fixed")
+_REMEDY = "Give `transform convert` the volume with {}."
 
 
 @dataclass(frozen=True)
@@ -66,20 +67,19 @@ class Context:
     def need_fixed(self, path: Path, reason: str) -> Scan:
         """The fixed volume, or an error that says what it is needed for."""
         if self.fixed is None:
-            raise InputError(path, f"{reason}, and no fixed volume was given", "Give it with --fixed.")
+            raise InputError(path, f"{reason}, and no fixed volume was given", _REMEDY.format("--fixed"))
         return self.fixed
 
     def need_moving(self, path: Path, reason: str) -> Scan:
         """The moving volume, or an error that says what it is needed for."""
         if self.moving is None:
-            raise InputError(path, f"{reason}, and no moving volume was given", "Give it with --moving.")
+            raise InputError(path, f"{reason}, and no moving volume was given", _REMEDY.format("--moving"))
         return self.moving
 
     def need_scans(self, path: Path, reason: str) -> tuple[Scan, Scan]:
         """The fixed and the moving volume, or an error that says what they are needed for."""
         if self.fixed is None or self.moving is None:
-            missing = " and ".join(f"--{role}" for role in ("fixed", "moving") if getattr(self, role) is None)
-            raise InputError(
-                path, f"{reason}", f"Give the two volumes to `transform convert` with --fixed and --moving ({missing})."
-            )
+            missing = " and the ".join(role for role in ("fixed", "moving") if getattr(self, role) is None)
+            found = f"{reason}, and the {missing} volume was not given"
+            raise InputError(path, found, _REMEDY.format("--fixed and --moving"))
         return self.fixed, self.moving

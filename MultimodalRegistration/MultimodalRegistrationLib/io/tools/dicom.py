@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import importlib
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def write_dicom(outputs: OutputFiles, path: Path, transform: SpatialTransform, c
     matrix = linear_matrix(path, transform)
     pydicom = _pydicom(path)
     staged = outputs.add(path, (".dcm",))
-    series = [[_read(pydicom, file, header_only=True) for file in _files(scan)] for scan in scans]
+    series = [_headers(pydicom, scan) for scan in scans]
     for scan, headers in zip(scans, series, strict=True):
         if not headers[0].get("FrameOfReferenceUID"):
             raise InputError(scan.path, "the series has no frame of reference", "Give another series of the volume.")
@@ -151,28 +152,39 @@ def _pydicom(path: Path) -> Any:
 
 
 def _read(pydicom: Any, path: str | Path, *, header_only: bool = False) -> Any:
+    damage = (EOFError, OSError, ValueError, LookupError, TypeError, NotImplementedError, struct.error)
     try:
-        return pydicom.dcmread(path, stop_before_pixels=header_only)
-    except (pydicom.errors.InvalidDicomError, EOFError, OSError, ValueError, KeyError) as error:
+        content = pydicom.dcmread(path, stop_before_pixels=header_only)
+        # Values are converted when they are asked for, which is where damage shows.
+        for _ in content.iterall():
+            pass
+        return content
+    except (pydicom.errors.InvalidDicomError, *damage) as error:
         raise InputError(path, f"this is not a DICOM file, or it is cut off ({error})", AGAIN) from error
 
 
-def _files(scan: Scan) -> list[str]:
-    if scan.path.is_dir():
-        return list(series_files(scan.path))
-    return [str(scan.path)]
+def _headers(pydicom: Any, scan: Scan) -> list[Any]:
+    """Of all files of a series."""
+    if not scan.path.is_dir():
+        raise InputError(scan.path, "this is not a DICOM series", "Give the folder of the series that it was made of.")
+    return [_read(pydicom, file, header_only=True) for file in series_files(scan.path)]
 
 
 def _matrix(path: Path, item: Any) -> NDArray[np.float64]:
     """From the points of an item's frame of reference to those of the object's, shape (4, 4)."""
+    sequences = [one.get("MatrixSequence") or [] for one in item.get("MatrixRegistrationSequence") or []]
+    parts = [part for sequence in sequences for part in sequence]
+    if not parts:
+        raise InputError(path, "a registration without a matrix", AGAIN)
     matrix = np.eye(4)
-    for registration in item.get("MatrixRegistrationSequence") or []:
+    for part in parts:
+        entries = part.get("FrameOfReferenceTransformationMatrix")
+        words = [] if entries is None else [str(entry) for entry in np.ravel(entries)]
+        if len(words) != 16 or not all(words):
+            raise InputError(path, "a transformation matrix without its 16 numbers", AGAIN)
+        numbers = [float(word) for word in words]
         # Each applies to what those before it gave.
-        for one in registration.get("MatrixSequence") or []:
-            entries = one.get("FrameOfReferenceTransformationMatrix")
-            if entries is None or len(entries) != 16:
-                raise InputError(path, "a transformation matrix without its 16 numbers", AGAIN)
-            matrix = checked_matrix(path, np.reshape([float(entry) for entry in entries], (4, 4))) @ matrix
+        matrix = checked_matrix(path, np.reshape(numbers, (4, 4))) @ matrix
     return matrix
 
 
@@ -180,7 +192,7 @@ def _chosen(pydicom: Any, items: list[Any], scan: Scan | None) -> list[int]:
     """Indices of the items about a series: by its frame of reference, then by its images."""
     if scan is None:
         return []
-    headers = [_read(pydicom, file, header_only=True) for file in _files(scan)]
+    headers = _headers(pydicom, scan)
     frame = headers[0].get("FrameOfReferenceUID")
     found = [number for number, item in enumerate(items) if item.get("FrameOfReferenceUID") == frame]
     if len(found) > 1:

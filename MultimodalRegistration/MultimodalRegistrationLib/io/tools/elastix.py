@@ -261,7 +261,7 @@ def _with_directions(file: ElastixFile, whole: _Mapped, context: Context) -> _Ma
         raise file.error(
             "UseDirectionCosines",
             "elastix was told to take the axes of the volumes for those of the world",
-            "Give the moving volume to `transform convert --from elastix` with --moving.",
+            "Give `transform convert` the moving volume with --moving.",
         )
     to_axes = np.linalg.inv(_about_origin(_fixed_grid(file)))
     from_axes = _about_origin(context.moving.grid)
