@@ -21,6 +21,7 @@ from MultimodalRegistrationLib.io.tools.itk import FIELD_SUFFIXES, TRANSFORM_SUF
 __all__ = [
     "FIELD_SUFFIXES",
     "TRANSFORM_SUFFIXES",
+    "approximation",
     "read_linear_transform",
     "read_transform",
     "write_linear_transform",
@@ -49,6 +50,13 @@ def read_transform(path: str | Path) -> SpatialTransform:
         the convention: the remedy names the command that converts it.
     """
     return read_as(path)
+
+
+def approximation(transform: SpatialTransform) -> str | None:
+    """A warning about a transform that was not read exactly; None for all others."""
+    if transform.error_mm == 0:
+        return None
+    return f"{transform.name} was read as a grid of displacements, which is within {transform.error_mm:.4f} mm of it."
 
 
 def read_linear_transform(path: str | Path) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from MultimodalRegistrationLib.cli.progress import make_printer
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.tools.choose import FORMATS, files_of, read_as, write_as
 from MultimodalRegistrationLib.io.tools.context import DIRECTIONS, Context, open_scan
+from MultimodalRegistrationLib.io.transforms import approximation
 
 __all__ = ["add_parser"]
 
@@ -54,12 +55,11 @@ def _run(options: argparse.Namespace) -> int:
         error_mm = write_as(outputs, options.output, options.target, transform, wanted)
         outputs.commit()
     printer = make_printer(options)
-    if transform.error_mm > 0:
-        printer.warning(
-            f"{options.input} was read as a grid of displacements, which is within {transform.error_mm:.4f} mm of it"
-        )
+    warning = approximation(transform)
+    if warning is not None:
+        printer.warning(warning)
     if error_mm > 0:
-        printer.warning(f"{options.output} is within {error_mm:.4f} mm of the transform, between what it samples")
+        printer.warning(f"{options.output} is within {error_mm:.4f} mm of the transform.")
     printer.finish()
     if not options.quiet:
         print(f"Written as {options.target}: {options.output}")

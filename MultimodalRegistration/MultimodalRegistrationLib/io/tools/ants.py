@@ -52,7 +52,7 @@ def ants_items(text: str) -> list[AntsItem]:
     InputError
         Brackets or quotes that do not match, or a flag other than 0 or 1.
     """
-    if Path(text).exists():
+    if _exists(text):
         return [AntsItem(Path(text), inverted=False)]
     items, position = [], 0
     stripped = text.rstrip()
@@ -72,12 +72,12 @@ def ants_items(text: str) -> list[AntsItem]:
 
 def looks_like_ants_list(text: str) -> bool:
     """Whether a text that is not the path of a file can only be a list of ANTs."""
-    if Path(text).exists():
+    if _exists(text):
         return False
     if re.match(r"\s*\[.+,\s*[01]\s*\]", text):
         return True
     words = text.split()
-    return len(words) > 1 and all(Path(word.strip('"')).exists() or word.startswith("[") for word in words)
+    return len(words) > 1 and all(_exists(word.strip('"')) or word.startswith("[") for word in words)
 
 
 def read_ants(text: str | Path, context: Context) -> SpatialTransform:
@@ -109,6 +109,14 @@ def read_ants(text: str | Path, context: Context) -> SpatialTransform:
     # SimpleITK applies the last of a composite first.
     whole = parts[0] if len(parts) == 1 else sitk.CompositeTransform(parts[::-1])
     return SpatialTransform(str(text), whole)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:
+        # A list may be longer than any path.
+        return False
 
 
 def _read(item: AntsItem) -> sitk.Transform:

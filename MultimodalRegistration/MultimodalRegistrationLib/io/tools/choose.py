@@ -68,6 +68,12 @@ FORMATS = {
 """By the name that the command uses."""
 
 _HEAD_BYTES = 65536
+# elastix sorts its entries; one of these comes before any long one.
+_ELASTIX = re.compile(
+    r"^\s*\((Transform|BSplineTransformSplineOrder|CenterOfRotationPoint|FixedImageDimension|FixedImageLandmarks|"
+    r"HowToCombineTransforms)\s",
+    re.MULTILINE,
+)
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _MATRIX = re.compile(rf"(?:\s*{_NUMBER}(?:[ \t,]+{_NUMBER}){{3}}[ \t]*[\r\n]+){{2}}")
 _REGISTER_DAT = re.compile(rf"[^\n]*\n(?:\s*{_NUMBER}\s*\n){{3}}\s*{_NUMBER}(?:\s+{_NUMBER}){{3}}")
@@ -103,7 +109,7 @@ def recognised_format(path: Path) -> str:
     text = head.decode("utf-8", errors="replace").lstrip("\ufeff")
     if text.lstrip().startswith("#Insight Transform File"):
         return "itk"
-    if name.endswith(".toml") or re.search(r'^\s*\(Transform\s+"', text, re.MULTILINE) or text.startswith("(BSpline"):
+    if name.endswith(".toml") or _ELASTIX.search(text):
         return "elastix"
     if name.endswith(".lta") or re.search(r"^nxforms\s*=", text, re.MULTILINE):
         return "lta"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def numbers_of_line(path: Path, line: int, text: str | Sequence[str], count: int
             number = float(word)
         except ValueError as error:
             raise InputError(path, f"line {line}: {word[:40]!r} is not a number", AGAIN) from error
-        if not np.isfinite(number):
+        if not math.isfinite(number):
             raise InputError(path, f"line {line}: {word!r} is not finite", AGAIN)
         numbers.append(number)
     return numbers
