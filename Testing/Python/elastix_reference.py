@@ -212,6 +212,10 @@ def main(folder):
         ],
     )
     files += sorted((folder / "toml").glob("TransformParameters.1.*"))
+    # Transforms in files of ITK, to which those of elastix point.
+    stage = {"ITKTransformOutputFileNameExtension": ["h5"], "FinalGridSpacingInPhysicalUnits": ["16"]}
+    run(folder / "itk", [{**stage, "Transform": [kind]} for kind in ("EulerTransform", "BSplineTransform")])
+    files.append(folder / "itk" / "TransformParameters.1.txt")
     mapped = {str(file.relative_to(folder)): mapped_by_elastix(file, points) for file in files}
     np.savez(folder / "mapped.npz", **mapped)
 

@@ -35,6 +35,7 @@ EXACT = (
     *(f"cubic/{name}.txt" for name in ("same-grid", "linear-on-top", "linear-sum", "third")),
     "EulerTransform/zyx.txt",
     "toml/TransformParameters.1.toml",
+    "itk/TransformParameters.1.txt",
 )
 KERNEL_FILES = tuple(f"{kind}/{name}.txt" for kind in KERNELS for name in ("TransformParameters.0", "strong", "stiff"))
 
@@ -213,6 +214,11 @@ def test_the_chain_is_found_beside_the_file_wherever_elastix_was_started(elastix
         "TransformParameters.0.txt",
         "TransformParameters.1.txt",
     ]
+
+
+def test_all_files_of_a_chain_are_known(elastix_runs):
+    names = [file.name for file in files_of(elastix_runs / "itk" / "TransformParameters.1.txt")]
+    assert names == [f"TransformParameters.{number}.{suffix}" for number in (0, 1) for suffix in ("txt", "h5")]
 
 
 EULER = """(Transform "EulerTransform")

@@ -38,7 +38,7 @@ SUFFIXES = {
     "matrix": ".txt",
 }
 # A table of corners has four digits after the point.
-RIRE_MM = 5e-4
+RIRE_MM = 1e-3
 
 # Within 1e-6 mm, up to 200 mm away and half a turn, with scales of up to 1.5 and shears.
 vectors = st.tuples(*[st.floats(-1, 1, allow_subnormal=False)] * 3)
@@ -78,14 +78,13 @@ def test_what_is_written_is_read_again(tmp_path, name, matrix, pair, frame, fort
     assert displacement_mm(found.matrix, matrix, pair[0].grid.corners_lps).max() < 1e-6
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(matrix=affine_matrices(), pair=st.sampled_from(PAIRS), forth=st.booleans())
 def test_a_table_of_corners_is_read_again_within_its_digits(tmp_path, matrix, pair, forth):
     context = Context(*pair, None, "fixed-to-moving" if forth else "moving-to-fixed")
     assert write(tmp_path / "T.standard", "rire", matrix, context) < 1e-4
     found = read_as(tmp_path / "T.standard", None, context)
-    # Errors of the inverse grow with the inverse scale.
-    assert displacement_mm(found.matrix, matrix, pair[0].grid.corners_lps).max() < 3 * RIRE_MM
+    assert displacement_mm(found.matrix, matrix, pair[0].grid.corners_lps).max() < RIRE_MM
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=["left-right", "right-left", "left-left", "right-right"])

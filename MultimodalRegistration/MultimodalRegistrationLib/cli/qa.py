@@ -54,8 +54,8 @@ def add_parser(commands: Any) -> None:
         required=True,
         action="append",
         metavar="T",
-        help="transform or displacement field of ITK (as Slicer saves it for the moving volume), elastix, ANTs and others; "
-        "repeat to compare several",
+        help="transform or displacement field of ITK (as Slicer saves it for the moving volume), elastix, ANTs and "
+        "others; repeat to compare several",
     )
     parser.add_argument("--reference", metavar="T", help="a transform that is known to be right")
     add_target_options(parser)

@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.io.tools.ants import ants_items, looks_like_ants_
 from MultimodalRegistrationLib.io.tools.context import Context
 from MultimodalRegistrationLib.io.tools.dicom import read_dicom, write_dicom
 from MultimodalRegistrationLib.io.tools.elastix import read_elastix
-from MultimodalRegistrationLib.io.tools.elastix_file import read_chain
+from MultimodalRegistrationLib.io.tools.elastix_file import pointed_at, read_chain
 from MultimodalRegistrationLib.io.tools.elastix_write import write_elastix
 from MultimodalRegistrationLib.io.tools.freesurfer import read_lta, read_register_dat, write_lta, write_register_dat
 from MultimodalRegistrationLib.io.tools.fsl import read_flirt, write_flirt
@@ -173,7 +173,7 @@ def files_of(source: str | Path, name: str | None = None) -> list[Path]:
         return [item.path for item in ants_items(str(source))]
     path = Path(source)
     if path.is_file() and (name or recognised_format(path)) == "elastix":
-        return [file.path for file in read_chain(path)]
+        return [one for file in read_chain(path) for one in (file.path, *pointed_at(file))]
     return [path]
 
 

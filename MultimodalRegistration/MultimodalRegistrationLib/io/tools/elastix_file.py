@@ -12,7 +12,7 @@ from typing import Any
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.tools.text import AGAIN, numbers_of_line, read_lines
 
-__all__ = ["ElastixFile", "beside", "read_chain", "read_elastix_file"]
+__all__ = ["ElastixFile", "beside", "pointed_at", "read_chain", "read_elastix_file"]
 
 _NONE = "NoInitialTransform"
 _LINE = re.compile(r"\((\w+)(?:\s(.*))?\)\s*(?://.*)?$")
@@ -146,6 +146,12 @@ def read_chain(path: Path) -> list[ElastixFile]:
             raise last.error(key, f"the initial transforms go round in a circle at {name}", "Correct the file names.")
         seen.add(initial.resolve())
         chain.insert(0, read_elastix_file(initial))
+
+
+def pointed_at(file: ElastixFile) -> list[Path]:
+    """Files of other kinds that one points to: an ITK transform or a field."""
+    keys = ("TransformFileName", "DeformationFieldFileName")
+    return [beside(file, key, file.text(key)) for key in keys if key in file.entries]
 
 
 def beside(file: ElastixFile, key: str, name: str) -> Path:
