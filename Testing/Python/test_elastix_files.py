@@ -259,6 +259,14 @@ def test_damaged_files_are_refused_with_the_line(tmp_path, old, new, found):
         read_transform(tmp_path / "T.txt")
 
 
+def test_old_names_and_folders_in_another_code_page(tmp_path):
+    text = EULER.replace("InitialTransformParameterFileName", "InitialTransformParametersFileName")
+    (tmp_path / "T.0.txt").write_text(EULER)
+    (tmp_path / "T.1.txt").write_bytes(text.replace("NoInitialTransform", "C:\\Müller\\T.0.txt").encode("cp1252"))
+    one, two = (read_transform(tmp_path / f"T.{number}.txt").matrix for number in (0, 1))
+    np.testing.assert_allclose(two, one @ one, atol=1e-12)
+
+
 def test_a_longer_circle_and_an_unknown_combination(tmp_path):
     (tmp_path / "A.txt").write_text(EULER.replace("NoInitialTransform", "B.txt"))
     (tmp_path / "B.txt").write_text(EULER.replace("NoInitialTransform", "A.txt"))

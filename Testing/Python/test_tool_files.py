@@ -103,15 +103,11 @@ def test_flirt_as_nitransforms_writes_and_reads_it(tmp_path, pair):
     assert displacement_mm(theirs, ras, points_ras).max() < 1e-4
 
 
-def test_flirt_by_hand():
+def test_flirt_by_hand(tmp_path):
     """A voxel of the reference goes to the voxel of the input that FSL's definition says."""
     matrix = rigid([1, 2, 3], 20, [5, -6, 7])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "is_file", lambda self: True)
-        patch.setattr(
-            Path, "read_text", lambda self, encoding: "\n".join(" ".join(map(str, row)) for row in matrix) + "\n"
-        )
-        found = read_as("T.mat", "flirt", Context(CT, MR))
+    np.savetxt(tmp_path / "T.mat", matrix)
+    found = read_as(tmp_path / "T.mat", "flirt", Context(CT, MR))
     moving_index = np.array([10.0, 20.0, 30.0])
     in_fsl = moving_index * MR_GRID.spacing_mm
     assert (
@@ -239,6 +235,32 @@ def test_formats_are_recognised_by_what_is_in_the_file(tmp_path):
             read_transform(tmp_path / name)
 
 
+def test_lta_between_voxels_needs_the_geometry_of_both_volumes(tmp_path):
+    write(tmp_path / "T.lta", "lta", FIXED_TO_MOVING_LPS, Context(CT, MR))
+    text = (tmp_path / "T.lta").read_text().replace("type      = 1", "type      = 0")
+    source, destination = text.split("dst volume info")
+    for damaged, found in {
+        text.replace("valid = 1", "valid = 0", 1): "line 11: the geometry is not valid",
+        source.replace("voxelsize", "size") + "dst volume info" + destination: "'voxelsize' is missing after line 10",
+        source: "'dst volume info' is missing",
+        text[:-40]: r"line 2[78]: \d numbers instead of 3",
+    }.items():
+        (tmp_path / "T.lta").write_text(damaged)
+        with pytest.raises(InputError, match=found):
+            read_transform(tmp_path / "T.lta")
+
+
+@pytest.mark.parametrize("kind", ["MatrixOffsetTransformBase_double_3_3", "AffineTransform_float_3_3"])
+def test_names_that_older_versions_of_ants_write(tmp_path, kind):
+    matrix, center = FIXED_TO_MOVING_LPS, np.array([10, -20, 30])
+    translation = matrix[:3, :3] @ center + matrix[:3, 3] - center
+    numbers = " ".join(map(repr, [*matrix[:3, :3].ravel().tolist(), *translation.tolist()]))
+    head = f"#Insight Transform File V1.0\n#Transform 0\nTransform: {kind}\n"
+    (tmp_path / "a.txt").write_text(f"{head}Parameters: {numbers}\nFixedParameters: 10 -20 30\n")
+    found = read_transform(tmp_path / "a.txt")
+    assert displacement_mm(found.matrix, matrix, CT_GRID.corners_lps).max() < (1e-9 if "double" in kind else 1e-3)
+
+
 LTA = "lta", "T.lta"
 FLIRT = "flirt", "T.mat"
 
@@ -249,6 +271,7 @@ FLIRT = "flirt", "T.mat"
         (LTA, "type      = 1", "type      = 14", r"line 1: type 14, only 0 and 1"),
         (LTA, "nxforms   = 1", "nxforms   = 2", "line 2: 2 transforms"),
         (LTA, "1 4 4\n", "", "before its matrix"),
+        (LTA, "0.0 0.0 0.0 1.0\n", "0 0 0 1 0\n", "line 9: 5 numbers instead of 4"),
         (FLIRT, "0.0 0.0 0.0 1.0\n", "", "the file ends at line 3, within its 4x4 matrix"),
         (FLIRT, "0.0 0.0 0.0 1.0\n", "0 0 0 1\n0 0 0 1\n", "5 lines instead of 4"),
         (FLIRT, "0.0 0.0 0.0 1.0", "0 0 0.1 1", "line 4: the last row of the matrix is 0 0 0.1 1"),

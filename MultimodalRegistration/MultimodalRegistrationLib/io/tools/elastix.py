@@ -8,6 +8,7 @@ u`. Other sums, and splines through landmarks, become grids of displacements wit
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,9 +158,11 @@ def _bspline(file: ElastixFile) -> sitk.BSplineTransform:
     if not np.all(spacing > 0) or abs(np.linalg.det(direction)) < 1e-6:
         raise file.error("GridSpacing", "the grid of the B-spline is flat", AGAIN)
     origin = np.array(file.numbers("GridOrigin", 3)) + direction @ (spacing * index)
+    # Before memory is taken for the grid.
+    parameters = _parameters(file, 3 * math.prod(size))
     transform = sitk.BSplineTransform(3, int(order))
     transform.SetFixedParameters([*size, *origin.tolist(), *spacing.tolist(), *direction.ravel().tolist()])
-    transform.SetParameters(_parameters(file, 3 * int(np.prod(size))))
+    transform.SetParameters(parameters)
     return transform
 
 

@@ -14,8 +14,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
 
 __all__ = ["KERNELS", "KernelSpline"]
+
+
+# Of the kernels that are a power of the distance.
+_POWERS = {"ThinPlateSpline": 1, "VolumeSpline": 3}
 
 
 def _radial(power: int) -> Callable[[NDArray[np.float64], float], NDArray[np.float64]]:
@@ -41,8 +46,7 @@ def _reciprocal(offsets: NDArray[np.float64], poisson_ratio: float) -> NDArray[n
 
 
 KERNELS = {
-    "ThinPlateSpline": _radial(1),
-    "VolumeSpline": _radial(3),
+    **{kind: _radial(power) for kind, power in _POWERS.items()},
     "ElasticBodySpline": _elastic,
     "ElasticBodyReciprocalSpline": _reciprocal,
 }
@@ -93,6 +97,9 @@ class KernelSpline:
     def to_moving(self, fixed_lps: ArrayLike) -> NDArray[np.float64]:
         """Map fixed points, shape (N, 3), LPS, mm, to moving ones."""
         points = np.asarray(fixed_lps, dtype=np.float64)
-        blocks = KERNELS[self.kernel](points[:, None] - self.fixed_lps[None], self.poisson_ratio)
-        bent = np.einsum("nmij,mj->ni", blocks, self._weights)
+        if self.kernel in _POWERS:
+            bent = cdist(points, self.fixed_lps) ** _POWERS[self.kernel] @ self._weights
+        else:
+            blocks = KERNELS[self.kernel](points[:, None] - self.fixed_lps[None], self.poisson_ratio)
+            bent = np.einsum("nmij,mj->ni", blocks, self._weights)
         return np.asarray(points + np.column_stack([points, np.ones(len(points))]) @ self._affine + bent)

@@ -150,6 +150,9 @@ def _geometry(path: Path, lines: list[str], head: str) -> NDArray[np.float64]:
     first = next((n for n, line in enumerate(lines) if line.strip() == head), None)
     if first is None:
         raise InputError(path, f"the part {head!r} is missing", "The file may be cut off; copy or export it again.")
+    # An entry that is missing must not be taken from the other volume.
+    after = (n for n in range(first + 1, len(lines)) if lines[n].strip().endswith("volume info"))
+    lines = lines[: next(after, len(lines))]
     valid, line = _field(path, lines, "valid", first)
     if valid != "1":
         raise InputError(

@@ -38,10 +38,14 @@ def read_lines(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise InputError(path, "no such file", "Check the spelling and the folder.")
+    content = path.read_bytes()
+    if b"\0" in content:
+        raise InputError(path, f"this is no text file (byte {content.index(0)} is zero)", AGAIN)
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(path, f"this is no text file (byte {error.start})", AGAIN) from error
+        return content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        # Tools on Windows write names of folders in the code page of the system; the numbers are the same in all.
+        return content.decode("latin-1").splitlines()
 
 
 def numbers_of_line(path: Path, line: int, text: str | Sequence[str], count: int | None = None) -> list[float]:
