@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.geometry.linear import displacement_mm
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.tools.choose import read_as, write_as
-from MultimodalRegistrationLib.io.tools.context import Context, open_scan
+from MultimodalRegistrationLib.io.tools.context import Context, Scan, open_scan
 from MultimodalRegistrationLib.io.transforms import read_transform
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -69,7 +69,9 @@ def write(path, matrix, context):
 def test_what_is_written_is_read_again(tmp_path, scans, angle, axis, shift, scale):
     matrix = rigid(list(axis), angle, list(shift)) @ np.diag([scale, 1, 1 / scale, 1])
     write(tmp_path / "REG.dcm", matrix, scans)
-    for found in (read_transform(tmp_path / "REG.dcm"), read_as(tmp_path / "REG.dcm", "dicom", scans)):
+    saved = Context(*(Scan(Path(f"{role}.nrrd"), scan.grid) for role, scan in vars(scans).items() if scan))
+    for context in (Context(), scans, saved):
+        found = read_as(tmp_path / "REG.dcm", None, context)
         assert displacement_mm(found.matrix, matrix, POINTS).max() < 1e-6
 
 

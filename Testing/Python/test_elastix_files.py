@@ -70,6 +70,8 @@ def test_every_file_of_the_runs_is_looked_at(mapped):
 
 @pytest.mark.parametrize("name", EXACT)
 def test_points_go_where_elastix_takes_them(elastix_runs, points, mapped, name):
+    if name.endswith(".toml"):
+        pytest.importorskip("tomllib")
     transform = read_transform(elastix_runs / name)
     assert transform.error_mm == 0
     assert np.linalg.norm(mapped[name] - points, axis=1).max() > 0.1
@@ -289,6 +291,7 @@ def test_a_file_outside_of_the_folder_is_not_read(tmp_path):
 
 
 def test_damaged_toml_is_refused(tmp_path):
+    pytest.importorskip("tomllib")
     (tmp_path / "T.toml").write_text('Transform = "EulerTransform"\nTransformParameters = [0.1, 0.2\n')
     with pytest.raises(InputError, match=r"T\.toml: not TOML: Unclosed array"):
         read_transform(tmp_path / "T.toml")

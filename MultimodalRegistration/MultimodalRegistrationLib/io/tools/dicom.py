@@ -59,17 +59,18 @@ def read_dicom(path: Path, context: Context) -> SpatialTransform:
     if not items:
         raise InputError(path, "the registration sequence is empty", AGAIN)
     matrices = [_matrix(path, item) for item in items]
-    fixed = _chosen(pydicom, items, context.fixed)
-    moving = _chosen(pydicom, items, context.moving)
-    if context.fixed is None:
+    # Volumes that were saved as something else, for the format to convert to, do not tell their frame.
+    series = [scan if scan is not None and scan.path.is_dir() else None for scan in (context.fixed, context.moving)]
+    fixed, moving = (_chosen(pydicom, items, scan) for scan in series)
+    if series[0] is None:
         fixed = [
             n for n, item in enumerate(items) if item.get("FrameOfReferenceUID") == content.get("FrameOfReferenceUID")
         ]
         if len(fixed) > 1:
             fixed = [n for n in fixed if np.array_equal(matrices[n], np.eye(4))]
-    if context.moving is None:
+    if series[1] is None:
         moving = [n for n in range(len(items)) if n not in fixed]
-    if len(moving) != 1 or len(fixed) > 1 or (context.fixed is not None and not fixed):
+    if len(moving) != 1 or len(fixed) > 1 or (series[0] is not None and not fixed):
         found = (
             f"{len(items)} registrations, of which {len(fixed)} can be the fixed and {len(moving)} the moving volume"
         )
