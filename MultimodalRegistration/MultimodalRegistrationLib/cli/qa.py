@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
 from MultimodalRegistrationLib.io.run_records import RunRecord, find_record
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
-from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.io.transforms import approximation, read_transform
 from MultimodalRegistrationLib.io.volumes import Volume, read_mask, read_volume
 from MultimodalRegistrationLib.quality.assess import Assessment, Structures, assess
 from MultimodalRegistrationLib.quality.content import quality_content
@@ -54,7 +54,8 @@ def add_parser(commands: Any) -> None:
         required=True,
         action="append",
         metavar="T",
-        help="ITK transform or displacement field, as Slicer saves it for the moving volume; repeat to compare several",
+        help="transform or displacement field of ITK (as Slicer saves it for the moving volume), elastix, ANTs and "
+        "others; repeat to compare several",
     )
     parser.add_argument("--reference", metavar="T", help="a transform that is known to be right")
     add_target_options(parser)
@@ -87,6 +88,7 @@ def _run(options: argparse.Namespace) -> int:
         handover = read_handover(options)
         fixed, moving = (_volume(path, handover) for path in (options.fixed, options.moving))
         transforms = _transforms(options.transform, handover)
+        inexact = [warning for one in transforms if (warning := approximation(one)) is not None]
         reference = None if options.reference is None else _reference(options.reference, handover)
         named = [*zip(transforms, options.transform, strict=True)]
         records = _records([*named, (reference, options.reference)] if reference is not None else named, handover)
@@ -103,7 +105,7 @@ def _run(options: argparse.Namespace) -> int:
             tolerance=tolerance,
             on_progress=lambda stage, share: printer.progress(Progress(stage, 0.1 + 0.6 * share)),
         )
-        result = dataclasses.replace(result, warnings=(*result.warnings, *handover.warnings))
+        result = dataclasses.replace(result, warnings=(*inexact, *result.warnings, *handover.warnings))
         for warning in result.warnings:
             printer.warning(warning)
         words = "the whole fixed volume" if region is None else f"the mask {region.name}"
@@ -138,7 +140,7 @@ def _transforms(paths: list[str], handover: Handover) -> list[SpatialTransform]:
     read = [read_transform(path) for path in paths]
     names = [one.name for one in read]
     return [
-        SpatialTransform(handover.name(path, str(Path(path)) if names.count(one.name) > 1 else one.name), one.transform)
+        dataclasses.replace(one, name=handover.name(path, str(Path(path)) if names.count(one.name) > 1 else one.name))
         for one, path in zip(read, paths, strict=True)
     ]
 

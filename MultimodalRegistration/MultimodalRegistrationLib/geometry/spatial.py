@@ -31,10 +31,13 @@ class SpatialTransform:
         File or node.
     transform : SimpleITK.Transform
         ``fixed_to_moving_lps``: resampling direction, LPS, mm. Not to be changed.
+    error_mm : float, optional
+        Largest difference that was found from what its file describes, where SimpleITK has no transform of that kind.
     """
 
     name: str
     transform: sitk.Transform
+    error_mm: float = 0.0
     matrix: NDArray[np.float64] | None = field(init=False, repr=False)
     """Of a linear transform, shape (4, 4); None for all others."""
 

@@ -1,7 +1,7 @@
-"""Transforms in ITK files (``.h5``, ``.tfm``, ``.txt``, ``.mat``) and displacement fields, LPS, resampling direction.
+"""Transforms in files: LPS, resampling direction. Those of other tools are in ``io/tools``.
 
-The same file loads in Slicer as a transform node: Slicer inverts and converts to RAS on reading, so that the node,
-applied to the moving volume, aligns it to the fixed one.
+An ITK file (``.h5``, ``.tfm``, ``.txt``, ``.mat``) loads in Slicer as a transform node: Slicer inverts and converts to
+RAS on reading, so that the node, applied to the moving volume, aligns it to the fixed one.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number, sitk_from_matrix
+from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.tools.choose import read_as
+from MultimodalRegistrationLib.io.tools.itk import FIELD_SUFFIXES, TRANSFORM_SUFFIXES
 
 __all__ = [
     "FIELD_SUFFIXES",
     "TRANSFORM_SUFFIXES",
+    "approximation",
     "read_linear_transform",
     "read_transform",
     "write_linear_transform",
     "write_transform",
 ]
 
-TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
-FIELD_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
-
-_REMEDY = "Give a transform that Slicer, ANTs or SimpleITK saved as .h5, .tfm, .txt or .mat, or a displacement field."
-
 
 def read_transform(path: str | Path) -> SpatialTransform:
-    """Read a transform of any kind.
+    """Read a transform of any kind that its file tells by itself.
 
     Parameters
     ----------
     path : str or Path
-        ITK transform, also a composite, or an image with a displacement in mm, LPS, at each voxel.
+        ITK transform, also a composite; image with a displacement in mm, LPS, at each voxel; transform parameter file
+        of elastix; file of ANTs, or their list as for ``antsApplyTransforms``; LTA of FreeSurfer; DICOM Spatial
+        Registration object.
 
     Returns
     -------
@@ -47,47 +47,17 @@ def read_transform(path: str | Path) -> SpatialTransform:
     Raises
     ------
     InputError
-        Missing, unreadable, not three-dimensional, or linear and not invertible.
+        Missing, unreadable, not three-dimensional, linear and not invertible, or of a format that needs the volumes or
+        the convention: the remedy names the command that converts it.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "no such file", "Check the spelling and the folder.")
-    if path.name.lower().endswith(FIELD_SUFFIXES):
-        return SpatialTransform(path.name, _read_field(path))
-    try:
-        transform = sitk.ReadTransform(str(path))
-    except RuntimeError as error:
-        if b"Inverse" in path.read_bytes():
-            raise InputError(
-                path,
-                "this holds the inverse of a non-linear transform, which only Slicer can read",
-                "In Slicer's Transforms module, convert it to a grid transform and save that.",
-            ) from error
-        raise InputError(path, "this is not an ITK transform file", _REMEDY) from error
-    if transform.GetDimension() != 3:
-        raise InputError(path, f"this is a {transform.GetDimension()}D transform", "Give a three-dimensional one.")
-    spatial = SpatialTransform(path.name, transform)
-    condition = 1.0 if spatial.matrix is None else condition_number(spatial.matrix)
-    if condition > LARGEST_CONDITION:
-        raise InputError(
-            path,
-            f"the transform cannot be inverted (condition number {condition:.3g})",
-            "Give a transform that does not flatten space.",
-        )
-    return spatial
+    return read_as(path)
 
 
-def _read_field(path: Path) -> sitk.Transform:
-    try:
-        image = sitk.ReadImage(str(path), sitk.sitkVectorFloat64)
-    except RuntimeError as error:
-        raise InputError(path, "this is not an image that can be read", _REMEDY) from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
-        found = f"{image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} components"
-        raise InputError(path, f"an image of {found}, not a displacement field", _REMEDY)
-    if not np.all(np.isfinite(sitk.GetArrayViewFromImage(image))):
-        raise InputError(path, "some displacements are not finite", "Set them to zero, or crop the field.")
-    return sitk.DisplacementFieldTransform(image)
+def approximation(transform: SpatialTransform) -> str | None:
+    """A warning about a transform that was not read exactly; None for all others."""
+    if transform.error_mm == 0:
+        return None
+    return f"{transform.name} was read as a grid of displacements, which is within {transform.error_mm:.4f} mm of it."
 
 
 def read_linear_transform(path: str | Path) -> NDArray[np.float64]:

@@ -1,0 +1,284 @@
+r"""Transform parameter files of elastix, which map fixed to moving points, LPS, mm.
+
+A file may build on an initial transform :math:`T_0`: composed, :math:`T_1(T_0(p))`, or added, :math:`T_1(p) + T_0(p) -
+p`. A sum with a linear part is exact as a composite: with :math:`T_0(p) = L p + b` and :math:`T_1(p) = p + u(p)`, it is
+:math:`T_0(p + L^{-1} u(p))`, and the coefficients of a B-spline or the vectors of a field are those of :math:`L^{-1}
+u`. Other sums, and splines through landmarks, become grids of displacements with a stated error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy.linalg import expm
+
+from MultimodalRegistrationLib.geometry.displacement_grid import Mapping
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk, sitk_from_matrix
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.tools.context import Context
+from MultimodalRegistrationLib.io.tools.elastix_file import ElastixFile, beside, read_chain
+from MultimodalRegistrationLib.io.tools.elastix_kernels import KERNELS, KernelSpline
+from MultimodalRegistrationLib.io.tools.fields import gridded
+from MultimodalRegistrationLib.io.tools.itk import read_field, read_itk
+from MultimodalRegistrationLib.io.tools.text import AGAIN
+
+__all__ = ["read_elastix"]
+
+_AS_FIELD = "Let transformix write its deformation field (transformix -def all -tp FILE), and give that."
+_BSPLINES = ("BSplineTransform", "RecursiveBSplineTransform")
+_FIELD = "DisplacementFieldTransform"
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """A mapping, and the transform that does it, if SimpleITK has one."""
+
+    to_moving: Mapping
+    transform: sitk.Transform | None
+
+
+def read_elastix(path: Path, context: Context) -> SpatialTransform:
+    """Read a transform parameter file with all that it builds on.
+
+    Parameters
+    ----------
+    path : Path
+        The last file of the chain.
+    context : Context
+        With the moving volume, if elastix was told not to use direction cosines.
+
+    Returns
+    -------
+    SpatialTransform
+        ``fixed_to_moving_lps``; ``error_mm`` is 0 when it is exact.
+
+    Raises
+    ------
+    InputError
+        A file is missing, cut off or wrong, or of a kind that cannot be read.
+    """
+    chain = read_chain(path)
+    whole: _Mapped | None = None
+    for file in chain:
+        stage = _stage(file)
+        whole = stage if whole is None else _combined(file, whole, stage)
+    assert whole is not None
+    last = chain[-1]
+    if last.text("UseDirectionCosines", "true") == "false":
+        whole = _with_directions(last, whole, context)
+    if whole.transform is not None:
+        return SpatialTransform(path.name, whole.transform)
+    return gridded(path.name, whole.to_moving, _fixed_grid(last))
+
+
+def _of_sitk(transform: sitk.Transform) -> _Mapped:
+    return _Mapped(SpatialTransform("", transform).to_moving, transform)
+
+
+def _stage(file: ElastixFile) -> _Mapped:
+    """The transform of one file alone."""
+    for key in ("FixedImageDimension", "MovingImageDimension"):
+        if file.text(key, "3") != "3":
+            raise file.error(key, f"this is a {file.text(key)}D transform", "Give a three-dimensional one.")
+    kind = file.text("Transform")
+    if kind == "SplineKernelTransform":
+        return _kernel(file)
+    if kind in _BSPLINES:
+        return _of_sitk(_bspline(file))
+    if kind == "DeformationFieldTransform":
+        return _of_sitk(_field(file))
+    if kind == "File":
+        name = file.text("TransformFileName")
+        return _of_sitk(read_itk(beside(file, "TransformFileName", name)))
+    if kind not in _LINEAR:
+        known = ", ".join((*_LINEAR, *_BSPLINES, "SplineKernelTransform", "DeformationFieldTransform"))
+        raise file.error("Transform", f"a {kind} cannot be read, only {known}", _AS_FIELD)
+    return _of_sitk(_linear(file, kind))
+
+
+_LINEAR = {
+    "TranslationTransform": 3,
+    "EulerTransform": 6,
+    "SimilarityTransform": 7,
+    "AffineTransform": 12,
+    "AffineLogTransform": 12,
+}
+
+
+def _parameters(file: ElastixFile, count: int) -> list[float]:
+    said = file.numbers("NumberOfParameters", 1, default=(count,))[0]
+    if said != count:
+        raise file.error("NumberOfParameters", f"{said:g} parameters, but this transform has {count}", AGAIN)
+    return file.numbers("TransformParameters", count)
+
+
+def _linear(file: ElastixFile, kind: str) -> sitk.Transform:
+    parameters = _parameters(file, _LINEAR[kind])
+    if kind == "TranslationTransform":
+        return sitk.TranslationTransform(3, parameters)
+    center = file.numbers("CenterOfRotationPoint", 3)
+    if kind == "EulerTransform":
+        euler = sitk.Euler3DTransform()
+        euler.SetCenter(center)
+        euler.SetComputeZYX(file.text("ComputeZYX", "false") == "true")
+        euler.SetParameters(parameters)
+        return euler
+    if kind == "SimilarityTransform":
+        similarity = sitk.Similarity3DTransform()
+        similarity.SetCenter(center)
+        similarity.SetParameters(parameters)
+        return similarity
+    affine = sitk.AffineTransform(3)
+    affine.SetCenter(center)
+    linear = np.reshape(parameters[:9], (3, 3))
+    affine.SetMatrix((expm(linear) if kind == "AffineLogTransform" else linear).ravel().tolist())
+    affine.SetTranslation(parameters[9:])
+    return affine
+
+
+def _bspline(file: ElastixFile) -> sitk.BSplineTransform:
+    order = file.text("BSplineTransformSplineOrder", "3")
+    if order not in ("1", "2", "3"):
+        raise file.error("BSplineTransformSplineOrder", f"B-splines of order {order}", _AS_FIELD)
+    if file.text("UseCyclicTransform", "false") == "true":
+        raise file.error("UseCyclicTransform", "a cyclic B-spline", _AS_FIELD)
+    size = [int(number) for number in file.numbers("GridSize", 3)]
+    if min(size) <= int(order):
+        raise file.error("GridSize", f"a grid of {size[0]} x {size[1]} x {size[2]} is too small", AGAIN)
+    spacing = np.array(file.numbers("GridSpacing", 3))
+    # elastix writes matrices column by column.
+    direction = np.reshape(file.numbers("GridDirection", 9, default=tuple(np.eye(3).ravel())), (3, 3)).T
+    index = np.array(file.numbers("GridIndex", 3, default=(0, 0, 0)))
+    if not np.all(spacing > 0) or abs(np.linalg.det(direction)) < 1e-6:
+        raise file.error("GridSpacing", "the grid of the B-spline is flat", AGAIN)
+    origin = np.array(file.numbers("GridOrigin", 3)) + direction @ (spacing * index)
+    # Before memory is taken for the grid.
+    parameters = _parameters(file, 3 * math.prod(size))
+    transform = sitk.BSplineTransform(3, int(order))
+    transform.SetFixedParameters([*size, *origin.tolist(), *spacing.tolist(), *direction.ravel().tolist()])
+    transform.SetParameters(parameters)
+    return transform
+
+
+def _field(file: ElastixFile) -> sitk.DisplacementFieldTransform:
+    order = file.text("DeformationFieldInterpolationOrder", "0")
+    if order != "1":
+        raise file.error(
+            "DeformationFieldInterpolationOrder", "a field without interpolation between voxels", _AS_FIELD
+        )
+    return read_field(beside(file, "DeformationFieldFileName", file.text("DeformationFieldFileName")))
+
+
+def _kernel(file: ElastixFile) -> _Mapped:
+    kind = file.text("SplineKernelType")
+    if kind not in KERNELS:
+        raise file.error("SplineKernelType", f"{kind} cannot be read, only {', '.join(KERNELS)}", _AS_FIELD)
+    fixed = np.array(file.numbers("FixedImageLandmarks"))
+    moving = np.array(_parameters(file, len(fixed)))
+    try:
+        spline = KernelSpline(
+            kind,
+            fixed.reshape(-1, 3),
+            moving.reshape(-1, 3),
+            file.numbers("SplineRelaxationFactor", 1, default=(0,))[0],
+            file.numbers("SplinePoissonRatio", 1, default=(0.3,))[0],
+        )
+    except (np.linalg.LinAlgError, ValueError) as error:
+        raise file.error(
+            "FixedImageLandmarks", f"no spline through these landmarks ({error})", "Give four or more, not in a plane."
+        ) from error
+    return _Mapped(spline.to_moving, None)
+
+
+def _combined(file: ElastixFile, initial: _Mapped, current: _Mapped) -> _Mapped:
+    """The initial transform and the one that builds on it."""
+    how = file.text("HowToCombineTransforms", "Compose")
+    if how not in ("Compose", "Add"):
+        raise file.error("HowToCombineTransforms", f"{how} is neither Compose nor Add", AGAIN)
+    first, second = initial.to_moving, current.to_moving
+    if how == "Compose":
+        composed = None
+        if initial.transform is not None and current.transform is not None:
+            composed = sitk.CompositeTransform([current.transform, initial.transform])
+        return _Mapped(lambda points: second(first(points)), composed)
+    added = None
+    if initial.transform is not None and current.transform is not None:
+        added = _sum(initial.transform, current.transform)
+    return _Mapped(lambda points: first(points) + second(points) - points, added)
+
+
+def _sum(one: sitk.Transform, other: sitk.Transform) -> sitk.Transform | None:
+    """A transform that adds the displacements of two, if there is an exact one."""
+    if one.IsLinear() and other.IsLinear():
+        return sitk_from_matrix(matrix_from_sitk(one) + matrix_from_sitk(other) - np.eye(4))
+    if one.IsLinear() or other.IsLinear():
+        linear, bent = (one, other) if one.IsLinear() else (other, one)
+        backward = np.asarray(np.linalg.inv(matrix_from_sitk(linear)[:3, :3]))
+        scaled = _turned(bent, backward)
+        return None if scaled is None else sitk.CompositeTransform([linear, scaled])
+    same_grid = one.GetName() == other.GetName() and one.GetFixedParameters() == other.GetFixedParameters()
+    if same_grid and one.GetName() == "BSplineTransform":
+        total = sitk.BSplineTransform(one)
+        if total.GetOrder() != sitk.BSplineTransform(other).GetOrder():
+            return None
+        total.SetParameters(np.add(one.GetParameters(), other.GetParameters()).tolist())
+        return total
+    return None
+
+
+def _turned(bent: sitk.Transform, matrix: NDArray[np.float64]) -> sitk.Transform | None:
+    """A transform whose displacements are those of another, multiplied by a matrix, shape (3, 3)."""
+    if bent.GetName() == "BSplineTransform":
+        turned = sitk.BSplineTransform(bent)
+        # All coefficients of x come first, then those of y and z.
+        turned.SetParameters((matrix @ np.reshape(bent.GetParameters(), (3, -1))).ravel().tolist())
+        return turned
+    if bent.GetName() == _FIELD:
+        image = sitk.DisplacementFieldTransform(bent).GetDisplacementField()
+        vectors = sitk.GetImageFromArray(sitk.GetArrayViewFromImage(image) @ matrix.T, isVector=True)
+        vectors.CopyInformation(image)
+        return sitk.DisplacementFieldTransform(vectors)
+    return None
+
+
+def _fixed_grid(file: ElastixFile) -> VolumeGrid:
+    size, spacing, origin = (file.numbers(key, 3) for key in ("Size", "Spacing", "Origin"))
+    direction = np.reshape(file.numbers("Direction", 9, default=tuple(np.eye(3).ravel())), (3, 3)).T
+    return VolumeGrid(
+        (int(size[0]), int(size[1]), int(size[2])),
+        (spacing[0], spacing[1], spacing[2]),
+        (origin[0], origin[1], origin[2]),
+        tuple(direction.ravel().tolist()),
+    )
+
+
+def _with_directions(file: ElastixFile, whole: _Mapped, context: Context) -> _Mapped:
+    """Between the world and the axes of the volumes, which elastix took for the world."""
+    if context.moving is None:
+        raise file.error(
+            "UseDirectionCosines",
+            "elastix was told to take the axes of the volumes for those of the world",
+            "Give `transform convert` the moving volume with --moving.",
+        )
+    to_axes = np.linalg.inv(_about_origin(_fixed_grid(file)))
+    from_axes = _about_origin(context.moving.grid)
+    before, after = _of_sitk(sitk_from_matrix(to_axes)), _of_sitk(sitk_from_matrix(from_axes))
+    inner = whole.to_moving
+    transform = None
+    if whole.transform is not None:
+        transform = sitk.CompositeTransform([after.transform, whole.transform, before.transform])
+    return _Mapped(lambda points: after.to_moving(inner(before.to_moving(points))), transform)
+
+
+def _about_origin(grid: VolumeGrid) -> NDArray[np.float64]:
+    """The rotation about its origin that puts a volume without direction cosines where it lies."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(grid.direction, (3, 3))
+    matrix[:3, 3] = np.asarray(grid.origin_lps) - matrix[:3, :3] @ np.asarray(grid.origin_lps)
+    return matrix
