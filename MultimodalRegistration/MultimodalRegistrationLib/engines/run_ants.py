@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
+from MultimodalRegistrationLib.presets.ants_stages import stage_arguments
 
 __all__ = ["run"]
 
@@ -52,28 +53,12 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
     arguments += ["--output", f"[{prefix}]", "--write-composite-transform", "0", "--use-histogram-matching", "0"]
     mask_option = ",".join("NA" if mask is None else get_pointer_string(mask) for mask in masks)
     for stage in job.stages:
-        arguments += _stage_arguments(stage, get_pointer_string(fixed), get_pointer_string(moving))
+        arguments += stage_arguments(stage, get_pointer_string(fixed), get_pointer_string(moving))
         arguments += ["--masks", f"[{mask_option}]"]
     code = get_lib_fn("antsRegistration")(arguments)
     if code != 0:
         raise RuntimeError(f"antsRegistration returned the code {code}")
     return read_linear_transform(f"{prefix}0GenericAffine.mat")
-
-
-def _stage_arguments(stage: dict[str, Any], fixed: str, moving: str) -> list[str]:
-    metric = f"MI[{fixed},{moving},1,{stage['histogram_bins']},{stage['sampling']},{stage['sampling_rate']}]"
-    convergence = f"[{_join(stage['iterations'])},{stage['convergence_threshold']},{stage['convergence_window']}]"
-    return [
-        *("--transform", f"{stage['transform'].capitalize()}[{stage['gradient_step']}]"),
-        *("--metric", metric),
-        *("--convergence", convergence),
-        *("--shrink-factors", _join(stage["shrink_factors"])),
-        *("--smoothing-sigmas", _join(stage["smoothing_sigmas_mm"]) + "mm"),
-    ]
-
-
-def _join(values: list[float]) -> str:
-    return "x".join(f"{value:g}" for value in values)
 
 
 def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
