@@ -8,17 +8,19 @@ from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.text_files import read_text
-from MultimodalRegistrationLib.presets.elastix_files import ElastixParameter, parse_elastix
+from MultimodalRegistrationLib.presets.elastix_files import ElastixParameter, looks_like_elastix, parse_elastix
 from MultimodalRegistrationLib.presets.imported import Imported, imported_preset
 from MultimodalRegistrationLib.presets.label import find_label
 from MultimodalRegistrationLib.presets.specification import ENGINE_CHECKS, elastix_reserved, elastix_unknown
 
-__all__ = ["ELASTIX_FILE", "import_elastix"]
+__all__ = ["ELASTIX_FILE", "import_elastix", "in_usual_order"]
 
 ELASTIX_FILE = "parameter file of elastix"
 _DIMENSIONS = ("FixedImageDimension", "MovingImageDimension")
 # Of elastix, where a file does not set them.
 _DEFAULTS = {"NumberOfResolutions": 3, "MaximumNumberOfIterations": 500}
+# From few degrees of freedom to many; others come last.
+_TRANSFORMS = ("TranslationTransform", "EulerTransform", "SimilarityTransform", "AffineTransform")
 # What a run without the parameter does here anyway.
 _USUAL = {"ErodeMask": False}
 
@@ -69,6 +71,36 @@ def import_elastix(
         unknown += misspelled
     preset = imported_preset(found, "elastix", stages, paths[0], name=name)
     return Imported((preset,), tuple(notes), tuple(unknown))
+
+
+def in_usual_order(paths: Sequence[str | Path]) -> list[Path]:
+    """Parameter files in the order in which their stages run, where someone chose them in no order.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Any files.
+
+    Returns
+    -------
+    list of Path
+        Files of elastix from rigid to deformable, otherwise as given.
+
+    Raises
+    ------
+    InputError
+        One of several files cannot be read.
+    """
+    files = [Path(path) for path in paths]
+    if len(files) == 1:
+        return files
+    ranks = dict.fromkeys(files, len(_TRANSFORMS))
+    for path in files:
+        text = read_text(path, kind=ELASTIX_FILE)
+        transform = parse_elastix(text, path).get("Transform") if looks_like_elastix(text) else None
+        if transform is not None and transform.value in _TRANSFORMS:
+            ranks[path] = _TRANSFORMS.index(transform.value)
+    return sorted(files, key=ranks.__getitem__)
 
 
 def _stage(parameters: dict[str, ElastixParameter], path: Path) -> tuple[dict[str, Any], list[str], list[str]]:
