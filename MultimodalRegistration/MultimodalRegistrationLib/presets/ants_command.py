@@ -52,7 +52,7 @@ def ants_command(preset: Preset) -> str:
         One command over several lines, in which FIXED, MOVING and PREFIX stand for the files. It starts where the
         files place the volumes.
     """
-    low, high = (percentile / 100 for percentile in preset.winsorize_percentiles)
+    low, high = (round(percentile / 100, 9) for percentile in preset.winsorize_percentiles)
     groups = [
         ["--dimensionality", "3", "--float", "1", "--verbose", "1", "--output", "[PREFIX]"],
         ["--winsorize-image-intensities", f"[{low!r},{high!r}]", "--use-histogram-matching", "0"],

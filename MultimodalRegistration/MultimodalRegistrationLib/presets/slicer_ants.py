@@ -91,7 +91,7 @@ def slicer_ants_content(preset: Preset) -> dict[str, Any]:
         A threshold of the convergence that is not a power of ten.
     """
     stages = [_content(stage, number, preset) for number, stage in enumerate(preset.engines["ants"], start=1)]
-    low, high = preset.winsorize_percentiles
+    low, high = (round(percentile / 100, 9) for percentile in preset.winsorize_percentiles)
     return {
         _LABEL: label_of(preset),
         "stages": stages,
@@ -100,7 +100,7 @@ def slicer_ants_content(preset: Preset) -> dict[str, Any]:
         "generalSettings": {
             "dimensionality": 3,
             "histogramMatching": 0,
-            "winsorizeImageIntensities": [low / 100, high / 100],
+            "winsorizeImageIntensities": [low, high],
             "computationPrecision": "float",
         },
     }
