@@ -12,6 +12,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.presets.model import load_preset_file
 from MultimodalRegistrationLib.presets.store import find_preset, preset_files, user_preset_folder
 
+BEYOND_RIGID = {"affine", "similarity", "deformable", "warp"}
 REQUIRED = {"rigid", "affine", "ct-mr-head-rigid", "ct-mr-bone-rigid", "pet-mr-rigid"}
 
 
@@ -38,8 +39,8 @@ def test_built_in_presets_are_valid_and_support_every_engine():
         preset = find_preset(name)
         assert preset.name == name
         assert list(preset.engines)[:2] == ["elastix", "ants"]
-        # SimpleITK's optimisers do not find scale and shear reliably, so it has no affine settings.
-        assert ("simpleitk" in preset.engines) == (name != "affine")
+        # SimpleITK's optimisers do not find scale and shear reliably, so it has rigid settings only.
+        assert ("simpleitk" in preset.engines) == (name not in BEYOND_RIGID)
 
 
 @pytest.mark.usefixtures("_home")
@@ -74,7 +75,7 @@ MISTAKES = {
     ),
     "elastix reserved": (lambda c: c["engines"]["elastix"][0].update(RandomSeed=3), "set by --seed"),
     "elastix transform": (
-        lambda c: c["engines"]["elastix"][0].update(Transform="BSplineTransform"),
+        lambda c: c["engines"]["elastix"][0].update(Transform="SplineKernelTransform"),
         "'Transform' must be one of",
     ),
     "elastix levels": (

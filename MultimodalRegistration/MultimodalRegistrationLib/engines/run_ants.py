@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
+from MultimodalRegistrationLib.presets.ants_stages import stage_arguments
 from MultimodalRegistrationLib.presets.specification import bends
 
 __all__ = ["run"]
@@ -56,7 +57,7 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     arguments += ["--use-histogram-matching", "0"]
     mask_option = ",".join("NA" if mask is None else get_pointer_string(mask) for mask in masks)
     for stage in job.stages:
-        arguments += _stage_arguments(stage, get_pointer_string(fixed), get_pointer_string(moving))
+        arguments += stage_arguments(stage, get_pointer_string(fixed), get_pointer_string(moving))
         arguments += ["--masks", f"[{mask_option}]"]
     code = get_lib_fn("antsRegistration")(arguments)
     if code != 0:
@@ -72,28 +73,6 @@ def _bent(path: str) -> sitk.Transform:
         if field is not None and not np.all(np.isfinite(sitk.GetArrayViewFromImage(field))):
             raise RuntimeError("the transform holds NaN or infinite values")
     return composite
-
-
-def _stage_arguments(stage: dict[str, Any], fixed: str, moving: str) -> list[str]:
-    metric = f"MI[{fixed},{moving},1,{stage['histogram_bins']},{stage['sampling']},{stage['sampling_rate']}]"
-    convergence = f"[{_join(stage['iterations'])},{stage['convergence_threshold']},{stage['convergence_window']}]"
-    return [
-        *("--transform", _transform(stage)),
-        *("--metric", metric),
-        *("--convergence", convergence),
-        *("--shrink-factors", _join(stage["shrink_factors"])),
-        *("--smoothing-sigmas", _join(stage["smoothing_sigmas_mm"]) + "mm"),
-    ]
-
-
-def _transform(stage: dict[str, Any]) -> str:
-    if stage["transform"] != "syn":
-        return f"{stage['transform'].capitalize()}[{stage['gradient_step']}]"
-    return f"SyN[{stage['gradient_step']},{stage['update_smoothing_voxels']},{stage['total_smoothing_voxels']}]"
-
-
-def _join(values: list[float]) -> str:
-    return "x".join(f"{value:g}" for value in values)
 
 
 def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.landmarks.source import read_text
+from MultimodalRegistrationLib.io.text_files import read_text
 from MultimodalRegistrationLib.landmarks.models import Confidence
 from MultimodalRegistrationLib.landmarks.points import Pairs, plain_label
 
@@ -50,7 +50,7 @@ def read_confidence(path: str | Path, pairs: Pairs) -> Confidence:
     """
     path = Path(path)
     try:
-        rows = list(csv.DictReader(io.StringIO(read_text(path))))
+        rows = list(csv.DictReader(io.StringIO(read_text(path, kind="table of weights"))))
     except csv.Error as error:
         raise InputError(path, f"this is not a text table ({error})", _REMEDY) from error
     table: dict[str, dict[str, str]] = {}

@@ -13,8 +13,8 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.io.landmarks.records import parse_space
-from MultimodalRegistrationLib.io.landmarks.source import read_text
 from MultimodalRegistrationLib.io.landmarks.writing import MARKUPS_SCHEMA
+from MultimodalRegistrationLib.io.text_files import read_text
 
 __all__ = ["read_roi", "write_roi"]
 
@@ -41,7 +41,7 @@ def read_roi(path: str | Path) -> OrientedBox:
     """
     path = Path(path)
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(read_text(path, kind="file of a ROI"))
     except json.JSONDecodeError as error:
         raise InputError(path, f"this is not a markups file ({error})", _REMEDY) from error
     markups = content.get("markups") if isinstance(content, dict) else None

@@ -8,11 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.pictures.colours import EDGE_COLOUR
+from MultimodalRegistrationLib.pictures.planes import PLANES, PlaneWindow, cut, strong_edges
 
 __all__ = ["overlay_planes"]
-
-_EDGE_COLOUR = np.array([255, 176, 0])
-_STRONGEST_EDGES = 0.10
 
 
 def overlay_planes(
@@ -46,59 +45,23 @@ def overlay_planes(
         the left of the sagittal one, superior and anterior are up.
     """
     center = fixed.grid.center_lps if center_lps is None else np.asarray(center_lps, dtype=np.float64)
-    # Columns of each: direction of the picture's x axis (to the right) and y axis (down), in LPS.
-    planes = (
-        ((1, 0, 0), (0, 1, 0)),
-        ((1, 0, 0), (0, 0, -1)),
-        ((0, 1, 0), (0, 0, -1)),
-    )
+    identity = sitk.Transform(3, sitk.sitkIdentity)
     pictures = []
-    for right, down in planes:
-        grey = _cut(fixed, np.eye(4), center, right, down, size_mm, pixels)
-        colour = _cut(moving, fixed_to_moving_lps, center, right, down, size_mm, pixels)
+    for plane in PLANES:
+        window = PlaneWindow(plane, (center[0], center[1], center[2]), size_mm / pixels, pixels, pixels)
+        grey = _filled(cut(fixed.image, identity, window))
+        colour = cut(moving.image, sitk_from_matrix(fixed_to_moving_lps), window)
         picture = np.repeat(_to_byte(grey)[..., None], 3, axis=2)
-        picture[_edges(colour)] = _EDGE_COLOUR
+        picture[strong_edges(colour)] = EDGE_COLOUR
         pictures.append(picture)
     return pictures
 
 
-def _cut(
-    volume: Volume,
-    plane_to_volume_lps: ArrayLike,
-    center_lps: NDArray[np.float64],
-    right: tuple[int, int, int],
-    down: tuple[int, int, int],
-    size_mm: float,
-    pixels: int,
-) -> NDArray[np.float64]:
-    normal = np.cross(right, down)
-    direction = np.column_stack([right, down, normal]).astype(np.float64)
-    spacing = size_mm / pixels
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetSize((pixels, pixels, 1))
-    resampler.SetOutputSpacing((spacing, spacing, spacing))
-    resampler.SetOutputDirection(direction.ravel().tolist())
-    half = spacing * (pixels - 1) / 2
-    resampler.SetOutputOrigin((center_lps - half * direction[:, 0] - half * direction[:, 1]).tolist())
-    resampler.SetTransform(sitk_from_matrix(plane_to_volume_lps))
-    resampler.SetDefaultPixelValue(float(volume.voxels.min()))
-    plane: NDArray[np.float64] = sitk.GetArrayFromImage(resampler.Execute(volume.image))[0].astype(np.float64)
-    return plane
+def _filled(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    inside = plane[np.isfinite(plane)]
+    return np.where(np.isfinite(plane), plane, inside.min() if inside.size else 0)
 
 
-def _to_byte(plane: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _to_byte(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
     low, high = np.percentile(plane, [2, 99.5])
     return (np.clip((plane - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)
-
-
-def _edges(plane: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The strongest edges, one or two pixels wide: gradient maxima along the gradient of the smoothed plane."""
-    low, high = np.percentile(plane, [1, 99])
-    image = sitk.GetImageFromArray(np.clip(plane, low, high))
-    edges = sitk.CannyEdgeDetection(
-        sitk.Cast(image, sitk.sitkFloat32),
-        lowerThreshold=0.02 * float(high - low),
-        upperThreshold=_STRONGEST_EDGES * float(high - low),
-        variance=[6.0, 6.0],
-    )
-    return np.asarray(sitk.GetArrayFromImage(edges) > 0)

@@ -11,7 +11,7 @@ from typing import Any
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.presets.specification import ENGINE_CHECKS, suggest
 
-__all__ = ["SCHEMA_VERSION", "Preset", "changed_preset", "load_preset_file", "preset_content"]
+__all__ = ["SCHEMA_VERSION", "Preset", "changed_preset", "load_preset_file", "preset_content", "preset_of"]
 
 SCHEMA_VERSION = 1
 _KEYS = {"schema": int, "name": str, "title": str, "description": str, "winsorize_percentiles": list, "engines": dict}
@@ -74,6 +74,29 @@ def load_preset_file(path: str | Path) -> Preset:
         raise InputError(
             path, f"not valid JSON: {error.msg} in line {error.lineno}, column {error.colno}", "Correct it there."
         ) from error
+    return preset_of(content, path)
+
+
+def preset_of(content: Any, path: Path) -> Preset:
+    """Check the content of a preset.
+
+    Parameters
+    ----------
+    content : object
+        What its file holds, or would hold.
+    path : Path
+        Where it came from.
+
+    Returns
+    -------
+    Preset
+        The checked content.
+
+    Raises
+    ------
+    InputError
+        Not a valid preset; the message lists every problem found.
+    """
     problems = _problems(content)
     if problems:
         raise InputError(path, "not a valid preset: " + "; ".join(problems), "Correct the file and try again.")

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ENGINE_CHECKS", "STAGE_SETTINGS", "Setting", "bends", "suggest"]
+__all__ = ["ENGINE_CHECKS", "STAGE_SETTINGS", "Setting", "bends", "elastix_reserved", "elastix_unknown", "suggest"]
 
 _LINEAR_TRANSFORMS = ("rigid", "similarity", "affine")
 _LINEAR_ELASTIX_TRANSFORMS = ("EulerTransform", "SimilarityTransform", "AffineTransform")
@@ -70,7 +70,11 @@ STAGE_SETTINGS: Mapping[str, Mapping[str, Setting]] = {
             "Likewise of the whole displacement; 0 lets it bend most", "a number, 0 to 100", _number(0, 100)
         ),
         "histogram_bins": _BINS,
-        "sampling": Setting("How voxels are chosen", "Regular or Random", _choice("Regular", "Random")),
+        "sampling": Setting(
+            "How voxels are chosen; None for all of them",
+            "Regular, Random or None",
+            _choice("Regular", "Random", "None"),
+        ),
         "sampling_rate": Setting(
             "Share of voxels that the metric uses", "a number above 0, at most 1", _number(1e-6, 1.0)
         ),
@@ -86,6 +90,11 @@ STAGE_SETTINGS: Mapping[str, Mapping[str, Setting]] = {
         ),
         "smoothing_sigmas_mm": Setting(
             "Gaussian smoothing in mm, per level", "a list of numbers, 0 to 100", _levels(_number(0, 100))
+        ),
+        "smoothing_sigmas_vox": Setting(
+            "Gaussian smoothing in voxels of the volume, per level; instead of smoothing_sigmas_mm",
+            "a list of numbers, 0 to 100",
+            _levels(_number(0, 100)),
         ),
     },
     "simpleitk": {
@@ -109,6 +118,8 @@ STAGE_SETTINGS: Mapping[str, Mapping[str, Setting]] = {
 }
 
 _SYN_ONLY = ("update_smoothing_voxels", "total_smoothing_voxels")
+# Settings of which a stage has exactly one.
+_EITHER = {"smoothing_sigmas_vox": "smoothing_sigmas_mm"}
 
 # Set by this library for every run; in a preset they would be ignored or break the hand-over.
 _ELASTIX_RESERVED = {
@@ -138,13 +149,21 @@ def suggest(word: str, known: list[str]) -> str:
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
+def _other(key: str, stage: Mapping[str, Any]) -> bool:
+    """Whether a setting may be missing, because it is the rare one of two or the other one is there."""
+    return key in _EITHER or any(key == usual and rare in stage for rare, usual in _EITHER.items())
+
+
 def _check_stage_of(engine: str) -> Callable[[Mapping[str, Any]], list[str]]:
 
     def check(stage: Mapping[str, Any]) -> list[str]:
         used = STAGE_SETTINGS[engine].items()
         settings = {key: value for key, value in used if stage.get("transform") == "syn" or key not in _SYN_ONLY}
         problems = [f"unknown setting '{key}'.{suggest(key, list(settings))}" for key in stage if key not in settings]
-        problems += [f"setting '{key}' is missing" for key in settings if key not in stage]
+        problems += [f"setting '{key}' is missing" for key in settings if key not in stage and not _other(key, stage)]
+        problems += [
+            f"'{key}' and '{_EITHER[key]}' exclude each other" for key in _EITHER if {key, _EITHER[key]} <= set(stage)
+        ]
         problems += [
             f"'{key}' is {stage[key]!r}; it must be {setting.expects}"
             for key, setting in settings.items()
@@ -165,14 +184,27 @@ def _elastix_names() -> tuple[frozenset[str], re.Pattern[str]]:
     return frozenset(content["names"]), re.compile(numbered)
 
 
-def _check_elastix_stage(stage: Mapping[str, Any]) -> list[str]:
+def elastix_reserved(key: str) -> str | None:
+    """Why an elastix parameter cannot be set in a preset; None where it can."""
+    return _ELASTIX_RESERVED.get(key)
+
+
+def elastix_unknown(key: str) -> str | None:
+    """A sentence about a parameter that elastix does not know, with names spelled alike; None where it does."""
     names, numbered = _elastix_names()
+    if key in names or numbered.fullmatch(key):
+        return None
+    return f"unknown elastix parameter '{key}'.{suggest(key, sorted(names))}"
+
+
+def _check_elastix_stage(stage: Mapping[str, Any]) -> list[str]:
     problems = []
     for key, values in stage.items():
-        if key in _ELASTIX_RESERVED:
-            problems.append(f"'{key}' cannot be set in a preset ({_ELASTIX_RESERVED[key]})")
-        elif key not in names and not numbered.fullmatch(key):
-            problems.append(f"unknown elastix parameter '{key}'.{suggest(key, sorted(names))}")
+        reserved, unknown = elastix_reserved(key), elastix_unknown(key)
+        if reserved is not None:
+            problems.append(f"'{key}' cannot be set in a preset ({reserved})")
+        elif unknown is not None:
+            problems.append(unknown)
         entries = values if isinstance(values, list) else [values]
         if not entries or not all(isinstance(v, (str, int, float, bool)) for v in entries):
             problems.append(f"'{key}' must be a text, a number, true, false, or a list of them")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
 from MultimodalRegistrationLib.io.user_folder import user_folder
-from MultimodalRegistrationLib.presets.model import Preset, load_preset_file
+from MultimodalRegistrationLib.presets.model import Preset, load_preset_file, preset_content
 from MultimodalRegistrationLib.presets.specification import suggest
 
-__all__ = ["DEFAULT_PRESET", "find_preset", "preset_files", "user_preset_folder"]
+__all__ = ["DEFAULT_PRESET", "find_preset", "preset_files", "save_presets", "user_preset_folder"]
 
 DEFAULT_PRESET = "rigid"
 _BUILT_IN = Path(__file__).with_name("data")
+_NAME = re.compile(r"\w[\w ,.+-]{0,79}")
 
 
 def user_preset_folder() -> Path:
@@ -56,3 +61,59 @@ def find_preset(name_or_file: str | Path) -> Preset:
         "no preset of this name",
         f"Known presets: {', '.join(sorted(files))}.{suggest(text, list(files))}",
     )
+
+
+def save_presets(presets: Sequence[Preset], *, file: str | Path | None = None) -> list[Preset]:
+    """Save presets for the user: all of them or none.
+
+    Parameters
+    ----------
+    presets : sequence of Preset
+        Their names are those of the files.
+    file : str or Path, optional
+        Where to save the one preset instead, for example to share it.
+
+    Returns
+    -------
+    list of Preset
+        As they are found from now on.
+
+    Raises
+    ------
+    InputError
+        A name that cannot be a file's, that a built-in preset has, or that is taken; or a file cannot be written.
+    """
+    folder = user_preset_folder()
+    for preset in presets:
+        _check_name(preset.name)
+        if file is None:
+            _check_free(preset.name, folder)
+    if file is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{preset.name}.json" if file is None else Path(file) for preset in presets]
+    with OutputFiles(preset.path for preset in presets) as outputs:
+        for preset, path in zip(presets, paths, strict=True):
+            write_json(outputs.add(path, (".json",)), preset_content(preset))
+        outputs.commit()
+    return [dataclasses.replace(preset, path=path) for preset, path in zip(presets, paths, strict=True)]
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name[-1] in ". ":
+        raise InputError(
+            f"'{name}'",
+            "this cannot be the name of a preset",
+            "Use letters, digits, blanks and - _ + , . only, 80 at most; begin and end with a letter or a digit.",
+        )
+
+
+def _check_free(name: str, folder: Path) -> None:
+    """Names that differ in case only would be one file on some systems."""
+    taken = {path.stem.lower(): path for path in (*folder.glob("*.json"), *_BUILT_IN.glob("*.json"))}.get(name.lower())
+    if taken is not None:
+        own = taken.parent == folder
+        raise InputError(
+            f"'{name}'",
+            "a preset of yours has this name" if own else "a built-in preset has this name",
+            f"Choose another name{f', or delete {taken}' if own else ''}.",
+        )

@@ -12,19 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.modality import guess_modality, hounsfield_offset
+from MultimodalRegistrationLib.pictures.window import finite_sample
 
-__all__ = ["FIRST_CODE", "OUTSIDE", "IntensityCode", "display_window"]
+__all__ = ["FIRST_CODE", "OUTSIDE", "IntensityCode"]
 
 OUTSIDE = 0
 # The gap to the code of what lies outside survives compression as JPEG.
 FIRST_CODE = 40
 _BINS = 2048
 _PERCENTILES = (0.02, 99.98)
-_CT_WINDOW_HU = (-200.0, 400.0)
-_WINDOW_PERCENTILES = (2.0, 99.5)
-_LARGEST_SAMPLE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class IntensityCode:
     @classmethod
     def of(cls, voxels: NDArray[np.float32]) -> IntensityCode:
         """Fit to voxels, which may hold values that are not finite."""
-        sample = _sample(voxels)
+        sample = finite_sample(voxels)
         low, high = np.percentile(sample, _PERCENTILES)
         if not high > low:
             low, high = low - 0.5, high + 0.5
@@ -57,20 +53,3 @@ class IntensityCode:
         """Codes of voxels of any shape; NaN is :data:`OUTSIDE`."""
         codes = np.interp(voxels, self.values[FIRST_CODE:], np.arange(FIRST_CODE, 256, dtype=np.float32))
         return np.where(np.isfinite(voxels), np.rint(codes), OUTSIDE).astype(np.uint8)
-
-
-def display_window(volume: Volume, voxels: NDArray[np.float32]) -> tuple[float, float]:
-    """Intensities to show as black and as white: soft tissue and bone in a CT, otherwise nearly all there is."""
-    modality = guess_modality(volume)
-    if modality != "other":
-        offset = hounsfield_offset(modality)
-        return _CT_WINDOW_HU[0] - offset, _CT_WINDOW_HU[1] - offset
-    sample = _sample(voxels)
-    low, high = np.percentile(sample, _WINDOW_PERCENTILES)
-    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
-
-
-def _sample(voxels: NDArray[np.float32]) -> NDArray[np.float32]:
-    flat = voxels.ravel()[:: max(1, voxels.size // _LARGEST_SAMPLE)]
-    finite = flat[np.isfinite(flat)]
-    return finite if finite.size else np.zeros(1, dtype=np.float32)

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.box_mean import box_mean, coarse_grid, coarse_size
 from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.report.coding import IntensityCode, display_window
+from MultimodalRegistrationLib.pictures.planes import resampled
+from MultimodalRegistrationLib.pictures.window import display_window
+from MultimodalRegistrationLib.report.coding import IntensityCode
 from MultimodalRegistrationLib.report.sprites import jpeg_sprite, sprite_layout
 
 __all__ = ["LARGEST_SIDE", "ViewerPictures", "make_pictures", "viewer_grid"]
@@ -97,7 +98,7 @@ def make_pictures(fixed: Volume, moving: Volume, transforms: Sequence[SpatialTra
             "window": list(display_window(volume, voxels)),
         }
         for key, transform in views.items():
-            sprites[key] = jpeg_sprite(code.encode(_resampled(reduced, transform, grid)))
+            sprites[key] = jpeg_sprite(code.encode(resampled(reduced, transform, grid)))
     return ViewerPictures(geometry, sprites)
 
 
@@ -109,19 +110,3 @@ def _reduced(volume: Volume, spacing_mm: float) -> sitk.Image:
     image = sitk.GetImageFromArray(box_mean(volume.voxels, volume.grid.size, size))
     coarse_grid(volume.grid, size).place(image)
     return image
-
-
-def _resampled(image: sitk.Image, transform: sitk.Transform, grid: VolumeGrid) -> NDArray[np.float32]:
-    """Voxels of an image on a grid, NaN where the image does not reach."""
-    resampled = sitk.Resample(
-        image,
-        grid.size,
-        transform,
-        sitk.sitkLinear,
-        grid.origin_lps,
-        grid.spacing_mm,
-        grid.direction,
-        float("nan"),
-        sitk.sitkFloat32,
-    )
-    return np.asarray(sitk.GetArrayFromImage(resampled))

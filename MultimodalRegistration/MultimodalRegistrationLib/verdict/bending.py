@@ -20,7 +20,7 @@ BendingWord = Literal["helped", "unclear", "drop"]
 
 _SMALLEST_GAIN = 0.02
 # Shares of the bending that do not come back.
-_CONSISTENT = 0.4
+_CONSISTENT = 0.3
 _INCONSISTENT = 0.75
 _SMALLEST_BENDING_MM = 0.5
 _SMALLEST_VOLUME, _LARGEST_VOLUME = 0.2, 5.0

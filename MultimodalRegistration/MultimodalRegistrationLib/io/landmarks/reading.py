@@ -11,8 +11,8 @@ from MultimodalRegistrationLib.io.landmarks.fcsv import parse_fcsv
 from MultimodalRegistrationLib.io.landmarks.json_files import parse_json
 from MultimodalRegistrationLib.io.landmarks.plain_text import parse_plain_text
 from MultimodalRegistrationLib.io.landmarks.records import PointFile, PointRecord
-from MultimodalRegistrationLib.io.landmarks.source import read_text
 from MultimodalRegistrationLib.io.landmarks.tables import parse_table
+from MultimodalRegistrationLib.io.text_files import read_text
 from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
 
 __all__ = ["LANDMARK_SUFFIXES", "read_landmarks"]
@@ -52,7 +52,7 @@ def read_landmarks(path: str | Path, *, space: Space | None = None, node_name: s
     suffix = path.suffix.lower()
     if suffix != ".json" and suffix not in _TABLES:
         raise InputError(path, "not a type of landmark file", f"Give one of {', '.join(LANDMARK_SUFFIXES)}.")
-    text = read_text(path)
+    text = read_text(path, kind="file of landmarks")
     if suffix == ".json":
         content = parse_json(path, text, node_name=node_name)
     elif node_name is not None:

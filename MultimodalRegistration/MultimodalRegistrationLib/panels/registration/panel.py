@@ -58,7 +58,9 @@ class RegistrationPanel:
         self._progress = ProgressView(ui)
         self._result = ResultView(ui, on_undone=self._undone)
         self._offer = EngineOffer(on_line=self._progress.log)
-        self._preset = PresetSection(ui, on_problem=self._table_has)
+        self._preset = PresetSection(
+            ui, on_problem=self._table_has, on_told=lambda words, problem: self._tell(words, problem=problem)
+        )
         ui.carriedSelector.connect("checkedNodesChanged()", self._choose_carried)
         self._tell(" ".join(self._preset.unreadable) or None)
 

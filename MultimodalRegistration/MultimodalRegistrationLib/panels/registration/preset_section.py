@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
+
+import qt
+import slicer
 
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, PREFERENCE, engine_status
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.panels.registration.preset_table import PresetTable
+from MultimodalRegistrationLib.presets.elastix_stages import in_usual_order
+from MultimodalRegistrationLib.presets.exchange import import_presets
 from MultimodalRegistrationLib.presets.model import Preset, changed_preset
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset, preset_files
+from MultimodalRegistrationLib.presets.store import (
+    DEFAULT_PRESET,
+    find_preset,
+    preset_files,
+    save_presets,
+    user_preset_folder,
+)
 
 __all__ = ["PresetSection"]
 
@@ -23,20 +35,28 @@ class PresetSection:
     Parameters
     ----------
     ui : namespace
-        With ``presetBox``, ``engineBox`` and what :class:`PresetTable` needs.
+        With ``presetBox``, ``engineBox``, ``savePresetButton``, ``importPresetsButton`` and what
+        :class:`PresetTable` needs.
     on_problem : callable
         Called with what is wrong with the table, or None.
+    on_told : callable
+        Called with a message about presets that were saved or imported, and whether it is a problem.
     """
 
-    def __init__(self, ui: Any, *, on_problem: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, ui: Any, *, on_problem: Callable[[str | None], None], on_told: Callable[[str, bool], None]
+    ) -> None:
         self._parameters: Any = None
         self._updating = False
         self._ready: dict[str, bool] = {}
-        self._presets, self.unreadable = _presets()
+        self._on_told = on_told
         self._preset_box = ChoiceBox(ui.presetBox, lambda value: self._choose("preset", value))
-        self._preset_box.fill((name, each.title, each.description) for name, each in self._presets.items())
+        self._presets: dict[str, Preset] = {}
+        self.unreadable = self._look_for_presets()
         self._engine_box = ChoiceBox(ui.engineBox, lambda value: self._choose("engine", value))
         self._table = PresetTable(ui, on_changed=self._change, on_problem=on_problem)
+        ui.savePresetButton.connect("clicked(bool)", self._save)
+        ui.importPresetsButton.connect("clicked(bool)", self._import)
         self.look_for_engines()
 
     def use_parameters(self, parameters: Any) -> None:
@@ -52,7 +72,7 @@ class PresetSection:
         self._updating = True
         try:
             preset = self._preset()
-            self._preset_box.show(preset.name)
+            self._preset_box.show(self._parameters.preset)
             choices = [("", texts.best_engine_label(self._best(preset)), "")]
             for name in preset.engines:
                 label = texts.engine_label(name, ready=self._ready[name], size_mb=ENGINES[name].size_mb)
@@ -83,6 +103,66 @@ class PresetSection:
             preset = changed_preset(preset, engine, stages)
         return preset, self._parameters.engine if self._parameters.engine in preset.engines else None
 
+    def _look_for_presets(self) -> list[str]:
+        """Offer all presets there are; gives what is wrong with those that cannot be read."""
+        self._presets, problems = _presets()
+        self._preset_box.fill((name, _label(name, each), each.description) for name, each in self._presets.items())
+        return problems
+
+    def _save(self) -> None:
+        """Save the preset with its changes under another name."""
+        if self._parameters is None:
+            return
+        try:
+            preset = self.chosen()[0]
+            name = _ask_for_name(texts.SAVE_PRESET, self._parameters.preset)
+            if not name:
+                return
+            save_presets([dataclasses.replace(preset, name=name, title=name)])
+        except InputError as error:
+            self._on_told(texts.problem_words(error), True)
+            return
+        changes = json.loads(self._parameters.changedParameters)
+        changes.pop(self._parameters.preset, None)
+        self._parameters.changedParameters = json.dumps(changes)
+        self._offer(name)
+        self._on_told(texts.preset_saved(name, str(user_preset_folder())), False)
+
+    def _import(self) -> None:
+        """Make presets of files of other programs."""
+        if self._parameters is None:
+            return
+        paths = qt.QFileDialog.getOpenFileNames(
+            slicer.util.mainWindow(), texts.IMPORT_PRESETS, "", texts.preset_file_filter()
+        )
+        if not paths:
+            return
+        try:
+            imported = import_presets(in_usual_order(paths))
+            presets = list(imported.presets)
+            if len(presets) == 1:
+                name = _ask_for_name(texts.IMPORT_PRESETS, presets[0].name)
+                if not name:
+                    return
+                presets = [dataclasses.replace(presets[0], name=name)]
+            save_presets(presets)
+        except InputError as error:
+            self._on_told(texts.problem_words(error), True)
+            return
+        if presets:
+            self._offer(presets[0].name)
+        refused = [texts.problem_words(error) for error in imported.refused]
+        words = texts.presets_imported(
+            [preset.name for preset in presets], [*imported.unknown, *refused], imported.notes
+        )
+        self._on_told(words, bool(imported.unknown or refused))
+
+    def _offer(self, name: str) -> None:
+        """Choose a preset that was just saved."""
+        self._look_for_presets()
+        self._parameters.preset = name
+        self.update()
+
     def _preset(self) -> Preset:
         """The preset chosen; one that was removed since the scene was saved is shown as the first."""
         return self._presets.get(self._parameters.preset) or next(iter(self._presets.values()))
@@ -107,6 +187,20 @@ class PresetSection:
         else:
             of_preset[self.engine()] = stages
         self._parameters.changedParameters = json.dumps(changes)
+
+
+def _label(name: str, preset: Preset) -> str:
+    """What the list calls a preset."""
+    own = preset.path.parent == user_preset_folder()
+    return texts.own_preset_label(name, preset.title) if own else preset.title
+
+
+def _ask_for_name(title: str, suggested: str) -> str:
+    """A name for a preset, empty when the user wants none."""
+    name = qt.QInputDialog.getText(
+        slicer.util.mainWindow(), title, texts.NAME_OF_PRESET, qt.QLineEdit.Normal, suggested
+    )
+    return (name or "").strip()
 
 
 def _presets() -> tuple[dict[str, Preset], list[str]]:

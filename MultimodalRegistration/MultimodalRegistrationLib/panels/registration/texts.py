@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -199,6 +200,38 @@ def stage_prefix(number: int) -> str:
 def table_headers() -> list[str]:
     """Of the columns of the table."""
     return [_("Parameter"), _("Value"), _("Meaning")]
+
+
+SAVE_PRESET = _("Save the preset as")
+IMPORT_PRESETS = _("Import presets")
+NAME_OF_PRESET = _("Name of the preset:")
+
+
+def preset_file_filter() -> str:
+    """Of the dialog that imports presets."""
+    kinds = [
+        _("Settings of elastix, ANTs, SlicerElastix and SlicerANTs, and presets"),
+        _("All files"),
+    ]
+    return f"{kinds[0]} (*.txt *.sh *.json *.xml);;{kinds[1]} (*)"
+
+
+def own_preset_label(name: str, title: str) -> str:
+    """A preset of the user's in the list."""
+    if name == title:
+        return _("{name} (yours)").format(name=name)
+    return _("{title} (yours: {name})").format(title=title, name=name)
+
+
+def preset_saved(name: str, folder: str) -> str:
+    """After a preset was saved."""
+    return _("Saved as {name}, in {folder}.").format(name=name, folder=folder)
+
+
+def presets_imported(names: list[str], problems: list[str], notes: Sequence[str]) -> str:
+    """After presets were imported: which, and what was left out."""
+    first = _("Imported: {names}.").format(names=", ".join(names)) if names else _("Nothing was imported.")
+    return "\n".join([first, *problems, *notes])
 
 
 INSTALL_TITLE = _("Install an engine")

@@ -1,4 +1,4 @@
-"""Text of a landmark file, in whatever encoding it was saved."""
+"""Text of a small file, in whatever encoding it was saved."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ _LARGEST_BYTES = 10_000_000
 _LINE_ENDS = str.maketrans({"\r": "\n"})
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, kind: str) -> str:
     r"""Read a text file: UTF-8, or UTF-16 if a byte order mark says so.
 
     Parameters
     ----------
     path : Path
         At most 10 MB.
+    kind : str
+        What it should be, for messages: "file of landmarks".
 
     Returns
     -------
@@ -33,14 +35,14 @@ def read_text(path: Path) -> str:
     """
     try:
         if path.is_dir():
-            raise InputError(path, "this is a folder", "Give a file of landmarks.")
+            raise InputError(path, "this is a folder", f"Give a {kind}.")
         if not path.exists():
             raise InputError(path, "no such file", "Check the spelling and the folder.")
         size = path.stat().st_size
         if size > _LARGEST_BYTES:
             raise InputError(
                 path,
-                f"{size / 1e6:.1f} MB, more than any list of landmarks (limit {_LARGEST_BYTES / 1e6:.0f} MB)",
+                f"{size / 1e6:.1f} MB, more than any {kind} (limit {_LARGEST_BYTES / 1e6:.0f} MB)",
                 "Check that this is the right file.",
             )
         content = path.read_bytes()
@@ -57,5 +59,5 @@ def read_text(path: Path) -> str:
             "Save the file as UTF-8 text.",
         ) from error
     if "\0" in text:
-        raise InputError(path, "this is not a text file (it holds zero bytes)", "Give a file of landmarks, as UTF-8.")
+        raise InputError(path, "this is not a text file (it holds zero bytes)", f"Give a {kind}, as UTF-8 text.")
     return text.replace("\r\n", "\n").translate(_LINE_ENDS)
