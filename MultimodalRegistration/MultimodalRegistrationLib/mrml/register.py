@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from MultimodalRegistrationLib.io.transforms import write_transform
 from MultimodalRegistrationLib.landmarks.points import Pairing
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.segments import mask_of_volume
-from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, start_from_node
+from MultimodalRegistrationLib.mrml.transforms import (
+    add_file_transform_node,
+    add_linear_transform_node,
+    start_from_node,
+)
 from MultimodalRegistrationLib.mrml.volumes import volume_from_node
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.result import RegistrationResult
-from MultimodalRegistrationLib.registration.run import register
 
 __all__ = ["add_registration_node", "register_nodes"]
 
@@ -24,6 +31,7 @@ def register_nodes(
     moving_node: Any,
     *,
     preset: str = DEFAULT_PRESET,
+    then: Sequence[str] = (),
     initial_transform_node: Any = None,
     fixed_landmarks_node: Any = None,
     moving_landmarks_node: Any = None,
@@ -48,6 +56,8 @@ def register_nodes(
         The volumes.
     preset : str
         Name or file.
+    then : sequence of str
+        Presets of further stages, on the result of those before.
     initial_transform_node : vtkMRMLTransformNode, optional
         Linear; moves the moving volume, from where it lies, towards the fixed one.
     fixed_landmarks_node, moving_landmarks_node : vtkMRMLMarkupsNode, optional
@@ -61,8 +71,8 @@ def register_nodes(
     fixed_mask_outside, moving_mask_outside : bool
         Use everything but what the mask marks.
     **options
-        Passed to :func:`~MultimodalRegistrationLib.registration.run.register`: engine, start, max_translation_mm,
-        max_rotation_deg, verdict, steps, seed, threads, on_progress, on_warning, cancel.
+        Passed to :func:`~MultimodalRegistrationLib.registration.chain.register_in_stages`: engine, start,
+        max_translation_mm, max_rotation_deg, verdict, steps, seed, threads, on_progress, on_warning, cancel.
 
     Returns
     -------
@@ -75,7 +85,7 @@ def register_nodes(
     Raises
     ------
     RegistrationError
-        As :func:`~MultimodalRegistrationLib.registration.run.register`.
+        As :func:`~MultimodalRegistrationLib.registration.chain.register_in_stages`.
     """
     nodes = {
         "fixed": fixed_node,
@@ -94,10 +104,11 @@ def register_nodes(
         for role, (node, volume, segments, outside) in chosen.items()
     }
     landmarks = pairs_of_nodes(fixed_landmarks_node, moving_landmarks_node, how=pairing)
-    result = register(
+    result = register_in_stages(
         fixed,
         moving,
         preset=find_preset(preset),
+        then=[NextStage(find_preset(name)) for name in then],
         initial_fixed_to_moving_lps=None if initial_transform_node is None else start_from_node(initial_transform_node),
         initial_name="none" if initial_transform_node is None else initial_transform_node.GetName(),
         landmarks=landmarks,
@@ -108,11 +119,15 @@ def register_nodes(
     inputs = {role: None if node is None else node.GetName() for role, node in nodes.items()}
     inputs.update({role: None if mask is None else mask.name for role, mask in masks.items()})
     content = result_content(result, inputs=inputs)
-    return add_registration_node(scene, content, fixed_node=fixed_node, moving_node=moving_node), result
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "result.h5"
+        write_transform(file, result.transform)
+        node = add_registration_node(scene, content, file, fixed_node=fixed_node, moving_node=moving_node)
+    return node, result
 
 
 def add_registration_node(
-    scene: Any, content: dict[str, Any], *, fixed_node: Any, moving_node: Any, name: str | None = None
+    scene: Any, content: dict[str, Any], file: Path, *, fixed_node: Any, moving_node: Any, name: str | None = None
 ) -> Any:
     """Add the transform of a registration to a scene.
 
@@ -122,6 +137,8 @@ def add_registration_node(
         Gets the node.
     content : dict
         From :func:`~MultimodalRegistrationLib.registration.report.result_content`; kept in the node.
+    file : Path
+        The transform; read where it is not linear, and not needed afterwards.
     fixed_node, moving_node : vtkMRMLScalarVolumeNode
         Referenced by the node.
     name : str, optional
@@ -130,13 +147,14 @@ def add_registration_node(
     Returns
     -------
     vtkMRMLTransformNode
-        Linear. Its parent is the world.
+        Linear, unless a stage bends. Its parent is the world.
     """
-    return add_linear_transform_node(
-        scene,
-        content["transform"]["moving_to_fixed_ras"],
-        name=name or f"{moving_node.GetName()} to {fixed_node.GetName()}",
-        fixed_node=fixed_node,
-        moving_node=moving_node,
-        settings=content,
-    )
+    common: dict[str, Any] = {
+        "name": name or f"{moving_node.GetName()} to {fixed_node.GetName()}",
+        "fixed_node": fixed_node,
+        "moving_node": moving_node,
+        "settings": content,
+    }
+    if content["transform"]["type"] == "linear":
+        return add_linear_transform_node(scene, content["transform"]["moving_to_fixed_ras"], **common)
+    return add_file_transform_node(scene, file, **common)

@@ -60,7 +60,7 @@ class RegistrationJob(ChildJob):
     def __init__(self, inputs: Inputs, settings: Settings, folder: Path) -> None:
         super().__init__(folder)
         self.settings = settings
-        self._result_file = folder / "result.json"
+        self._result_file, self._transform_file = folder / "result.json", folder / "result.h5"
         self._resampled_file = folder / "resampled.nrrd"
         self._resampled: Any = None
         self._files: dict[Path, Slabs] = {}
@@ -153,7 +153,7 @@ class RegistrationJob(ChildJob):
             options += ["--max-rotation", str(settings.max_rotation_deg)]
         if settings.resampled_volume:
             options += ["--output-volume", str(self._resampled_file)]
-        outputs = ["--output-transform", str(self._folder / "result.h5"), "--json", str(self._result_file)]
+        outputs = ["--output-transform", str(self._transform_file), "--json", str(self._result_file)]
         return ["--events", "register", *options, *outputs]
 
     def read(self) -> Iterator[float]:
@@ -217,7 +217,12 @@ class RegistrationJob(ChildJob):
         content["inputs"].update({role: self.node_names[role] for role in roles})
         resampled = self._add_resampled(scene, moving)
         node = add_registration_node(
-            scene, content, fixed_node=fixed, moving_node=moving, name=self.settings.transform_name
+            scene,
+            content,
+            self._transform_file,
+            fixed_node=fixed,
+            moving_node=moving,
+            name=self.settings.transform_name,
         )
         return node, resampled, content
 

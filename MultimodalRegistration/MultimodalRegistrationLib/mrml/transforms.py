@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_
 
 __all__ = [
     "SETTINGS_ATTRIBUTE",
+    "add_file_transform_node",
     "add_grid_node",
     "add_linear_transform_node",
     "add_thin_plate_spline_node",
@@ -107,6 +109,38 @@ def add_thin_plate_spline_node(
     # A stiff spline passes beside its landmarks; the one through the points that it passes through is the same spline.
     transform.SetTargetLandmarks(vtk_from_points(flip_points_lps_ras(spline.to_moving(spline.fixed_lps))))
     node.SetAndObserveTransformFromParent(transform)
+    return node
+
+
+def add_file_transform_node(
+    scene: Any, path: Path, *, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]
+) -> Any:
+    """Add a result of any kind to a scene, from its file.
+
+    Parameters
+    ----------
+    scene, name, fixed_node, moving_node, settings
+        As for :func:`add_linear_transform_node`.
+    path : Path
+        ITK transform, ``fixed_to_moving_lps``; not needed afterwards.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        As Slicer reads it, with all its parts. Its parent is the world.
+
+    Raises
+    ------
+    InputError
+        Slicer cannot read the file; the scene is as it was.
+    """
+    node = _result_node(scene, None, name, fixed_node, moving_node, settings)
+    storage = slicer.vtkMRMLTransformStorageNode()
+    storage.SetScene(scene)
+    storage.SetFileName(str(path))
+    if not storage.ReadData(node, True):
+        scene.RemoveNode(node)
+        raise InputError(path, "Slicer cannot read this transform", "Report it, with the preset and the engine used.")
     return node
 
 

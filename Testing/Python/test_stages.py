@@ -1,0 +1,235 @@
+"""Chains of stages: order, composition, bending, and the verdict on it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+import vtk
+from conftest import run_command
+from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.mrml.transforms import add_file_transform_node
+from MultimodalRegistrationLib.presets.model import Preset
+from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
+from MultimodalRegistrationLib.quality.health.health import JacobianStatistics
+from MultimodalRegistrationLib.registration.bending import run_bending_stage
+from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
+from MultimodalRegistrationLib.verdict.bending import BendingEvidence, judge_bending
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "Benchmarks"))
+from deformed_pair import deformed_pair
+
+
+def quick(name: str, engine: str) -> Preset:
+    """A preset with few iterations: what is tested here is not its accuracy."""
+    preset = find_preset(name)
+    fewer = {"elastix": {"MaximumNumberOfIterations": 40}, "ants": {"iterations": [8, 4]}}[engine]
+    stages = [{**stage, **fewer} for stage in preset.engines[engine]]
+    return Preset(
+        preset.name, preset.title, preset.description, preset.winsorize_percentiles, {engine: stages}, preset.path
+    )
+
+
+@pytest.fixture(scope="module")
+def chained(head_ct, head_mr, truth_ct_to_mr_lps):
+    """Rigid, then affine, then bent by elastix, then by ANTs."""
+    return register_in_stages(
+        head_ct,
+        head_mr,
+        preset=quick("rigid", "elastix"),
+        then=[
+            NextStage(quick("similarity", "elastix")),
+            NextStage(quick("warp", "elastix")),
+            NextStage(quick("warp", "ants"), "ants"),
+        ],
+        start="given",
+        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+    )
+
+
+def test_the_composite_is_its_stages_one_by_one(chained, head_ct, tmp_path):
+    similarity, spline, syn = chained.later
+    points = np.random.default_rng(1).uniform(
+        head_ct.grid.corners_lps.min(0), head_ct.grid.corners_lps.max(0), (10_000, 3)
+    )
+    # What bends acts on the fixed side, the last stage first.
+    one_by_one = spline.transform.to_moving(syn.transform.to_moving(points))
+    one_by_one = apply_matrix(similarity.transform.matrix, one_by_one)
+    np.testing.assert_allclose(chained.transform.to_moving(points), one_by_one, atol=1e-6)
+    np.testing.assert_allclose(similarity.transform.matrix, chained.linear_fixed_to_moving_lps)
+    sitk.WriteTransform(chained.transform.transform, str(tmp_path / "T.h5"))
+    np.testing.assert_allclose(read_transform(tmp_path / "T.h5").to_moving(points), one_by_one, atol=1e-6)
+
+
+def test_slicer_gets_every_part(chained, head_ct, tmp_path):
+    path = tmp_path / "T.h5"
+    sitk.WriteTransform(chained.transform.transform, str(path))
+    scene = slicer.vtkMRMLScene()
+    fixed, moving = (scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("F", "M"))
+    node = add_file_transform_node(scene, path, name="M to F", fixed_node=fixed, moving_node=moving, settings={})
+    assert not node.IsLinear()
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTransformStorageNode") == 0
+    # Well inside: beyond its domain Slicer lets a B-spline fade, where ITK ends it. Between the nodes of a field VTK
+    # interpolates by a cubic, ITK linearly.
+    points = apply_matrix(
+        head_ct.grid.ijk_to_lps, np.random.default_rng(2).uniform(0.25, 0.75, (200, 3)) * head_ct.grid.size
+    )
+    from_world = vtk.vtkGeneralTransform()
+    node.GetTransformFromWorld(from_world)
+    mapped = [from_world.TransformPoint(point) for point in flip_points_lps_ras(points).tolist()]
+    np.testing.assert_allclose(flip_points_lps_ras(mapped), chained.transform.to_moving(points), atol=0.1)
+
+
+def test_a_file_that_slicer_cannot_read_leaves_no_node(tmp_path):
+    path = tmp_path / "T.h5"
+    path.write_text("nothing")
+    scene = slicer.vtkMRMLScene()
+    fixed, moving = (scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("F", "M"))
+    before = scene.GetNumberOfNodes()
+    with pytest.raises(InputError, match="cannot read"):
+        add_file_transform_node(scene, path, name="M to F", fixed_node=fixed, moving_node=moving, settings={})
+    assert scene.GetNumberOfNodes() == before
+
+
+def test_the_verdict_covers_the_bending(chained):
+    judged = [stage.verdict for stage in chained.later[1:]]
+    assert all(verdict is not None for verdict in judged)
+    assert any("bending" in fact for fact in chained.verdict.facts)
+    if any(verdict.word != "helped" for verdict in judged):
+        assert chained.verdict.word != "verified"
+    assert set(chained.seconds) >= {"engine", "engine, stage 2", "engine, stage 3", "engine, stage 4"}
+
+
+def test_orders_that_make_no_sense_are_refused(head_ct, head_mr):
+    with pytest.raises(InputError, match="only bends"):
+        register_in_stages(head_ct, head_mr, preset=find_preset("warp"), engine="elastix")
+    with pytest.raises(InputError, match="would follow 'deformable'"):
+        register_in_stages(
+            head_ct, head_mr, preset=find_preset("deformable"), then=[NextStage(find_preset("rigid"))], engine="elastix"
+        )
+
+
+@pytest.mark.parametrize(
+    ("then", "message"),
+    [
+        ("wrap", "Did you mean warp"),
+        ("warp,engin=ants", "Did you mean engine"),
+        ("warp,engine=", "is no setting"),
+        ("warp,engine=nifty", "no engine 'nifty'"),
+        ("warp,engine=simpleitk", "no settings for the engine 'simpleitk'"),
+    ],
+)
+def test_mistakes_in_then_are_named(tmp_path, then, message):
+    done = run_command(
+        "register", "--fixed", "F.nrrd", "--moving", "M.nrrd", "--then", then, "--output-transform", tmp_path / "T.h5"
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def evidence(*, before=0.5, after=0.6, bending=4.0, back=0.4, smallest=0.7, largest=1.4, folded=0.0):
+    def distances(mean):
+        return DistanceStatistics(mean, mean, mean, 2 * mean, 3 * mean, 1000)
+
+    jacobian = JacobianStatistics(smallest, largest, 1.0, folded, 0.1)
+    return BendingEvidence(before, after, distances(bending), distances(back), jacobian)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "says"),
+    [
+        ({}, "helped", None),
+        ({"back": 1.6}, "unclear", "exchanged roles a different"),
+        ({"back": 3.5}, "drop", "exchanged roles another"),
+        ({"folded": 0.001, "smallest": -0.2}, "drop", "folds 0.10%"),
+        ({"after": 0.49}, "drop", "no better than before"),
+        ({"after": None}, "drop", "no better than before"),
+        ({"after": 0.505}, "unclear", "1.0% only"),
+        ({"bending": 0.3, "back": 0.2}, "unclear", "may not be needed"),
+        ({"largest": 6.0}, "unclear", "factors from 0.70 to 6.00"),
+    ],
+)
+def test_the_rule_on_bending(changes, word, says):
+    judged = judge_bending(evidence(**changes))
+    assert judged.word == word
+    assert (says is None and not judged.against) or any(says in sentence for sentence in judged.against)
+
+
+def run_warp(pair, engine="elastix"):
+    with EngineSession(engine) as session:
+        return run_bending_stage(
+            session,
+            pair.fixed,
+            pair.moving,
+            SpatialTransform.of_matrix("rigid", pair.rigid_lps),
+            find_preset("warp"),
+            fixed_mask=None,
+            moving_mask=None,
+            verdict=True,
+            seed=1,
+            on_progress=lambda _words, _share: None,
+            on_log=None,
+            cancel=None,
+            keep=None,
+        )
+
+
+def test_a_known_deformation_of_a_real_pair(real_cases, real_data):
+    """Testing/Benchmarks/deformable.md has more pairs, and other tools."""
+    pair = deformed_pair(real_cases["stroke-t2"], real_data)
+    rigid = SpatialTransform.of_matrix("rigid", pair.rigid_lps)
+    start = pair.errors_mm(rigid).mean()
+    assert 3 < start < 6
+    stage = run_warp(pair)
+    whole = SpatialTransform("all", sitk.CompositeTransform([rigid.transform, stage.transform.transform]))
+    assert pair.errors_mm(whole).mean() < 0.25 * start
+    assert stage.verdict.word == "helped"
+    assert stage.verdict.evidence.jacobian.minimum > 0.2
+
+
+def test_the_command_bends_and_tells(head_ct, head_mr, tmp_path):
+    for name, volume in (("ct", head_ct), ("mr", head_mr)):
+        sitk.WriteImage(volume.image, str(tmp_path / f"{name}.nrrd"))
+    preset = quick("warp", "elastix")
+    content = json.loads(preset.path.read_text(encoding="utf-8"))
+    content["engines"] = preset.engines
+    (tmp_path / "quick.json").write_text(json.dumps({**content, "name": "quick"}), encoding="utf-8")
+    mask = sitk.Cast(head_ct.image > -500, sitk.sitkUInt8)
+    sitk.WriteImage(mask, str(tmp_path / "mask.nrrd"))
+    done = run_command(
+        *("register", "--fixed", tmp_path / "ct.nrrd", "--moving", tmp_path / "mr.nrrd"),
+        *("--then", f"{tmp_path / 'quick.json'},fixed-mask={tmp_path / 'mask.nrrd'}"),
+        *(
+            "--output-transform",
+            tmp_path / "T.h5",
+            "--output-volume",
+            tmp_path / "R.nrrd",
+            "--json",
+            tmp_path / "R.json",
+        ),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Then bent with preset quick (elastix)" in done.stdout
+    result = json.loads((tmp_path / "R.json").read_text())
+    assert result["transform"]["type"] == "composite"
+    (stage,) = result["later_stages"]
+    assert stage["type"] == "bending"
+    assert stage["verdict"]["word"] in ("helped", "unclear", "drop")
+    assert set(stage["verdict"]["evidence"]["jacobian"]) >= {"minimum", "maximum", "folded_share"}
+    transform = read_transform(tmp_path / "T.h5")
+    expected = sitk.Resample(
+        head_mr.image, head_ct.image, transform.transform, sitk.sitkLinear, float(head_mr.voxels.min())
+    )
+    found = sitk.ReadImage(str(tmp_path / "R.nrrd"))
+    np.testing.assert_allclose(sitk.GetArrayFromImage(found), sitk.GetArrayFromImage(expected), atol=1.0)
