@@ -139,7 +139,9 @@ class FiducialPrealignWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.use_parameters(inputParameterNode)
 
     def _checkCanApply(self, caller: Any = None, event: str | None = None) -> None:
-        self.panel.update()
+        # While a scene is read, nodes are there before what they hold is; the end of that updates the panel.
+        if not slicer.mrmlScene.IsImporting():
+            self.panel.update()
 
 
 class FiducialPrealignLogic(ScriptedLoadableModuleLogic):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import zipfile
 
 import numpy as np
 import pytest
@@ -383,10 +382,7 @@ def test_everything_comes_back_with_the_scene(slicer_app, panel, points, tmp_pat
     slicer.mrmlScene.Clear()
     assert panel.widget._parameterNode.fixedPoints is None
     assert panel.ui.pairTable.rowCount == 0
-    with zipfile.ZipFile(saved) as archive:
-        archive.extractall(tmp_path / "unpacked")
-    slicer.mrmlScene.SetURL(str(next((tmp_path / "unpacked").rglob("*.mrml"))))
-    slicer.mrmlScene.Import()
+    slicer.util.loadScene(str(saved))
     read = panel.widget._parameterNode
     assert [read.fixedPoints.GetName(), read.movingVolume.GetName()] == ["CT points", "MR"]
     assert (read.model.name, read.pairing.name) == ("SIMILARITY", "LABEL")

@@ -528,12 +528,10 @@ def test_settings_and_result_come_back_with_the_scene(slicer_app, ready, pair, t
     table.item(changed, 1).setText("20")
     start(slicer_app, ready)
     finish(slicer_app, ready)
-    slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrml"))
-    slicer.mrmlScene.Commit()
+    slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear()
     assert ready.ui.maxRotationBox.value == 0
-    slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrml"))
-    slicer.mrmlScene.Import()
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     slicer_app.process_events(20)
     parameters = ready.widget._parameterNode
     assert (parameters.preset, parameters.start, parameters.maxRotation) == ("affine", "moments", 33.0)
