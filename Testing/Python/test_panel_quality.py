@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE, RUN_
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
+from panel_helpers import assert_lively
 
 FOLDER = PROJECT / "RegistrationQA"
 CT_GRID = centered_grid(
@@ -414,8 +415,7 @@ def test_the_window_lives_while_it_is_measured(opened):
     opened.ui.measureButton.click()
     with BlockMeter() as meter:
         opened.app.wait_for(lambda: not opened.panel.running, 120)
-    print(meter.longest_ms)
-    assert meter.longest_ms < 100
+    assert_lively(meter)
 
 
 def test_pictures_of_the_empty_panel_and_of_a_run(slicer_app, heads):
