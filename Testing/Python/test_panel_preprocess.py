@@ -202,6 +202,7 @@ def test_a_region_is_found_edited_and_cut_to(slicer_app, opened, nodes):
     size_mm = sorted(roi.GetSize())
     chosen.biasCorrection = BiasCorrection.MOVING
     opened.ui.previewButton.click()
+    slicer_app.wait_for(lambda: opened.ui.previewButton.enabled, 30)
     assert not opened.ui.previewLabel.isHidden()
     opened.ui.applyButton.click()
     finish(slicer_app, opened)
@@ -273,6 +274,7 @@ def test_a_failure_names_the_node_and_adds_nothing(slicer_app, opened, nodes):
     chosen = opened.widget._parameterNode
     chosen.biasCorrection = BiasCorrection.FIXED
     opened.ui.previewButton.click()
+    slicer_app.wait_for(lambda: opened.ui.previewButton.enabled, 30)
     assert "CT" in opened.ui.problemLabel.text
     assert opened.ui.previewLabel.isHidden()
 
@@ -421,3 +423,53 @@ def test_check_lists_what_is_wrong_with_the_voxels(slicer_app, small_head):
     assert chosen.movingVolume.GetName() == "raw HU"
     assert voxels(chosen.movingVolume).min() < -900
     assert voxels(raw).min() >= 0
+
+
+def fine_mr(scene, size=(200, 190, 150)):
+    """An MR of 5.7 million voxels."""
+    grid = centered_grid(list(size), [1.0, 1.1, 1.3], rotation([-0.2, 1, 0.5], 81), [-25, 18, 66])
+    return add_volume(scene, make_head("T1", grid, MR_POSE, seed=2), "fine MR")
+
+
+def test_the_window_lives_while_the_preview_is_made(slicer_app, opened):
+    chosen = opened.widget._parameterNode
+    chosen.biasCorrection, chosen.movingVolume = BiasCorrection.MOVING, fine_mr(slicer_app.scene)
+    slicer_app.process_events(50)
+    with BlockMeter() as meter:
+        opened.ui.previewButton.click()
+        assert not opened.ui.previewButton.enabled
+        assert "being made" in opened.ui.previewButton.toolTip
+        assert opened.ui.previewLabel.isHidden()
+        slicer_app.wait_for(lambda: opened.ui.previewButton.enabled, 30)
+    assert not opened.ui.previewLabel.isHidden()
+    assert opened.ui.previewLabel.pixmap.width() > 300
+    assert_lively(meter)
+
+
+@pytest.mark.parametrize("what", ["other volume", "node removed", "scene", "reload", "quit"])
+def test_what_goes_while_the_preview_is_made(slicer_app, opened, nodes, what):
+    import threading
+
+    chosen = opened.widget._parameterNode
+    chosen.biasCorrection, chosen.movingVolume = BiasCorrection.MOVING, fine_mr(slicer_app.scene)
+    before = contents(slicer_app.scene)
+    opened.ui.previewButton.click()
+    slicer_app.wait_for(lambda: threading.active_count() > 1, 10)
+    if what == "other volume":
+        chosen.movingVolume = nodes[1]
+    elif what == "node removed":
+        slicer_app.scene.RemoveNode(chosen.movingVolume)
+        assert opened.ui.applyButton.toolTip
+    elif what == "scene":
+        slicer_app.scene.Clear(0)
+    elif what == "reload":
+        opened.reload()
+    else:
+        opened.close()
+    slicer_app.wait_for(lambda: threading.active_count() == 1, 10)
+    slicer_app.process_events(50)
+    if what in ("other volume", "reload"):
+        assert contents(slicer_app.scene) == before
+        assert opened.ui.previewButton.enabled
+    if what != "quit":
+        assert opened.ui.previewLabel.isHidden()
