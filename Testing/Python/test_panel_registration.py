@@ -619,17 +619,16 @@ def test_cancel_of_a_real_run_is_immediate(slicer_app, opened, pair):
     assert folders(slicer_app) == []
 
 
-@pytest.mark.parametrize("stage", ["reading", "poses", "fine"])
+@pytest.mark.parametrize("stage", ["Writing", "poses"])
 def test_quitting_ends_a_real_run(slicer_app, opened, pair, stage):
     parameters = opened.widget._parameterNode
     parameters.fixedVolume, parameters.movingVolume = pair
-    stages = []
     opened.ui.registerButton.click()
-    slicer_app.wait_for(lambda: stages.append(opened.ui.stageLabel.text) or stage in stages[-1], 60)
+    slicer_app.wait_for(lambda: bool(psutil.Process().children()) and stage in opened.ui.stageLabel.text, 60)
     children = psutil.Process().children(recursive=True)
     began, computed = time.monotonic(), time.thread_time()
     opened.close()
-    print(f"{stages[-1]}: closed after {time.monotonic() - began:.2f} s, {time.thread_time() - computed:.2f} s computed")
+    print(f"{stage}: closed after {time.monotonic() - began:.2f} s, {time.thread_time() - computed:.2f} s computed")
     # Half a second of waiting, and the rest of the panel; other programs may have the processors.
     assert time.monotonic() - began < 1.5
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
