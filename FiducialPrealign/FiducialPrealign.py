@@ -103,6 +103,7 @@ class FiducialPrealignWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self) -> None:
         """The application quits, or the module is reloaded."""
         if self.panel is not None:
+            self.panel.close()
             self.setParameterNode(None)
         self.removeObservers()
 
@@ -111,11 +112,12 @@ class FiducialPrealignWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def exit(self) -> None:
-        """The user opens another module: points are not followed meanwhile."""
+        """The user opens another module: points are not followed meanwhile; a run goes on."""
         self.setParameterNode(None)
 
     def onSceneStartClose(self, caller: Any, event: str) -> None:
-        """The scene is closed: nothing of it is used any more."""
+        """The scene is closed: a run ends, and nothing of the scene is used any more."""
+        self.panel.forget()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller: Any, event: str) -> None:
@@ -139,7 +141,9 @@ class FiducialPrealignWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.use_parameters(inputParameterNode)
 
     def _checkCanApply(self, caller: Any = None, event: str | None = None) -> None:
-        self.panel.update()
+        # While a scene is read, nodes are there before what they hold is; the end of that updates the panel.
+        if not slicer.mrmlScene.IsImporting():
+            self.panel.update()
 
 
 class FiducialPrealignLogic(ScriptedLoadableModuleLogic):

@@ -175,7 +175,9 @@ class MultimodalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self._checkCanApply()
 
     def _checkCanApply(self, caller: Any = None, event: str | None = None) -> None:
-        self.panel.update()
+        # While a scene is read, nodes are there before what they hold is; the end of that updates the panel.
+        if not slicer.mrmlScene.IsImporting():
+            self.panel.update()
 
     def onRegisterButton(self) -> None:
         """Start a run, or cancel the one that is going on."""

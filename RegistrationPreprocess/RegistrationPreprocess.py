@@ -100,6 +100,7 @@ class RegistrationPreprocessWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.panel = PreprocessPanel(self.ui)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
@@ -140,7 +141,9 @@ class RegistrationPreprocessWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.panel.set_parameters(self._parameterNode)
 
     def onParametersModified(self, caller=None, event=None):
-        self.panel.update()
+        # While a scene is read, nodes are there before what they hold is; the end of that updates the panel.
+        if not slicer.mrmlScene.IsImporting():
+            self.panel.update()
 
 
 class RegistrationPreprocessLogic(ScriptedLoadableModuleLogic):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -96,10 +95,13 @@ def add_voxels(name, voxels, voxel_grid, kind="vtkMRMLScalarVolumeNode"):
     return node
 
 
-def longest_block_allowed_ms():
-    """100 ms; more where the machine has more to do than processors, and the thread also waits for its turn."""
-    busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > (os.cpu_count() or 1)
-    return 300 if busy else 100
+def assert_lively(*meters, limit_ms=100):
+    """The main thread never computed for longer, and never stood still for longer where the processors were free."""
+    for meter in meters:
+        print(meter)
+        assert meter.turns > 2, "the event loop did not run"
+        assert meter.longest_cpu_ms < limit_ms
+        assert meter.crowded or meter.longest_ms < limit_ms
 
 
 def scene_state():

@@ -71,6 +71,12 @@ def test_pictures_are_in_the_repository(name):
         assert picture.read_bytes().startswith(SIGNATURES[picture.suffix])
 
 
+def test_every_module_has_a_picture_in_the_catalogue():
+    shown = metadata("SCREENSHOTURLS")
+    for start in ("registration", "qa", "preprocess", "FiducialPrealign"):
+        assert f"{RAW}Testing/Screenshots/{start}-" in shown
+
+
 def test_the_icon_is_128_by_128():
     header = (PROJECT / "MultimodalRegistration.png").read_bytes()[:24]
     assert (int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")) == (128, 128)

@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE, RUN_
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
+from panel_helpers import assert_lively
 
 FOLDER = PROJECT / "RegistrationQA"
 CT_GRID = centered_grid(
@@ -259,8 +260,6 @@ def test_scene_or_module_goes_while_it_is_measured(opened, what):
 
 
 def test_results_and_settings_come_back_with_the_scene(opened, tmp_path):
-    import zipfile
-
     opened.fill_in()
     opened.ui.toleranceBox.value = 1.5
     opened.ui.reviewerEdit.text = "A. Reader"
@@ -273,10 +272,7 @@ def test_results_and_settings_come_back_with_the_scene(opened, tmp_path):
     assert slicer.mrmlScene.WriteToMRB(str(saved))
     slicer.mrmlScene.Clear()
     assert not opened.ui.resultWidget.visible
-    with zipfile.ZipFile(saved) as archive:
-        archive.extractall(tmp_path / "unpacked")
-    slicer.mrmlScene.SetURL(str(next((tmp_path / "unpacked").rglob("*.mrml"))))
-    slicer.mrmlScene.Import()
+    slicer.util.loadScene(str(saved))
     opened.app.process_events(50)
     assert (cells(opened.ui.methodTable), cells(opened.ui.targetTable), opened.ui.reasonsLabel.text) == shown
     assert opened.parameters.tolerance == 1.5
@@ -419,8 +415,7 @@ def test_the_window_lives_while_it_is_measured(opened):
     opened.ui.measureButton.click()
     with BlockMeter() as meter:
         opened.app.wait_for(lambda: not opened.panel.running, 120)
-    print(meter.longest_ms)
-    assert meter.longest_ms < 100
+    assert_lively(meter)
 
 
 def test_pictures_of_the_empty_panel_and_of_a_run(slicer_app, heads):

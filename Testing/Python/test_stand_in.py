@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import zipfile
 
 import pytest
 import slicer
@@ -86,10 +85,7 @@ def test_settings_come_back_with_the_scene(slicer_app, example, tmp_path):
     assert example.widget._parameterNode.factor == 2.5
     assert example.ui.factorSlider.value == 2.5
     assert example.widget._parameterNode.inputVolume is None
-    with zipfile.ZipFile(saved) as archive:
-        archive.extractall(tmp_path / "unpacked")
-    slicer.mrmlScene.SetURL(str(next((tmp_path / "unpacked").rglob("*.mrml"))))
-    slicer.mrmlScene.Import()
+    slicer.util.loadScene(str(saved))
     example.exit()
     example.enter()
     read = example.widget._parameterNode

@@ -218,6 +218,15 @@ def test_a_blocked_event_loop_is_measured(slicer_app):
         time.sleep(0.15)
         slicer_app.process_events(20)
     assert blocked.longest_ms > 140
+    assert blocked.longest_cpu_ms < 100, "it slept"
+    with BlockMeter() as computed:
+        slicer_app.process_events(20)
+        began = time.thread_time()
+        while time.thread_time() - began < 0.15:
+            pass
+        slicer_app.process_events(20)
+    assert computed.longest_cpu_ms > 140
+    assert computed.longest_ms > 140
 
 
 def test_a_table_holds_texts_widgets_and_reports_edits(qt):

@@ -57,6 +57,15 @@ def tr(text: str) -> str:
     return translate("", text)
 
 
+def use_cache(scene: Any, folder: str) -> None:
+    """Give a scene the folder that it unpacks scene files in; it has to exist."""
+    cache, files = slicer.vtkCacheManager(), slicer.vtkDataIOManager()
+    cache.SetRemoteCacheDirectory(folder)
+    files.SetCacheManager(cache)
+    scene.SetCacheManager(cache)
+    scene.SetDataIOManager(files)
+
+
 def bootstrap(scene: Any) -> tuple[Any, dict[str, Any]]:
     """Application logic and the logics of the modules that slicer-core brings."""
     application = slicer.vtkSlicerApplicationLogic()
@@ -83,6 +92,7 @@ class StandIn:
         self.folder = temporary_folder()
         self.scene = slicer.vtkMRMLScene()
         slicer.mrmlScene = self.scene
+        use_cache(self.scene, self.folder)
         self._application_logic, self.logics = bootstrap(self.scene)
         self.app = running_application()
         self.app._qt.start(self.scene, self._application_logic, self.folder)

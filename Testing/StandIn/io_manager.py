@@ -46,6 +46,8 @@ class qSlicerCoreIOManager:
 
     def loadNodes(self: Any, kind: str, properties: dict[str, Any], nodes: Any = None, messages: Any = None) -> bool:
         path = properties["fileName"]
+        if kind == "SceneFile":
+            return _read_scene(path, properties.get("clear", False), messages)
         node = self._load(kind, path, properties) if Path(path).exists() else None
         if node is None and messages is not None:
             messages.AddMessage(vtk.vtkCommand.ErrorEvent, f"{path} was not read")
@@ -91,4 +93,13 @@ class qSlicerCoreIOManager:
         return bool(storage.WriteData(node))
 
     def loadScene(self: Any, path: str, clear: bool = True) -> bool:
-        raise NotImplementedError("open a scene with mrmlScene.SetURL and Import after unpacking it")
+        return bool(self.loadNodes("SceneFile", {"fileName": path, "clear": clear}))
+
+
+def _read_scene(path: str, clear: bool, messages: Any) -> bool:
+    """As qSlicerSceneReader and qSlicerSceneBundleReader do."""
+    scene = slicer.mrmlScene
+    if path.endswith(".mrb"):
+        return bool(scene.ReadFromMRB(path, clear, messages))
+    scene.SetURL(path)
+    return bool(scene.Connect(messages) if clear else scene.Import(messages))

@@ -63,6 +63,16 @@ class ChildJob:
             text = text.replace(path, name)
         return text
 
+    def renamed(self, content: Any) -> Any:
+        """JSON content with every text in it renamed like that."""
+        if isinstance(content, str):
+            return self.named(content)
+        if isinstance(content, dict):
+            return {key: self.renamed(value) for key, value in content.items()}
+        if isinstance(content, list):
+            return [self.renamed(value) for value in content]
+        return content
+
 
 def weak(node: Any) -> Any:
     """A reference that does not keep a node alive; its method Get gives the node, or None."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import vtk
 from numpy.typing import ArrayLike
 from vtk.util.numpy_support import numpy_to_vtk
@@ -13,6 +12,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.roi import add_roi_node, set_roi_node
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
@@ -117,7 +117,7 @@ def add_prepared(
         ):
             name = original.GetName()
             copy = _add_volume(scene, part.volume, f"{name} prepared", added)
-            _look_like(scene, copy, original)
+            add_display_node(copy, like=original.GetScalarVolumeDisplayNode())
             nodes[role] = copy
             for what, kind, words, volume in (
                 ("mask", "vtkMRMLLabelMapVolumeNode", "mask", _telling(part.mask)),
@@ -125,8 +125,10 @@ def add_prepared(
             ):
                 made = None if volume is None else _add_volume(scene, volume, f"{name} {words}", added, kind)
                 nodes[f"{role}_{what}"] = made
-                if made is not None:
+                if what == "mask" and made is not None:
                     made.CreateDefaultDisplayNodes()
+                elif made is not None:
+                    add_display_node(made)
             for made in (copy, nodes[f"{role}_mask"], nodes[f"{role}_bias_field"]):
                 if made is not None:
                     made.SetNodeReferenceID(ORIGINAL_ROLE, original.GetID())
@@ -242,7 +244,8 @@ def _add_roi(scene: Any, box: OrientedBox, name: str, added: list[Any]) -> Any:
 
 def _telling(mask: Volume | None) -> Volume | None:
     """A mask that leaves something out, or None."""
-    return None if mask is None or bool(mask.voxels.all()) else mask
+    # Many times faster than asking whether all are true.
+    return None if mask is None or mask.voxels.min() > 0 else mask
 
 
 def _found_for(node: Any, fixed_node: Any, moving_node: Any) -> None:
@@ -255,22 +258,8 @@ def _add_volume(scene: Any, volume: Volume, name: str, added: list[Any], kind: s
     added.append(node)
     data = vtk.vtkImageData()
     data.SetDimensions(*volume.grid.size)
-    data.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.voxels).ravel(), deep=True))
+    # Not copied: the node keeps the voxels, and the image that they belong to, as long as it needs them.
+    data.GetPointData().SetScalars(numpy_to_vtk(volume.voxels.ravel()))
     node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
     node.SetAndObserveImageData(data)
     return node
-
-
-def _look_like(scene: Any, node: Any, original: Any) -> None:
-    """Window, level and colours of another volume; it may have no display node.
-
-    A window is not found anew: that would take a look at every voxel.
-    """
-    display = original.GetScalarVolumeDisplayNode()
-    if display is None:
-        node.CreateDefaultDisplayNodes()
-        return
-    copy = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
-    copy.CopyContent(display)
-    copy.SetAutoWindowLevel(False)
-    node.SetAndObserveDisplayNodeID(copy.GetID())

@@ -23,6 +23,7 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.io.voxel_source import grid_of_header
 from MultimodalRegistrationLib.landmarks.points import Pairing
 from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
@@ -326,7 +327,14 @@ def _volume_in_steps(path: Path) -> Iterator[tuple[float, Volume | None]]:
     voxels = np.empty(grid.size[::-1], dtype=kind)
     for share in read_gzip_nrrd(path, voxels):
         yield share, None
-    image = sitk.GetImageFromArray(voxels)
+    copying = in_thread(lambda: sitk.GetImageFromArray(voxels))
+    while True:
+        try:
+            next(copying)
+        except StopIteration as end:
+            image = end.value
+            break
+        yield 1.0, None
     grid.place(image)
     yield 1.0, Volume(image, path.stem)
 

@@ -69,6 +69,7 @@ def add_map_node(scene: Any, volume: Volume, kind: str, *, name: str) -> Any:
     node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
     data = vtk.vtkImageData()
     data.SetDimensions(*volume.grid.size)
-    data.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.voxels).ravel(), deep=True))
+    # Not copied: the node keeps the voxels, and the image that they belong to, as long as it needs them.
+    data.GetPointData().SetScalars(numpy_to_vtk(volume.voxels.ravel()))
     node.SetAndObserveImageData(data)
     return node

@@ -12,7 +12,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.moved_nodes import check_output, is_moved_by
-from MultimodalRegistrationLib.mrml.surfaces import surface_from_model_node, surface_from_segment
+from MultimodalRegistrationLib.mrml.surfaces import segment_title, surface_from_model_node, surface_from_segment
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, start_from_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 from MultimodalRegistrationLib.surfaces.icp import register_surface
@@ -22,7 +22,7 @@ from MultimodalRegistrationLib.surfaces.report import surface_content
 from MultimodalRegistrationLib.surfaces.result import SurfaceRegistration
 from MultimodalRegistrationLib.surfaces.surface import Surface
 
-__all__ = ["register_surface_nodes"]
+__all__ = ["add_surface_registration", "check_shapes", "movement_so_far", "register_surface_nodes"]
 
 
 def register_surface_nodes(
@@ -72,17 +72,12 @@ def register_surface_nodes(
         A node without a shape, markups on both sides, a segment that is missing or does not belong there, or as
         :func:`~MultimodalRegistrationLib.surfaces.icp.register_surface`.
     """
-    before_ras = np.eye(4) if node is None else _movement_so_far(node, fixed_node, moving_node)
-    shapes = {"fixed": _shape(fixed_node, fixed_segment), "moving": _shape(moving_node, moving_segment)}
-    if not any(isinstance(shape, Surface) for shape in shapes.values()):
-        raise InputError(
-            f"{fixed_node.GetName()} and {moving_node.GetName()}",
-            "both are lists of points",
-            "Choose a model or a segment for one side, or register the points as pairs of landmarks.",
-        )
+    before_ras = movement_so_far(node, fixed_node, moving_node)
+    check_shapes(fixed_node, moving_node, fixed_segment, moving_segment)
+    fixed, moving = _shape(fixed_node, fixed_segment), _shape(moving_node, moving_segment)
     result = register_surface(
-        shapes["fixed"],
-        shapes["moving"],
+        fixed,
+        moving,
         model=model,
         overlap=overlap,
         initial_fixed_to_moving_lps=None if initial_transform_node is None else start_from_node(initial_transform_node),
@@ -90,23 +85,106 @@ def register_surface_nodes(
     )
     inputs: dict[str, str | None] = {
         f"{role}_{'surface' if isinstance(shape, Surface) else 'landmarks'}": shape.name
-        for role, shape in shapes.items()
+        for role, shape in (("fixed", fixed), ("moving", moving))
     }
     inputs["initial_transform"] = None if initial_transform_node is None else initial_transform_node.GetName()
-    node = add_linear_transform_node(
+    content = surface_content(result, inputs=inputs)
+    name = f"{moving.name} to {fixed.name}"
+    made = add_surface_registration(
         scene,
-        result.moving_to_fixed_ras @ before_ras,
-        name=f"{shapes['moving'].name} to {shapes['fixed'].name}",
+        content,
         fixed_node=fixed_node,
         moving_node=moving_node,
-        settings=surface_content(result, inputs=inputs),
+        before_ras=before_ras,
+        name=name,
         node=node,
     )
-    return node, result
+    return made, result
 
 
-def _movement_so_far(node: Any, fixed_node: Any, moving_node: Any) -> NDArray[np.float64]:
-    """How an output has moved the moving shape already, RAS, shape (4, 4)."""
+def add_surface_registration(
+    scene: Any,
+    content: dict[str, Any],
+    *,
+    fixed_node: Any,
+    moving_node: Any,
+    before_ras: NDArray[np.float64],
+    name: str,
+    node: Any,
+) -> Any:
+    """Add the result of a registration by shape to a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the transform node; nothing else in it changes.
+    content : dict
+        From :func:`~MultimodalRegistrationLib.surfaces.report.surface_content`.
+    fixed_node, moving_node : vtkMRMLNode
+        The shapes.
+    before_ras : array, shape (4, 4)
+        From :func:`movement_so_far`.
+    name : str
+        Of a new node.
+    node : vtkMRMLTransformNode or None
+        Gets the result in place of a new node.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        As of :func:`register_surface_nodes`.
+    """
+    return add_linear_transform_node(
+        scene,
+        np.array(content["transform"]["moving_to_fixed_ras"]) @ before_ras,
+        name=name,
+        fixed_node=fixed_node,
+        moving_node=moving_node,
+        settings=content,
+        node=node,
+    )
+
+
+def check_shapes(fixed_node: Any, moving_node: Any, fixed_segment: str | None, moving_segment: str | None) -> None:
+    """Refuse nodes that hold no shapes that can be registered; parameters as of :func:`register_surface_nodes`.
+
+    Raises
+    ------
+    InputError
+        A kind of node without a shape, markups on both sides, a segment that is missing or does not belong there.
+    """
+    for node, segment in ((fixed_node, fixed_segment), (moving_node, moving_segment)):
+        name, kind = node.GetName(), node.GetClassName()
+        if node.IsA("vtkMRMLSegmentationNode"):
+            if segment is None:
+                raise InputError(name, "no segment was chosen", "Choose the segment that holds the shape.")
+            segment_title(node, segment)
+        elif segment is not None:
+            raise InputError(
+                name, f"segment '{segment}' of a {kind}", "Only segmentations have segments; leave it out."
+            )
+        elif not node.IsA("vtkMRMLMarkupsNode") and not node.IsA("vtkMRMLModelNode"):
+            raise InputError(
+                name, f"this holds no shape ({kind})", "Choose a model, a segmentation or a list of points."
+            )
+    if fixed_node.IsA("vtkMRMLMarkupsNode") and moving_node.IsA("vtkMRMLMarkupsNode"):
+        raise InputError(
+            f"{fixed_node.GetName()} and {moving_node.GetName()}",
+            "both are lists of points",
+            "Choose a model or a segment for one side, or register the points as pairs of landmarks.",
+        )
+
+
+def movement_so_far(node: Any, fixed_node: Any, moving_node: Any) -> NDArray[np.float64]:
+    """How an output, or None, has moved the moving shape already, RAS, shape (4, 4).
+
+    Raises
+    ------
+    InputError
+        The output has a parent, moves the fixed shape, or moves the moving one and is not linear.
+    """
+    if node is None:
+        return np.eye(4)
     check_output(node, fixed_node)
     if not is_moved_by(node, moving_node):
         return np.eye(4)
@@ -122,15 +200,6 @@ def _movement_so_far(node: Any, fixed_node: Any, moving_node: Any) -> NDArray[np
 
 
 def _shape(node: Any, segment: str | None) -> Surface | LandmarkList:
-    name, kind = node.GetName(), node.GetClassName()
-    if node.IsA("vtkMRMLSegmentationNode"):
-        if segment is None:
-            raise InputError(name, "no segment was chosen", "Choose the segment that holds the shape.")
-        return surface_from_segment(node, segment)
-    if segment is not None:
-        raise InputError(name, f"segment '{segment}' of a {kind}", "Only segmentations have segments; leave it out.")
     if node.IsA("vtkMRMLMarkupsNode"):
         return landmarks_of_node(node)
-    if not node.IsA("vtkMRMLModelNode"):
-        raise InputError(name, f"this holds no shape ({kind})", "Choose a model, a segmentation or a list of points.")
-    return surface_from_model_node(node)
+    return surface_from_model_node(node) if segment is None else surface_from_segment(node, segment)

@@ -212,7 +212,7 @@ class RegistrationJob(ChildJob):
                     "the volume was removed while the registration ran",
                     "Load it and register again; nothing was added to the scene.",
                 )
-        content = _renamed(json.loads(self._result_file.read_text(encoding="utf-8")), self.named)
+        content = self.renamed(json.loads(self._result_file.read_text(encoding="utf-8")))
         roles = [role for role in content["inputs"] if role in self.node_names]
         content["inputs"].update({role: self.node_names[role] for role in roles})
         resampled = self._add_resampled(scene, moving)
@@ -241,14 +241,3 @@ def _mask(node: Any, grid: Any) -> Slabs | None:
     if node is None:
         return None
     return segment_slabs(node, grid) if node.IsA("vtkMRMLSegmentationNode") else slabs_of_node(node, nearest=True)
-
-
-def _renamed(content: Any, named: Any) -> Any:
-    """JSON content with every text in it renamed."""
-    if isinstance(content, str):
-        return named(content)
-    if isinstance(content, dict):
-        return {key: _renamed(value, named) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_renamed(value, named) for value in content]
-    return content

@@ -12,7 +12,17 @@ from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.segments import copy_of_segments, segment_identifier
 from MultimodalRegistrationLib.surfaces.surface import Surface
 
-__all__ = ["surface_from_model_node", "surface_from_segment"]
+__all__ = [
+    "CLOSED_SURFACE",
+    "polydata_of_model",
+    "polydata_of_segment",
+    "segment_title",
+    "surface_from_model_node",
+    "surface_from_segment",
+]
+
+# Slicer's own name.
+CLOSED_SURFACE = "Closed surface"
 
 
 def surface_from_model_node(node: Any) -> Surface:
@@ -33,14 +43,7 @@ def surface_from_model_node(node: Any) -> Surface:
     InputError
         Another kind of node, or a model without a surface.
     """
-    if not node.IsA("vtkMRMLModelNode"):
-        raise InputError(node.GetName(), f"this is not a model ({node.GetClassName()})", "Choose a model.")
-    data = node.GetPolyData()
-    if data is None:
-        raise InputError(
-            node.GetName(), "the model holds no surface", "Load its data, or make a surface of its volume mesh."
-        )
-    return surface_of_polydata(_in_world(node, data), node.GetName(), space="RAS")
+    return surface_of_polydata(polydata_of_model(node), node.GetName(), space="RAS")
 
 
 def surface_from_segment(node: Any, segment: str) -> Surface:
@@ -63,19 +66,45 @@ def surface_from_segment(node: Any, segment: str) -> Surface:
     InputError
         Another kind of node, no such segment, several of that name, or a segment without a surface.
     """
+    return surface_of_polydata(polydata_of_segment(node, segment), segment_title(node, segment), space="RAS")
+
+
+def polydata_of_model(node: Any) -> Any:
+    """The ``vtkPolyData`` of a model in the world, RAS, mm; see :func:`surface_from_model_node`."""
+    if not node.IsA("vtkMRMLModelNode"):
+        raise InputError(node.GetName(), f"this is not a model ({node.GetClassName()})", "Choose a model.")
+    data = node.GetPolyData()
+    if data is None:
+        raise InputError(
+            node.GetName(), "the model holds no surface", "Load its data, or make a surface of its volume mesh."
+        )
+    return _in_world(node, data)
+
+
+def polydata_of_segment(node: Any, segment: str) -> Any:
+    """The ``vtkPolyData`` of a segment in the world, RAS, mm; see :func:`surface_from_segment`."""
+    title, identifier = segment_title(node, segment), segment_identifier(node, segment)
+    # Names of representations and converters are Slicer's own.
+    copy = copy_of_segments(node.GetSegmentation(), [identifier])
+    if not copy.CreateRepresentation(CLOSED_SURFACE):
+        raise InputError(title, "no surface can be made of this segment", "Check that the segment is not empty.")
+    return _in_world(node, copy.GetSegment(identifier).GetRepresentation(CLOSED_SURFACE))
+
+
+def segment_title(node: Any, segment: str) -> str:
+    """The names of a segmentation and of one of its segments, which is given by identifier or name.
+
+    Raises
+    ------
+    InputError
+        Another kind of node, no such segment, or several of that name.
+    """
     if not node.IsA("vtkMRMLSegmentationNode"):
         raise InputError(
             node.GetName(), f"this is not a segmentation ({node.GetClassName()})", "Choose a segmentation."
         )
-    segmentation = node.GetSegmentation()
     identifier = segment_identifier(node, segment)
-    name = f"{node.GetName()}: {segmentation.GetSegment(identifier).GetName()}"
-    # Names of representations and converters are Slicer's own.
-    copy = copy_of_segments(segmentation, [identifier])
-    if not copy.CreateRepresentation("Closed surface"):
-        raise InputError(name, "no surface can be made of this segment", "Check that the segment is not empty.")
-    data = copy.GetSegment(identifier).GetRepresentation("Closed surface")
-    return surface_of_polydata(_in_world(node, data), name, space="RAS")
+    return f"{node.GetName()}: {node.GetSegmentation().GetSegment(identifier).GetName()}"
 
 
 def _in_world(node: Any, data: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +41,15 @@ class BiasPreview:
     field: NDArray[np.float32]
 
 
-def preview_bias(volume: Volume) -> BiasPreview:
+def preview_bias(volume: Volume, *, cancel: threading.Event | None = None) -> BiasPreview:
     """Show what the correction of the bias field would do.
 
     Parameters
     ----------
     volume : Volume
         Not changed.
+    cancel : threading.Event, optional
+        Set it to stop; answered at once.
 
     Returns
     -------
@@ -57,9 +60,11 @@ def preview_bias(volume: Volume) -> BiasPreview:
     ------
     InputError
         A CT, or a volume with hardly any positive voxel.
+    Cancelled
+        ``cancel`` was set.
     """
     coarse = sitk.Shrink(volume.image, _steps(volume.image))
-    field = correct_bias(Volume(coarse, volume.name), shrink=1).field.image
+    field = correct_bias(Volume(coarse, volume.name), shrink=1, cancel=cancel).field.image
     plane = _axial_plane(volume.image)
     shown = [
         sitk.GetArrayFromImage(_on_plane(image, plane, outside))[0]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import MultimodalRegistrationLib
-from MultimodalRegistrationLib.surfaces.result import Distances, SurfaceRegistration
+import numpy as np
 
-__all__ = ["surface_content", "surface_words"]
+import MultimodalRegistrationLib
+from MultimodalRegistrationLib.geometry.frames import resampling_lps_from_modelling_ras
+from MultimodalRegistrationLib.surfaces.result import Distances, Rival, SurfaceRegistration
+
+__all__ = ["surface_content", "surface_registration_of", "surface_words"]
 
 
 def surface_content(result: SurfaceRegistration, *, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +52,32 @@ def surface_content(result: SurfaceRegistration, *, inputs: dict[str, Any]) -> d
         "warnings": list(result.warnings),
         "versions": {"multimodal-registration": MultimodalRegistrationLib.__version__},
     }
+
+
+def surface_registration_of(content: dict[str, Any]) -> SurfaceRegistration:
+    """Take a registration by shape back from its content.
+
+    Parameters
+    ----------
+    content : dict
+        From :func:`surface_content`.
+    """
+    moving_to_fixed, fixed_to_moving = (
+        None if content["distances"][side] is None else Distances(**content["distances"][side])
+        for side in ("moving_to_fixed", "fixed_to_moving")
+    )
+    return SurfaceRegistration(
+        fixed_to_moving_lps=resampling_lps_from_modelling_ras(np.array(content["transform"]["moving_to_fixed_ras"])),
+        model=content["model"],
+        moving_to_fixed=moving_to_fixed,
+        fixed_to_moving=fixed_to_moving,
+        start=content["start"],
+        iterations=content["iterations"],
+        residual_mm=content["residual_mm"],
+        rivals=tuple(Rival(**rival) for rival in content["rivals"]),
+        ambiguous=content["ambiguous"],
+        notes=tuple(content["notes"]),
+    )
 
 
 def surface_words(result: SurfaceRegistration) -> list[str]:

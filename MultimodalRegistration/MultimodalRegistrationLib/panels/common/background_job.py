@@ -21,6 +21,8 @@ from MultimodalRegistrationLib.application.child_python import (
 __all__ = ["BackgroundJob", "ChildProcess", "QtProcess"]
 
 _MILLISECONDS_TO_END = 2000
+# While the application waits: most runs end within this time, and what is killed leaves nothing behind either.
+_MILLISECONDS_TO_WAIT = 500
 _MILLISECONDS_AFTER_KILL = 1000
 
 
@@ -147,9 +149,9 @@ class BackgroundJob:
         qt.QTimer.singleShot(_MILLISECONDS_TO_END, self._kill)
 
     def end(self) -> None:
-        """Cancel and wait until the process is gone, three seconds at most: for the end of the application."""
+        """Cancel and wait until the process is gone; kill it if that takes half a second: for the end of a panel."""
         self.cancel()
-        if not self._gone and not self._process.wait(_MILLISECONDS_TO_END):
+        if not self._gone and not self._process.wait(_MILLISECONDS_TO_WAIT):
             self._kill()
             self._process.wait(_MILLISECONDS_AFTER_KILL)
 

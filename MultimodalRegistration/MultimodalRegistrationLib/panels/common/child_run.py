@@ -107,7 +107,7 @@ class ChildRun(Generic[AnyJob]):
             self._process.cancel()
 
     def end(self) -> None:
-        """Likewise, and wait until the process is gone, three seconds at most: for the end of the application."""
+        """Likewise, and wait until the process is gone, half a second and a kill at most: for the end of a panel."""
         self.cancel()
         if self._process is not None:
             self._process.end()

@@ -10,6 +10,7 @@ import slicer
 from MultimodalRegistrationLib.application.handover import hand_over, is_there
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.moved_nodes import harden_moved, is_moved_by, move_nodes
+from MultimodalRegistrationLib.mrml.shapes_job import ShapesJob
 from MultimodalRegistrationLib.mrml.transforms import inverted_copy
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.prealign import texts
@@ -38,7 +39,7 @@ class PrealignPanel:
         self._message = MessageLine(ui.messageLabel)
         self._points = PointsView(ui, on_judged=self._update_buttons)
         self._carried = CarriedBox(ui.carriedSelector)
-        self._shapes = ShapesView(ui, self._align_shapes)
+        self._shapes = ShapesView(ui, self._shapes_aligned)
         for button, action in (
             (ui.applyButton, self.apply),
             (ui.hardenButton, self.harden),
@@ -54,6 +55,14 @@ class PrealignPanel:
         if parameters is None:
             self._points.stop()
         self.update()
+
+    def forget(self) -> None:
+        """The scene is being closed."""
+        self._shapes.cancel()
+
+    def close(self) -> None:
+        """The panel goes: end what runs and wait for its process."""
+        self._shapes.close()
 
     def update(self) -> None:
         """Show what the parameter node holds."""
@@ -80,7 +89,8 @@ class PrealignPanel:
                 reflection=parameters.mirrorAllowed,
                 stiffness_mm=parameters.stiffness if parameters.model.model in ("tps", "auto") else 0.0,
                 localisation_error_mm=parameters.localisationError or None,
-            )
+            ),
+            parameters,
         )
 
     def harden(self) -> None:
@@ -113,21 +123,20 @@ class PrealignPanel:
             },
         )
 
-    def _align_shapes(self) -> None:
-        with slicer.util.WaitCursor():
-            self._write_transform(lambda node: self._shapes.align(self._logic, node), self._parameters.movingShape)
+    def _shapes_aligned(self, job: ShapesJob, parameters: Any) -> None:
+        self._write_transform(lambda node: job.finish(slicer.mrmlScene, node), parameters, job.moving)
+        self._update_buttons()
 
-    def _write_transform(self, fit: Callable[[Any], Any], shape: Any = None) -> None:
-        parameters = self._parameters
+    def _write_transform(self, fit: Callable[[Any], Any], parameters: Any, shape: Any = None) -> None:
         node = fit(parameters.outputTransform)
-        moved = self._to_move(shape)
+        moved = self._to_move(parameters, shape)
         move_nodes(node, moved)
         parameters.outputTransform = node
         self._message.done(texts.applied_words(node.GetName(), [each.GetName() for each in moved]))
 
-    def _to_move(self, shape: Any) -> list[Any]:
+    @staticmethod
+    def _to_move(parameters: Any, shape: Any) -> list[Any]:
         """What the next result moves, each once."""
-        parameters = self._parameters
         nodes = [node for node in parameters.carried if node is not None]
         if parameters.applyToMoving:
             nodes = [shape, parameters.movingVolume, parameters.movingPoints, parameters.movingTargets, *nodes]

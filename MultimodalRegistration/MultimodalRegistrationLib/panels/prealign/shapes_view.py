@@ -6,35 +6,54 @@ from collections.abc import Callable
 from typing import Any
 
 from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.mrml.shapes_job import ShapeInputs, ShapesJob
+from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
+from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
 from MultimodalRegistrationLib.panels.prealign import texts
 
 __all__ = ["ShapesView"]
 
 
 class ShapesView:
-    """Two shapes, their segments, and the button that aligns them.
+    """Two shapes, their segments, and the button that aligns them in the background.
 
     Parameters
     ----------
     ui : namespace
         Widgets of the .ui file by name.
-    on_align : callable
-        Called when the button is clicked.
+    on_aligned : callable
+        Called with the job and the parameter node of its start; adds the result to the scene.
+    make_process : callable
+        Makes the process of a run of its arguments.
     """
 
-    def __init__(self, ui: Any, on_align: Callable[[], None]) -> None:
-        self._ui, self._on_align = ui, on_align
+    def __init__(
+        self,
+        ui: Any,
+        on_aligned: Callable[[ShapesJob, Any], None],
+        *,
+        make_process: Callable[[list[str]], ChildProcess] = QtProcess,
+    ) -> None:
+        self._ui, self._on_aligned, self.make_process = ui, on_aligned, make_process
         self._parameters: Any = None
         self._showing = False
         self._identifiers: dict[str, list[str]] = {"fixed": [], "moving": []}
+        self._run: ChildRun[ShapesJob] | None = None
+        # Its process may still be about to end.
+        self._cancelled: ChildRun[ShapesJob] | None = None
         ui.fixedSegmentBox.connect("currentIndexChanged(int)", lambda index: self._choose("fixed", index))
         ui.movingSegmentBox.connect("currentIndexChanged(int)", lambda index: self._choose("moving", index))
-        ui.alignShapesButton.connect("clicked(bool)", self._align)
+        ui.alignShapesButton.connect("clicked(bool)", self._align_or_cancel)
         ui.shapeResultLabel.visible = False
+
+    @property
+    def running(self) -> bool:
+        """Whether shapes are being aligned."""
+        return self._run is not None
 
     def show(self, parameters: Any) -> None:
         """Show what a parameter node holds."""
-        if parameters is not self._parameters:
+        if parameters is not self._parameters and not self.running:
             self._say("")
         self._parameters = parameters
         ui = self._ui
@@ -44,25 +63,21 @@ class ShapesView:
         for side, box in (("fixed", ui.fixedSegmentBox), ("moving", ui.movingSegmentBox)):
             self._fill(side, box)
         self._showing = False
-        missing = texts.shapes_missing(
-            parameters.fixedShape, parameters.movingShape, parameters.fixedSegment, parameters.movingSegment
-        )
-        ui.alignShapesButton.enabled = missing is None
-        ui.alignShapesButton.toolTip = texts.SHAPES_READY if missing is None else missing
+        self._update_button()
 
-    def align(self, logic: Any, node: Any) -> Any:
-        """Align the shapes; returns the transform node."""
-        parameters = self._parameters
-        made, result = logic.alignShapes(
-            parameters.fixedShape,
-            parameters.movingShape,
-            fixedSegment=parameters.fixedSegment or None,
-            movingSegment=parameters.movingSegment or None,
-            model=parameters.shapeModel.model,
-            outputTransform=node,
-        )
-        self._say(texts.shape_words(result))
-        return made
+    def cancel(self) -> None:
+        """End the run; the scene is as it was."""
+        if self._run is not None:
+            self._run.cancel()
+            self._cancelled = self._run
+            self._stopped(texts.SHAPES_CANCELLED)
+
+    def close(self) -> None:
+        """The panel goes: end the run and wait for its process."""
+        for run in (self._run, self._cancelled):
+            if run is not None:
+                run.end()
+        self._run = None
 
     def _fill(self, side: str, box: Any) -> None:
         parameters = self._parameters
@@ -88,11 +103,64 @@ class ShapesView:
         if self._parameters is not None and not self._showing and 0 <= index < len(self._identifiers[side]):
             setattr(self._parameters, f"{side}Segment", self._identifiers[side][index])
 
-    def _align(self) -> None:
+    def _align_or_cancel(self, _checked: bool = False) -> None:
+        if self.running:
+            self.cancel()
+            return
+        parameters = self._parameters
+        inputs = ShapeInputs(
+            parameters.fixedShape,
+            parameters.movingShape,
+            parameters.fixedSegment or None,
+            parameters.movingSegment or None,
+            parameters.outputTransform,
+        )
+        model = parameters.shapeModel.model
+        listener: Listener[ShapesJob] = Listener(
+            progress=lambda stage, fraction: None,
+            log=lambda line: None,
+            done=lambda job: self._done(job, parameters),
+            failed=lambda error: self._stopped(texts.problem_words(error)),
+        )
         try:
-            self._on_align()
+            self._run = ChildRun(
+                texts.SHAPES_RUN,
+                lambda folder: ShapesJob(inputs, model, folder),
+                listener,
+                make_process=self.make_process,
+            )
         except RegistrationError as error:
             self._say(texts.problem_words(error))
+            return
+        self._say(texts.ALIGNING)
+        self._run.start()
+        self._update_button()
+
+    def _done(self, job: ShapesJob, parameters: Any) -> None:
+        try:
+            self._on_aligned(job, parameters)
+        except RegistrationError as error:
+            words = texts.problem_words(error)
+        else:
+            words = texts.shape_words(job.result)
+        self._stopped(words)
+
+    def _stopped(self, words: str) -> None:
+        self._run = None
+        self._say(words)
+        self._update_button()
+
+    def _update_button(self) -> None:
+        button, parameters = self._ui.alignShapesButton, self._parameters
+        button.text = texts.CANCEL if self.running else texts.ALIGN_SHAPES
+        if self.running:
+            button.enabled, button.toolTip = True, texts.CANCEL_SHAPES
+        elif parameters is not None:
+            missing = texts.shapes_missing(
+                parameters.fixedShape, parameters.movingShape, parameters.fixedSegment, parameters.movingSegment
+            )
+            button.enabled = missing is None
+            button.toolTip = texts.SHAPES_READY if missing is None else missing
 
     def _say(self, words: str) -> None:
         self._ui.shapeResultLabel.text = words

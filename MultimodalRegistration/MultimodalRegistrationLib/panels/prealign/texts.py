@@ -295,6 +295,12 @@ def shapes_missing(fixed: Any, moving: Any, fixed_segment: str, moving_segment: 
 
 
 SHAPES_READY = _("Search all positions of the moving shape on the fixed one; takes some seconds")
+ALIGN_SHAPES = _("Align shapes")
+ALIGNING = _("Searching all positions of the moving shape on the fixed one…")
+CANCEL = _("Cancel")
+CANCEL_SHAPES = _("Stop the search; the scene stays as it is")
+SHAPES_CANCELLED = _("Cancelled; the scene is as it was.")
+SHAPES_RUN = _("The alignment of the shapes")
 
 
 def shape_words(result: SurfaceRegistration) -> str:

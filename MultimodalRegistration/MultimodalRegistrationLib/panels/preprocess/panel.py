@@ -18,7 +18,7 @@ from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.preprocess import texts
-from MultimodalRegistrationLib.panels.preprocess.bias_preview import show_bias_preview
+from MultimodalRegistrationLib.panels.preprocess.bias_preview import BiasPreviewMaker
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
 from MultimodalRegistrationLib.panels.preprocess.findings_list import FindingsList
 
@@ -51,6 +51,7 @@ class PreprocessPanel:
         self._checked = False
         self._message = MessageLine(ui.problemLabel)
         self._progress = ProgressView(ui)
+        self._maker = BiasPreviewMaker(ui.previewLabel, self._previewed)
         self._list = FindingsList(ui.findingsWidget, self._remedy)
         ui.checkButton.connect("clicked()", lambda: self._start("check"))
         ui.findRegionButton.connect("clicked()", lambda: self._start("region"))
@@ -102,7 +103,8 @@ class PreprocessPanel:
         self._update_results()
 
     def cancel(self) -> None:
-        """End the job, if there is one; the scene is as it was."""
+        """End the job and the preview, if there is one; the scene is as it was."""
+        self._maker.stop()
         if self.running:
             assert self._run is not None
             self._run.cancel()
@@ -112,6 +114,7 @@ class PreprocessPanel:
 
     def end(self) -> None:
         """Likewise, and wait for its process: before the panel goes."""
+        self._maker.stop()
         for run in (self._run, self._cancelled):
             if run is not None:
                 run.end()
@@ -127,6 +130,7 @@ class PreprocessPanel:
             return
         self._looked_at = state
         self._checked = False
+        self._maker.stop()
         self._show_preview(False)
         # What was found for other volumes would be wrong for these.
         if parameters.roi is not None and not found_for(parameters.roi, *nodes):
@@ -281,14 +285,15 @@ class PreprocessPanel:
 
     def _preview(self) -> None:
         role = self._parameters.biasCorrection.roles[-1]
-        try:
-            show_bias_preview(getattr(self._parameters, f"{role}Volume"), self._ui.previewLabel)
-        except RegistrationError as error:
-            self._show_preview(False)
-            self._tell_problem(error)
-        else:
-            self._show_preview(True)
-            self._tell_problem(None)
+        self._tell_problem(None)
+        self._maker.start(getattr(self._parameters, f"{role}Volume"))
+        self._update_buttons()
+
+    def _previewed(self, error: RegistrationError | None) -> None:
+        self._show_preview(error is None)
+        self._tell_problem(error)
+        if self._parameters is not None:
+            self._update_buttons()
 
     def _show_preview(self, shown: bool) -> None:
         self._ui.previewLabel.visible = shown
@@ -361,6 +366,8 @@ class PreprocessPanel:
         ui.applyButton.text = texts.CANCEL if waiting else texts.PREPARE
 
     def _no_preview(self) -> str | None:
+        if self._maker.running:
+            return texts.PREVIEW_COMES
         roles = self._parameters.biasCorrection.roles
         if not roles:
             return texts.NO_BIAS

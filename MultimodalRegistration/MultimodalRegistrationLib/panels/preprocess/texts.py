@@ -16,6 +16,7 @@ __all__ = [
     "CANCEL",
     "CANCELLED",
     "PREPARE",
+    "PREVIEW_COMES",
     "RUN",
     "already_running",
     "finding_html",
@@ -43,6 +44,7 @@ NO_RESULTS = _("Prepare the volumes first.")
 REMOVE_RESULTS = _("Remove the prepared volumes, masks and bias fields, and register the original volumes again")
 PREVIEW_CAPTION = _("Before, after, and the field: black is half, white is twice")
 NO_BIAS = _("Choose first whose bias field is taken out.")
+PREVIEW_COMES = _("The preview is being made; that takes a second")
 PREVIEW = _("One slice before and after, and the field (half to twice), from a quick estimate")
 
 # Without a place to wrap it.

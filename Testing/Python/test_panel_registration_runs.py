@@ -1,0 +1,239 @@
+"""Runs of the registration panel: cancelled, overtaken by changes of the scene, and with the real command."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import psutil
+import pytest
+import slicer
+import vtk
+from conftest import SCREENSHOTS
+from panel_helpers import (
+    FakeProcess,
+    add_scan,
+    add_voxels,
+    assert_lively,
+    grid,
+    scene_state,
+)
+from registration_panel import FOLDER, finish, folders, shown, start
+
+pytest.importorskip("PySide6.QtWidgets")
+pytest_plugins = ["registration_panel"]
+
+
+# What happens meanwhile
+
+
+def test_cancel_at_any_time_leaves_the_scene_alone(slicer_app, ready):
+    before = scene_state()
+    ready.ui.registerButton.click()
+    ready.ui.registerButton.click()
+    assert FakeProcess.made == [], "cancelled while the volumes were written"
+    assert folders(slicer_app) == []
+    process = start(slicer_app, ready)
+    ready.ui.registerButton.click()
+    assert ready.ui.registerButton.text == "Register"
+    assert "Cancelled" in ready.ui.messageLabel.text
+    assert process.calls == ["close_input"]
+    process.tell(event="progress", stage="late", fraction=0.7)
+    slicer_app.wait_for(lambda: process.calls == ["close_input", "kill"])
+    assert scene_state() == before
+    assert folders(slicer_app) == []
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_volume_removed_meanwhile(slicer_app, ready, pair, which):
+    start(slicer_app, ready)
+    slicer.mrmlScene.RemoveNode(pair[which])
+    before = set(scene_state())
+    finish(slicer_app, ready)
+    name = ("scan A", "scan B")[which]
+    assert f"{name}: the volume was removed while the registration ran" in ready.ui.messageLabel.text
+    assert set(scene_state()) == before
+    assert folders(slicer_app) == []
+
+
+def test_a_volume_to_carry_along_removed_meanwhile(slicer_app, ready, pair):
+    other = add_scan("scan C", seed=3)
+    ready.widget._parameterNode.carried = [other]
+    start(slicer_app, ready)
+    slicer.mrmlScene.RemoveNode(other)
+    finish(slicer_app, ready)
+    assert "not carried along: scan C" in ready.ui.messageLabel.text
+    assert pair[1].GetParentTransformNode() is not None
+
+
+def test_a_volume_moved_meanwhile_is_not_moved_again(slicer_app, ready, pair):
+    start(slicer_app, ready)
+    parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "elsewhere")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 30)
+    parent.SetMatrixTransformToParent(matrix)
+    pair[1].SetAndObserveTransformNodeID(parent.GetID())
+    finish(slicer_app, ready)
+    assert pair[1].GetParentTransformNode() is parent
+    assert "scan B was moved while" in ready.ui.messageLabel.text
+
+
+def test_the_scene_closed_meanwhile(slicer_app, ready):
+    process = start(slicer_app, ready)
+    slicer.mrmlScene.Clear()
+    assert not ready.widget.panel.running
+    process.end(4)
+    slicer_app.process_events(50)
+    assert folders(slicer_app) == []
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 0
+    assert "Load two volumes" in ready.ui.messageLabel.text
+
+
+def test_the_scene_closed_with_a_result_shown(slicer_app, ready):
+    start(slicer_app, ready)
+    finish(slicer_app, ready)
+    slicer.mrmlScene.Clear()
+    assert not shown(ready.ui.resultCollapsibleButton)
+
+
+def test_the_module_reloaded_meanwhile(slicer_app, ready):
+    process = start(slicer_app, ready)
+    ready.reload()
+    assert process.calls[0] == "close_input"
+    assert folders(slicer_app) == []
+    assert ready.ui.registerButton.text == "Register"
+    assert ready.ui.registerButton.enabled
+
+
+def test_the_application_quits_meanwhile(slicer_app, ready):
+    process = start(slicer_app, ready)
+    ready.close()
+    assert process.calls[:2] == ["close_input", "wait"]
+    assert folders(slicer_app) == []
+
+
+def test_another_module_opened_meanwhile(slicer_app, ready, pair):
+    start(slicer_app, ready)
+    ready.exit()
+    finish(slicer_app, ready)
+    assert pair[1].GetParentTransformNode().GetName() == "scan B to scan A"
+    ready.enter()
+    assert shown(ready.ui.resultCollapsibleButton)
+
+
+def test_a_second_run_is_refused(slicer_app, ready):
+    start(slicer_app, ready)
+    ready.widget.panel.start()
+    assert "A registration is running" in ready.ui.messageLabel.text
+    assert len(FakeProcess.made) == 1
+    finish(slicer_app, ready)
+
+
+def test_an_error_names_the_node(slicer_app, ready):
+    process = start(slicer_app, ready)
+    subject = str(process.file("--fixed"))
+    process.tell(event="error", subject=subject, found="3 voxels are NaN", remedy="Replace them.", exit_code=2)
+    process.end(2)
+    assert ready.ui.messageLabel.text == "scan A: 3 voxels are NaN. Replace them."
+    assert not ready.widget.panel.running
+    process = start(slicer_app, ready)
+    FakeProcess.made[-1].end(-11)
+    slicer_app.wait_for(lambda: not ready.widget.panel.running)
+    assert "ended unexpectedly (code -11)" in ready.ui.messageLabel.text
+    assert folders(slicer_app) == []
+
+
+def test_a_program_that_does_not_start(slicer_app, ready, monkeypatch):
+    from MultimodalRegistrationLib.panels.common import background_job
+
+    monkeypatch.setattr(background_job, "child_program", lambda: "/no/such/program")
+    ready.widget.panel.make_process = background_job.QtProcess
+    ready.ui.registerButton.click()
+    slicer_app.wait_for(lambda: not ready.widget.panel.running)
+    assert "could not be started" in ready.ui.messageLabel.text
+    assert folders(slicer_app) == []
+
+
+# With the real command
+
+
+def test_cancel_of_a_real_run_is_immediate(slicer_app, opened, pair):
+    parameters = opened.widget._parameterNode
+    parameters.fixedVolume, parameters.movingVolume = pair
+    before = scene_state()
+    opened.ui.registerButton.click()
+    slicer_app.wait_for(lambda: "poses" in opened.ui.stageLabel.text, 60)
+    children = psutil.Process().children(recursive=True)
+    assert children
+    began = time.monotonic()
+    opened.ui.registerButton.click()
+    answered = time.monotonic() - began
+    slicer_app.wait_for(lambda: not any(child.is_running() for child in children), 10)
+    print(f"answered after {answered * 1000:.0f} ms, processes gone after {time.monotonic() - began:.1f} s")
+    slicer_app.process_events(50)
+    assert answered < 1.0
+    assert opened.ui.registerButton.text == "Register"
+    assert scene_state() == before
+    assert folders(slicer_app) == []
+
+
+@pytest.mark.parametrize("stage", ["Writing", "poses"])
+def test_quitting_ends_a_real_run(slicer_app, opened, pair, stage):
+    parameters = opened.widget._parameterNode
+    parameters.fixedVolume, parameters.movingVolume = pair
+    opened.ui.registerButton.click()
+    slicer_app.wait_for(lambda: bool(psutil.Process().children()) and stage in opened.ui.stageLabel.text, 60)
+    children = psutil.Process().children(recursive=True)
+    began, computed = time.monotonic(), time.thread_time()
+    opened.close()
+    print(f"{stage}: closed after {time.monotonic() - began:.2f} s, {time.thread_time() - computed:.2f} s computed")
+    # Half a second of waiting, and the rest of the panel; other programs may have the processors.
+    assert time.monotonic() - began < 1.5
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert folders(slicer_app) == []
+
+
+def test_handing_over_large_volumes_does_not_block(slicer_app, opened):
+    from StandIn.blocks import BlockMeter
+
+    FakeProcess.made.clear()
+    opened.widget.panel.make_process = FakeProcess
+    voxels = np.random.default_rng(1).integers(-1000, 2000, size=(160, 400, 400), dtype=np.int16)
+    voxel_grid = grid((400, 400, 160), (0.6, 0.6, 1.2), (0, 0, 0))
+    parameters = opened.widget._parameterNode
+    parameters.fixedVolume = add_voxels("large", voxels, voxel_grid)
+    parameters.movingVolume = add_voxels("large too", voxels, voxel_grid)
+    slicer_app.process_events(20)
+    with BlockMeter() as meter:
+        start(slicer_app, opened)
+    assert_lively(meter)
+    opened.ui.registerButton.click()
+
+
+@pytest.mark.slow
+def test_three_clicks_to_a_verified_registration(slicer_app):
+    from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case, phantom_error_mm
+    from StandIn.blocks import BlockMeter
+
+    slicer_app.open_slice_views()
+    phantom = add_phantom_case(slicer.mrmlScene)
+    fixed, moving = phantom.ct, phantom.t1
+    module = slicer_app.open_module(FOLDER, "MultimodalRegistration")
+    clicks = 0
+    slicer_app.screenshot(module.parent, SCREENSHOTS / "registration-before.png")
+    for selector, node in ((module.ui.fixedSelector, fixed), (module.ui.movingSelector, moving)):
+        selector.setCurrentNode(node)
+        clicks += 1
+    with BlockMeter() as meter:
+        module.ui.registerButton.click()
+        clicks += 1
+        slicer_app.wait_for(lambda: "poses" in module.ui.stageLabel.text and module.ui.progressBar.value > 150, 60)
+    slicer_app.screenshot(module.parent, SCREENSHOTS / "registration-during.png")
+    with BlockMeter() as rest:
+        slicer_app.wait_for(lambda: not module.widget.panel.running, 300)
+    slicer_app.screenshot(module.parent, SCREENSHOTS / "registration-after.png")
+    assert clicks <= 3
+    assert "VERIFIED" in module.ui.verdictLabel.text
+    assert phantom_error_mm(module.widget._parameterNode.resultTransform) < 2.0
+    assert moving.GetParentTransformNode() is module.widget._parameterNode.resultTransform
+    assert_lively(meter, rest)
