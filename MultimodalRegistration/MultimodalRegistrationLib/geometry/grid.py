@@ -81,6 +81,12 @@ class VolumeGrid:
         return apply_matrix(self.ijk_to_lps, unit * np.asarray(self.size) - 0.5)
 
     @property
+    def points_lps(self) -> NDArray[np.float64]:
+        """All voxel centres in mm, shape (N, 3), in the order of the voxels: I runs fastest."""
+        k, j, i = np.meshgrid(*(np.arange(n) for n in self.size[::-1]), indexing="ij")
+        return apply_matrix(self.ijk_to_lps, np.stack([i, j, k], axis=-1).reshape(-1, 3))
+
+    @property
     def is_orthogonal(self) -> bool:
         """Whether the axes are perpendicular, which the engines assume."""
         direction = np.asarray(self.direction).reshape(3, 3)
