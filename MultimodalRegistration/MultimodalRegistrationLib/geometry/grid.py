@@ -83,8 +83,12 @@ class VolumeGrid:
     @property
     def points_lps(self) -> NDArray[np.float64]:
         """All voxel centres in mm, shape (N, 3), in the order of the voxels: I runs fastest."""
-        k, j, i = np.meshgrid(*(np.arange(n) for n in self.size[::-1]), indexing="ij")
-        return apply_matrix(self.ijk_to_lps, np.stack([i, j, k], axis=-1).reshape(-1, 3))
+        return self.points_at(np.arange(int(np.prod(self.size))))
+
+    def points_at(self, numbers: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Voxel centres in mm, shape (N, 3), by the numbers of the voxels, shape (N,), of which I runs fastest."""
+        k, j, i = np.unravel_index(numbers, self.size[::-1])
+        return apply_matrix(self.ijk_to_lps, np.stack([i, j, k], axis=-1))
 
     @property
     def is_orthogonal(self) -> bool:

@@ -2,9 +2,9 @@ r"""The numerical inverse of a transform: the points that are mapped to given on
 
 The stages of a composite are inverted one by one, the last one first. A linear stage has its inverse matrix. A preimage
 of :math:`y` under another stage :math:`T` is sought by :math:`x \leftarrow x - \omega A^{-1} (T(x) - y)` from
-:math:`A^{-1} y`, with the closest affine transform :math:`A` of the stage and a step :math:`\omega` that is halved where
-it fails (Chen et al. 2008, doi:10.1118/1.2816107, without the affine part); where that does not arrive, by damped Newton
-steps. Both work on the stage as it is continued beyond its border
+:math:`A^{-1} y`, with the closest affine transform :math:`A` of the stage and a step :math:`\omega` that is halved
+where it fails (Chen et al. 2008, doi:10.1118/1.2816107, without the affine part); where that does not arrive, by
+damped Newton steps. Both work on the stage as it is continued beyond its border
 (:mod:`~MultimodalRegistrationLib.geometry.stages`); what is found is then judged by the transform as it is.
 """
 
@@ -48,7 +48,9 @@ class Preimages(NamedTuple):
     misses_mm: NDArray[np.float64]
 
 
-def find_preimages(stages: Sequence[Stage], wanted_lps: NDArray[np.float64], *, solved_mm: float) -> Preimages:
+def find_preimages(
+    stages: Sequence[Stage], wanted_lps: NDArray[np.float64], *, solved_mm: float, continued: bool = False
+) -> Preimages:
     """Find the points that a transform maps to given ones.
 
     Parameters
@@ -59,6 +61,9 @@ def find_preimages(stages: Sequence[Stage], wanted_lps: NDArray[np.float64], *, 
         LPS, mm.
     solved_mm : float
         Points that are mapped this close are good enough.
+    continued : bool
+        Whether the continued transform is inverted where the border of a grid is crossed, so that the inverse does not
+        jump there. By default points beyond the border stay where they are.
 
     Returns
     -------
@@ -67,7 +72,7 @@ def find_preimages(stages: Sequence[Stage], wanted_lps: NDArray[np.float64], *, 
     """
     found = np.array(wanted_lps, dtype=np.float64)
     for stage in reversed(stages):
-        back = np.linalg.inv(stage.affine)
+        back = np.asarray(np.linalg.inv(stage.affine), dtype=np.float64)
         start = apply_matrix(back, found)
         found = start if stage.matrix is not None else _solve(stage, found, start, back[:3, :3], solved_mm * _BETTER)
 
@@ -78,7 +83,7 @@ def find_preimages(stages: Sequence[Stage], wanted_lps: NDArray[np.float64], *, 
 
     misses = np.linalg.norm(forward(found) - wanted_lps, axis=1)
     # Beyond the border points stay where they are, which the continued transform does not know.
-    missed = np.flatnonzero(misses > solved_mm)
+    missed = np.flatnonzero((misses > solved_mm) & (not continued))
     if len(missed):
         still = np.array(wanted_lps[missed])
         for stage in reversed(stages):

@@ -87,13 +87,13 @@ class SpatialTransform:
             found[left[solved]] = others.points_lps[solved]
         return found
 
-    def preimages(self, moving_lps: ArrayLike, *, solved_mm: float) -> Preimages:
+    def preimages(self, moving_lps: ArrayLike, *, solved_mm: float, continued: bool = False) -> Preimages:
         """Find the fixed points that are mapped to moving ones, shape (N, 3), or come close.
 
         See :func:`~MultimodalRegistrationLib.geometry.inverse.find_preimages`.
         """
         points = np.asarray(moving_lps, dtype=np.float64).reshape(-1, 3)
-        return find_preimages(self.stages, points, solved_mm=solved_mm)
+        return find_preimages(self.stages, points, solved_mm=solved_mm, continued=continued)
 
     def displacements_mm(self, grid: VolumeGrid) -> NDArray[np.float64]:
         """Displacement at every voxel centre of a grid, from fixed to moving: shape (K, J, I, 3), LPS, mm."""

@@ -18,7 +18,12 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, apply_matrix, condition_number, matrix_from_sitk
+from MultimodalRegistrationLib.geometry.linear import (
+    LARGEST_CONDITION,
+    apply_matrix,
+    condition_number,
+    matrix_from_sitk,
+)
 
 __all__ = ["Stage", "affine_of_points", "map_points", "stages_of"]
 

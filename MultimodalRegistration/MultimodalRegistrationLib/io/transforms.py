@@ -15,17 +15,24 @@ from numpy.typing import ArrayLike, NDArray
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number, sitk_from_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.outputs import writing
 
 __all__ = [
     "FIELD_SUFFIXES",
+    "NONLINEAR_SUFFIXES",
+    "OUTPUT_FIELD_SUFFIXES",
     "TRANSFORM_SUFFIXES",
     "read_linear_transform",
     "read_transform",
     "write_linear_transform",
+    "write_transform",
 ]
 
 TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
+NONLINEAR_SUFFIXES = (".h5", ".tfm")
 FIELD_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+# Without those that keep their voxels in a second file, which would have to be renamed with the first.
+OUTPUT_FIELD_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha")
 
 _REMEDY = "Give a transform that Slicer, ANTs or SimpleITK saved as .h5, .tfm, .txt or .mat, or a displacement field."
 
@@ -124,3 +131,45 @@ def write_linear_transform(path: str | Path, fixed_to_moving_lps: ArrayLike) -> 
         Maps fixed points to moving points, LPS, mm.
     """
     sitk.WriteTransform(sitk_from_matrix(fixed_to_moving_lps), str(path))
+
+
+def write_transform(path: str | Path, transform: SpatialTransform, *, target: str | Path | None = None) -> None:
+    """Write a transform of any kind.
+
+    Parameters
+    ----------
+    path : str or Path
+        A linear transform has one of :data:`TRANSFORM_SUFFIXES`, others one of :data:`NONLINEAR_SUFFIXES`, a single
+        grid of displacements also one of :data:`OUTPUT_FIELD_SUFFIXES`.
+    transform : SpatialTransform
+        ``fixed_to_moving_lps``; a composite is written with its stages.
+    target : str or Path, optional
+        What messages call the file, where it is written under another name first.
+
+    Raises
+    ------
+    InputError
+        The file type cannot hold this kind of transform, or the file cannot be written.
+    """
+    name, shown = str(path).lower(), path if target is None else target
+    single = transform.stages[0].transform
+    grid = transform.matrix is None and len(transform.stages) == 1 and single.GetName() == "DisplacementFieldTransform"
+    if transform.matrix is not None:
+        kind = "a linear transform"
+        suffixes: tuple[str, ...] = TRANSFORM_SUFFIXES
+    elif grid:
+        kind, suffixes = "a grid of displacements", (*NONLINEAR_SUFFIXES, *OUTPUT_FIELD_SUFFIXES)
+    else:
+        kind, suffixes = "a non-linear transform with its stages", NONLINEAR_SUFFIXES
+    if not name.endswith(suffixes):
+        raise InputError(shown, f"this file type cannot hold {kind}", f"Use one of {', '.join(suffixes)}.")
+    with writing(shown):
+        if transform.matrix is not None:
+            write_linear_transform(path, transform.matrix)
+        elif name.endswith(NONLINEAR_SUFFIXES):
+            # ITK writes no composite within a composite.
+            parts = [stage.transform for stage in reversed(transform.stages)]
+            sitk.WriteTransform(sitk.CompositeTransform(parts) if len(parts) > 1 else parts[0], str(path))
+        else:
+            field = sitk.DisplacementFieldTransform(single).GetDisplacementField()
+            sitk.WriteImage(sitk.Cast(field, sitk.sitkVectorFloat32), str(path), True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
 from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.transforms.resample import resample
 
 __all__ = ["resample_to_fixed"]
 
@@ -28,12 +28,5 @@ def resample_to_fixed(fixed: Volume, moving: Volume, fixed_to_moving_lps: ArrayL
     Volume
         Where the moving volume shows nothing, its lowest value: zero would be soft tissue in a CT.
     """
-    image = sitk.Resample(
-        moving.image,
-        fixed.image,
-        sitk_from_matrix(fixed_to_moving_lps),
-        sitk.sitkLinear,
-        float(moving.voxels.min()),
-        moving.image.GetPixelID(),
-    )
-    return Volume(image, f"{moving.name} on {fixed.name}")
+    moved = resample(moving, fixed.grid, sitk_from_matrix(fixed_to_moving_lps))
+    return Volume(moved.image, f"{moving.name} on {fixed.name}")

@@ -1,7 +1,7 @@
 """Whether points come back: through a second transform, or through the numerical inverse.
 
-Where the transform folds, the point that the numerical inverse finds is another one than that which was mapped, or none,
-and the distance between them tells.
+Where the transform folds, the point that the numerical inverse finds is another one than that which was mapped, or
+none, and the distance between them tells.
 """
 
 from __future__ import annotations
