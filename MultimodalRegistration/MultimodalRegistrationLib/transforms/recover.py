@@ -164,7 +164,7 @@ def recover(
     rms = {motion: _rms(fit) for motion, fit in fits_by_motion.items()}
     spread = float(samples.values.std())
     good_enough = _AS_GOOD * min(rms.values()) + _NOTHING * spread
-    if np.issubdtype(resampled.voxels.dtype, np.integer) and _CUT_OFF < _EXPLAINED * spread:
+    if np.issubdtype(resampled.voxels.dtype, np.integer) and _EXPLAINED * spread > _CUT_OFF:
         good_enough = max(good_enough, _CUT_OFF)
     chosen = next(motion for motion in MOTIONS if rms[motion] <= good_enough)
     return Recovered(
