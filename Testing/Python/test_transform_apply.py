@@ -50,7 +50,7 @@ def drawn(grid: VolumeGrid, marks: np.ndarray, labels: bool) -> sitk.Image:
             voxels[distance < 7] = number
         else:
             voxels += 3000 * np.exp(-(distance**2) / (2 * 4.0**2))
-    image = sitk.GetImageFromArray(voxels.reshape(grid.size[::-1]).astype(np.uint8 if labels else np.int16))
+    image = sitk.GetImageFromArray(np.rint(voxels).reshape(grid.size[::-1]).astype(np.uint8 if labels else np.int16))
     grid.place(image)
     return image
 

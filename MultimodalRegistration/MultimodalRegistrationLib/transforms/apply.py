@@ -146,7 +146,8 @@ def carry_file(source: str | Path, target: Path, plan: Plan) -> CarriedFile:
 
 
 def _volume(volume: Volume, target: Path, plan: Plan) -> CarriedFile:
-    labels = looks_like_label_map(volume.image)
+    # Without noise, a scan in Hounsfield units may look like labels, which are never negative.
+    labels = looks_like_label_map(volume.image) and volume.voxels.min() >= 0
     kind = "label map" if labels else "volume"
     if plan.header_only:
         moved, how = _moved_header(volume.image, volume.name, plan.carrier), "header moved, voxels as they were"
