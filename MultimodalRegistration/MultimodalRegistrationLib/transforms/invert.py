@@ -21,14 +21,17 @@ from MultimodalRegistrationLib.quality.working_grid import region_points
 
 __all__ = ["DEFAULT_TOLERANCE_MM", "Inverse", "invert"]
 
-DEFAULT_TOLERANCE_MM = 0.2
+DEFAULT_TOLERANCE_MM = 0.1
 _MOST_POINTS = 125_000
 _PROBES = 20_000
-_MOST_NODES = 6_000_000
+_MOST_NODES = 16_000_000
 _POINTS_A_STEP = 200_000
 _COARSEST = 4.0
 _FEWEST_NODES = 4
 _LEVELS = 8
+# Where the transform has a kink, as at the border of its own grid, its inverse on a grid is off by more than elsewhere.
+_MOST_POINTS_PERCENT = 95
+_ALL_POINTS_FACTOR = 5
 # Preimages are found this much better than the tolerance.
 _SOLVED = 0.02
 
@@ -61,8 +64,10 @@ class Inverse:
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether all points of the region come back within the tolerance."""
-        return self.tolerance_mm is None or self.return_error is None or self.return_error.max_mm <= self.tolerance_mm
+        """Whether 95 % of the points of the region come back within the tolerance, and all within five times that."""
+        if self.tolerance_mm is None or self.return_error is None:
+            return True
+        return max(self.return_error.p95_mm, self.return_error.max_mm / _ALL_POINTS_FACTOR) <= self.tolerance_mm
 
 
 def invert(
@@ -76,7 +81,8 @@ def invert(
 
     The inverse of a linear transform, also of several in a row, is a matrix. That of any other is sampled on a grid
     that covers where the region is mapped to, with a margin as wide as the transform's largest departure from an
-    affine one, and that is refined until points of the region come back within the tolerance.
+    affine one, and that is refined until 95 % of the points of the region come back within the tolerance, and all
+    within five times that.
 
     Parameters
     ----------
@@ -86,7 +92,7 @@ def invert(
         The region in the frame of the fixed volume for which the way back is needed: voxels above zero, or a whole
         grid. Only a linear transform does without.
     tolerance_mm : float
-        How close the points of the region are to come back.
+        How close 95 % of the points of the region are to come back.
     seed : int
         Of the points that are tried while the grid is refined.
 
@@ -123,18 +129,20 @@ def invert(
         good_enough_mm=tolerance_mm,
         most_nodes=_MOST_NODES,
         points_a_step=_POINTS_A_STEP,
+        error_of=_counted,
     )
     if made is None:
         raise InputError(
-            grid_name(over), "the region is too large for an inverse grid", "Give the part where it is needed."
+            over.name if isinstance(over, Volume) else "The region",
+            "the region is too large for an inverse grid",
+            "Give the part where it is needed.",
         )
     inverse = SpatialTransform(name, made.transform)
     return Inverse(inverse, made.grid, tolerance_mm, _statistics(inverse, moving, points), float(np.mean(~own)))
 
 
-def grid_name(over: Volume | VolumeGrid) -> str:
-    """What messages call a region."""
-    return over.name if isinstance(over, Volume) else "The region"
+def _counted(distances_mm: NDArray[np.floating]) -> float:
+    return float(max(np.percentile(distances_mm, _MOST_POINTS_PERCENT), distances_mm.max() / _ALL_POINTS_FACTOR))
 
 
 def _statistics(

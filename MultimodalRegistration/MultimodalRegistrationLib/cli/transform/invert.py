@@ -49,7 +49,8 @@ def add_parser(operations: Any) -> None:
         type=float,
         default=DEFAULT_TOLERANCE_MM,
         metavar="MM",
-        help="the grid is refined until points of the region come back this close (%(default)s)",
+        help="the grid is refined until 95 %% of the points of the region come back this close, and all within "
+        "five times that (%(default)s)",
     )
     add_result_options(parser)
     parser.set_defaults(run=_run)
@@ -96,7 +97,7 @@ def _words(found: Inverse, region: str, path: str) -> list[str]:
         )
     if not found.within_tolerance:
         lines.append(
-            f"Not all of them are within the tolerance of {found.tolerance_mm:g} mm; a smaller region allows a "
+            f"That is more than the tolerance of {found.tolerance_mm:g} mm asks for; a smaller region allows a "
             f"finer grid."
         )
     return [*lines, f"Inverse: {path}"]
