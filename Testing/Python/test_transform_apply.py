@@ -18,7 +18,9 @@ from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
 from MultimodalRegistrationLib.io.models import Model, read_whole_model, write_model
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.io.transforms import write_transform
+from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.transforms.resample import resample
 from scipy.spatial import cKDTree
 from transform_cases import AFFINE, POSE, field
 
@@ -296,3 +298,34 @@ def test_a_mirroring_transform_leaves_models_with_their_outside_outside(tmp_path
         data = normals.GetOutput()
         outward = np.array(data.GetCell(0).GetPoints().GetPoint(0)) - np.array(data.GetCenter())
         assert np.dot(data.GetCellData().GetNormals().GetTuple(0), outward) > 0
+
+
+def ramp(dtype: type) -> Volume:
+    """Values 10 i + 40 along the first axis, with a step at its end."""
+    voxels = np.broadcast_to(10.0 * np.arange(12) + 40, (6, 6, 12)).copy()
+    voxels[..., -2:] = 250
+    return Volume(sitk.GetImageFromArray(voxels.astype(dtype)), "ramp")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32])
+def test_pixel_types_are_kept_and_integers_rounded(dtype):
+    volume = ramp(dtype)
+    shift = sitk.TranslationTransform(3, (1.37, 0.0, 0.0))
+    moved = resample(volume, volume.grid, shift)
+    assert moved.image.GetPixelID() == volume.image.GetPixelID()
+    exact = 10 * np.arange(8) + 53.7
+    expected = exact if dtype is np.float32 else np.rint(exact)
+    np.testing.assert_allclose(moved.voxels[3, 3, :8], expected, atol=1e-4)
+    # Beyond the end lies the lowest value, or what was asked for.
+    assert moved.voxels[3, 3, 11] == 40
+    assert resample(volume, volume.grid, shift, outside=7).voxels[3, 3, 11] == 7
+
+
+def test_splines_that_overshoot_stay_within_the_type():
+    volume = ramp(np.uint8)
+    volume = Volume(sitk.Cast(volume.image > 100, sitk.sitkUInt8) * 255, "step")
+    shift = sitk.TranslationTransform(3, (0.4, 0.0, 0.0))
+    splines = resample(volume, volume.grid, shift, interpolation="bspline").voxels[3, 3]
+    # Without a bound, -10 would have become 246.
+    assert splines[:5].max() < 20
+    assert splines[7:11].min() > 235
