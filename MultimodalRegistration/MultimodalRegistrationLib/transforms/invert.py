@@ -34,6 +34,8 @@ _MOST_POINTS_PERCENT = 95
 _ALL_POINTS_FACTOR = 5
 # Preimages are found this much better than the tolerance.
 _SOLVED = 0.02
+# Whoever comes back further away was at another point that is mapped to the same place.
+_OWN_MM = 0.5
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,9 @@ def invert(
     moving = transform.to_moving(points)
     if not np.all(np.isfinite(moving)):
         raise InputError(transform.name, "it maps some points nowhere (not a number)", "Check the transform.")
-    solved_mm = tolerance_mm * _SOLVED
-    own = np.linalg.norm(transform.preimages(moving, solved_mm=solved_mm).points_lps - points, axis=1) <= tolerance_mm
+    own_mm = min(tolerance_mm, _OWN_MM)
+    solved_mm = own_mm * _SOLVED
+    own = np.linalg.norm(transform.preimages(moving, solved_mm=solved_mm).points_lps - points, axis=1) <= own_mm
     chosen = np.flatnonzero(own)
     # Where every point is lost, the grid is as fine as the region and its error says the rest.
     chosen = np.random.default_rng(seed).permutation(chosen if len(chosen) else len(points))[:_PROBES]
