@@ -30,7 +30,7 @@ _PARAMETERS = {"rigid": 6, "similarity": 7, "affine": 12}
 _HUBER = 1.345
 _TO_SD = 1.4826
 _HALF_VOXEL = 0.5
-_DAMPINGS = 12
+_DAMPINGS = 6
 _SETTLED_MM = 1e-5
 
 

@@ -31,7 +31,7 @@ __all__ = ["Recovered", "recover"]
 _CLIPPED_PERCENTILES = (0.5, 99.5)
 # Smoothing of the levels, in steps of the search, and how many points.
 _LEVELS = ((1 / 2, 10_000), (1 / 4, 30_000), (1 / 10, 60_000))
-_LAST_POINTS = 150_000
+_LAST_POINTS = 80_000
 _FEW_STEPS, _MANY_STEPS = 15, 60
 _FEWEST_POINTS = 500
 # A value at so many of the outermost voxels is that of what the volume does not show.
