@@ -71,7 +71,7 @@ def test_splines_and_fields_in_a_row():
     assert np.abs(transform.to_fixed(transform.to_moving(inside[:500])) - inside[:500]).max() < 1e-4
 
 
-def test_a_fold_is_told():
+def test_a_fold_is_told(tmp_path):
     grid = GRIDS["oblique"]
     axis = np.asarray(grid.direction).reshape(3, 3)[:, 0]
     wave = 2 * np.pi * 2 / 100
@@ -80,7 +80,15 @@ def test_a_fold_is_told():
     image = sitk.GetImageFromArray(u.reshape(*grid.size[::-1], 3), isVector=True)
     grid.place(image)
     fold = SpatialTransform("fold", sitk.DisplacementFieldTransform(image))
-    found = invert(fold, over=GRIDS["oblique"], tolerance_mm=10.0)
+    sitk.WriteTransform(fold.transform, str(tmp_path / "fold.h5"))
+    sitk.WriteImage(blank(grid) + 1, str(tmp_path / "mask.nrrd"))
+    done = run_command(
+        *("transform", "invert", tmp_path / "fold.h5", "--over", tmp_path / "mask.nrrd", "--tolerance", 10, "--quiet"),
+        *("--output-transform", tmp_path / "i.h5"),
+    )
+    assert done.returncode == 0
+    assert "the transform folds there" in done.stderr
+    found = invert(fold, over=grid, tolerance_mm=10.0)
     # Around the fold in the middle, 30 % of the points share their places with two others each.
     assert 0.15 < found.lost_share < 0.6
     assert not found.within_tolerance

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from MultimodalRegistrationLib.cli.progress import make_printer
 from MultimodalRegistrationLib.cli.transform.common import (
     OUTPUT_SUFFIXES,
     add_result_options,
@@ -68,6 +69,8 @@ def _run(options: argparse.Namespace) -> int:
         if json_file is not None:
             write_json(json_file, command_content(options, inputs) | _content(found))
         outputs.commit()
+    for warning in _warnings(found):
+        make_printer(options).warning(warning)
     if not options.quiet:
         print("\n".join(_words(found, words, options.output_transform)))
     return 0
@@ -91,13 +94,19 @@ def _words(found: Inverse, region: str, path: str) -> list[str]:
         lines = [f"The inverse is a grid of {size} nodes, {min(found.grid.spacing_mm):.2g} mm apart or more."]
     if found.return_error is not None:
         lines.append(f"Points of {region} come back to within: {statistics_words(found.return_error)}.")
+    return [*lines, f"Inverse: {path}"]
+
+
+def _warnings(found: Inverse) -> list[str]:
+    lines = []
     if found.lost_share > 0:
         lines.append(
             f"{found.lost_share:.2%} of the points have no way back of their own: the transform folds there, or ends."
         )
-    if not found.within_tolerance:
+    if found.return_error is not None and not found.within_tolerance:
         lines.append(
-            f"That is more than the tolerance of {found.tolerance_mm:g} mm asks for; a smaller region allows a "
-            f"finer grid."
+            f"Points come back to within {found.return_error.p95_mm:.3g} mm (95 %) and "
+            f"{found.return_error.max_mm:.3g} mm (all), more than the tolerance of {found.tolerance_mm:g} mm "
+            f"asks for; a smaller region allows a finer grid."
         )
-    return [*lines, f"Inverse: {path}"]
+    return lines
