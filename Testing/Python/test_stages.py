@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
-from conftest import run_command
+from conftest import real_cases, run_command
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
@@ -185,9 +185,9 @@ def run_warp(pair, engine="elastix"):
         )
 
 
-def test_a_known_deformation_of_a_real_pair(real_cases, real_data):
+def test_a_known_deformation_of_a_real_pair(real_data):
     """Testing/Benchmarks/deformable.md has more pairs, and other tools."""
-    pair = deformed_pair(real_cases["stroke-t2"], real_data)
+    pair = deformed_pair(real_cases()["stroke-t2"], real_data)
     rigid = SpatialTransform.of_matrix("rigid", pair.rigid_lps)
     start = pair.errors_mm(rigid).mean()
     assert 3 < start < 6

@@ -81,6 +81,16 @@ class VolumeGrid:
         return apply_matrix(self.ijk_to_lps, unit * np.asarray(self.size) - 0.5)
 
     @property
+    def points_lps(self) -> NDArray[np.float64]:
+        """All voxel centres in mm, shape (N, 3), in the order of the voxels: I runs fastest."""
+        return self.points_at(np.arange(int(np.prod(self.size))))
+
+    def points_at(self, numbers: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Voxel centres in mm, shape (N, 3), by the numbers of the voxels, shape (N,), of which I runs fastest."""
+        k, j, i = np.unravel_index(numbers, self.size[::-1])
+        return apply_matrix(self.ijk_to_lps, np.stack([i, j, k], axis=-1))
+
+    @property
     def is_orthogonal(self) -> bool:
         """Whether the axes are perpendicular, which the engines assume."""
         direction = np.asarray(self.direction).reshape(3, 3)

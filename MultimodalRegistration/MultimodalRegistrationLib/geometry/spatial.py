@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.inverse import Preimages, find_preimages, newton
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, matrix_from_sitk, sitk_from_matrix
+from MultimodalRegistrationLib.geometry.stages import Stage, affine_of_points, map_points, stages_of
 
 __all__ = ["SpatialTransform", "closest_affine"]
 
-_STEPS = 60
 _SOLVED_MM = 1e-6
-_DIFFERENCE_MM = 0.01
 _POINTS_PER_AXIS = 16
-# From here on one call of SimpleITK for all points beats one call for each.
-_MANY_POINTS = 100
 
 
 @dataclass(frozen=True)
@@ -50,35 +49,54 @@ class SpatialTransform:
         """Name a linear transform, shape (4, 4), LPS, mm."""
         return cls(name, sitk_from_matrix(fixed_to_moving_lps))
 
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """What it is made of; points of the fixed volume go through the first one first."""
+        return stages_of(self.transform)
+
     def to_moving(self, fixed_lps: ArrayLike) -> NDArray[np.float64]:
         """Map points of the fixed volume, shape (N, 3), LPS, mm, to the moving one."""
         points = np.asarray(fixed_lps, dtype=np.float64).reshape(-1, 3)
-        if self.matrix is not None:
-            return apply_matrix(self.matrix, points)
-        if len(points) >= _MANY_POINTS:
-            return self._map_many(points)
-        return np.array([self.transform.TransformPoint(point) for point in points.tolist()]).reshape(-1, 3)
+        return map_points(self.transform, points) if self.matrix is None else apply_matrix(self.matrix, points)
 
-    def to_fixed(self, moving_lps: ArrayLike, near_fixed_lps: ArrayLike) -> NDArray[np.float64]:
+    def to_fixed(self, moving_lps: ArrayLike, near_fixed_lps: ArrayLike | None = None) -> NDArray[np.float64]:
         """Map points of the moving volume to the fixed one.
 
         Parameters
         ----------
         moving_lps : array, shape (N, 3)
             LPS, mm.
-        near_fixed_lps : array, shape (N, 3)
-            Where to begin to look when the transform is not linear.
+        near_fixed_lps : array, shape (N, 3), optional
+            Where to begin to look when the transform is not linear: where it folds, several points are mapped to one.
 
         Returns
         -------
         array, shape (N, 3)
-            LPS, mm; rows are NaN where damped Newton steps find no point within 1e-6 mm, as in a fold.
+            LPS, mm; rows are NaN where no point is found that is mapped there within 1e-6 mm, as in a fold.
         """
         points = np.asarray(moving_lps, dtype=np.float64).reshape(-1, 3)
         if self.matrix is not None:
             return apply_matrix(np.linalg.inv(self.matrix), points)
-        near = np.asarray(near_fixed_lps, dtype=np.float64).reshape(-1, 3)
-        return np.array([self._solve(point, start) for point, start in zip(points, near, strict=True)]).reshape(-1, 3)
+        found = np.full(points.shape, np.nan)
+        left = np.arange(len(points))
+        if near_fixed_lps is not None:
+            near = np.asarray(near_fixed_lps, dtype=np.float64).reshape(-1, 3)
+            steps = newton(self.to_moving, points, near, solved_mm=_SOLVED_MM)
+            solved = steps.misses_mm <= _SOLVED_MM
+            found[solved], left = steps.points_lps[solved], left[~solved]
+        if len(left):
+            others = self.preimages(points[left], solved_mm=_SOLVED_MM)
+            solved = others.misses_mm <= _SOLVED_MM
+            found[left[solved]] = others.points_lps[solved]
+        return found
+
+    def preimages(self, moving_lps: ArrayLike, *, solved_mm: float, continued: bool = False) -> Preimages:
+        """Find the fixed points that are mapped to moving ones, shape (N, 3), or come close.
+
+        See :func:`~MultimodalRegistrationLib.geometry.inverse.find_preimages`.
+        """
+        points = np.asarray(moving_lps, dtype=np.float64).reshape(-1, 3)
+        return find_preimages(self.stages, points, solved_mm=solved_mm, continued=continued)
 
     def displacements_mm(self, grid: VolumeGrid) -> NDArray[np.float64]:
         """Displacement at every voxel centre of a grid, from fixed to moving: shape (K, J, I, 3), LPS, mm."""
@@ -86,37 +104,6 @@ class SpatialTransform:
             self.transform, sitk.sitkVectorFloat64, grid.size, grid.origin_lps, grid.spacing_mm, grid.direction
         )
         return np.asarray(sitk.GetArrayFromImage(field))
-
-    def _map_many(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map points, shape (N, 3), in one call: a field on a row of N voxels takes each voxel to its point first."""
-        row = np.zeros((len(points), 3))
-        row[:, 0] = np.arange(len(points))
-        to_points = sitk.DisplacementFieldTransform(sitk.GetImageFromArray((points - row)[None, None], isVector=True))
-        field = sitk.TransformToDisplacementField(
-            sitk.CompositeTransform([self.transform, to_points]), sitk.sitkVectorFloat64, (len(points), 1, 1)
-        )
-        return np.asarray(sitk.GetArrayFromImage(field)[0, 0] + row)
-
-    def _solve(self, wanted: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
-        point = start
-        residual = wanted - self.to_moving(point)[0]
-        for _ in range(_STEPS):
-            distance = float(np.linalg.norm(residual))
-            if distance < _SOLVED_MM:
-                return point
-            probes = point + np.concatenate([np.eye(3), -np.eye(3)]) * _DIFFERENCE_MM
-            mapped = self.to_moving(probes)
-            slope = (mapped[:3] - mapped[3:]).T / (2 * _DIFFERENCE_MM)
-            step = np.linalg.lstsq(slope, residual, rcond=None)[0]
-            for shorter in (1.0, 0.5, 0.25, 0.125, 0.0625):
-                tried = point + shorter * step
-                left = wanted - self.to_moving(tried)[0]
-                if np.linalg.norm(left) < distance:
-                    point, residual = tried, left
-                    break
-            else:
-                break
-        return np.full(3, np.nan)
 
 
 def closest_affine(transform: SpatialTransform, grid: VolumeGrid) -> NDArray[np.float64]:
@@ -137,10 +124,4 @@ def closest_affine(transform: SpatialTransform, grid: VolumeGrid) -> NDArray[np.
     if transform.matrix is not None:
         return transform.matrix
     points = grid.sample_points_lps(_POINTS_PER_AXIS)
-    center = points.mean(axis=0)
-    mapped = transform.to_moving(points)
-    linear = np.linalg.lstsq(points - center, mapped - mapped.mean(axis=0), rcond=None)[0].T
-    matrix = np.eye(4)
-    matrix[:3, :3] = linear
-    matrix[:3, 3] = mapped.mean(axis=0) - linear @ center
-    return matrix
+    return affine_of_points(points, transform.to_moving(points))

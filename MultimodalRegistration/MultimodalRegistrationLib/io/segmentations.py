@@ -23,7 +23,7 @@ from MultimodalRegistrationLib.io.image_files import open_image_file, unreadable
 from MultimodalRegistrationLib.io.volumes import Volume, read_label_map
 from MultimodalRegistrationLib.landmarks.points import plain_label
 
-__all__ = ["Segment", "Segmentation", "read_segmentation"]
+__all__ = ["Segment", "Segmentation", "layers_of", "read_segmentation", "read_segmentation_image"]
 
 Box = tuple[slice, slice, slice]
 # Atlases have labels beyond 10^8, of which a table by label would fill the memory.
@@ -150,31 +150,50 @@ def read_segmentation(path: str | Path) -> Segmentation:
     return segmentation
 
 
-def _read_layers(path: Path) -> Segmentation | None:
-    """What Slicer wrote; None if it is an ordinary image."""
+def read_segmentation_image(path: str | Path) -> tuple[sitk.Image, dict[str, str]] | None:
+    """Read a ``.seg.nrrd`` file as it is.
+
+    Returns
+    -------
+    tuple of SimpleITK.Image and dict, or None
+        The voxels, one component for each layer, and the entries of the header; None if it is an ordinary image.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    path = Path(path)
     reader = open_image_file(path, what="a segmentation", layers=True)
-    keys = set(reader.GetMetaDataKeys())
+    keys = reader.GetMetaDataKeys()
     if not any(key.startswith(("Segment0_", "Segmentation_")) for key in keys):
         return None
     try:
         image = reader.Execute()
     except RuntimeError as error:
         raise unreadable(path, error) from error
-    if image.GetDimension() == 4:
-        image = image[:, :, :, 0]
-    layers = _layers(image)
+    entries = {key: str(reader.GetMetaData(key)) for key in keys}
+    return (image[:, :, :, 0] if image.GetDimension() == 4 else image), entries
+
+
+def _read_layers(path: Path) -> Segmentation | None:
+    """What Slicer wrote; None if it is an ordinary image."""
+    found = read_segmentation_image(path)
+    if found is None:
+        return None
+    image, entries = found
+    layers = layers_of(image)
     segments: list[tuple[str, int, int]] = []
-    while f"Segment{len(segments)}_ID" in keys:
-        segments.append(_segment_entry(path, reader, len(segments), len(layers)))
+    while f"Segment{len(segments)}_ID" in entries:
+        segments.append(_segment_entry(path, entries, len(segments), len(layers)))
     return Segmentation.of_layers(str(path), VolumeGrid.of_image(image), layers, segments)
 
 
-def _segment_entry(path: Path, reader: sitk.ImageFileReader, index: int, layers: int) -> tuple[str, int, int]:
+def _segment_entry(path: Path, entries: dict[str, str], index: int, layers: int) -> tuple[str, int, int]:
     """Name, layer and label. Files of Slicer 4.10 and before have a layer for each segment, with the label 1."""
 
     def entry(key: str, default: str) -> str:
-        full = f"Segment{index}_{key}"
-        return str(reader.GetMetaData(full)) if reader.HasMetaDataKey(full) else default
+        return entries.get(f"Segment{index}_{key}", default)
 
     name = entry("Name", entry("ID", ""))
     values = entry("Layer", str(index)), entry("LabelValue", "1")
@@ -191,7 +210,8 @@ def _damaged(path: Path, found: str) -> InputError:
     return InputError(path, found, "The header is damaged; save the segmentation in Slicer again.")
 
 
-def _layers(image: sitk.Image) -> list[NDArray[Any]]:
+def layers_of(image: sitk.Image) -> list[NDArray[Any]]:
+    """Voxels of each layer, shape (K, J, I)."""
     if image.GetNumberOfComponentsPerPixel() == 1:
         return [Volume(image, "").voxels]
     # Interleaved components would make every later pass over one layer slow.

@@ -22,7 +22,11 @@ from MultimodalRegistrationLib.surfaces.surface import Surface
 
 __all__ = [
     "MODEL_SUFFIXES",
+    "load_vtk",
+    "mm_per_unit_of_model",
+    "read_model",
     "read_surface",
+    "space_of_model",
     "surface_of_mask",
     "surface_of_polydata",
     "surface_of_threshold",
@@ -73,11 +77,10 @@ def read_surface(path: str | Path, *, space: Space | None = None, label: int | N
         raise InputError(path, "the file type is not that of a surface or a label map", f"Save it as one of {known}.")
     if label is not None:
         raise InputError(path, f"label {label} was given for a model", "Only label maps have labels; leave it out.")
-    data, header = _read_model(path, suffix)
-    surface = surface_of_polydata(data, str(path), space=_space(path, header, space))
-    if suffix == ".obj":
-        return _in_millimetres(surface, header)
-    return surface
+    data, header = read_model(path, suffix)
+    surface = surface_of_polydata(data, str(path), space=space_of_model(path, header, space))
+    scale = mm_per_unit_of_model(path, header) if suffix == ".obj" else 1.0
+    return surface if scale == 1.0 else surface.moved(np.diag([scale, scale, scale, 1.0]))
 
 
 def surface_of_polydata(data: Any, name: str, *, space: Space) -> Surface:
@@ -102,7 +105,7 @@ def surface_of_polydata(data: Any, name: str, *, space: Space) -> Surface:
     InputError
         vtk is missing, or the surface is empty or damaged.
     """
-    vtk = _vtk(name)
+    vtk = load_vtk(name)
     from vtk.util.numpy_support import vtk_to_numpy
 
     cut = vtk.vtkTriangleFilter()
@@ -142,7 +145,7 @@ def surface_of_mask(mask: Volume) -> Surface:
     InputError
         vtk is missing, or too few voxels for a shape.
     """
-    vtk = _vtk(mask.name)
+    vtk = load_vtk(mask.name)
     edges = vtk.vtkDiscreteFlyingEdges3D()
     edges.SetInputData(_index_image(vtk, np.pad((mask.voxels > 0).astype(np.uint8), 1)))
     edges.SetValue(0, 1)
@@ -178,7 +181,7 @@ def surface_of_threshold(volume: Volume, lower: float) -> Surface:
     InputError
         vtk is missing, or no voxel, or every one, is brighter.
     """
-    vtk = _vtk(volume.name)
+    vtk = load_vtk(volume.name)
     low, high = volume.voxels.min(), volume.voxels.max()
     if not low < lower <= high:
         raise InputError(
@@ -195,7 +198,8 @@ def surface_of_threshold(volume: Volume, lower: float) -> Surface:
     return _placed(edges.GetOutput(), volume, padding=0)
 
 
-def _vtk(subject: str | Path) -> Any:
+def load_vtk(subject: str | Path) -> Any:
+    """The package vtk; an error names what it is needed for."""
     try:
         import vtk
     except ImportError as error:
@@ -223,9 +227,15 @@ def _placed(data: Any, volume: Volume, *, padding: int) -> Surface:
     return surface_of_polydata(data, volume.name, space="LPS").moved(padded_to_lps)
 
 
-def _read_model(path: Path, suffix: str) -> tuple[Any, str]:
-    """The polygons of a model file and what its header or comments say."""
-    vtk = _vtk(path)
+def read_model(path: Path, suffix: str) -> tuple[Any, str]:
+    """The ``vtkPolyData`` of a model file and what its header or comments say.
+
+    Raises
+    ------
+    InputError
+        Not a surface, unreadable, or vtk is missing.
+    """
+    vtk = load_vtk(path)
     readers = {
         ".stl": "vtkSTLReader",
         ".ply": "vtkPLYReader",
@@ -264,7 +274,14 @@ def _header(reader: Any, data: Any, suffix: str) -> str:
     return "" if space is None or not space.GetNumberOfValues() else f"SPACE={space.GetValue(0)}"
 
 
-def _space(path: Path, header: str, given: Space | None) -> Space:
+def space_of_model(path: Path, header: str, given: Space | None) -> Space:
+    """The frame of a model: what its header says, or what was given.
+
+    Raises
+    ------
+    InputError
+        Neither says it, or they contradict each other.
+    """
     said: list[Space] = [space for space in ("LPS", "RAS") if f"SPACE={space}" in header]
     if len(said) > 1 or (said and given not in (None, said[0])):
         asked = "" if len(said) > 1 else f", but {given} was given"
@@ -284,11 +301,17 @@ def _space(path: Path, header: str, given: Space | None) -> Space:
     return given
 
 
-def _in_millimetres(surface: Surface, header: str) -> Surface:
+def mm_per_unit_of_model(path: str | Path, header: str) -> float:
+    """What a unit of the coordinates in an ``.obj`` file is, from its comments.
+
+    Raises
+    ------
+    InputError
+        Not millimetres.
+    """
     unit = _OBJ_UNIT.search(header)
     if unit is None:
-        return surface
-    scale = float(unit[1])
-    if unit[2].lower() != "mm" or not scale > 0:
-        raise InputError(surface.name, f"its coordinates are in units of {unit[1]} {unit[2]}", "Export it in mm.")
-    return surface.moved(np.diag([scale, scale, scale, 1.0]))
+        return 1.0
+    if unit[2].lower() != "mm" or not float(unit[1]) > 0:
+        raise InputError(path, f"its coordinates are in units of {unit[1]} {unit[2]}", "Export it in mm.")
+    return float(unit[1])

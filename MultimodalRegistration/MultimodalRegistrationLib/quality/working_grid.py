@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.geometry.linear import apply_matrix, translation_
 from MultimodalRegistrationLib.io.box_mean import Size, coarse_grid, coarse_size
 from MultimodalRegistrationLib.io.volumes import Volume
 
-__all__ = ["bounded_size", "mask_on", "node_grid", "volume_of"]
+__all__ = ["bounded_size", "mask_on", "node_grid", "region_points", "volume_of"]
 
 _HALVINGS = 40
 # Second derivatives need three nodes along each axis.
@@ -99,6 +99,32 @@ def mask_on(grid: VolumeGrid, region: Volume) -> NDArray[np.bool_]:
             "Give a region that lies in the fixed volume and marks more than single voxels.",
         )
     return marked
+
+
+def region_points(region: Volume | VolumeGrid, most_points: int) -> NDArray[np.float64]:
+    """Points spread evenly over a region.
+
+    Parameters
+    ----------
+    region : Volume or VolumeGrid
+        Voxels above zero, or a whole grid.
+    most_points : int
+        Not exceeded, but for regions with fewer than three nodes along an axis.
+
+    Returns
+    -------
+    array, shape (N, 3)
+        LPS, mm.
+
+    Raises
+    ------
+    InputError
+        The region marks nothing.
+    """
+    if isinstance(region, VolumeGrid):
+        return node_grid(region, most_points).points_lps
+    nodes = node_grid(region.grid, most_points, region=region)
+    return nodes.points_lps[mask_on(nodes, region).ravel()]
 
 
 def volume_of(values: NDArray[np.floating], grid: VolumeGrid, name: str) -> Volume:

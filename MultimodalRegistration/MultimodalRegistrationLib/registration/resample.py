@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import SimpleITK as sitk
-
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.transforms.resample import resample
 
 __all__ = ["resample_to_fixed"]
 
@@ -27,12 +26,5 @@ def resample_to_fixed(fixed: Volume, moving: Volume, transform: SpatialTransform
     Volume
         Where the moving volume shows nothing, its lowest value: zero would be soft tissue in a CT.
     """
-    image = sitk.Resample(
-        moving.image,
-        fixed.image,
-        transform.transform,
-        sitk.sitkLinear,
-        float(moving.voxels.min()),
-        moving.image.GetPixelID(),
-    )
-    return Volume(image, f"{moving.name} on {fixed.name}")
+    moved = resample(moving, fixed.grid, transform.transform)
+    return Volume(moved.image, f"{moving.name} on {fixed.name}")

@@ -9,17 +9,64 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import Space
 from MultimodalRegistrationLib.io.landmarks.records import PointFile, PointRecord, parse_space
+from MultimodalRegistrationLib.io.text_files import read_text
 
-__all__ = ["parse_json"]
+__all__ = ["Markup", "parse_json", "read_markups"]
 
 _MM_PER_UNIT = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "cm": 10.0, "m": 1e3}
 _PLACED = {"defined": True, "undefined": False, "preview": False, "missing": False}
 _KNOWN_SCHEMA = re.compile(r"markups-schema-v1\.\d+\.\d+\.json#*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Markup:
+    """One markup of a ``.mrk.json`` file, of any type, as its control points.
+
+    Parameters
+    ----------
+    points : tuple of PointRecord
+        In the order of the file, mm.
+    space : {"LPS", "RAS"} or None
+        The convention of the file.
+    mm_per_unit : float
+        What a unit of the positions in the file is.
+    """
+
+    points: tuple[PointRecord, ...]
+    space: Space | None
+    mm_per_unit: float
+
+    @classmethod
+    def of(cls, path: Path, markup: dict[str, Any]) -> Markup:
+        """Read an entry of ``markups``; errors name the file ``path``."""
+        # The schema says that a file without the statement is in LPS, mm.
+        stated = markup.get("coordinateSystem", "LPS")
+        mm_per_unit = _mm_per_unit(path, markup.get("coordinateUnits", "mm"))
+        points = _points(path, markup.get("controlPoints", []), mm_per_unit, kind="controlPoints")
+        return cls(points, None if stated == "" else parse_space(stated, path=path), mm_per_unit)
+
+
+def read_markups(path: str | Path) -> dict[str, Any] | None:
+    """Read a JSON file as it is; None where it holds no markups of Slicer.
+
+    Raises
+    ------
+    InputError
+        Not JSON, or an unknown schema.
+    """
+    path = Path(path)
+    content = _loaded(path, read_text(path, kind="a list of points"))
+    if not isinstance(content, dict) or not isinstance(content.get("markups"), list):
+        return None
+    _check_markups(path, content)
+    return content
 
 
 def parse_json(path: Path, text: str, *, node_name: str | None) -> PointFile:
@@ -44,28 +91,37 @@ def parse_json(path: Path, text: str, *, node_name: str | None) -> PointFile:
     InputError
         Not JSON, not points, several markups and none or an unknown one chosen.
     """
+    content = _loaded(path, text)
+    if isinstance(content, dict) and isinstance(content.get("markups"), list):
+        markup = Markup.of(path, _chosen_markup(path, content, node_name))
+        return PointFile(markup.points, markup.space)
+    if node_name is not None:
+        raise InputError(path, f"holds no markups that could be called '{node_name}'", "Leave the name out.")
+    return _plain_points(path, content)
+
+
+def _loaded(path: Path, text: str) -> Any:
     try:
-        content = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(
             path, f"line {error.lineno}, column {error.colno}: {error.msg}, not valid JSON", "Save the points again."
         ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(path, f"not usable JSON ({error})", "Save the points again.") from error
-    if isinstance(content, dict) and isinstance(content.get("markups"), list):
-        return _markup(path, _chosen_markup(path, content, node_name))
-    if node_name is not None:
-        raise InputError(path, f"holds no markups that could be called '{node_name}'", "Leave the name out.")
-    return _plain_points(path, content)
 
 
-def _chosen_markup(path: Path, content: dict[str, Any], node_name: str | None) -> dict[str, Any]:
+def _check_markups(path: Path, content: dict[str, Any]) -> None:
     schema = content.get("@schema")
     if schema is not None and not _KNOWN_SCHEMA.search(str(schema)):
         raise InputError(path, f"unknown schema '{schema}'", "Save the points with Slicer 5 as .mrk.json.")
-    markups = content["markups"]
-    if not markups or not all(isinstance(markup, dict) for markup in markups):
+    if not content["markups"] or not all(isinstance(markup, dict) for markup in content["markups"]):
         raise InputError(path, "holds no markups", "Save the points in Slicer again.")
+
+
+def _chosen_markup(path: Path, content: dict[str, Any], node_name: str | None) -> dict[str, Any]:
+    _check_markups(path, content)
+    markups = content["markups"]
     names = [str(markup.get("name") or number) for number, markup in enumerate(markups, start=1)]
     listed = ", ".join(f"'{name}'" for name in names)
     chosen = [markup for name, markup in zip(names, markups, strict=True) if node_name in (None, name)]
@@ -78,16 +134,6 @@ def _chosen_markup(path: Path, content: dict[str, Any], node_name: str | None) -
             "Save the one to use in a file of its own, or choose it by its name (`node_name` in Python).",
         )
     raise InputError(path, f"{len(chosen) or 'no'} markups called '{node_name}' among {listed}", "Choose one of these.")
-
-
-def _markup(path: Path, markup: dict[str, Any]) -> PointFile:
-    # The schema says that a file without the statement is in LPS, mm.
-    space = (
-        None if markup.get("coordinateSystem") == "" else parse_space(markup.get("coordinateSystem", "LPS"), path=path)
-    )
-    mm_per_unit = _mm_per_unit(path, markup.get("coordinateUnits", "mm"))
-    items = markup.get("controlPoints", [])
-    return PointFile(_points(path, items, mm_per_unit, kind="controlPoints"), space)
 
 
 def _plain_points(path: Path, content: Any) -> PointFile:

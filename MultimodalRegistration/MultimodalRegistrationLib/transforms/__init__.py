@@ -1,0 +1,1 @@
+"""What is done with transforms: inverse, composition, application, comparison, recovery."""

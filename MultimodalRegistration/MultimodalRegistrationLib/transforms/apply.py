@@ -1,0 +1,228 @@
+"""Files carried by a transform: volumes, label maps, segmentations, points, markups and models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import Space
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.io.image_files import VOLUME_SUFFIXES
+from MultimodalRegistrationLib.io.landmarks import LANDMARK_SUFFIXES, read_landmarks
+from MultimodalRegistrationLib.io.landmarks.json_files import read_markups
+from MultimodalRegistrationLib.io.landmarks.writing import OUTPUT_LANDMARK_SUFFIXES, write_landmarks
+from MultimodalRegistrationLib.io.models import read_whole_model, write_model
+from MultimodalRegistrationLib.io.segmentations import read_segmentation_image
+from MultimodalRegistrationLib.io.surfaces import MODEL_SUFFIXES
+from MultimodalRegistrationLib.io.volume_checks import looks_like_label_map
+from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, Volume, read_unjudged
+from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.transforms.carrier import Carrier, Resampling
+from MultimodalRegistrationLib.transforms.markups import carry_markups
+from MultimodalRegistrationLib.transforms.resample import Interpolation, resample
+from MultimodalRegistrationLib.transforms.segments import resample_segmentation
+
+__all__ = ["CarriedFile", "Plan", "carry_file", "output_name"]
+
+_SECOND_FILE = {".nhdr": ".nrrd", ".mhd": ".mha"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How files are carried.
+
+    Parameters
+    ----------
+    carrier : Carrier
+        The transform and the way to go.
+    reference : VolumeGrid or None
+        What volumes are resampled to; None where none are.
+    resampling : Resampling or None
+        From :meth:`~MultimodalRegistrationLib.transforms.carrier.Carrier.resampling` for the reference.
+    header_only : bool
+        Move the headers of volumes and segmentations instead: voxels stay as they are.
+    interpolation : str or None
+        For all volumes; by default linear for scans and ``"label"`` for label maps and segmentations.
+    outside : float or None
+        Value where a volume shows nothing; see :func:`~MultimodalRegistrationLib.transforms.resample.resample`.
+    space : {"LPS", "RAS"} or None
+        Frame of points and models that do not say it.
+    """
+
+    carrier: Carrier
+    reference: VolumeGrid | None = None
+    resampling: Resampling | None = None
+    header_only: bool = False
+    interpolation: Interpolation | None = None
+    outside: float | None = None
+    space: Space | None = None
+
+
+@dataclass(frozen=True)
+class CarriedFile:
+    """What was done with one file.
+
+    Parameters
+    ----------
+    kind : str
+        ``"volume"``, ``"label map"``, ``"segmentation"``, ``"points"``, ``"markups"`` or ``"model"``.
+    how : str
+        In words.
+    points : int or None
+        How many points were carried.
+    lost : int
+        How many of them have no place of their own, because the transform folds or jumps there.
+    """
+
+    kind: str
+    how: str
+    points: int | None = None
+    lost: int = 0
+
+
+def output_name(path: str | Path) -> str:
+    """The name of what becomes of a file: its own, but for types that cannot be written.
+
+    Raises
+    ------
+    InputError
+        Not a file that can be carried.
+    """
+    path = Path(path)
+    name, lower = path.name, path.name.lower()
+    if path.is_dir():
+        return f"{path.resolve().name}.nrrd"
+    if lower.endswith(VOLUME_SUFFIXES):
+        return name if lower.endswith(OUTPUT_VOLUME_SUFFIXES) else path.stem + _SECOND_FILE[path.suffix.lower()]
+    if lower.endswith((*MODEL_SUFFIXES, *OUTPUT_LANDMARK_SUFFIXES)):
+        return name
+    if lower.endswith(LANDMARK_SUFFIXES):
+        return f"{path.stem}.mrk.json"
+    raise InputError(
+        path,
+        "the file type is not that of a volume, points, markups or a model",
+        f"Give one of {', '.join((*VOLUME_SUFFIXES, *LANDMARK_SUFFIXES, *MODEL_SUFFIXES))}, or a DICOM folder.",
+    )
+
+
+def carry_file(source: str | Path, target: Path, plan: Plan) -> CarriedFile:
+    """Carry what is in a file and write it to another.
+
+    Parameters
+    ----------
+    source : str or Path
+        What to carry.
+    target : Path
+        Has the suffix of :func:`output_name`.
+    plan : Plan
+        How.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or carried in this way.
+    """
+    source = Path(source)
+    lower = source.name.lower()
+    if source.is_dir() or lower.endswith(VOLUME_SUFFIXES):
+        segmentation = read_segmentation_image(source) if source.is_file() else None
+        if segmentation is not None:
+            return _segmentation(source, *segmentation, target, plan)
+        return _volume(read_unjudged(source), target, plan)
+    if lower.endswith(MODEL_SUFFIXES):
+        return _model(source, target, plan)
+    markups = read_markups(source) if lower.endswith(".json") else None
+    if markups is not None:
+        content, count, lost = carry_markups(source, markups, plan.carrier)
+        target.write_text(json.dumps(content, indent=4, allow_nan=False) + "\n", encoding="utf-8")
+        return CarriedFile("markups", f"{count} control points", count, lost)
+    return _points(source, target, plan)
+
+
+def _volume(volume: Volume, target: Path, plan: Plan) -> CarriedFile:
+    # Without noise, a scan in Hounsfield units may look like labels, which are never negative.
+    labels = looks_like_label_map(volume.image) and volume.voxels.min() >= 0
+    kind = "label map" if labels else "volume"
+    if plan.header_only:
+        moved, how = _moved_header(volume.image, volume.name, plan.carrier), "header moved, voxels as they were"
+    else:
+        reference, resampling = _reference(plan, volume.name)
+        chosen: Interpolation = plan.interpolation or ("label" if labels else "linear")
+        if chosen == "label" and not np.issubdtype(volume.voxels.dtype, np.integer):
+            volume = Volume(sitk.Cast(sitk.Round(volume.image), sitk.sitkInt32), volume.name)
+        moved = resample(volume, reference, resampling.transform, interpolation=chosen, outside=plan.outside).image
+        how = f"resampled once, interpolation {chosen}"
+    sitk.WriteImage(moved, str(target), True)
+    return CarriedFile(kind, how)
+
+
+def _segmentation(source: Path, image: sitk.Image, entries: dict[str, str], target: Path, plan: Plan) -> CarriedFile:
+    if plan.header_only:
+        moved, how = _moved_header(image, str(source), plan.carrier), "header moved, voxels as they were"
+        for key, value in entries.items():
+            moved.SetMetaData(key, value)
+    else:
+        reference, resampling = _reference(plan, str(source))
+        chosen: Interpolation = "nearest" if plan.interpolation == "nearest" else "label"
+        moved = resample_segmentation(image, entries, reference, resampling.transform, interpolation=chosen)
+        how = f"resampled once, interpolation {chosen}"
+    sitk.WriteImage(moved, str(target), True)
+    return CarriedFile("segmentation", how)
+
+
+def _reference(plan: Plan, name: str) -> tuple[VolumeGrid, Resampling]:
+    if plan.reference is None or plan.resampling is None:
+        raise InputError(
+            name, "no grid was given to resample it to", "Give --reference, or --header-only for a linear transform."
+        )
+    return plan.reference, plan.resampling
+
+
+def _moved_header(image: sitk.Image, name: str, carrier: Carrier) -> sitk.Image:
+    if carrier.matrix is None:
+        raise InputError(
+            carrier.transform.name, "it is not linear, so that it cannot be put into a header", "Give --reference."
+        )
+    grid = VolumeGrid.of_image(image).moved(carrier.matrix)
+    if not grid.is_orthogonal:
+        raise InputError(
+            name,
+            f"{carrier.transform.name} shears its voxels, which files and most programs cannot hold",
+            "Give --reference, to resample it.",
+        )
+    moved = sitk.Image(image)
+    grid.place(moved)
+    return moved
+
+
+def _points(source: Path, target: Path, plan: Plan) -> CarriedFile:
+    points = read_landmarks(source, space=plan.space)
+    placed = [row for row, one in enumerate(points.landmarks) if one.placed]
+    carried = plan.carrier.points(points.points_lps[placed])
+    landmarks = list(points.landmarks)
+    for row, (x, y, z) in zip(placed, carried.points_lps.tolist(), strict=True):
+        landmarks[row] = replace(landmarks[row], position_lps=(x, y, z))
+    write_landmarks(target, LandmarkList(points.name, tuple(landmarks)))
+    return CarriedFile("points", f"{len(placed)} points", len(placed), carried.lost)
+
+
+def _model(source: Path, target: Path, plan: Plan) -> CarriedFile:
+    model = read_whole_model(source, space=plan.space)
+    lost = 0
+
+    def move(points_lps: Any) -> Any:
+        nonlocal lost
+        carried = plan.carrier.points(points_lps)
+        lost = carried.lost
+        return carried.points_lps
+
+    moved = model.moved(move, mirrored=plan.carrier.mirrors)
+    write_model(target, moved)
+    count = model.data.GetNumberOfPoints()
+    return CarriedFile("model", f"{count} points", count, lost)

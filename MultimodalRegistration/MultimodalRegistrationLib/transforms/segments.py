@@ -1,0 +1,71 @@
+"""Segmentations of Slicer (``.seg.nrrd``) carried by a transform, with their names, colours and overlapping layers."""
+
+from __future__ import annotations
+
+import re
+
+import SimpleITK as sitk
+
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.io.segmentations import layers_of
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.transforms.resample import Interpolation, resample
+
+__all__ = ["resample_segmentation"]
+
+_LAYER_EXTENT = re.compile(r"Segment\d+_Extent")
+_OFFSET = "Segmentation_ReferenceImageExtentOffset"
+_PARAMETERS = "Segmentation_ConversionParameters"
+_GEOMETRY = re.compile(r"(Reference image geometry\|)[^|]*(?=\|)")
+# Those of ITK, which writes them anew.
+_OF_THE_FILE = ("ITK_", "NRRD_")
+
+
+def resample_segmentation(
+    image: sitk.Image,
+    entries: dict[str, str],
+    grid: VolumeGrid,
+    transform: sitk.Transform,
+    *,
+    interpolation: Interpolation,
+) -> sitk.Image:
+    """Bring all layers to a grid.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        One component for each layer.
+    entries : dict
+        Of the header: names, colours and places of the segments.
+    grid : VolumeGrid
+        Voxels of the result, and its reference geometry for Slicer.
+    transform : SimpleITK.Transform
+        Maps points of the grid to points of the segmentation, LPS, mm.
+    interpolation : {"nearest", "label"}
+        Of the labels of each layer.
+
+    Returns
+    -------
+    SimpleITK.Image
+        With the entries of the header, those about the extent brought up to date.
+    """
+    layers = []
+    for voxels in layers_of(image):
+        layer = sitk.GetImageFromArray(voxels)
+        VolumeGrid.of_image(image).place(layer)
+        layers.append(resample(Volume(layer, ""), grid, transform, interpolation=interpolation).image)
+    moved = layers[0] if image.GetNumberOfComponentsPerPixel() == 1 else sitk.Compose(layers)
+    extent = " ".join(f"0 {n - 1}" for n in grid.size)
+    geometry = [*flip_ijk_to_space(grid.ijk_to_lps).ravel().tolist(), *map(int, extent.split())]
+    for key, value in entries.items():
+        if key.startswith(_OF_THE_FILE):
+            continue
+        if _LAYER_EXTENT.fullmatch(key):
+            value = extent
+        elif key == _OFFSET:
+            value = "0 0 0"
+        elif key == _PARAMETERS:
+            value = _GEOMETRY.sub(lambda found: found[1] + "".join(f"{number!r};" for number in geometry), value)
+        moved.SetMetaData(key, value)
+    return moved
