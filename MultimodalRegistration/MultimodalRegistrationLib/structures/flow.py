@@ -5,15 +5,16 @@ A point at :math:`y` moves at time :math:`t` with the velocity
 .. math:: \dot y = \sum_i w_i(y, t)\, v_i(y, t), \qquad \sum_i w_i = 1,
 
 where :math:`v_i` is the velocity of structure :math:`i` on its way :math:`A_i(t)` (see :mod:`.motions`). The weights
-travel with the structures: :math:`w_i` depends on the distances :math:`d_j(A_j(t)^{-1} y)` to where the structures *are*,
-not to where they were. In a structure its own weight is one, so its points move with it all the way and arrive at its
-rigid transform. Velocities that stay where they are, as in polyaffine transforms (Arsigny 2005, 2009), lose this when a
-point leaves the zone of its structure before time 1.
+travel with the structures: :math:`w_i` depends on the distances :math:`d_j(A_j(t)^{-1} y)` to where the structures
+*are*, not to where they were. In a structure its own weight is one, so its points move with it all the way and arrive
+at its rigid transform. Velocities that stay where they are, as in polyaffine transforms (Arsigny 2005, 2009), lose this
+when a point leaves the zone of its structure before time 1.
 
-The share of the way from structure i to its nearest neighbour is :math:`s_i = d_i / (d_i + \min_{j \ne i} d_j)`. The weight
-is one up to :math:`s_i = \beta`, zero from :math:`1 - \beta`, a cubic between, and normalised. Far from all structures the
-weights are equal, where only the motion that they have in common is left. The velocity is continuous and Lipschitz, so
-its flow is one to one and its Jacobian determinant above zero, as long as no two structures meet on the way.
+The share of the way from structure i to its nearest neighbour is :math:`s_i = d_i / (d_i + \min_{j \ne i} d_j)`. The
+weight is one up to :math:`s_i = \beta`, zero from :math:`1 - \beta`, a ramp with rounded ends between, and normalised;
+a straight ramp spreads shear and compression most evenly over the gap. Far from all structures the weights are equal,
+where only the motion that they have in common is left. The velocity is continuous and Lipschitz, so its flow is one to
+one and its Jacobian determinant above zero, as long as no two structures meet on the way.
 
 References
 ----------
@@ -23,7 +24,7 @@ Hawkes 1997, doi:10.1006/cviu.1997.0608.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,14 +32,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.structures.motions import RigidPath
 
 __all__ = ["DistanceMap", "Flow"]
 
 # Share of the way to the neighbour that still moves with the structure.
-_RIGID_SHARE = 0.15
-_POINTS_AT_ONCE = 100_000
+_RIGID_SHARE = 0.05
+# Share of the ramp that is rounded, at each end.
+_ROUNDED = 0.2
+_POINTS_AT_ONCE = 30_000
 _FEWEST_STEPS = 4
 _MOST_STEPS = 256
 _SMALLEST_MM = 1e-9
@@ -65,15 +67,38 @@ class DistanceMap:
         distances = ndimage.distance_transform_edt(~carried, sampling=nodes.spacing_mm[::-1])
         return cls(nodes, np.asarray(distances, dtype=np.float32))
 
-    def at(self, points_lps: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distances of points, shape (N, 3), LPS; beyond the grid with the way to it added, so that they stay continuous."""
-        index = apply_matrix(np.linalg.inv(self.nodes.ijk_to_lps), points_lps)
-        inside = np.clip(index, 0, np.asarray(self.nodes.size) - 1)
-        found = ndimage.map_coordinates(
-            self.distances_mm, inside[:, ::-1].T, output=np.float64, order=1, mode="nearest", prefilter=False
+    def at(self, points_lps: NDArray[np.float64], moved_by: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Distances of points.
+
+        Parameters
+        ----------
+        points_lps : array, shape (N, 3)
+            LPS, mm. Beyond the grid the way to it is added, so that distances stay continuous.
+        moved_by : array, shape (4, 4), optional
+            Rigid transform of the structure since time 0.
+
+        Returns
+        -------
+        array, shape (N,)
+            In mm.
+        """
+        to_index = np.linalg.inv(self.nodes.ijk_to_lps)
+        if moved_by is not None:
+            to_index = to_index @ np.linalg.inv(moved_by)
+        # Along K, J, I and by coordinate, as the interpolation wants them.
+        index = to_index[2::-1, :3] @ points_lps.T
+        index += to_index[2::-1, 3:]
+        last = np.asarray(self.distances_mm.shape)[:, None] - 1
+        found = np.asarray(
+            ndimage.map_coordinates(
+                self.distances_mm, index, output=np.float64, order=1, mode="nearest", prefilter=False
+            )
         )
-        beyond = (index - inside) @ self.nodes.ijk_to_lps[:3, :3].T
-        return np.asarray(found + np.sqrt(np.einsum("ij,ij->i", beyond, beyond)))
+        outside = np.flatnonzero(((index < 0) | (index > last)).any(axis=0))
+        if len(outside):
+            excess = index[:, outside] - np.clip(index[:, outside], 0, last)
+            found[outside] += np.linalg.norm(self.nodes.ijk_to_lps[:3, :3] @ excess[::-1], axis=0)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +121,8 @@ class Flow:
         weights = self._weights(points_lps, time)
         velocity = np.zeros_like(points_lps)
         for weight, path in zip(weights, self.paths, strict=True):
-            velocity += weight[:, None] * path.velocity(points_lps, time)
+            motion = path.velocity
+            velocity += weight[:, None] * (points_lps @ motion[:, :3].T + motion[:, 3])
         return velocity
 
     def _weights(self, points_lps: NDArray[np.float64], time: float) -> NDArray[np.float64]:
@@ -104,20 +130,19 @@ class Flow:
         if len(self.paths) == 1:
             return np.ones((1, len(points_lps)))
         apart = np.stack(
-            [
-                distance.at(apply_matrix(np.linalg.inv(path.at(time)), points_lps))
-                for path, distance in zip(self.paths, self.distances, strict=True)
-            ]
+            [distance.at(points_lps, path.at(time)) for path, distance in zip(self.paths, self.distances, strict=True)]
         )
-        lowest = np.partition(apart, 1, axis=0)[:2]
-        other = np.where(apart == lowest[0], lowest[1], lowest[0])
+        nearest, next_one = apart[0].copy(), np.full(len(points_lps), np.inf)
+        for one in apart[1:]:
+            next_one = np.minimum(next_one, np.maximum(nearest, one))
+            nearest = np.minimum(nearest, one)
+        other = np.where(apart == nearest, next_one, nearest)
         share = apart / np.maximum(apart + other, _SMALLEST_MM)
-        inner = np.clip((share - _RIGID_SHARE) / (1 - 2 * _RIGID_SHARE), 0.0, 1.0)
-        weights = 1 - inner**2 * (3 - 2 * inner)
+        weights = 1 - _ramp(np.clip((share - _RIGID_SHARE) / (1 - 2 * _RIGID_SHARE), 0.0, 1.0))
         return np.asarray(weights / weights.sum(axis=0))
 
     def steps_for(self, probes_lps: NDArray[np.float64], tolerance_mm: float) -> int:
-        """Number of time steps after which half of them would change no probe, shape (N, 3), by more than a tolerance."""
+        """Number of time steps of which half would move no probe, shape (N, 3), by more than a tolerance."""
         steps = _FEWEST_STEPS
         coarse = self.end(probes_lps, steps)
         while steps < _MOST_STEPS:
@@ -128,18 +153,10 @@ class Flow:
             coarse = fine
         return steps
 
-    def end(
-        self,
-        points_lps: NDArray[np.float64],
-        steps: int,
-        *,
-        on_fraction: Callable[[float], None] | None = None,
-    ) -> NDArray[np.float64]:
+    def end(self, points_lps: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
         """Where points, shape (N, 3), LPS, are at time 1, by the classical Runge-Kutta method."""
         ends = np.empty_like(points_lps)
         for first in range(0, len(points_lps), _POINTS_AT_ONCE):
-            if on_fraction is not None:
-                on_fraction(first / len(points_lps))
             part = slice(first, first + _POINTS_AT_ONCE)
             ends[part] = self._end(points_lps[part], steps)
         return ends
@@ -154,3 +171,10 @@ class Flow:
             fourth = self.velocity(points_lps + step * third, time + step)
             points_lps = points_lps + step / 6 * (first + 2 * second + 2 * third + fourth)
         return points_lps
+
+
+def _ramp(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From 0 at 0 to 1 at 1 with a continuous slope: parabolas at the ends, straight between."""
+    low = np.minimum(share, 1 - share)
+    rounded = np.where(low < _ROUNDED, low**2 / (2 * _ROUNDED), low - _ROUNDED / 2) / (1 - _ROUNDED)
+    return np.where(share < 0.5, rounded, 1 - rounded)

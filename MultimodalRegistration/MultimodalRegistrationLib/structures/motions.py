@@ -1,16 +1,15 @@
 r"""Rigid motions that take time: where a structure is on its way.
 
 The motion of a structure is divided into what all structures have in common, and its own rest, which is small. The
-common motion :math:`M` is the rigid transform closest to all motions in the least-squares sense over the voxels of the
-structures, each of the same weight. The rest, :math:`M^{-1} T_i`, is carried out in the time from 0 to 1: the centroid
-goes straight and the structure turns about it evenly,
+common motion :math:`M` is the mean of the motions in their own group, at which the logarithms of the rests
+:math:`M^{-1} T_i = \exp \xi_i` add up to zero; unlike a mean of matrices it does not depend on the origin or on which
+volume is called fixed (Pennec and Arsigny 2013, doi:10.1007/978-3-642-30232-9_7). The rest is a screw, carried out
+evenly in the time from 0 to 1:
 
-.. math:: A_i(t)\,x = e^{t [\omega]_\times} (x - c) + c + t\,\Delta, \qquad
-   v_i(y, t) = \omega \times (y - c - t \Delta) + \Delta,
+.. math:: A_i(t) = \exp(t \xi_i), \qquad v_i(y) = \omega_i \times y + u_i.
 
-with the rotation vector :math:`\omega` (the matrix logarithm of the rotation), the centroid :math:`c` and its
-displacement :math:`\Delta`. The screw motion of the logarithm of the whole matrix would swing a structure that turns
-little and moves far on a wide arc. Played backward it is the way of the inverse motion.
+Of two structures, one moves by :math:`\xi` and the other by :math:`-\xi`. A bone that turns about a joint then turns
+about that joint all the way; on a straight way of its centroid, far from the joint, it would be pressed into its socket.
 """
 
 from __future__ import annotations
@@ -22,76 +21,85 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation
-from MultimodalRegistrationLib.landmarks._rigid import superpose
+from MultimodalRegistrationLib.geometry.linear import closest_rotation
 
 __all__ = ["RigidPath", "common_motion"]
 
-_POINTS_OF_ONE = 2000
+_MOST_ROUNDS = 50
+_AT_REST = 1e-12
+_SMALL_ANGLE = 1e-4
 
 
 @dataclass(frozen=True)
 class RigidPath:
-    """The way of one structure.
+    """The way of one structure: a screw motion.
 
     Parameters
     ----------
-    center_lps : array, shape (3,)
-        Point that goes straight, at time 0, mm.
     turn : array, shape (3,)
         Rotation vector, LPS, radians.
-    shift_mm : array, shape (3,)
-        Displacement of the centre, LPS.
+    slide_mm : array, shape (3,)
+        Velocity at the origin, LPS, mm in the unit of time.
     """
 
-    center_lps: NDArray[np.float64]
     turn: NDArray[np.float64]
-    shift_mm: NDArray[np.float64]
+    slide_mm: NDArray[np.float64]
 
     @classmethod
-    def to(cls, matrix: NDArray[np.float64], center_lps: NDArray[np.float64]) -> RigidPath:
-        """The way that ends at a rigid transform, shape (4, 4), LPS, mm."""
+    def to(cls, matrix: NDArray[np.float64]) -> RigidPath:
+        """The way that ends at a rigid transform, shape (4, 4), LPS, mm: its logarithm."""
         turn = Rotation.from_matrix(closest_rotation(matrix)).as_rotvec()
-        return cls(center_lps, turn, apply_matrix(matrix, center_lps) - center_lps)
+        return cls(turn, np.asarray(np.linalg.solve(_mean_rotation(turn), matrix[:3, 3])))
 
     def at(self, time: float) -> NDArray[np.float64]:
         """Where the structure is at a time from 0 to 1: rigid transform, shape (4, 4)."""
         matrix = np.eye(4)
         matrix[:3, :3] = Rotation.from_rotvec(time * self.turn).as_matrix()
-        matrix[:3, 3] = self.center_lps + time * self.shift_mm - matrix[:3, :3] @ self.center_lps
+        matrix[:3, 3] = _mean_rotation(time * self.turn) @ self.slide_mm * time
         return matrix
 
-    def velocity(self, points_lps: NDArray[np.float64], time: float) -> NDArray[np.float64]:
-        """Velocity, shape (N, 3), mm in the unit of time, of points, shape (N, 3), that move with the structure."""
-        x, y, z = self.turn
-        across = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-        return np.asarray((points_lps - self.center_lps - time * self.shift_mm) @ across.T + self.shift_mm)
+    @property
+    def velocity(self) -> NDArray[np.float64]:
+        """Matrix that takes points to their velocity, shape (3, 4), LPS, mm in the unit of time."""
+        return np.column_stack([_across(self.turn), self.slide_mm])
 
 
-def common_motion(
-    points_lps: Sequence[NDArray[np.float64]], fixed_to_moving_lps: Sequence[NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """The rigid transform closest to several.
+def common_motion(fixed_to_moving_lps: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean of rigid transforms.
 
     Parameters
     ----------
-    points_lps : sequence of array, shape (N, 3)
-        Voxels of each structure, LPS, mm.
     fixed_to_moving_lps : sequence of array, shape (4, 4)
-        Rigid transform of each structure.
+        One or more.
 
     Returns
     -------
     array, shape (4, 4)
-        ``fixed_to_moving_lps``.
+        ``fixed_to_moving_lps``; of equal transforms the transform itself.
     """
-    fixed, moving, weights = [], [], []
-    for points, matrix in zip(points_lps, fixed_to_moving_lps, strict=True):
-        some = points[:: max(1, len(points) // _POINTS_OF_ONE)]
-        fixed.append(some)
-        moving.append(apply_matrix(matrix, some))
-        weights.append(np.full(len(some), 1 / len(some)))
-    rotation, translation, _ = superpose(np.concatenate(fixed), np.concatenate(moving), np.concatenate(weights))
-    common = np.eye(4)
-    common[:3, :3], common[:3, 3] = rotation, translation
+    common = np.array(fixed_to_moving_lps[0])
+    for _ in range(_MOST_ROUNDS):
+        rests = [RigidPath.to(np.linalg.inv(common) @ matrix) for matrix in fixed_to_moving_lps]
+        turn = np.asarray(np.mean([rest.turn for rest in rests], axis=0))
+        slide = np.asarray(np.mean([rest.slide_mm for rest in rests], axis=0))
+        if np.linalg.norm(turn) < _AT_REST and np.linalg.norm(slide) < _AT_REST:
+            break
+        common = common @ RigidPath(turn, slide).at(1.0)
     return common
+
+
+def _across(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matrix of the cross product with a vector."""
+    x, y, z = vector
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def _mean_rotation(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the time from 0 to 1 of the rotation on its way, shape (3, 3)."""
+    angle = float(np.linalg.norm(turn))
+    first, second = 0.5, 1 / 6
+    if angle > _SMALL_ANGLE:
+        first = (1 - np.cos(angle)) / angle**2
+        second = (angle - np.sin(angle)) / angle**3
+    across = _across(turn)
+    return np.asarray(np.eye(3) + first * across + second * across @ across)
