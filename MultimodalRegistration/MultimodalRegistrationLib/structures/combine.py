@@ -185,8 +185,8 @@ def _carried(
 def _warnings(structures: Sequence[CarriedStructure], jacobian: FieldJacobian) -> tuple[str, ...]:
     found = [
         f"{round(one.yielding_share * one.voxels)} of the {one.voxels} voxels of '{one.name}' touch a neighbour that "
-        f"moves differently; in the combined transform they are up to {one.deviation_max_mm:.1f} mm off. Leave a gap in "
-        "the segmentation, or use the transform of the structure itself."
+        f"moves differently; in the combined transform they are up to {one.deviation_max_mm:.1f} mm off. Leave a gap "
+        "in the segmentation, or use the transform of the structure itself."
         for one in structures
         if one.yielding_share > 0
     ]

@@ -75,7 +75,7 @@ def field_jacobian(displacements_mm: NDArray[np.float64], nodes: VolumeGrid) -> 
 def _cell_corners(
     slab: NDArray[np.float64], nodes: VolumeGrid
 ) -> list[tuple[NDArray[np.float64], tuple[slice, slice, slice]]]:
-    """Determinants at each of the eight corners of all cells, of the edges that meet there, and which nodes they are."""
+    """Determinants at the eight corners of all cells, of the edges that meet there, and which nodes they are."""
     inverse = np.linalg.inv(nodes.ijk_to_lps[:3, :3])
     along_k, along_j, along_i = (np.diff(slab, axis=axis) for axis in range(3))
     k, j, i = (n - 1 for n in slab.shape[:3])
