@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.cli import check, doctor, mark, prealign, preprocess, presets, qa, register
+from MultimodalRegistrationLib.cli import check, doctor, mark, prealign, preprocess, presets, qa, register, structures
 from MultimodalRegistrationLib.cli.parent import end_with_standard_input, step_back
 from MultimodalRegistrationLib.cli.progress import EventPrinter
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError, RegistrationError
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="for programs that run this one: events as JSON lines on standard error; ends with its standard input",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (register, prealign, preprocess, qa, mark, check, presets, doctor):
+    for module in (register, structures, prealign, preprocess, qa, mark, check, presets, doctor):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     options.command_line = list(sys.argv[1:] if arguments is None else arguments)

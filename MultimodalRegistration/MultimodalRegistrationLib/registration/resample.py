@@ -11,7 +11,7 @@ from MultimodalRegistrationLib.io.volumes import Volume
 __all__ = ["resample_to_fixed"]
 
 
-def resample_to_fixed(fixed: Volume, moving: Volume, fixed_to_moving_lps: ArrayLike) -> Volume:
+def resample_to_fixed(fixed: Volume, moving: Volume, fixed_to_moving_lps: ArrayLike | sitk.Transform) -> Volume:
     """Resample a volume once, by linear interpolation, keeping its pixel type.
 
     Parameters
@@ -20,7 +20,7 @@ def resample_to_fixed(fixed: Volume, moving: Volume, fixed_to_moving_lps: ArrayL
         Gives the grid.
     moving : Volume
         Gives the intensities.
-    fixed_to_moving_lps : array, shape (4, 4)
+    fixed_to_moving_lps : array, shape (4, 4), or SimpleITK.Transform
         Maps fixed points to moving points, LPS, mm.
 
     Returns
@@ -28,10 +28,12 @@ def resample_to_fixed(fixed: Volume, moving: Volume, fixed_to_moving_lps: ArrayL
     Volume
         Where the moving volume shows nothing, its lowest value: zero would be soft tissue in a CT.
     """
+    given = fixed_to_moving_lps
+    transform = given if isinstance(given, sitk.Transform) else sitk_from_matrix(given)
     image = sitk.Resample(
         moving.image,
         fixed.image,
-        sitk_from_matrix(fixed_to_moving_lps),
+        transform,
         sitk.sitkLinear,
         float(moving.voxels.min()),
         moving.image.GetPixelID(),

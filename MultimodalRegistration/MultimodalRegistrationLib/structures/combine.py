@@ -71,7 +71,8 @@ class CombinedTransform:
     jacobian : FieldJacobian
         Over all nodes.
     round_trip : DistanceStatistics
-        From points of the fixed volume to where the numerical inverse brings them back.
+        From points of the fixed volume to where the numerical inverse brings them back; without a rim that it would
+        begin outside of the field.
     warnings : tuple of str
         What the user should know.
     """
@@ -134,7 +135,7 @@ def combine_rigid(
     found = tuple(
         _carried(spatial, one, some, matrix) for one, some, matrix in zip(structures, points, matrices, strict=True)
     )
-    returned = return_errors_mm(spatial, node_grid(grid, _MOST_RETURNING))
+    round_trip = _round_trip(spatial, field.common_fixed_to_moving_lps, grid, nodes)
     return CombinedTransform(
         transform=transform,
         nodes=nodes,
@@ -142,7 +143,7 @@ def combine_rigid(
         time_steps=field.time_steps,
         structures=found,
         jacobian=field.jacobian,
-        round_trip=DistanceStatistics.of(returned.ravel()),
+        round_trip=round_trip,
         warnings=_warnings(found, field.jacobian),
     )
 
@@ -180,6 +181,21 @@ def _carried(
         deviation_max_mm=float(off.max()),
         yielding_share=float(np.mean(off > RIGID_MM)),
     )
+
+
+def _round_trip(
+    transform: SpatialTransform, common: NDArray[np.float64], grid: VolumeGrid, nodes: VolumeGrid
+) -> DistanceStatistics:
+    """Where the numerical inverse brings points back to.
+
+    Its way begins where the motion in common would bring them; where that is outside of the field, which moves nothing
+    there, it does not come back.
+    """
+    coarse = node_grid(grid, _MOST_RETURNING)
+    k, j, i = np.indices(coarse.size[::-1])
+    points = apply_matrix(coarse.ijk_to_lps, np.stack([i, j, k], axis=-1).reshape(-1, 3))
+    begins = nodes.contains(apply_matrix(np.linalg.inv(common), transform.to_moving(points)))
+    return DistanceStatistics.of(return_errors_mm(transform, coarse).ravel()[begins])
 
 
 def _warnings(structures: Sequence[CarriedStructure], jacobian: FieldJacobian) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ evenly in the time from 0 to 1:
 
 .. math:: A_i(t) = \exp(t \xi_i), \qquad v_i(y) = \omega_i \times y + u_i.
 
-Of two structures, one moves by :math:`\xi` and the other by :math:`-\xi`. A bone that turns about a joint then does so all the
-way; on a straight way of its centroid, far from the joint, it would be pressed into its socket.
+Of two structures, one moves by :math:`\xi` and the other by :math:`-\xi`. A bone that turns about a joint then does
+so all the way; on a straight way of its centroid, far from the joint, it would be pressed into its socket.
 """
 
 from __future__ import annotations

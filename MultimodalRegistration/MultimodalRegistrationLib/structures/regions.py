@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.crop import crop_to_box
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from MultimodalRegistrationLib.preprocess.masks.regions import distance_to
 from MultimodalRegistrationLib.structures.structure import Structure
 
 __all__ = ["DEFAULT_MARGIN_MM", "StructureRegion", "structure_region"]
@@ -128,10 +128,11 @@ def _around(
     own: NDArray[np.bool_], others: Sequence[NDArray[np.bool_]], reference: Volume, margin_mm: float
 ) -> NDArray[np.bool_]:
     """The structure and what is near to it, and nearer than to its neighbours."""
-    sampling = reference.grid.spacing_mm[::-1]
-    near = np.asarray(ndimage.distance_transform_edt(~own, sampling=sampling))
+    k, j, i = reference.grid.spacing_mm[::-1]
+    sampling = (k, j, i)
+    near = distance_to(own, sampling)
     marked = near <= margin_mm
     other = np.logical_or.reduce(others) if others else np.zeros_like(own)
     if other.any():
-        marked &= near < np.asarray(ndimage.distance_transform_edt(~other, sampling=sampling))
+        marked &= near < distance_to(other, sampling)
     return np.asarray(marked | own)
