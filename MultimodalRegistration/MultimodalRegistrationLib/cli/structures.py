@@ -235,16 +235,14 @@ def _words(
         verdict = one.result.verdict
         assert verdict is not None
         moved = f"{one.result.moved_mm:.1f} mm and {one.result.rotated_deg:.1f} degrees from the start"
-        lines += [
-            f"{one.structure.name}: {verdict.word.upper()}, {moved}: {name}",
-            *(f"- {w}" for w in verdict.against),
-        ]
+        lines.append(f"{one.structure.name}: {verdict.word.upper()}, {moved}: {name}")
+        lines += [f"- {words}" for words in verdict.against]
     if combined is not None:
         worst = max(one.deviation_max_mm for one in combined.structures)
         jacobian = combined.jacobian
         lines.append(
-            f"Combined: {COMBINED}, within {worst:.2f} mm of each structure's own transform; smallest Jacobian determinant "
-            f"{jacobian.minimum:.2f}, {jacobian.folded_share:.2%} folded; comes back to {combined.round_trip.p95_mm:.2g} "
-            "mm (95th percentile)."
+            f"Combined: {COMBINED}, within {worst:.2f} mm of each structure's own transform; smallest Jacobian "
+            f"determinant {jacobian.minimum:.2f}, {jacobian.folded_share:.2%} folded; comes back to "
+            f"{combined.round_trip.p95_mm:.2g} mm (95th percentile)."
         )
     return [*lines, f"Folder: {folder}"]

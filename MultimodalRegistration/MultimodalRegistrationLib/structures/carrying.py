@@ -49,12 +49,15 @@ class CarryingField:
         Of the integration.
     jacobian : FieldJacobian
         Over all nodes.
+    flow : Flow
+        What was integrated, without what the structures have in common.
     """
 
     displacements_mm: NDArray[np.float64]
     common_fixed_to_moving_lps: NDArray[np.float64]
     time_steps: int
     jacobian: FieldJacobian
+    flow: Flow
 
 
 def carrying_field(
@@ -151,4 +154,4 @@ def _field(
     for marked, matrix in zip(carried, matrices, strict=True):
         places = apply_matrix(nodes.ijk_to_lps, np.argwhere(marked)[:, ::-1])
         displacements[marked] = apply_matrix(matrix, places) - places
-    return CarryingField(displacements, common, steps, field_jacobian(displacements, nodes))
+    return CarryingField(displacements, common, steps, field_jacobian(displacements, nodes), flow)

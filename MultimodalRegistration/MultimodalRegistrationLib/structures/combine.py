@@ -14,9 +14,7 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, is_rigid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
-from MultimodalRegistrationLib.quality.health.inverse import return_errors_mm
-from MultimodalRegistrationLib.quality.working_grid import node_grid
-from MultimodalRegistrationLib.structures.carrying import carrying_field
+from MultimodalRegistrationLib.structures.carrying import CarryingField, carrying_field
 from MultimodalRegistrationLib.structures.field_quality import FieldJacobian
 from MultimodalRegistrationLib.structures.nodes import field_grid
 from MultimodalRegistrationLib.structures.structure import Structure
@@ -26,7 +24,7 @@ __all__ = ["MOST_NODES", "RIGID_MM", "CarriedStructure", "CombinedTransform", "c
 MOST_NODES = 4_000_000
 RIGID_MM = 0.1
 _RIGID_TOLERANCE = 1e-4
-_MOST_RETURNING = 60_000
+_RETURNING_PER_AXIS = 32
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,7 @@ class CombinedTransform:
     jacobian : FieldJacobian
         Over all nodes.
     round_trip : DistanceStatistics
-        From points of the fixed volume to where the numerical inverse brings them back; without a rim that it would
-        begin outside of the field.
+        From points spread over the fixed volume to where the inverse, integrated on its own, brings them back.
     warnings : tuple of str
         What the user should know.
     """
@@ -135,7 +132,7 @@ def combine_rigid(
     found = tuple(
         _carried(spatial, one, some, matrix) for one, some, matrix in zip(structures, points, matrices, strict=True)
     )
-    round_trip = _round_trip(spatial, field.common_fixed_to_moving_lps, grid, nodes)
+    round_trip = _round_trip(spatial, field, grid)
     return CombinedTransform(
         transform=transform,
         nodes=nodes,
@@ -183,19 +180,12 @@ def _carried(
     )
 
 
-def _round_trip(
-    transform: SpatialTransform, common: NDArray[np.float64], grid: VolumeGrid, nodes: VolumeGrid
-) -> DistanceStatistics:
-    """Where the numerical inverse brings points back to.
-
-    Its way begins where the motion in common would bring them; where that is outside of the field, which moves nothing
-    there, it does not come back.
-    """
-    coarse = node_grid(grid, _MOST_RETURNING)
-    k, j, i = np.indices(coarse.size[::-1])
-    points = apply_matrix(coarse.ijk_to_lps, np.stack([i, j, k], axis=-1).reshape(-1, 3))
-    begins = nodes.contains(apply_matrix(np.linalg.inv(common), transform.to_moving(points)))
-    return DistanceStatistics.of(return_errors_mm(transform, coarse).ravel()[begins])
+def _round_trip(transform: SpatialTransform, field: CarryingField, grid: VolumeGrid) -> DistanceStatistics:
+    """From points to where they come back, there by the field and back by the flow backward in time."""
+    points = grid.sample_points_lps(_RETURNING_PER_AXIS)
+    gone = apply_matrix(np.linalg.inv(field.common_fixed_to_moving_lps), transform.to_moving(points))
+    back = field.flow.begin(gone, field.time_steps)
+    return DistanceStatistics.of(np.linalg.norm(back - points, axis=1))
 
 
 def _warnings(structures: Sequence[CarriedStructure], jacobian: FieldJacobian) -> tuple[str, ...]:

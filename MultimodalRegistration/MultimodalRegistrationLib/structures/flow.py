@@ -154,23 +154,29 @@ class Flow:
         return steps
 
     def end(self, points_lps: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-        """Where points, shape (N, 3), LPS, are at time 1, by the classical Runge-Kutta method."""
-        ends = np.empty_like(points_lps)
+        """Where points, shape (N, 3), LPS, that begin at time 0 are at time 1, by the classical Runge-Kutta method."""
+        return self._integrate(points_lps, 0.0, 1 / steps, steps)
+
+    def begin(self, points_lps: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+        """Where points, shape (N, 3), LPS, that end at time 1 were at time 0: the inverse."""
+        return self._integrate(points_lps, 1.0, -1 / steps, steps)
+
+    def _integrate(self, points_lps: NDArray[np.float64], start: float, step: float, steps: int) -> NDArray[np.float64]:
+        found = np.empty_like(points_lps)
         for first in range(0, len(points_lps), _POINTS_AT_ONCE):
             part = slice(first, first + _POINTS_AT_ONCE)
-            ends[part] = self._end(points_lps[part], steps)
-        return ends
+            points = points_lps[part]
+            for number in range(steps):
+                points = self._step(points, start + number * step, step)
+            found[part] = points
+        return found
 
-    def _end(self, points_lps: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-        step = 1 / steps
-        for number in range(steps):
-            time = number * step
-            first = self.velocity(points_lps, time)
-            second = self.velocity(points_lps + step / 2 * first, time + step / 2)
-            third = self.velocity(points_lps + step / 2 * second, time + step / 2)
-            fourth = self.velocity(points_lps + step * third, time + step)
-            points_lps = points_lps + step / 6 * (first + 2 * second + 2 * third + fourth)
-        return points_lps
+    def _step(self, points_lps: NDArray[np.float64], time: float, step: float) -> NDArray[np.float64]:
+        first = self.velocity(points_lps, time)
+        second = self.velocity(points_lps + step / 2 * first, time + step / 2)
+        third = self.velocity(points_lps + step / 2 * second, time + step / 2)
+        fourth = self.velocity(points_lps + step * third, time + step)
+        return points_lps + step / 6 * (first + 2 * second + 2 * third + fourth)
 
 
 def _ramp(share: NDArray[np.float64]) -> NDArray[np.float64]:
