@@ -40,7 +40,7 @@ class CarriedStructure:
     deviation_mean_mm, deviation_max_mm : float
         Distance from where its own rigid transform puts its voxels.
     yielding_share : float
-        Share of its voxels that are more than :data:`RIGID_MM` off, because they touch a neighbour.
+        Share of its voxels that are more than :data:`RIGID_MM` off, because they are too close to a neighbour.
     """
 
     name: str
@@ -190,16 +190,17 @@ def _round_trip(transform: SpatialTransform, field: CarryingField, grid: VolumeG
 
 def _warnings(structures: Sequence[CarriedStructure], jacobian: FieldJacobian) -> tuple[str, ...]:
     found = [
-        f"{round(one.yielding_share * one.voxels)} of the {one.voxels} voxels of '{one.name}' touch a neighbour that "
-        f"moves differently; in the combined transform they are up to {one.deviation_max_mm:.1f} mm off. Leave a gap "
-        "in the segmentation, or use the transform of the structure itself."
+        f"{round(one.yielding_share * one.voxels)} of the {one.voxels} voxels of '{one.name}' are too close to a "
+        f"neighbour that moves differently; in the combined transform they are up to {one.deviation_max_mm:.1f} mm "
+        "off. Leave a gap in the segmentation, or use the transform of the structure itself."
         for one in structures
         if one.yielding_share > 0
     ]
-    if jacobian.minimum <= 0 or jacobian.cell_minimum <= 0:
-        share = max(jacobian.folded_share, jacobian.folded_cell_share)
+    folded = int(np.count_nonzero(jacobian.folded))
+    if folded:
         found.append(
-            f"The combined transform folds in {share:.2%} of its grid: structures move far past each other through a "
-            "narrow gap. Check their transforms; crop the fixed volume to the structures for a finer grid."
+            f"The combined transform folds at {folded} of its {jacobian.folded.size} nodes: structures move far past "
+            "each other through a narrow gap. Check their transforms; crop the fixed volume to the structures for a "
+            "finer grid."
         )
     return tuple(found)

@@ -95,7 +95,7 @@ def closest_approaches(
         too_deep = [meeting for meeting in meetings if meeting.depth_mm > CONTACT_MM]
         if too_deep:
             # What is there before or after the motion is easier to see than what happens on the way.
-            raise _collision(names[a], names[b], max(too_deep, key=lambda one: (one.time in (0.0, 1.0), one.depth_mm)))
+            raise _collision(names[a], names[b], max(too_deep, key=_plainest))
     return found
 
 
@@ -134,6 +134,10 @@ def _follow(
     closeness.gap_mm[place] = np.minimum(closeness.gap_mm[place], gap)
     closeness.room[place] = np.minimum(closeness.room[place], gap / apart)
     return meetings
+
+
+def _plainest(meeting: _Meeting) -> tuple[bool, float]:
+    return meeting.time in (0.0, 1.0), meeting.depth_mm
 
 
 def _collision(first: str, second: str, meeting: _Meeting) -> InputError:

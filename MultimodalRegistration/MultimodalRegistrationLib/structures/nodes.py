@@ -51,9 +51,9 @@ def field_grid(grid: VolumeGrid, most_nodes: int) -> VolumeGrid:
 
 def _axis(count: int, spacing_mm: float, wanted_mm: float) -> tuple[int, float, float]:
     """Number of nodes along an axis, index of the first one, and their distance in voxels."""
-    coarse = max(2, int(np.ceil(count * spacing_mm / wanted_mm - 1e-9)) + 1)
-    if coarse >= count + 2:
+    if wanted_mm <= spacing_mm * (1 + 1e-9):
         return count + 2, -1.0, 1.0
+    coarse = max(3, int(np.ceil(count * spacing_mm / wanted_mm - 1e-9)) + 1)
     return coarse, -0.5, count / (coarse - 1)
 
 

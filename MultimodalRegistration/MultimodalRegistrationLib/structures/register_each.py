@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 DEFAULT_MAX_TRANSLATION_MM = 30.0
-DEFAULT_MAX_ROTATION_DEG = 20.0
+DEFAULT_MAX_ROTATION_DEG = 30.0
 # Between looks at whether the user asked to stop; a wait without end would not hear it on every system.
 _POLL_SECONDS = 0.2
 
