@@ -206,7 +206,7 @@ def _combined(
     warn: Any,
     cancel: threading.Event,
 ) -> CombinedTransform | None:
-    """None where the structures collide: their own transforms are of use all the same."""
+    """None where there can be none, as for structures that collide: their own transforms are of use all the same."""
 
     def tell(fraction: float) -> None:
         if cancel.is_set():
@@ -218,8 +218,6 @@ def _combined(
             fixed.grid, structures, [one.result.fixed_to_moving_lps for one in registered], on_fraction=tell
         )
     except InputError as error:
-        if error.code not in ("collision", "overlap"):
-            raise
         warn(f"There is no combined transform. {error}")
         return None
     for words in combined.warnings:

@@ -91,15 +91,17 @@ def structure_region(
             structure.mask.name, f"it lies outside of {fixed.name}", "Give a segmentation drawn on the fixed volume."
         )
     box = OrientedBox.around(points, _axes(fixed), margin_mm)
-    cut = crop_to_box(fixed, box)
-    own = _marked(structure, cut)
+    # Twice the margin shows every neighbour that can be closer to a voxel of the margin than the structure is.
+    wide = crop_to_box(fixed, OrientedBox.around(points, _axes(fixed), 2 * margin_mm))
+    own = _marked(structure, wide)
     if not own.any():
         raise InputError(
             structure.mask.name,
             f"it is too thin for the voxels of {fixed.name}",
             "Segment more of it, or leave it out.",
         )
-    marked = _around(own, [_marked(one, cut) for one in neighbours if one is not structure], cut, margin_mm)
+    marked = _around(own, [_marked(one, wide) for one in neighbours if one is not structure], wide, margin_mm)
+    mask = mask_like(wide, marked, f"around {structure.name}")
     turned_mm = 2 * np.sin(np.radians(min(max_rotation_deg, 180.0)) / 2) * float(np.linalg.norm(box.size_mm)) / 2
     seen = box.seen_from(fixed_to_moving_lps, _axes(moving))
     reach = OrientedBox(seen.center_lps, seen.axes, seen.size_mm + 2 * (max_translation_mm + turned_mm))
@@ -111,7 +113,7 @@ def structure_region(
             f"under the prealignment it lies outside of {moving.name}",
             "Give a better prealignment, or leave the structure out.",
         ) from error
-    return StructureRegion(structure, cut, mask_like(cut, marked, f"around {structure.name}"), found)
+    return StructureRegion(structure, crop_to_box(fixed, box), crop_to_box(wide, box, kept=mask), found)
 
 
 def _axes(volume: Volume) -> NDArray[np.float64]:
