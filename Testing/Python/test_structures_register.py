@@ -207,6 +207,7 @@ def test_colliding_structures_keep_their_own_transforms(files, bones, run, tmp_p
         (["--margin", "-1"], "--margin: -1 was given"),
         (["--workers", "0"], "--workers: 0 was given"),
         (["--max-rotation", "200"], "--max-rotation: 200 was given"),
+        (["--fixed-landmarks", "a.fcsv"], "only one of the two lists was given"),
     ],
 )
 def test_what_is_refused_leaves_nothing(files, tmp_path, capsys, more, words):
