@@ -22,6 +22,7 @@ from MultimodalRegistrationLib.cli import (
     presets,
     qa,
     register,
+    structures,
     transform,
 )
 from MultimodalRegistrationLib.cli.parent import end_with_standard_input, step_back
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="for programs that run this one: events as JSON lines on standard error; ends with its standard input",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (register, prealign, preprocess, qa, picture, transform, mark, check, presets, doctor):
+    for module in (register, structures, prealign, preprocess, qa, picture, transform, mark, check, presets, doctor):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     options.command_line = list(sys.argv[1:] if arguments is None else arguments)

@@ -5,20 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shutil
-import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import SimpleITK as sitk
 
 from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
+from MultimodalRegistrationLib.cli.signals import signals_cancel
 from MultimodalRegistrationLib.cli.then_option import add_then_option, check_then
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession
@@ -124,7 +120,7 @@ def _run(options: argparse.Namespace) -> int:
     inputs = [*_inputs(options).values(), str(preset.path), *(path for stage in then for path in stage.files)]
     if options.preprocess not in ("auto", "none"):
         inputs.append(options.preprocess)
-    with OutputFiles([path for path in inputs if path]) as outputs, _signals_cancel() as cancel:
+    with OutputFiles([path for path in inputs if path]) as outputs, signals_cancel() as cancel:
         transform_file = outputs.add(options.output_transform, TRANSFORM_SUFFIXES)
         volume_file = outputs.add(options.output_volume, OUTPUT_VOLUME_SUFFIXES) if options.output_volume else None
         json_file = outputs.add(options.json, (".json",)) if options.json else None
@@ -236,25 +232,6 @@ def _with_log_file(error: EngineError, options: argparse.Namespace, kept: Path |
             log=error.log,
         )
     return EngineError(error.subject, error.found, f"{error.remedy} The engine's log: {log_file}", log=error.log)
-
-
-@contextmanager
-def _signals_cancel() -> Iterator[threading.Event]:
-    """Turn Ctrl-C, a termination request and a closed terminal into an orderly cancel; the second stops at once."""
-    cancel = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if cancel.is_set():
-            raise KeyboardInterrupt
-        cancel.set()
-
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    previous = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield cancel
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _inputs(options: argparse.Namespace) -> dict[str, str | None]:

@@ -1,0 +1,246 @@
+"""``structures``: bones that move separately, each with a transform of its own, and one transform of all."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
+from MultimodalRegistrationLib.cli.progress import Printer, make_printer
+from MultimodalRegistrationLib.cli.signals import signals_cancel
+from MultimodalRegistrationLib.engines.catalogue import ENGINES
+from MultimodalRegistrationLib.errors import Cancelled, InputError
+from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
+from MultimodalRegistrationLib.io.segmentations import read_segmentation
+from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform
+from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, Volume, read_volume
+from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.registration.landmark_start import landmark_start
+from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
+from MultimodalRegistrationLib.registration.resample import resample_to_fixed
+from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.run import fallback_warning, select_engine
+from MultimodalRegistrationLib.registration.searched_start import searched_start
+from MultimodalRegistrationLib.structures.combine import CombinedTransform, combine_rigid
+from MultimodalRegistrationLib.structures.files import file_names
+from MultimodalRegistrationLib.structures.regions import DEFAULT_MARGIN_MM
+from MultimodalRegistrationLib.structures.register_each import (
+    DEFAULT_MAX_ROTATION_DEG,
+    DEFAULT_MAX_TRANSLATION_MM,
+    RegisteredStructure,
+    register_structures,
+)
+from MultimodalRegistrationLib.structures.report import structures_content
+from MultimodalRegistrationLib.structures.structure import Structure, structures_of
+
+__all__ = ["add_parser"]
+
+COMBINED = "combined.h5"
+RESAMPLED = "moving-resampled.nrrd"
+RESULT = "RESULT.json"
+_INPUTS = ("fixed", "moving", "segmentation", "initial_transform", "fixed_landmarks", "moving_landmarks")
+# Shares of the run: the search for the prealignment, then the registrations, then the combination.
+_AFTER_SEARCH, _AFTER_REGISTRATION = 0.1, 0.7
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand and its options."""
+    parser = commands.add_parser(
+        "structures",
+        help="register structures that move separately",
+        description="Register each structure of a segmentation on its own; combine their rigid transforms into one.",
+        allow_abbrev=False,
+    )
+    volume = f"{', '.join(VOLUME_SUFFIXES)} or the folder of one DICOM series"
+    parser.add_argument("--fixed", required=True, metavar="F", help=f"volume that stays: {volume}")
+    parser.add_argument("--moving", required=True, metavar="M", help="volume that is moved onto it; likewise")
+    parser.add_argument(
+        "--segmentation", required=True, metavar="S", help=".seg.nrrd or label map of the fixed volume: the structures"
+    )
+    parser.add_argument(
+        "--segments", nargs="+", metavar="NAME", help="names or labels; the others are masked only; default: all"
+    )
+    parser.add_argument(
+        "--initial-transform",
+        metavar="T0",
+        help="linear ITK transform that all have in common, fixed to moving; default: a search of all poses",
+    )
+    add_landmark_options(parser)
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=DEFAULT_MARGIN_MM,
+        metavar="MM",
+        help="around each structure that is compared (%(default)g)",
+    )
+    parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FILE", help="rigid; default: %(default)s")
+    parser.add_argument("--engine", choices=sorted(ENGINES), help="default: elastix if installed, else simpleitk")
+    parser.add_argument(
+        "--max-translation",
+        type=float,
+        default=DEFAULT_MAX_TRANSLATION_MM,
+        metavar="MM",
+        help="how far a structure may be from where the initial transform puts it (%(default)g)",
+    )
+    parser.add_argument(
+        "--max-rotation", type=float, default=DEFAULT_MAX_ROTATION_DEG, metavar="DEG", help="likewise (%(default)g)"
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="structures at a time; default: by cores and free memory"
+    )
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
+    parser.add_argument("--output-dir", required=True, metavar="D", help="new or empty folder for the results")
+    parser.add_argument("--json", metavar="R.json", help=f"{RESULT}, also here")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    check_numbers(
+        seed=options.seed,
+        threads=None,
+        max_translation_mm=options.max_translation,
+        max_rotation_deg=options.max_rotation,
+    )
+    printer = make_printer(options)
+    preset = find_preset(options.preset)
+    engine = select_engine(preset, options.engine)
+    inputs = {name: getattr(options, name) for name in _INPUTS}
+    warnings: list[str] = []
+
+    def warn(words: str | None) -> None:
+        if words is not None:
+            warnings.append(words)
+            printer.warning(words)
+
+    warn(fallback_warning(preset, options.engine, engine))
+    segmentation = read_segmentation(options.segmentation)
+    structures = structures_of(segmentation, options.segments)
+    folder = output_folder(options.output_dir)
+    with OutputFiles([str(path) for path in inputs.values() if path]) as outputs, signals_cancel() as cancel:
+        names = file_names([one.name for one in structures], ".h5", taken=[COMBINED])
+        files = [outputs.add(folder / name, (".h5",)) for name in names]
+        json_files = [outputs.add(folder / RESULT, (".json",))]
+        if options.json:
+            json_files.append(outputs.add(options.json, (".json",)))
+        printer.progress(Progress("reading", 0.0))
+        fixed, moving = read_volume(options.fixed), read_volume(options.moving)
+        start = _prealignment(options, fixed, moving, printer, warn)
+        registered = register_structures(
+            fixed,
+            moving,
+            structures,
+            preset=preset,
+            fixed_to_moving_lps=start,
+            neighbours=structures_of(segmentation) if options.segments else (),
+            engine=engine,
+            margin_mm=options.margin,
+            max_translation_mm=options.max_translation,
+            max_rotation_deg=options.max_rotation,
+            workers=options.workers,
+            seed=options.seed,
+            on_progress=lambda progress: printer.progress(
+                _part(progress.stage, progress.fraction, _AFTER_SEARCH, _AFTER_REGISTRATION)
+            ),
+            on_warning=warn,
+            cancel=cancel,
+        )
+        combined = _combined(fixed, structures, registered, printer, warn, cancel)
+        for file, one in zip(files, registered, strict=True):
+            with writing(folder):
+                write_linear_transform(file, one.result.fixed_to_moving_lps)
+        if combined is not None:
+            with writing(folder / COMBINED):
+                sitk.WriteTransform(combined.transform, str(outputs.add(folder / COMBINED, (".h5",))))
+            resampled = resample_to_fixed(fixed, moving, combined.transform)
+            with writing(folder / RESAMPLED):
+                sitk.WriteImage(resampled.image, str(outputs.add(folder / RESAMPLED, (".nrrd",))), True)
+        content = structures_content(registered, combined, files=names, inputs=inputs, warnings=warnings)
+        for file in json_files:
+            write_json(file, content)
+        if cancel.is_set():
+            raise Cancelled()
+        outputs.commit()
+    printer.finish()
+    if not options.quiet:
+        print("\n".join(_words(registered, names, combined, folder)))
+    return 0
+
+
+def _part(stage: str, fraction: float, low: float, high: float) -> Progress:
+    return Progress(stage, low + (high - low) * fraction)
+
+
+def _prealignment(
+    options: argparse.Namespace, fixed: Volume, moving: Volume, printer: Printer, warn: Any
+) -> NDArray[np.float64]:
+    landmarks = read_landmark_pairs(options)
+    if options.initial_transform is not None and landmarks is not None:
+        raise InputError(
+            options.initial_transform,
+            "an initial transform was given together with landmarks",
+            "Leave one of them out: the rigid fit of the landmarks is an initial transform.",
+        )
+    if options.initial_transform is not None:
+        return read_linear_transform(options.initial_transform)
+    if landmarks is not None:
+        found = landmark_start(landmarks, fixed.grid, moving.grid)
+        for words in found.warnings:
+            warn(words)
+        return found.fixed_to_moving_lps
+    printer.progress(Progress("searching all poses of the whole volumes", 0.02))
+    return searched_start(fixed, moving, seed=options.seed)
+
+
+def _combined(
+    fixed: Volume,
+    structures: tuple[Structure, ...],
+    registered: tuple[RegisteredStructure, ...],
+    printer: Printer,
+    warn: Any,
+    cancel: threading.Event,
+) -> CombinedTransform | None:
+    """None where there can be none, as for structures that collide: their own transforms are of use all the same."""
+
+    def tell(fraction: float) -> None:
+        if cancel.is_set():
+            raise Cancelled()
+        printer.progress(_part("combining the transforms", fraction, _AFTER_REGISTRATION, 0.95))
+
+    try:
+        combined = combine_rigid(
+            fixed.grid, structures, [one.result.fixed_to_moving_lps for one in registered], on_fraction=tell
+        )
+    except InputError as error:
+        warn(f"There is no combined transform. {error}")
+        return None
+    for words in combined.warnings:
+        warn(words)
+    return combined
+
+
+def _words(
+    registered: tuple[RegisteredStructure, ...], names: list[str], combined: CombinedTransform | None, folder: Path
+) -> list[str]:
+    lines = []
+    for one, name in zip(registered, names, strict=True):
+        verdict = one.result.verdict
+        assert verdict is not None
+        moved = f"{one.result.moved_mm:.1f} mm and {one.result.rotated_deg:.1f} degrees from the start"
+        lines.append(f"{one.structure.name}: {verdict.word.upper()}, {moved}: {name}")
+        lines += [f"- {words}" for words in verdict.against]
+    if combined is not None:
+        worst = max(one.deviation_max_mm for one in combined.structures)
+        jacobian = combined.jacobian
+        lines.append(
+            f"Combined: {COMBINED}, within {worst:.2f} mm of each structure's own transform; smallest Jacobian "
+            f"determinant {jacobian.minimum:.2f}, {jacobian.folded_share:.2%} folded; comes back to "
+            f"{combined.round_trip.p95_mm:.2g} mm (95th percentile)."
+        )
+    return [*lines, f"Folder: {folder}"]

@@ -1,0 +1,257 @@
+"""Each structure registered on its own, several at a time."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from MultimodalRegistrationLib.engines.catalogue import ENGINES
+from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.large_volumes import default_memory_limit_bytes
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.presets.model import Preset
+from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
+from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
+from MultimodalRegistrationLib.registration.result import Progress, RegistrationResult
+from MultimodalRegistrationLib.registration.run import register, select_engine
+from MultimodalRegistrationLib.structures.regions import DEFAULT_MARGIN_MM, StructureRegion, structure_region
+from MultimodalRegistrationLib.structures.structure import Structure
+
+__all__ = [
+    "DEFAULT_MAX_ROTATION_DEG",
+    "DEFAULT_MAX_TRANSLATION_MM",
+    "RegisteredStructure",
+    "register_structures",
+    "worker_count",
+]
+
+DEFAULT_MAX_TRANSLATION_MM = 30.0
+DEFAULT_MAX_ROTATION_DEG = 30.0
+# Between looks at whether the user asked to stop; a wait without end would not hear it on every system.
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class RegisteredStructure:
+    """One structure and its transform.
+
+    Parameters
+    ----------
+    structure : Structure
+        Which one.
+    result : RegistrationResult
+        Of its region alone; the transform holds for the full volumes.
+    """
+
+    structure: Structure
+    result: RegistrationResult
+
+
+def worker_count(asked: int | None, regions: Sequence[StructureRegion], engine: str) -> int:
+    """How many structures to register at the same time.
+
+    Parameters
+    ----------
+    asked : int or None
+        By the user.
+    regions : sequence of StructureRegion
+        What is to be done.
+    engine : str
+        Name.
+
+    Returns
+    -------
+    int
+        As many as asked for; by default one for each core, if half of the free memory is enough for all. Never more
+        than there are structures.
+
+    Raises
+    ------
+    InputError
+        Fewer than one was asked for.
+    """
+    if asked is not None:
+        if asked < 1:
+            raise InputError("--workers", f"{asked} was given", "Give a whole number from 1.")
+        return min(asked, len(regions))
+    largest = max(
+        needed_memory_bytes(engine, one.fixed.grid, one.moving.grid, given_masks=["fixed"]) for one in regions
+    )
+    fitting = default_memory_limit_bytes() // largest
+    return int(max(1, min(len(regions), os.cpu_count() or 1, fitting)))
+
+
+def register_structures(
+    fixed: Volume,
+    moving: Volume,
+    structures: Sequence[Structure],
+    *,
+    preset: Preset,
+    fixed_to_moving_lps: ArrayLike,
+    neighbours: Sequence[Structure] = (),
+    engine: str | None = None,
+    margin_mm: float = DEFAULT_MARGIN_MM,
+    max_translation_mm: float = DEFAULT_MAX_TRANSLATION_MM,
+    max_rotation_deg: float = DEFAULT_MAX_ROTATION_DEG,
+    workers: int | None = None,
+    seed: int = DEFAULT_SEED,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_warning: Callable[[str], None] = lambda words: None,
+    cancel: threading.Event | None = None,
+) -> tuple[RegisteredStructure, ...]:
+    """Register structures separately.
+
+    Each is searched for within the bounds around the prealignment, in its own region, without its neighbours; the
+    engines run in processes of their own.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        World coordinates; not changed.
+    structures : sequence of Structure
+        In the frame of the fixed volume; one or more.
+    preset : Preset
+        Settings; a rigid one.
+    fixed_to_moving_lps : array, shape (4, 4)
+        The prealignment that all have in common, mm.
+    neighbours : sequence of Structure, optional
+        More of them that move differently and are to be masked.
+    engine : str, optional
+        By default the best one installed.
+    margin_mm : float, optional
+        How much around a structure is compared.
+    max_translation_mm, max_rotation_deg : float, optional
+        How far a structure may be from the prealignment.
+    workers : int, optional
+        How many at a time; by default as many as cores and memory allow.
+    seed : int, optional
+        Of every random draw. The result does not depend on the number of workers.
+    on_progress, on_warning : callable, optional
+        Called as the run goes on, from the threads of the workers, one at a time.
+    cancel : threading.Event, optional
+        Set it to stop.
+
+    Returns
+    -------
+    tuple of RegisteredStructure
+        In the order of the structures.
+
+    Raises
+    ------
+    InputError
+        From the regions and the registrations, with the name of the structure.
+    EngineError, EngineNotInstalledError, Cancelled
+        From the engines.
+    """
+    check_numbers(seed=seed, threads=None, max_translation_mm=max_translation_mm, max_rotation_deg=max_rotation_deg)
+    if not structures:
+        raise InputError("The structures", "there is none", "Give at least one.")
+    name = select_engine(preset, engine)
+    matrix = np.asarray(fixed_to_moving_lps, dtype=np.float64)
+    others = list(dict.fromkeys((*structures, *neighbours)))
+    regions = [
+        structure_region(
+            fixed,
+            moving,
+            one,
+            others,
+            fixed_to_moving_lps=matrix,
+            margin_mm=margin_mm,
+            max_translation_mm=max_translation_mm,
+            max_rotation_deg=max_rotation_deg,
+        )
+        for one in structures
+    ]
+    count = worker_count(workers, regions, name)
+    threads = max(1, (os.cpu_count() or 1) // count)
+    stop = _Stop(cancel)
+    telling = _Telling([one.name for one in structures], on_progress, on_warning)
+    with ExitStack() as stack:
+        sessions: queue.SimpleQueue[EngineSession] = queue.SimpleQueue()
+        for _ in range(count):
+            session = EngineSession(name, threads=min(threads, ENGINES[name].default_threads))
+            sessions.put(stack.enter_context(session))
+
+        def work(number: int) -> RegistrationResult:
+            session = sessions.get()
+            region = regions[number]
+            try:
+                return register(
+                    region.fixed,
+                    region.moving,
+                    preset=preset,
+                    session=session,
+                    start="auto",
+                    initial_fixed_to_moving_lps=matrix,
+                    max_translation_mm=max_translation_mm,
+                    max_rotation_deg=max_rotation_deg,
+                    fixed_mask=region.fixed_mask,
+                    seed=seed,
+                    threads=threads,
+                    on_progress=lambda progress: telling.progress(number, progress),
+                    on_warning=lambda words: telling.warning(number, words),
+                    cancel=stop,
+                )
+            finally:
+                sessions.put(session)
+
+        pool = stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix="structure"))
+        found = _all_or_none([pool.submit(work, number) for number in range(len(regions))], stop)
+    return tuple(RegisteredStructure(one, result) for one, result in zip(structures, found, strict=True))
+
+
+def _all_or_none(futures: Sequence[Future[RegistrationResult]], stop: threading.Event) -> list[RegistrationResult]:
+    """Wait for all; when one fails, stop the others and raise its error."""
+    pending = set(futures)
+    try:
+        while pending:
+            done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+    except BaseException:
+        stop.set()
+        for future in futures:
+            future.cancel()
+        raise
+    return [future.result() for future in futures]
+
+
+class _Stop(threading.Event):
+    """Set by the user's event, or by a failure of another worker."""
+
+    def __init__(self, asked: threading.Event | None) -> None:
+        super().__init__()
+        self._asked = asked
+
+    def is_set(self) -> bool:
+        return super().is_set() or (self._asked is not None and self._asked.is_set())
+
+
+class _Telling:
+    """Progress and warnings of all workers as those of one run."""
+
+    def __init__(
+        self, names: Sequence[str], on_progress: Callable[[Progress], None], on_warning: Callable[[str], None]
+    ) -> None:
+        self._names = names
+        self._shares = np.zeros(len(names))
+        self._on_progress, self._on_warning = on_progress, on_warning
+        self._lock = threading.Lock()
+
+    def progress(self, number: int, progress: Progress) -> None:
+        with self._lock:
+            self._shares[number] = progress.fraction
+            self._on_progress(Progress(f"{self._names[number]}: {progress.stage}", float(self._shares.mean())))
+
+    def warning(self, number: int, words: str) -> None:
+        with self._lock:
+            self._on_warning(f"{self._names[number]}: {words}")
