@@ -245,7 +245,7 @@ def test_a_broken_preset_of_the_user_is_told(slicer_app, monkeypatch, tmp_path):
     (tmp_path / "presets" / "mine.json").write_text("{}")
     module = slicer_app.open_module(FOLDER, "MultimodalRegistration")
     assert "mine.json: not a valid preset" in module.ui.messageLabel.text
-    assert module.ui.presetBox.count == 5
+    assert module.ui.presetBox.count == 8
 
 
 # The scene

@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.errors import Cancelled, InputError
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform
@@ -158,7 +159,7 @@ def _run(options: argparse.Namespace) -> int:
         if combined is not None:
             with writing(folder / COMBINED):
                 sitk.WriteTransform(combined.transform, str(outputs.add(folder / COMBINED, (".h5",))))
-            resampled = resample_to_fixed(fixed, moving, combined.transform)
+            resampled = resample_to_fixed(fixed, moving, SpatialTransform("combined", combined.transform))
             with writing(folder / RESAMPLED):
                 sitk.WriteImage(resampled.image, str(outputs.add(folder / RESAMPLED, (".nrrd",))), True)
         content = structures_content(registered, combined, files=names, inputs=inputs, warnings=warnings)
