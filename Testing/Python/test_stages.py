@@ -227,6 +227,7 @@ def test_the_command_bends_and_tells(head_ct, head_mr, tmp_path):
     assert stage["type"] == "bending"
     assert stage["verdict"]["word"] in ("helped", "unclear", "drop")
     assert set(stage["verdict"]["evidence"]["jacobian"]) >= {"minimum", "maximum", "folded_share"}
+    assert stage["inverse_error"]["max_mm"] < 0.01
     transform = read_transform(tmp_path / "T.h5")
     expected = sitk.Resample(
         head_mr.image, head_ct.image, transform.transform, sitk.sitkLinear, float(head_mr.voxels.min())

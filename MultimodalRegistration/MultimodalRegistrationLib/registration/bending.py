@@ -24,6 +24,8 @@ from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
 from MultimodalRegistrationLib.quality.health.health import jacobian_statistics
+from MultimodalRegistrationLib.quality.health.inverse import return_errors_mm
+from MultimodalRegistrationLib.quality.working_grid import node_grid
 from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.fine import follow_engine
 from MultimodalRegistrationLib.registration.similarity import compared_information
@@ -51,6 +53,8 @@ class BentStage:
         Of this stage alone: acts on points of the fixed volume, before the stages that came earlier.
     verdict : BendingVerdict or None
         Whether it helped; None when no verdict was asked for.
+    inverse_error : DistanceStatistics
+        From points of the fixed volume through the stage and through its numerical inverse to where they come back.
     convergence : Convergence
         Whether the optimiser had settled.
     seconds : float
@@ -63,6 +67,7 @@ class BentStage:
     engine: str
     transform: SpatialTransform
     verdict: BendingVerdict | None
+    inverse_error: DistanceStatistics
     convergence: Convergence
     seconds: float
     log: str
@@ -142,7 +147,9 @@ def run_bending_stage(
         on_progress("judging the bending", 0.98)
         points = _shown_points(fixed, fixed_mask, fixed_copy, moving_copy, transform)
         judged = judge_bending(_evidence(fixed_copy, moving_copy, transform, back.transform, points))
-    return BentStage(preset, session.engine, transform, judged, convergence, found.seconds, found.log)
+    returned = return_errors_mm(transform, node_grid(fixed_copy.grid, _EVIDENCE_POINTS))
+    inverse_error = DistanceStatistics.of(returned)
+    return BentStage(preset, session.engine, transform, judged, inverse_error, convergence, found.seconds, found.log)
 
 
 def _engine_copy(

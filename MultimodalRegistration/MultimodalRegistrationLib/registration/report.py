@@ -102,7 +102,7 @@ def _stage_content(stage: LinearStage | BentStage) -> dict[str, Any]:
             "facts": list(stage.verdict.facts),
             "evidence": asdict(stage.verdict.evidence),
         }
-    return {"type": "bending", **content, "verdict": judged}
+    return {"type": "bending", **content, "verdict": judged, "inverse_error": asdict(stage.inverse_error)}
 
 
 def _landmarks_content(errors: LandmarkErrors) -> dict[str, Any]:
