@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -198,7 +199,9 @@ def _shown(volume: Volume) -> NDArray[np.bool_]:
 
 def _labelled(marked: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     labels = np.empty(marked.shape, dtype=np.int32)
-    return labels, int(ndimage.label(marked, output=labels))  # type: ignore[arg-type]
+    # With an output of the caller's own, only the count is returned.
+    count: Any = ndimage.label(marked, output=labels)
+    return labels, int(count)
 
 
 def _smoothed(image: sitk.Image, sigma_mm: float) -> sitk.Image:
