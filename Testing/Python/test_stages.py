@@ -17,7 +17,10 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.landmarks import read_landmarks
+from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
 from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.mrml.transforms import add_file_transform_node
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.presets.store import find_preset
@@ -207,8 +210,19 @@ def test_the_command_bends_and_tells(head_ct, head_mr, tmp_path):
     (tmp_path / "quick.json").write_text(json.dumps({**content, "name": "quick"}), encoding="utf-8")
     mask = sitk.Cast(head_ct.image > -500, sitk.sitkUInt8)
     sitk.WriteImage(mask, str(tmp_path / "mask.nrrd"))
+    inside_lps = head_mr.grid.sample_points_lps(4)[[20, 41]]
+    points = LandmarkList.of_points("points", inside_lps, ["a", "b"])
+    write_landmarks(tmp_path / "points.mrk.json", points)
     done = run_command(
-        *("register", "--fixed", tmp_path / "ct.nrrd", "--moving", tmp_path / "mr.nrrd"),
+        *(
+            "register",
+            "--carry",
+            tmp_path / "mr.nrrd",
+            tmp_path / "points.mrk.json",
+            "--carry-dir",
+            tmp_path / "carried",
+        ),
+        *("--fixed", tmp_path / "ct.nrrd", "--moving", tmp_path / "mr.nrrd"),
         *("--then", f"{tmp_path / 'quick.json'},fixed-mask={tmp_path / 'mask.nrrd'}"),
         *(
             "--output-transform",
@@ -234,3 +248,17 @@ def test_the_command_bends_and_tells(head_ct, head_mr, tmp_path):
     )
     found = sitk.ReadImage(str(tmp_path / "R.nrrd"))
     np.testing.assert_allclose(sitk.GetArrayFromImage(found), sitk.GetArrayFromImage(expected), atol=1.0)
+    carried = sitk.ReadImage(str(tmp_path / "carried" / "mr.nrrd"))
+    np.testing.assert_allclose(sitk.GetArrayFromImage(carried), sitk.GetArrayFromImage(found), atol=1.0)
+    there = read_landmarks(tmp_path / "carried" / "points.mrk.json").points_lps
+    np.testing.assert_allclose(transform.to_moving(there), inside_lps, atol=0.001)
+    assert [one["kind"] for one in result["carried"]] == ["volume", "markups"]
+
+
+def test_one_carry_option_alone_is_refused(tmp_path):
+    done = run_command(
+        *("register", "--fixed", "F.nrrd", "--moving", "M.nrrd", "--carry", "A.nrrd"),
+        *("--output-transform", tmp_path / "T.h5"),
+    )
+    assert done.returncode == 2
+    assert "--carry-dir" in done.stderr

@@ -12,6 +12,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
+from MultimodalRegistrationLib.cli.carry_option import add_carry_options, plan_carried
 from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
@@ -57,6 +58,7 @@ def add_parser(commands: Any) -> None:
         "resampling transform",
     )
     parser.add_argument("--output-volume", metavar="R.nrrd", help="the moving volume, resampled to the fixed grid")
+    add_carry_options(parser)
     parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FILE", help="default: %(default)s")
     add_then_option(parser)
     parser.add_argument("--engine", choices=sorted(ENGINES), help="default: elastix if installed, else simpleitk")
@@ -118,12 +120,14 @@ def _run(options: argparse.Namespace) -> int:
     printer = make_printer(options)
     then = check_then(options)
     inputs = [*_inputs(options).values(), str(preset.path), *(path for stage in then for path in stage.files)]
+    inputs += options.carry or []
     if options.preprocess not in ("auto", "none"):
         inputs.append(options.preprocess)
     with OutputFiles([path for path in inputs if path]) as outputs, signals_cancel() as cancel:
         transform_file = outputs.add(options.output_transform, TRANSFORM_SUFFIXES)
         volume_file = outputs.add(options.output_volume, OUTPUT_VOLUME_SUFFIXES) if options.output_volume else None
         json_file = outputs.add(options.json, (".json",)) if options.json else None
+        carried = plan_carried(options, outputs)
         kept = _folder_for_temporary_files(options.keep_temporary_files)
         # The engine loads while the volumes are read.
         with EngineSession(engine, threads=options.threads) as session:
@@ -172,10 +176,11 @@ def _run(options: argparse.Namespace) -> int:
             resampled = resample_to_fixed(volumes.fixed, volumes.moving, result.transform)
             with writing(options.output_volume):
                 sitk.WriteImage(resampled.image, str(volume_file), True)
+        done = [] if carried is None else carried.write(result.transform, volumes.fixed.grid, printer.warning)
         result.seconds["read"] = read_seconds
         result.seconds["write"] = time.perf_counter() - began
         if json_file is not None:
-            content = result_content(result, inputs=_inputs(options))
+            content = {**result_content(result, inputs=_inputs(options)), "carried": done}
             write_json(json_file, content)
         if cancel.is_set():
             raise Cancelled()
@@ -201,7 +206,7 @@ def _read(options: argparse.Namespace, engine: str, steps: Steps, printer: Print
         steps=steps,
         memory_limit_bytes=None if options.memory_limit is None else options.memory_limit * 2**30,
         on_warning=printer.warning,
-        may_reduce=options.output_volume is None,
+        may_reduce=options.output_volume is None and options.carry is None,
     )
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import writing
 from MultimodalRegistrationLib.io.tools.choose import read_as
-from MultimodalRegistrationLib.io.tools.itk import FIELD_SUFFIXES, TRANSFORM_SUFFIXES
+from MultimodalRegistrationLib.io.tools.itk import (
+    FIELD_SUFFIXES,
+    NONLINEAR_SUFFIXES,
+    OUTPUT_FIELD_SUFFIXES,
+    TRANSFORM_SUFFIXES,
+    write_linear_transform,
+    write_transform,
+)
 
 __all__ = [
     "FIELD_SUFFIXES",
@@ -30,10 +34,6 @@ __all__ = [
     "write_linear_transform",
     "write_transform",
 ]
-
-NONLINEAR_SUFFIXES = (".h5", ".tfm")
-# Without those that keep their voxels in a second file, which would have to be renamed with the first.
-OUTPUT_FIELD_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha")
 
 
 def read_transform(path: str | Path) -> SpatialTransform:
@@ -89,58 +89,3 @@ def read_linear_transform(path: str | Path) -> NDArray[np.float64]:
     if spatial.matrix is None:
         raise InputError(path, "this is a non-linear transform", "The initial transform must be linear.")
     return spatial.matrix
-
-
-def write_linear_transform(path: str | Path, fixed_to_moving_lps: ArrayLike) -> None:
-    """Write a linear transform as an ITK affine transform.
-
-    Parameters
-    ----------
-    path : str or Path
-        File with one of :data:`TRANSFORM_SUFFIXES`.
-    fixed_to_moving_lps : array, shape (4, 4)
-        Maps fixed points to moving points, LPS, mm.
-    """
-    sitk.WriteTransform(sitk_from_matrix(fixed_to_moving_lps), str(path))
-
-
-def write_transform(path: str | Path, transform: SpatialTransform, *, target: str | Path | None = None) -> None:
-    """Write a transform of any kind.
-
-    Parameters
-    ----------
-    path : str or Path
-        A linear transform has one of :data:`TRANSFORM_SUFFIXES`, others one of :data:`NONLINEAR_SUFFIXES`, a single
-        grid of displacements also one of :data:`OUTPUT_FIELD_SUFFIXES`.
-    transform : SpatialTransform
-        ``fixed_to_moving_lps``; a composite is written with its stages.
-    target : str or Path, optional
-        What messages call the file, where it is written under another name first.
-
-    Raises
-    ------
-    InputError
-        The file type cannot hold this kind of transform, or the file cannot be written.
-    """
-    name, shown = str(path).lower(), path if target is None else target
-    single = transform.stages[0].transform
-    grid = transform.matrix is None and len(transform.stages) == 1 and single.GetName() == "DisplacementFieldTransform"
-    if transform.matrix is not None:
-        kind = "a linear transform"
-        suffixes: tuple[str, ...] = TRANSFORM_SUFFIXES
-    elif grid:
-        kind, suffixes = "a grid of displacements", (*NONLINEAR_SUFFIXES, *OUTPUT_FIELD_SUFFIXES)
-    else:
-        kind, suffixes = "a non-linear transform with its stages", NONLINEAR_SUFFIXES
-    if not name.endswith(suffixes):
-        raise InputError(shown, f"this file type cannot hold {kind}", f"Use one of {', '.join(suffixes)}.")
-    with writing(shown):
-        if transform.matrix is not None:
-            write_linear_transform(path, transform.matrix)
-        elif name.endswith(NONLINEAR_SUFFIXES):
-            # ITK writes no composite within a composite.
-            parts = [stage.transform for stage in reversed(transform.stages)]
-            sitk.WriteTransform(sitk.CompositeTransform(parts) if len(parts) > 1 else parts[0], str(path))
-        else:
-            field = sitk.DisplacementFieldTransform(single).GetDisplacementField()
-            sitk.WriteImage(sitk.Cast(field, sitk.sitkVectorFloat32), str(path), True)

@@ -28,7 +28,7 @@ from MultimodalRegistrationLib.transforms.markups import carry_markups
 from MultimodalRegistrationLib.transforms.resample import Interpolation, resample
 from MultimodalRegistrationLib.transforms.segments import resample_segmentation
 
-__all__ = ["CarriedFile", "Plan", "carry_file", "output_name"]
+__all__ = ["CarriedFile", "Plan", "carry_file", "lost_words", "output_name"]
 
 _SECOND_FILE = {".nhdr": ".nrrd", ".mhd": ".mha"}
 
@@ -84,6 +84,14 @@ class CarriedFile:
     how: str
     points: int | None = None
     lost: int = 0
+
+
+def lost_words(source: str | Path, one: CarriedFile) -> str:
+    """A warning about points that have no place of their own."""
+    return (
+        f"{source}: {one.lost} of {one.points} points lie where the transform folds or jumps, so that no place "
+        f"belongs to them; they were put where they come closest."
+    )
 
 
 def output_name(path: str | Path) -> str:

@@ -17,7 +17,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, read_unjudged
 from MultimodalRegistrationLib.registration.result import Progress
-from MultimodalRegistrationLib.transforms.apply import CarriedFile, Plan, carry_file, output_name
+from MultimodalRegistrationLib.transforms.apply import Plan, carry_file, lost_words, output_name
 from MultimodalRegistrationLib.transforms.carrier import Carrier
 from MultimodalRegistrationLib.transforms.compose import compose
 from MultimodalRegistrationLib.transforms.resample import INTERPOLATIONS
@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> int:
             with writing(folder / name):
                 carried.append(carry_file(source, target, plan))
             if carried[-1].lost:
-                printer.warning(_lost_words(source, carried[-1]))
+                printer.warning(lost_words(source, carried[-1]))
         if json_file is not None:
             files = [
                 {"input": source, "output": str(folder / name), **asdict(one)}
@@ -134,10 +134,3 @@ def _run(options: argparse.Namespace) -> int:
         for name, one in zip(names, carried, strict=True):
             print(f"{folder / name}: {one.kind}, {one.how}")
     return 0
-
-
-def _lost_words(source: str, one: CarriedFile) -> str:
-    return (
-        f"{source}: {one.lost} of {one.points} points lie where the transform folds or jumps, so that no place "
-        f"belongs to them; they were put where they come closest."
-    )

@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
 from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.fields import field_of_transform, stages
+from MultimodalRegistrationLib.io.tools.fields import field_of_transform
 
 __all__ = ["write_elastix"]
 
@@ -51,7 +51,7 @@ def write_elastix(outputs: OutputFiles, path: Path, transform: SpatialTransform,
         ``error_mm``: 0, as all parts are written exactly, but displacements in 32 bit.
     """
     grid = context.need_fixed(path, "the file tells the grid that transformix resamples to").grid
-    parts = _merged(stages(transform.transform))
+    parts = _merged([stage.transform for stage in transform.stages])
     error_mm = 0.0
     initial = "NoInitialTransform"
     for number, part in enumerate(parts):

@@ -13,21 +13,12 @@ from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_ma
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.tools.context import Context
 
-__all__ = ["field_of_transform", "gridded", "stages"]
+__all__ = ["field_of_transform", "gridded"]
 
 _PROBES = 2000
 _GOOD_ENOUGH_MM = 0.01
 _MOST_NODES = 1_500_000
 _NODE_SPACINGS_MM = (8.0, 4.0, 2.0, 1.0, 0.5)
-
-
-def stages(transform: sitk.Transform) -> list[sitk.Transform]:
-    """The parts of a transform, composites taken apart, in the order in which they are applied to a point."""
-    if transform.GetName() != "CompositeTransform":
-        return [transform]
-    composite = sitk.CompositeTransform(transform)
-    parts = [composite.GetNthTransform(part).Downcast() for part in range(composite.GetNumberOfTransforms())]
-    return [stage for part in reversed(parts) for stage in stages(part)]
 
 
 def field_of_transform(path: Path, transform: SpatialTransform, context: Context) -> tuple[sitk.Image, float]:
@@ -49,9 +40,9 @@ def field_of_transform(path: Path, transform: SpatialTransform, context: Context
     error_mm : float
         Largest difference from the transform within the grid, at points between its nodes; 0 for a displacement field.
     """
-    parts = stages(transform.transform)
-    if len(parts) == 1 and parts[0].GetName() == "DisplacementFieldTransform":
-        return sitk.DisplacementFieldTransform(parts[0]).GetDisplacementField(), 0.0
+    first, *others = transform.stages
+    if not others and first.transform.GetName() == "DisplacementFieldTransform":
+        return sitk.DisplacementFieldTransform(first.transform).GetDisplacementField(), 0.0
     grid = context.need_fixed(path, "displacements need a grid").grid
     displacements = transform.displacements_mm(grid)
     image = sitk.GetImageFromArray(displacements, isVector=True)

@@ -6,23 +6,38 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import ArrayLike
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.geometry.stages import stages_of
 from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
 from MultimodalRegistrationLib.io.tools.context import Context
 from MultimodalRegistrationLib.io.tools.fields import field_of_transform
 from MultimodalRegistrationLib.io.tools.matlab import loadmat_or_error
 from MultimodalRegistrationLib.io.tools.text import AGAIN, read_lines
 
-__all__ = ["FIELD_SUFFIXES", "TRANSFORM_SUFFIXES", "read_field", "read_itk", "write_field", "write_itk"]
+__all__ = [
+    "FIELD_SUFFIXES",
+    "NONLINEAR_SUFFIXES",
+    "OUTPUT_FIELD_SUFFIXES",
+    "TRANSFORM_SUFFIXES",
+    "read_field",
+    "read_itk",
+    "write_field",
+    "write_itk",
+    "write_linear_transform",
+    "write_transform",
+]
 
 TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
+NONLINEAR_SUFFIXES = (".h5", ".tfm")
 FIELD_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+# Without those that keep their voxels in a second file, which would have to be renamed with the first.
+OUTPUT_FIELD_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha")
 
 _REMEDY = "Give a transform that Slicer, ANTs or SimpleITK saved as .h5, .tfm, .txt or .mat, or a displacement field."
-# Without those that keep their voxels in a second file, which would have to be renamed with the first.
-_OUTPUT_FIELD_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha")
 
 
 def read_itk(path: Path) -> sitk.Transform:
@@ -54,7 +69,7 @@ def _check_whole(path: Path, transform: sitk.Transform) -> None:
     with path.open("rb") as file:
         is_text = file.read(1) == b"#"
     if is_text:
-        parts = _parts(transform)
+        parts = [stage.transform for stage in reversed(stages_of(transform))]
         lines = read_lines(path)
         for key, counts in (
             ("Parameters:", [part.GetNumberOfParameters() for part in parts]),
@@ -70,14 +85,6 @@ def _check_whole(path: Path, transform: sitk.Transform) -> None:
     elif path.suffix.lower() == ".mat":
         # Checked with SciPy, which notices when the file is too short.
         loadmat_or_error(path)
-
-
-def _parts(transform: sitk.Transform) -> list[sitk.Transform]:
-    """The transforms in a file, in its order; a transform of an unnamed class comes in a composite of one."""
-    if transform.GetName() != "CompositeTransform":
-        return [transform]
-    composite = sitk.CompositeTransform(transform)
-    return [composite.GetNthTransform(number) for number in range(composite.GetNumberOfTransforms())]
 
 
 def read_field(path: Path) -> sitk.DisplacementFieldTransform:
@@ -100,19 +107,70 @@ def read_field(path: Path) -> sitk.DisplacementFieldTransform:
     return sitk.DisplacementFieldTransform(image)
 
 
+def write_linear_transform(path: str | Path, fixed_to_moving_lps: ArrayLike) -> None:
+    """Write a linear transform as an ITK affine transform.
+
+    Parameters
+    ----------
+    path : str or Path
+        File with one of :data:`TRANSFORM_SUFFIXES`.
+    fixed_to_moving_lps : array, shape (4, 4)
+        Maps fixed points to moving points, LPS, mm.
+    """
+    sitk.WriteTransform(sitk_from_matrix(fixed_to_moving_lps), str(path))
+
+
+def write_transform(path: str | Path, transform: SpatialTransform, *, target: str | Path | None = None) -> None:
+    """Write a transform of any kind.
+
+    Parameters
+    ----------
+    path : str or Path
+        A linear transform has one of :data:`TRANSFORM_SUFFIXES`, others one of :data:`NONLINEAR_SUFFIXES`, a single
+        grid of displacements also one of :data:`OUTPUT_FIELD_SUFFIXES`.
+    transform : SpatialTransform
+        ``fixed_to_moving_lps``; a composite is written with its stages.
+    target : str or Path, optional
+        What messages call the file, where it is written under another name first.
+
+    Raises
+    ------
+    InputError
+        The file type cannot hold this kind of transform, or the file cannot be written.
+    """
+    name, shown = str(path).lower(), path if target is None else target
+    single = transform.stages[0].transform
+    grid = transform.matrix is None and len(transform.stages) == 1 and single.GetName() == "DisplacementFieldTransform"
+    if transform.matrix is not None:
+        kind = "a linear transform"
+        suffixes: tuple[str, ...] = TRANSFORM_SUFFIXES
+    elif grid:
+        kind, suffixes = "a grid of displacements", (*NONLINEAR_SUFFIXES, *OUTPUT_FIELD_SUFFIXES)
+    else:
+        kind, suffixes = "a non-linear transform with its stages", NONLINEAR_SUFFIXES
+    if not name.endswith(suffixes):
+        raise InputError(shown, f"this file type cannot hold {kind}", f"Use one of {', '.join(suffixes)}.")
+    with writing(shown):
+        if transform.matrix is not None:
+            write_linear_transform(path, transform.matrix)
+        elif name.endswith(NONLINEAR_SUFFIXES):
+            # ITK writes no composite within a composite.
+            parts = [stage.transform for stage in reversed(transform.stages)]
+            sitk.WriteTransform(sitk.CompositeTransform(parts) if len(parts) > 1 else parts[0], str(path))
+        else:
+            field = sitk.DisplacementFieldTransform(single).GetDisplacementField()
+            sitk.WriteImage(sitk.Cast(field, sitk.sitkVectorFloat32), str(path), True)
+
+
 def write_itk(outputs: OutputFiles, path: Path, transform: SpatialTransform, context: Context) -> float:
     """Write an ITK transform file; returns the error, which is 0."""
-    staged = outputs.add(path, TRANSFORM_SUFFIXES)
-    if transform.matrix is None and path.suffix.lower() not in (".h5", ".tfm"):
-        raise InputError(path, "a non-linear transform", "Write it as .h5.")
-    with writing(path):
-        sitk.WriteTransform(transform.transform, str(staged))
+    write_transform(outputs.add(path, TRANSFORM_SUFFIXES), transform, target=path)
     return 0.0
 
 
 def write_field(outputs: OutputFiles, path: Path, transform: SpatialTransform, context: Context) -> float:
     """Write a displacement field; returns the largest difference in mm between its nodes, where it was looked at."""
-    staged = outputs.add(path, _OUTPUT_FIELD_SUFFIXES)
+    staged = outputs.add(path, OUTPUT_FIELD_SUFFIXES)
     image, error_mm = field_of_transform(path, transform, context)
     with writing(path):
         sitk.WriteImage(image, str(staged), True)
