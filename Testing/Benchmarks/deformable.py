@@ -48,6 +48,7 @@ def _ours(engine: str, *, verdict: bool) -> Callable[[DeformedPair], tuple[Spati
                 verdict=verdict,
                 seed=1,
                 on_progress=lambda _words, _share: None,
+                on_warning=print,
                 on_log=None,
                 cancel=None,
                 keep=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,24 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from conftest import real_cases, run_command
+from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
 from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.mrml.transforms import add_file_transform_node
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
 from MultimodalRegistrationLib.quality.health.health import JacobianStatistics
-from MultimodalRegistrationLib.registration.bending import run_bending_stage
+from MultimodalRegistrationLib.registration.bending import run_bending_stage, within_reach
 from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
 from MultimodalRegistrationLib.verdict.bending import BendingEvidence, judge_bending
 
@@ -52,7 +56,8 @@ def chained(head_ct, head_mr, truth_ct_to_mr_lps):
         head_mr,
         preset=quick("rigid", "elastix"),
         then=[
-            NextStage(quick("similarity", "elastix")),
+            # With a mask of its own, or it would be one run with the first.
+            NextStage(quick("similarity", "elastix"), fixed_mask=Volume(head_ct.image > -500, "head")),
             NextStage(quick("warp", "elastix")),
             NextStage(quick("warp", "ants"), "ants"),
         ],
@@ -108,10 +113,72 @@ def test_a_file_that_slicer_cannot_read_leaves_no_node(tmp_path):
 def test_the_verdict_covers_the_bending(chained):
     judged = [stage.verdict for stage in chained.later[1:]]
     assert all(verdict is not None for verdict in judged)
-    assert any("bending" in fact for fact in chained.verdict.facts)
+    assert any("bending" in words for words in (*chained.verdict.facts, *chained.verdict.against))
     if any(verdict.word != "helped" for verdict in judged):
         assert chained.verdict.word != "verified"
     assert set(chained.seconds) >= {"engine", "engine, stage 2", "engine, stage 3", "engine, stage 4"}
+
+
+def test_nothing_to_say_after_a_stage_that_lost_the_volume():
+    judged = judge_bending(None)
+    assert judged.word == "drop"
+    assert "Hardly anything" in judged.against[0]
+
+
+def test_each_level_of_syn_is_followed(chained):
+    levels = chained.later[2].convergence.levels
+    assert [(level.stage, level.level) for level in levels] == [(0, 0), (0, 1)]
+    assert all(level.iterations > 1 for level in levels)
+
+
+def test_linear_stages_of_one_engine_are_one_run(head_ct, head_mr, truth_ct_to_mr_lps):
+    result = register_in_stages(
+        head_ct,
+        head_mr,
+        preset=quick("rigid", "elastix"),
+        then=[NextStage(quick("similarity", "elastix"))],
+        start="given",
+        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+        verdict=False,
+    )
+    assert result.later == ()
+    assert result.preset.name == "rigid, similarity"
+    assert [stage["Transform"] for stage in result.preset.engines["elastix"]][-1] == "SimilarityTransform"
+
+
+def engine_volume(size, origin, mask=None):
+    voxels = np.random.default_rng(1).normal(size=size[::-1]).astype(np.float32)
+    return EngineVolume(voxels, VolumeGrid(size, (2.0, 2.0, 2.0), origin, tuple(np.eye(3).ravel())), mask)
+
+
+def test_only_what_the_other_volume_is_near_to_is_sampled():
+    large, small = engine_volume((40, 40, 40), (0.0, 0, 0)), engine_volume((10, 40, 40), (20.0, 0, 0))
+    near = within_reach(large, small, "large").mask
+    assert set(np.flatnonzero(near.any(axis=(0, 1)))) == set(range(10, 20))
+    assert within_reach(small, large, "small").mask is None
+    marked = np.zeros((40, 40, 40), dtype=np.uint8)
+    marked[20, 20, 38] = 1
+    by_mask = within_reach(large, replace(large, mask=marked), "large").mask
+    k, j, i = np.nonzero(by_mask)
+    distances = np.linalg.norm(2.0 * (np.column_stack([i, j, k]) - [38, 20, 20]), axis=1)
+    assert 17 < distances.max() < 24
+    with pytest.raises(InputError, match="large: nothing that it shows"):
+        within_reach(large, engine_volume((4, 4, 4), (500.0, 0, 0)), "large")
+
+
+def test_masks_on_other_grids_are_placed_once_and_told(head_ct, head_mr, truth_ct_to_mr_lps):
+    mask = sitk.Shrink(sitk.Cast(head_ct.image > -500, sitk.sitkUInt8), [2, 2, 1])
+    result = register_in_stages(
+        head_ct,
+        head_mr,
+        preset=quick("rigid", "elastix"),
+        then=[NextStage(quick("warp", "elastix"))],
+        start="given",
+        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+        fixed_mask=Volume(mask, "head"),
+    )
+    assert sum("on another grid" in words for words in result.warnings) == 1
+    assert len(result.later) == 1
 
 
 def test_orders_that_make_no_sense_are_refused(head_ct, head_mr):
@@ -146,7 +213,7 @@ def evidence(*, before=0.5, after=0.6, bending=4.0, back=0.4, smallest=0.7, larg
         return DistanceStatistics(mean, mean, mean, 2 * mean, 3 * mean, 1000)
 
     jacobian = JacobianStatistics(smallest, largest, 1.0, folded, 0.1)
-    return BendingEvidence(before, after, distances(bending), distances(back), jacobian)
+    return BendingEvidence(before, after, distances(bending), None if back is None else distances(back), jacobian)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +224,10 @@ def evidence(*, before=0.5, after=0.6, bending=4.0, back=0.4, smallest=0.7, larg
         ({"back": 3.5}, "drop", "exchanged roles another"),
         ({"folded": 0.001, "smallest": -0.2}, "drop", "folds 0.10%"),
         ({"after": 0.49}, "drop", "no better than before"),
-        ({"after": None}, "drop", "no better than before"),
+        ({"after": None}, "unclear", "Too few points"),
+        ({"back": None}, "unclear", "exchanged roles the engine found nothing"),
         ({"after": 0.505}, "unclear", "1.0% only"),
-        ({"bending": 0.3, "back": 0.2}, "unclear", "may not be needed"),
+        ({"bending": 0.2, "back": 0.15}, "unclear", "may not be needed"),
         ({"largest": 6.0}, "unclear", "factors from 0.70 to 6.00"),
     ],
 )
@@ -182,6 +250,7 @@ def run_warp(pair, engine="elastix"):
             verdict=True,
             seed=1,
             on_progress=lambda _words, _share: None,
+            on_warning=pytest.fail,
             on_log=None,
             cancel=None,
             keep=None,

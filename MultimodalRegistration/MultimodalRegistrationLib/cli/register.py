@@ -21,9 +21,15 @@ from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
-from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_transform
+from MultimodalRegistrationLib.io.transforms import (
+    NONLINEAR_SUFFIXES,
+    TRANSFORM_SUFFIXES,
+    read_linear_transform,
+    write_transform,
+)
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES
 from MultimodalRegistrationLib.preprocess.steps import Steps, find_steps
+from MultimodalRegistrationLib.presets.specification import bends
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.bending import BentStage
 from MultimodalRegistrationLib.registration.chain import register_in_stages
@@ -124,7 +130,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.preprocess not in ("auto", "none"):
         inputs.append(options.preprocess)
     with OutputFiles([path for path in inputs if path]) as outputs, signals_cancel() as cancel:
-        transform_file = outputs.add(options.output_transform, TRANSFORM_SUFFIXES)
+        bent = any(bends(engine, stage) for stage in preset.engines[engine]) or any(stage.bends for stage in then)
+        suffixes = NONLINEAR_SUFFIXES if bent else TRANSFORM_SUFFIXES
+        transform_file = outputs.add(options.output_transform, suffixes)
         volume_file = outputs.add(options.output_volume, OUTPUT_VOLUME_SUFFIXES) if options.output_volume else None
         json_file = outputs.add(options.json, (".json",)) if options.json else None
         carried = plan_carried(options, outputs)
@@ -188,6 +196,9 @@ def _run(options: argparse.Namespace) -> int:
     if kept is not None:
         (kept / f"{engine}.log").write_text(result.log, encoding="utf-8")
         shutil.copyfile(preset.path, kept / "preset.json")
+        for number, stage in enumerate(result.later, start=2):
+            (kept / f"stage-{number}-{stage.engine}.log").write_text(stage.log, encoding="utf-8")
+            shutil.copyfile(stage.preset.path, kept / f"stage-{number}-preset.json")
     printer.finish()
     if not options.quiet:
         print(_summary(result, options.output_transform))
@@ -262,7 +273,7 @@ def _summary(result: RegistrationResult, transform_path: str) -> str:
         f"Seconds: {sum(result.seconds.values()):.1f} ({times}).",
     ]
     if result.verdict is not None:
-        lines += _verdict_lines(result.verdict)
+        lines += _verdict_lines(result.verdict, bent=result.transform.matrix is None)
     lines.append(f"Transform: {transform_path}")
     return "\n".join(lines)
 
@@ -284,9 +295,12 @@ def _landmark_lines(result: RegistrationResult) -> list[str]:
     ]
 
 
-def _verdict_lines(verdict: Verdict) -> list[str]:
+def _verdict_lines(verdict: Verdict, *, bent: bool) -> list[str]:
     error = verdict.estimated_error_mm
-    estimate = "" if error is None else f"; estimated error {error:.1f} mm, if it is the right one of all poses"
+    of_what = " of the linear stages" if bent else ""
+    estimate = (
+        "" if error is None else f"; estimated error{of_what} {error:.1f} mm, if it is the right one of all poses"
+    )
     return [
         f"Verdict: {verdict.word.upper()}{estimate}",
         *(f"- {words}" for words in (*verdict.against, *verdict.facts)),

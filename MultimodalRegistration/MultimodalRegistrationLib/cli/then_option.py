@@ -9,7 +9,7 @@ from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.volumes import Volume, read_mask
 from MultimodalRegistrationLib.presets.model import Preset
-from MultimodalRegistrationLib.presets.specification import suggest
+from MultimodalRegistrationLib.presets.specification import bends, suggest
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.registration.chain import NextStage
 from MultimodalRegistrationLib.registration.run import select_engine
@@ -27,16 +27,21 @@ class Then:
     ----------
     preset : Preset
         Settings.
-    engine : str or None
+    engine : str
         Name.
     fixed_mask, moving_mask : str or None
         Files.
     """
 
     preset: Preset
-    engine: str | None
+    engine: str
     fixed_mask: str | None
     moving_mask: str | None
+
+    @property
+    def bends(self) -> bool:
+        """Whether one of its stages does."""
+        return any(bends(self.engine, stage) for stage in self.preset.engines[self.engine])
 
     @property
     def files(self) -> list[str]:
@@ -91,5 +96,4 @@ def _stage(text: str) -> Then:
     if engine is not None and engine not in ENGINES:
         raise InputError(f"--then {text}", f"no engine '{engine}'", f"Use one of {', '.join(ENGINES)}.")
     preset = find_preset(name)
-    select_engine(preset, engine)
-    return Then(preset, engine, given.get("fixed-mask"), given.get("moving-mask"))
+    return Then(preset, select_engine(preset, engine), given.get("fixed-mask"), given.get("moving-mask"))

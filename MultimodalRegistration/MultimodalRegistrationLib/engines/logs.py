@@ -32,9 +32,9 @@ class Iteration:
 _ELASTIX_LEVEL = re.compile(r"Resolution: (\d+)")
 _ELASTIX_ITERATION = re.compile(r"(\d+)\t(\S+)\t")
 # ANTs: "*** Running Euler3DTransform registration ***", then for each level a line of headings and its iterations,
-# " 2DIAGNOSTIC,    12, -3.5e-01, ..." (counted from 1).
+# " 2DIAGNOSTIC,    12, -3.5e-01, ..." (counted from 1). Of SyN the headings begin with XX.
 _ANTS_STAGE = re.compile(r"\*\*\* Running \w+ registration")
-_ANTS_LEVEL = re.compile(r"\s*DIAGNOSTIC,Iteration,")
+_ANTS_LEVEL = re.compile(r"\s*(XX)?DIAGNOSTIC,Iteration,")
 _ANTS_ITERATION = re.compile(r"\s*\dDIAGNOSTIC,\s*(\d+),\s*([^,\s]+),")
 # SimpleITK: printed by run_simpleitk itself.
 _SIMPLEITK_STOP = re.compile(r"STOPPED (.+)")

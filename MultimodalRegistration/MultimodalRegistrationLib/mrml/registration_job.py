@@ -215,7 +215,6 @@ class RegistrationJob(ChildJob):
         content = self.renamed(json.loads(self._result_file.read_text(encoding="utf-8")))
         roles = [role for role in content["inputs"] if role in self.node_names]
         content["inputs"].update({role: self.node_names[role] for role in roles})
-        resampled = self._add_resampled(scene, moving)
         node = add_registration_node(
             scene,
             content,
@@ -224,7 +223,7 @@ class RegistrationJob(ChildJob):
             moving_node=moving,
             name=self.settings.transform_name,
         )
-        return node, resampled, content
+        return node, self._add_resampled(scene, moving), content
 
     def _add_resampled(self, scene: Any, moving: Any) -> Any:
         if self._resampled is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.errors import EngineError, InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.marked import some_marked
@@ -28,14 +28,17 @@ from MultimodalRegistrationLib.quality.health.inverse import return_errors_mm
 from MultimodalRegistrationLib.quality.working_grid import node_grid
 from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.fine import follow_engine
-from MultimodalRegistrationLib.registration.similarity import compared_information
+from MultimodalRegistrationLib.registration.similarity import compared_information, inside_volume
 from MultimodalRegistrationLib.verdict.bending import BendingEvidence, BendingVerdict, judge_bending
 from MultimodalRegistrationLib.verdict.convergence import Convergence
 
-__all__ = ["BentStage", "run_bending_stage"]
+__all__ = ["BentStage", "run_bending_stage", "within_reach"]
 
 _EVIDENCE_POINTS = 20_000
 _FEWEST_POINTS = 100
+# Farther than any stage is expected to bend.
+_REACH_MM = 20.0
+_COARSE_MM = 3.0
 _IDENTITY = SpatialTransform("identity", sitk.Transform(3, sitk.sitkIdentity))
 
 
@@ -85,6 +88,7 @@ def run_bending_stage(
     verdict: bool,
     seed: int,
     on_progress: Callable[[str, float], None],
+    on_warning: Callable[[str], None],
     on_log: Callable[[str], None] | None,
     cancel: threading.Event | None,
     keep: Path | None,
@@ -109,6 +113,8 @@ def run_bending_stage(
         Of the engine's random draws.
     on_progress : callable
         Called with words and the share of this stage that is done.
+    on_warning : callable
+        Called when the second run failed.
     on_log, cancel, keep
         As for :func:`~MultimodalRegistrationLib.registration.fine.run_fine_stage`.
 
@@ -127,6 +133,9 @@ def run_bending_stage(
     percentiles = preset.winsorize_percentiles
     fixed_copy = _engine_copy(fixed, fixed_mask, np.eye(4), percentiles)
     moving_copy = _placed(moving, moving_mask, before, fixed_copy.grid, percentiles)
+    # The engine draws its samples in the first volume, and gives up when too few of them lie in the second.
+    pair = within_reach(fixed_copy, moving_copy, fixed.name), moving_copy
+    exchanged = within_reach(moving_copy, fixed_copy, moving.name), fixed_copy
     stages = preset.engines[session.engine]
     share = 0.5 if verdict else 1.0
 
@@ -137,16 +146,19 @@ def run_bending_stage(
         on_progress(f"bending, roles exchanged: {words}", share + (0.98 - share) * fraction)
 
     following: dict[str, Any] = {"on_log": on_log, "cancel": cancel, "keep": keep}
-    found, convergence = follow_engine(
-        session, EngineJob(fixed_copy, moving_copy, stages, seed), tell_forward, **following
-    )
+    found, convergence = follow_engine(session, EngineJob(*pair, stages, seed), tell_forward, **following)
     transform = SpatialTransform(f"{preset.name} ({session.engine})", found.transform.transform)
     judged: BendingVerdict | None = None
     if verdict:
-        back, _ = follow_engine(session, EngineJob(moving_copy, fixed_copy, stages, seed), tell_backward, **following)
+        back: SpatialTransform | None = None
+        try:
+            job = EngineJob(*exchanged, stages, seed)
+            back = follow_engine(session, job, tell_backward, **following)[0].transform
+        except EngineError as error:
+            on_warning(f"With exchanged roles the engine stopped: {error.found}.")
         on_progress("judging the bending", 0.98)
-        points = _shown_points(fixed, fixed_mask, fixed_copy, moving_copy, transform)
-        judged = judge_bending(_evidence(fixed_copy, moving_copy, transform, back.transform, points))
+        shown = foreground(fixed) if fixed_mask is None else fixed_mask
+        judged = judge_bending(_evidence(pair[0], moving_copy, transform, back, shown))
     returned = return_errors_mm(transform, node_grid(fixed_copy.grid, _EVIDENCE_POINTS))
     inverse_error = DistanceStatistics.of(returned)
     return BentStage(preset, session.engine, transform, judged, inverse_error, convergence, found.seconds, found.log)
@@ -178,7 +190,7 @@ def _placed(
 
 def _fine_grid(grid: VolumeGrid, spacing_mm: float) -> VolumeGrid:
     """The box of a grid with voxels no larger than a spacing."""
-    factor = np.maximum(1, np.round(np.asarray(grid.spacing_mm) / spacing_mm)).astype(int)
+    factor = np.maximum(1, np.ceil(np.asarray(grid.spacing_mm) / spacing_mm - 1e-6)).astype(int)
     matrix = grid.ijk_to_lps
     matrix[:3, :3] /= factor
     size = tuple(int(n) for n in (np.asarray(grid.size) - 1) * factor + 1)
@@ -199,40 +211,86 @@ def _resampled(
     return resampler.Execute(image)
 
 
-def _shown_points(
-    fixed: Volume,
-    mask: Volume | None,
-    fixed_copy: EngineVolume,
-    moving_copy: EngineVolume,
-    transform: SpatialTransform,
-) -> NDArray[np.float64]:
-    """Points of what the fixed volume shows that the moving one shows, too, shape (N, 3), LPS."""
-    marked = foreground(fixed) if mask is None else mask
-    points = apply_matrix(marked.grid.ijk_to_lps, some_marked(marked.voxels, _EVIDENCE_POINTS))
-    inside = moving_copy.grid.contains(transform.to_moving(points)) & fixed_copy.grid.contains(points)
-    if np.count_nonzero(inside) < _FEWEST_POINTS:
+def within_reach(volume: EngineVolume, other: EngineVolume, name: str) -> EngineVolume:
+    """Leave out what lies far from all that another volume shows.
+
+    Parameters
+    ----------
+    volume, other : EngineVolume
+        In one frame.
+    name : str
+        Of the volume, for messages.
+
+    Returns
+    -------
+    EngineVolume
+        With a mask, unless the other volume covers all of this one: what lies in the box of the other one and, where
+        that has a mask, within 20 mm of it.
+
+    Raises
+    ------
+    InputError
+        Nothing is left.
+    """
+    if other.mask is None:
+        shown = sitk.Image(other.grid.size, sitk.sitkUInt8) + 1
+        other.grid.place(shown)
+    else:
+        shown = _widened(other)
+    near = sitk.GetArrayFromImage(_on_grid(shown, volume.grid)) > 0
+    if volume.mask is not None:
+        near &= volume.mask > 0
+    elif near.all():
+        return volume
+    if not near.any():
         raise InputError(
-            fixed.name,
-            "hardly anything of what it shows lies in the moving volume after the bending",
-            "Check the stages before, or leave the bending out.",
+            name,
+            "nothing that it shows, or that its mask marks, lies near what the other volume shows",
+            "Check the masks and the stages before, or leave the bending out.",
         )
-    return np.asarray(points[inside])
+    return replace(volume, mask=near.astype(np.uint8))
+
+
+def _widened(volume: EngineVolume) -> sitk.Image:
+    """The mask of a volume and what lies near it, on a coarser grid."""
+    assert volume.mask is not None
+    image = sitk.GetImageFromArray(volume.mask.astype(np.float32))
+    volume.grid.place(image)
+    factors = [
+        max(1, min(n, round(_COARSE_MM / mm))) for n, mm in zip(volume.grid.size, volume.grid.spacing_mm, strict=True)
+    ]
+    marked = sitk.BinShrink(image, factors) > 0
+    return sitk.SignedMaurerDistanceMap(marked, False, False, True) <= _REACH_MM
+
+
+def _on_grid(mask: sitk.Image, grid: VolumeGrid) -> sitk.Image:
+    return _resampled(mask, _IDENTITY, grid, sitk.sitkNearestNeighbor, 0.0)
 
 
 def _evidence(
     fixed: EngineVolume,
     moving: EngineVolume,
     transform: SpatialTransform,
-    back: SpatialTransform,
-    points_lps: NDArray[np.float64],
-) -> BendingEvidence:
-    bent = transform.to_moving(points_lps)
-    returned = back.to_moving(bent)
+    back: SpatialTransform | None,
+    shown: Volume,
+) -> BendingEvidence | None:
+    """What is measured where both volumes show something; None where that is little.
+
+    ``shown`` is the mask or the foreground of the fixed volume.
+    """
+    points = apply_matrix(shown.grid.ijk_to_lps, some_marked(shown.voxels, _EVIDENCE_POINTS))
+    bent = transform.to_moving(points)
+    to_fixed, to_moving = (np.linalg.inv(volume.grid.ijk_to_lps) for volume in (fixed, moving))
+    both = inside_volume(fixed, apply_matrix(to_fixed, points)) & inside_volume(moving, apply_matrix(to_moving, bent))
+    if np.count_nonzero(both) < _FEWEST_POINTS:
+        return None
+    points, bent = points[both], bent[both]
     information = compared_information(fixed, moving, [_IDENTITY, transform])
+    returned = None if back is None else back.to_moving(bent)
     return BendingEvidence(
         information_before=None if information is None else information[0],
         information_after=None if information is None else information[1],
-        bending=DistanceStatistics.of(np.linalg.norm(bent - points_lps, axis=1)),
-        return_error=DistanceStatistics.of(np.linalg.norm(returned - points_lps, axis=1)),
-        jacobian=jacobian_statistics(transform, fixed.grid),
+        bending=DistanceStatistics.of(np.linalg.norm(bent - points, axis=1)),
+        return_error=None if returned is None else DistanceStatistics.of(np.linalg.norm(returned - points, axis=1)),
+        jacobian=jacobian_statistics(transform, fixed.grid, region=shown),
     )

@@ -21,17 +21,20 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, Steps
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.presets.specification import bends
-from MultimodalRegistrationLib.registration.apply_steps import apply_steps
+from MultimodalRegistrationLib.registration.apply_steps import Prepared, apply_steps
 from MultimodalRegistrationLib.registration.bending import BentStage, run_bending_stage
 from MultimodalRegistrationLib.registration.fine import run_fine_stage
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED
 from MultimodalRegistrationLib.registration.pair import make_pair
-from MultimodalRegistrationLib.registration.prepare import mask_on_grid
+from MultimodalRegistrationLib.registration.prepare import mask_on_grid, resampled_words
 from MultimodalRegistrationLib.registration.result import LinearStage, Progress, RegistrationResult
 from MultimodalRegistrationLib.registration.run import register, select_engine
 from MultimodalRegistrationLib.verdict.rule import Verdict, Word
 
 __all__ = ["NextStage", "register_in_stages"]
+
+# A later linear stage that moves the result less leaves its verdict as it is.
+_SMALL_MOVE_MM = 1.0
 
 
 @dataclass(frozen=True)
@@ -117,20 +120,24 @@ def register_in_stages(
     EngineError, EngineNotInstalledError, Cancelled
         From the engines.
     """
-    common: dict[str, Any] = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
-    name = select_engine(preset, engine if session is None else session.engine)
-    parts = _parts_of(preset, name, common)
-    for stage in then:
-        own = _stage_masks(stage, fixed, moving, common)
-        parts += _parts_of(stage.preset, select_engine(stage.preset, stage.engine), own)
-    _check_order(parts)
-    first, *later = parts
     warnings: list[str] = []
 
     def warn(message: str) -> None:
         warnings.append(message)
         if on_warning is not None:
             on_warning(message)
+
+    given = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    common: dict[str, Any] = _placed_masks(given, fixed, moving, warn)
+    name = select_engine(preset, engine if session is None else session.engine)
+    parts = _parts_of(preset, name, common)
+    for stage in then:
+        given = {"fixed_mask": stage.fixed_mask, "moving_mask": stage.moving_mask}
+        own = {**common, **_placed_masks(given, fixed, moving, warn, only_given=True)}
+        more = _parts_of(stage.preset, select_engine(stage.preset, stage.engine), own)
+        parts = [*parts[:-1], *_joined(parts[-1], more[0]), *more[1:]]
+    _check_order(parts)
+    first, *later = parts
 
     def told(number: int) -> Callable[[Progress], None]:
         def tell(progress: Progress) -> None:
@@ -144,7 +151,8 @@ def register_in_stages(
         sessions = {} if session is None else {session.engine: session}
 
         def session_of(engine_name: str) -> EngineSession:
-            if engine_name not in sessions:
+            # One whose engine died takes no more jobs.
+            if engine_name not in sessions or sessions[engine_name].closed:
                 sessions[engine_name] = opened.enter_context(EngineSession(engine_name, threads=threads))
             return sessions[engine_name]
 
@@ -164,10 +172,14 @@ def register_in_stages(
             **following,
             **options,
         )
-        following["keep"] = keep_job_files
+        prepared_for: dict[tuple[int, int], Prepared] = {}
         for number, part in enumerate(later, start=1):
             tell = told(number)
-            prepared = apply_steps(steps, fixed, moving, **part.masks, tell=_silent, cancel=cancel)
+            following["keep"] = None if keep_job_files is None else keep_job_files / f"stage-{number + 1}"
+            key = id(part.masks["fixed_mask"]), id(part.masks["moving_mask"])
+            if key not in prepared_for:
+                prepared_for[key] = apply_steps(steps, fixed, moving, **part.masks, tell=_silent, cancel=cancel)
+            prepared = prepared_for[key]
             masks: dict[str, Any] = {"fixed_mask": prepared.fixed_mask, "moving_mask": prepared.moving_mask}
 
             def on_share(words: str, share: float, tell: Callable[[Progress], None] = tell) -> None:
@@ -186,6 +198,7 @@ def register_in_stages(
                     verdict=verdict,
                     seed=seed,
                     on_progress=on_share,
+                    on_warning=warn,
                     **following,
                 )
             else:
@@ -204,11 +217,12 @@ def register_in_stages(
                 )
             result = dataclasses.replace(result, later=(*result.later, made))
             result.seconds[f"engine, stage {number + 1}"] = made.seconds
-            if isinstance(made, BentStage) and made.verdict is not None:
-                judged = _with_bending(result.verdict, made)
-                for words in made.verdict.against:
-                    warn(words)
-                result = dataclasses.replace(result, verdict=judged)
+            if made.convergence.settled is False:
+                warn(f"{part.preset.name}: {made.convergence.words}")
+            judged, against = _with_stage(result.verdict, made)
+            result = dataclasses.replace(result, verdict=judged)
+            if against:
+                warn(" ".join(against))
     return dataclasses.replace(result, warnings=(*result.warnings, *warnings))
 
 
@@ -222,6 +236,23 @@ def _parts_of(preset: Preset, engine: str, masks: Mapping[str, Volume | None]) -
         else:
             parts.append(_Part(_only(preset, engine, [stage]), engine, bent, masks))
     return parts
+
+
+def _joined(before: _Part, after: _Part) -> list[_Part]:
+    """Linear stages of one engine with the same masks are one run, so that its end is judged."""
+    same = before.engine == after.engine and all(before.masks[role] is after.masks[role] for role in before.masks)
+    if before.bends or after.bends or not same:
+        return [before, after]
+    stages = [*before.preset.engines[before.engine], *after.preset.engines[after.engine]]
+    names = f"{before.preset.name}, {after.preset.name}"
+    return [
+        _Part(
+            dataclasses.replace(_only(before.preset, before.engine, stages), name=names),
+            before.engine,
+            False,
+            before.masks,
+        )
+    ]
 
 
 def _only(preset: Preset, engine: str, stages: list[dict[str, Any]]) -> Preset:
@@ -244,13 +275,24 @@ def _check_order(parts: Sequence[_Part]) -> None:
             )
 
 
-def _stage_masks(
-    stage: NextStage, fixed: Volume, moving: Volume, common: Mapping[str, Volume | None]
+def _placed_masks(
+    given: Mapping[str, Volume | None],
+    fixed: Volume,
+    moving: Volume,
+    warn: Callable[[str], None],
+    *,
+    only_given: bool = False,
 ) -> dict[str, Volume | None]:
-    masks = dict(common)
-    for role, given, volume in (("fixed_mask", stage.fixed_mask, fixed), ("moving_mask", stage.moving_mask, moving)):
-        if given is not None:
-            masks[role] = mask_on_grid(given, volume)[0]
+    """Masks on the grids of their volumes."""
+    masks: dict[str, Volume | None] = {}
+    for (role, mask), volume in zip(given.items(), (fixed, moving), strict=True):
+        if mask is None:
+            if not only_given:
+                masks[role] = None
+            continue
+        masks[role], resampled = mask_on_grid(mask, volume)
+        if resampled:
+            warn(resampled_words(mask, volume))
     return masks
 
 
@@ -300,18 +342,29 @@ def _refine(
     )
 
 
-def _with_bending(verdict: Verdict | None, stage: BentStage) -> Verdict | None:
-    """The verdict on everything: no better than that on the bending."""
-    if verdict is None or stage.verdict is None:
-        return verdict
-    judged = stage.verdict
-    advice = {
-        "helped": "The bending helped.",
-        "unclear": "Whether the bending helped is unclear: compare it with the linear result.",
-        "drop": "Drop the bending: the linear result is the better one.",
-    }[judged.word]
-    facts = (*verdict.facts, advice, *judged.facts)
-    if judged.word == "helped":
-        return dataclasses.replace(verdict, facts=facts)
+def _with_stage(verdict: Verdict | None, stage: BentStage | LinearStage) -> tuple[Verdict | None, tuple[str, ...]]:
+    """The verdict on everything, no better than that on a later stage, and what speaks against that stage."""
+    if verdict is None:
+        return None, ()
+    against: tuple[str, ...]
+    if isinstance(stage, LinearStage):
+        facts = (*verdict.facts, f"{stage.preset.name} moved it by another {stage.moved_mm:.1f} mm on average.")
+        most_mm = max(_SMALL_MOVE_MM, 2 * (verdict.estimated_error_mm or 0.0))
+        if stage.moved_mm <= most_mm:
+            return dataclasses.replace(verdict, facts=facts), ()
+        against = (
+            f"{stage.preset.name} moved the result of the stages before, which was judged, by {stage.moved_mm:.1f} mm.",
+        )
+    else:
+        assert stage.verdict is not None, "both are judged, or neither"
+        judged = stage.verdict
+        facts = (*verdict.facts, *(("The bending helped.",) if judged.word == "helped" else ()), *judged.facts)
+        if judged.word == "helped":
+            return dataclasses.replace(verdict, facts=facts), ()
+        advice = {
+            "unclear": "Whether the bending helped is unclear: compare it with the linear result.",
+            "drop": "Drop the bending, and run again without it: the linear result is the better one.",
+        }[judged.word]
+        against = (advice, *judged.against)
     word: Word = "failed" if verdict.word == "failed" else "uncertain"
-    return dataclasses.replace(verdict, word=word, against=(*verdict.against, advice, *judged.against), facts=facts)
+    return dataclasses.replace(verdict, word=word, against=(*verdict.against, *against), facts=facts), against

@@ -29,6 +29,7 @@ __all__ = [
     "mask_on_grid",
     "orthogonal_volume",
     "padding_value",
+    "resampled_words",
     "sample_moving",
 ]
 
@@ -155,6 +156,11 @@ def mask_on_grid(mask: Volume, reference: Volume) -> tuple[Volume, bool]:
             "Check that it belongs to this volume and was drawn in the same coordinates.",
         )
     return Volume(image, mask.name), True
+
+
+def resampled_words(mask: Volume, volume: Volume) -> str:
+    """A warning about a mask that was not on the grid of its volume."""
+    return f"The mask {mask.name} is on another grid than {volume.name}; it was resampled (nearest neighbour)."
 
 
 def engine_volume(volume: Volume, mask: Volume | None, winsorize_percentiles: tuple[float, float]) -> EngineVolume:

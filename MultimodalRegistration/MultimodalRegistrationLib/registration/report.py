@@ -89,7 +89,9 @@ def _stage_content(stage: LinearStage | BentStage) -> dict[str, Any]:
     content: dict[str, Any] = {
         "preset": stage.preset.name,
         "engine": stage.engine,
+        "engine_version": engine_status(stage.engine).version,
         "settings": stage.preset.engines[stage.engine],
+        "winsorize_percentiles": list(stage.preset.winsorize_percentiles),
         "convergence": {"settled": stage.convergence.settled, "words": stage.convergence.words},
     }
     if isinstance(stage, LinearStage):
@@ -100,7 +102,7 @@ def _stage_content(stage: LinearStage | BentStage) -> dict[str, Any]:
             "word": stage.verdict.word,
             "against": list(stage.verdict.against),
             "facts": list(stage.verdict.facts),
-            "evidence": asdict(stage.verdict.evidence),
+            "evidence": None if stage.verdict.evidence is None else asdict(stage.verdict.evidence),
         }
     return {"type": "bending", **content, "verdict": judged, "inverse_error": asdict(stage.inverse_error)}
 

@@ -362,7 +362,7 @@ def _placed_mask(mask: Volume | None, volume: Volume, warn: Callable[[str], None
         return None
     placed, resampled = prepare.mask_on_grid(mask, volume)
     if resampled:
-        warn(f"The mask {mask.name} is on another grid than {volume.name}; it was resampled (nearest neighbour).")
+        warn(prepare.resampled_words(mask, volume))
     return placed
 
 

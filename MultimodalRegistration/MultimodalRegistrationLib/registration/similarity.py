@@ -19,7 +19,13 @@ from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.marked import some_marked
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 
-__all__ = ["compared_information", "mutual_information", "mutual_information_of_joint", "mutual_information_of_samples"]
+__all__ = [
+    "compared_information",
+    "inside_volume",
+    "mutual_information",
+    "mutual_information_of_joint",
+    "mutual_information_of_samples",
+]
 
 _BINS = 32
 _SAMPLES = 100_000
@@ -66,7 +72,7 @@ def compared_information(
     points = apply_matrix(fixed.grid.ijk_to_lps, index)
     to_index = np.linalg.inv(moving.grid.ijk_to_lps)
     mapped = [apply_matrix(to_index, transform.to_moving(points)) for transform in transforms]
-    inside = np.logical_and.reduce([_inside(moving, positions) for positions in mapped])
+    inside = np.logical_and.reduce([inside_volume(moving, positions) for positions in mapped])
     if np.count_nonzero(inside) < _FEWEST_SAMPLES:
         return None
     i, j, k = index[inside].T
@@ -76,7 +82,7 @@ def compared_information(
     ]
 
 
-def _inside(volume: EngineVolume, index: NDArray[np.float64]) -> NDArray[np.bool_]:
+def inside_volume(volume: EngineVolume, index: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which continuous indices, shape (N, 3) in I, J, K, lie in a volume and its mask."""
     inside = np.asarray(np.all((index >= 0) & (index <= np.asarray(volume.grid.size) - 1), axis=1))
     if volume.mask is not None:

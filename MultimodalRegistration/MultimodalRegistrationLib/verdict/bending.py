@@ -36,16 +36,17 @@ class BendingEvidence:
         Mutual information in nats, at the same points; None where the overlap is too small.
     bending : DistanceStatistics
         How far the stage moves the points that both volumes show, in mm.
-    return_error : DistanceStatistics
-        From such a point, through the stage and through that with exchanged roles, to where it comes back.
+    return_error : DistanceStatistics or None
+        From such a point, through the stage and through that with exchanged roles, to where it comes back; None where
+        the engine found nothing with exchanged roles.
     jacobian : JacobianStatistics
-        Volume after over volume before.
+        Volume after over volume before, where the fixed volume shows something.
     """
 
     information_before: float | None
     information_after: float | None
     bending: DistanceStatistics
-    return_error: DistanceStatistics
+    return_error: DistanceStatistics | None
     jacobian: JacobianStatistics
 
     @property
@@ -56,9 +57,14 @@ class BendingEvidence:
         return self.information_after / self.information_before - 1
 
     @property
-    def inconsistent_share(self) -> float:
-        """Share of the bending that does not come back."""
-        return self.return_error.mean_mm / max(self.bending.mean_mm, 1e-9)
+    def inconsistent_share(self) -> float | None:
+        """Share of the bending that does not come back, of the mean or of the strongest bending, where it is worse."""
+        if self.return_error is None:
+            return None
+        return max(
+            self.return_error.mean_mm / max(self.bending.mean_mm, 1e-9),
+            self.return_error.p95_mm / max(self.bending.p95_mm, 1e-9),
+        )
 
 
 @dataclass(frozen=True)
@@ -73,29 +79,32 @@ class BendingVerdict:
         Sentences that speak against it.
     facts : tuple of str
         The measurements.
-    evidence : BendingEvidence
-        The numbers.
+    evidence : BendingEvidence or None
+        The numbers; None where hardly anything was left to look at.
     """
 
     word: BendingWord
     against: tuple[str, ...]
     facts: tuple[str, ...]
-    evidence: BendingEvidence
+    evidence: BendingEvidence | None
 
 
-def judge_bending(evidence: BendingEvidence) -> BendingVerdict:
+def judge_bending(evidence: BendingEvidence | None) -> BendingVerdict:
     """Weigh the evidence.
 
     Parameters
     ----------
-    evidence : BendingEvidence
-        Of one stage.
+    evidence : BendingEvidence or None
+        Of one stage; None where hardly anything that one volume shows lies in the other after it.
 
     Returns
     -------
     BendingVerdict
         In words.
     """
+    if evidence is None:
+        words = "Hardly anything that the fixed volume shows lies in the moving one after the bending."
+        return BendingVerdict("drop", (words,), (), None)
     e = evidence
     fatal, doubts = [], []
     if e.jacobian.folded_share > 0:
@@ -104,12 +113,18 @@ def judge_bending(evidence: BendingEvidence) -> BendingVerdict:
         doubts.append(
             f"The deformation changes volumes by factors from {e.jacobian.minimum:.2f} to {e.jacobian.maximum:.2f}."
         )
-    if e.information_after is None or e.gain < 0:
+    if e.information_after is None:
+        doubts.append("Too few points lie in both volumes to tell whether they agree better.")
+    elif e.gain < 0:
         fatal.append("The volumes agree no better than before the bending.")
     elif e.gain < _SMALLEST_GAIN:
         doubts.append(f"The agreement rose by {e.gain:.1%} only.")
-    if e.bending.mean_mm < _SMALLEST_BENDING_MM:
-        doubts.append(f"It moves points by {e.bending.mean_mm:.1f} mm on average only: the stage may not be needed.")
+    if e.inconsistent_share is None:
+        doubts.append("With exchanged roles the engine found nothing.")
+    elif e.bending.p95_mm < _SMALLEST_BENDING_MM:
+        doubts.append(
+            f"It moves 95 % of the points by less than {_SMALLEST_BENDING_MM} mm: the stage may not be needed."
+        )
     elif e.inconsistent_share > _INCONSISTENT:
         fatal.append(f"With exchanged roles another deformation is found: {_returns(e)}.")
     elif e.inconsistent_share > _CONSISTENT:
@@ -119,6 +134,7 @@ def judge_bending(evidence: BendingEvidence) -> BendingVerdict:
 
 
 def _returns(e: BendingEvidence) -> str:
+    assert e.return_error is not None, "checked before"
     return (
         f"on average points come back {e.return_error.mean_mm:.1f} mm beside where they were, moved by "
         f"{e.bending.mean_mm:.1f} mm"
@@ -126,10 +142,17 @@ def _returns(e: BendingEvidence) -> str:
 
 
 def _facts(e: BendingEvidence) -> tuple[str, ...]:
+    information = "Mutual information could not be measured."
+    if e.information_before is not None and e.information_after is not None:
+        information = f"Mutual information {e.information_before:.3f} nat before, {e.information_after:.3f} after."
+    there_and_back = ""
+    if e.return_error is not None:
+        there_and_back = (
+            f" {e.return_error.mean_mm:.1f} mm are left there, and back through a run with exchanged roles."
+        )
     return (
-        f"Mutual information {e.information_before or 0.0:.3f} nat before, {e.information_after or 0.0:.3f} after.",
-        f"Bent by {e.bending.mean_mm:.1f} mm on average, at most {e.bending.max_mm:.1f} mm.",
-        f"There, and back through a run with exchanged roles, {e.return_error.mean_mm:.1f} mm are left.",
+        information,
+        f"Bent by {e.bending.mean_mm:.1f} mm on average, at most {e.bending.max_mm:.1f} mm.{there_and_back}",
         f"Jacobian determinant {e.jacobian.minimum:.2f} to {e.jacobian.maximum:.2f}; "
         f"{e.jacobian.folded_share:.2%} folded.",
     )

@@ -103,8 +103,8 @@ def carried_skipped(names: list[str]) -> str:
     return _("Removed while the registration ran, so not carried along: {names}.").format(names=", ".join(names))
 
 
-def verdict_words(word: str, error_mm: float | None) -> str:
-    """The verdict in one line."""
+def verdict_words(word: str, error_mm: float | None, *, bent: bool) -> str:
+    """The verdict in one line; the error is that of the linear stages."""
     sentences = {
         "verified": _("VERIFIED: nothing speaks against this result"),
         "uncertain": _("UNCERTAIN: look closely before you use this result"),
@@ -113,6 +113,10 @@ def verdict_words(word: str, error_mm: float | None) -> str:
     sentence = sentences.get(word, _("NOT JUDGED"))
     if error_mm is None or word == "failed":
         return sentence
+    if bent:
+        return _("{sentence} (estimated error before the bending {error:.1f} mm)").format(
+            sentence=sentence, error=error_mm
+        )
     return _("{sentence} (estimated error {error:.1f} mm)").format(sentence=sentence, error=error_mm)
 
 
@@ -131,8 +135,8 @@ def evidence_html(content: dict[str, Any], node_name: str) -> str:
     """What speaks for and against a result, as a list."""
     verdict = content.get("verdict")
     against, facts = ([], []) if verdict is None else (verdict["against"], verdict["facts"])
-    repeated = {f"This result is {verdict['word']}. {' '.join(against)}"} if verdict else set()
-    warnings = [words for words in content["warnings"] if words not in repeated]
+    # Warnings repeat what speaks against the result.
+    warnings = [words for words in content["warnings"] if not any(sentence in words for sentence in against)]
     moved = content["moved_from_start"]
     lines = [f"<b>{_escaped(words)}</b>" for words in (*against, *warnings)]
     lines += [_escaped(words) for words in facts]

@@ -188,10 +188,22 @@ def displacement_difference(
     return DistanceStatistics.of(np.linalg.norm(apart[_marked(nodes, mask)], axis=-1))
 
 
-def jacobian_statistics(transform: SpatialTransform, grid: VolumeGrid) -> JacobianStatistics:
-    """Jacobian determinants alone, at up to about a million nodes of a grid in the fixed volume."""
-    nodes = node_grid(grid, _MOST_NODES)
-    return _jacobian_statistics(determinants(displacement_gradients(transform.displacements_mm(nodes), nodes)))
+def jacobian_statistics(transform: SpatialTransform, grid: VolumeGrid, *, region: Volume) -> JacobianStatistics:
+    """Jacobian determinants alone, at up to about a million nodes of a grid, where a region is above zero.
+
+    Parameters
+    ----------
+    transform, grid, region
+        As for :func:`transform_health`.
+
+    Raises
+    ------
+    InputError
+        The region marks nothing.
+    """
+    nodes = node_grid(grid, _MOST_NODES, region=region)
+    jacobian = determinants(displacement_gradients(transform.displacements_mm(nodes), nodes))
+    return _jacobian_statistics(jacobian[_marked(nodes, region)])
 
 
 def _marked(nodes: VolumeGrid, region: Volume | None) -> NDArray[np.bool_]:
