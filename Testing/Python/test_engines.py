@@ -199,5 +199,28 @@ def test_inputs_are_not_changed(head_ct, head_mr):
     assert before == [sitk.Hash(volume.image) for volume in (head_ct, head_mr)]
 
 
-def test_every_preset_is_tested_here():
-    assert set(preset_files()) == {"rigid", "affine", "ct-mr-head-rigid", "ct-mr-bone-rigid", "pet-mr-rigid"}
+@pytest.mark.parametrize("engine", ["elastix", "ants"])
+def test_similarity_finds_one_scale(engine, head_ct):
+    """Tissue that shrank by 8 %."""
+    shrunk = np.diag([0.92, 0.92, 0.92, 1.0])
+    pose = MR_POSE @ shrunk
+    truth = pose @ np.linalg.inv(CT_POSE)
+    start = MR_POSE @ rigid([1, 1, 0.3], 3, [2, -2, 3]) @ np.linalg.inv(CT_POSE)
+    result = run(
+        head_ct,
+        make_head("T1", MR_GRID, pose, seed=2),
+        preset=find_preset("similarity"),
+        engine=engine,
+        initial_fixed_to_moving_lps=start,
+    )
+    scale = np.cbrt(np.linalg.det(result.fixed_to_moving_lps[:3, :3]))
+    assert scale == pytest.approx(0.92, abs=0.01)
+    singular = np.linalg.svd(result.fixed_to_moving_lps[:3, :3], compute_uv=False)
+    assert singular.max() / singular.min() < 1 + 1e-5, "nothing but one scale"
+    assert error_mm(result, truth) < LIMIT_MM
+
+
+def test_every_preset_is_tested():
+    here = {"rigid", "similarity", "affine", "ct-mr-head-rigid", "ct-mr-bone-rigid", "pet-mr-rigid"}
+    in_test_stages = {"deformable", "warp"}
+    assert set(preset_files()) == here | in_test_stages

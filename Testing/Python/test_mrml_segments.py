@@ -340,7 +340,7 @@ def test_register_nodes_takes_them(scene, head_ct, head_mr, monkeypatch):
         got.update(options, fixed=fixed, moving=moving)
         raise Cancelled
 
-    monkeypatch.setattr(register_module, "register", note)
+    monkeypatch.setattr(register_module, "register_in_stages", note)
     count = scene.GetNumberOfNodes()
     with pytest.raises(Cancelled):
         register_nodes(

@@ -122,7 +122,9 @@ def test_rigid_inside_and_no_folds_whatever_the_motions(name, axes, angles, shif
     except InputError as error:
         assert error.code == "collision"
         assume(False)
-    assert max(one.deviation_max_mm for one in found.structures) < 0.1
+    for one in found.structures:
+        # Two that come closer to each other than a node of the field yield where they do, and that is said.
+        assert one.deviation_max_mm < 0.1 or any(f"'{one.name}'" in words for words in found.warnings)
     assert found.jacobian.minimum > 0
     assert found.jacobian.cell_minimum > 0
     assert found.warnings == ()
