@@ -164,12 +164,12 @@ def main() -> None:
     for case in options.cases.split(","):
         for largest_mm in (12.0, 0.0):
             for tool in _TOOLS:
-                if largest_mm == 0 and not tool.endswith(" judged"):
+                if largest_mm == 0 and not tool.endswith(", judged"):
                     continue
                 # A process of its own: two builds of ITK in one do not get on.
                 with get_context("spawn").Pool(1) as pool:
                     m = pool.apply(_measure, (tool, case, largest_mm))
-                left = f"{m['mean'] / m['start']:.0%}" if m["start"] > 0 else ""
+                left = f"{m['mean'] / m['start']:.0%}" if m["start"] > 0.01 else ""
                 print(
                     f"| {case} | {largest_mm:.0f} mm | {tool} | {m['start']:.2f} | {m['mean']:.2f} | {m['p95']:.2f} "
                     f"| {m['max']:.2f} | {left} | {m['seconds']:.0f} | {m['word']} |",

@@ -208,12 +208,14 @@ def test_mistakes_in_then_are_named(tmp_path, then, message):
     assert message in done.stderr
 
 
-def evidence(*, before=0.5, after=0.6, bending=4.0, back=0.4, smallest=0.7, largest=1.4, folded=0.0):
+def evidence(*, before=0.5, after=0.6, bending=4.0, back=0.4, smallest=0.7, largest=1.4, folded=0.0, symmetric=False):
     def distances(mean):
         return DistanceStatistics(mean, mean, mean, 2 * mean, 3 * mean, 1000)
 
     jacobian = JacobianStatistics(smallest, largest, 1.0, folded, 0.1)
-    return BendingEvidence(before, after, distances(bending), None if back is None else distances(back), jacobian)
+    return BendingEvidence(
+        before, after, distances(bending), None if back is None else distances(back), jacobian, symmetric
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,6 +231,7 @@ def evidence(*, before=0.5, after=0.6, bending=4.0, back=0.4, smallest=0.7, larg
         ({"after": 0.505}, "unclear", "1.0% only"),
         ({"bending": 0.2, "back": 0.15}, "unclear", "may not be needed"),
         ({"largest": 6.0}, "unclear", "factors from 0.70 to 6.00"),
+        ({"symmetric": True}, "unclear", "SyN treats both volumes alike"),
     ],
 )
 def test_the_rule_on_bending(changes, word, says):

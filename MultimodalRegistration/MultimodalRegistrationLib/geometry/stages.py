@@ -23,6 +23,7 @@ from MultimodalRegistrationLib.geometry.linear import (
     apply_matrix,
     condition_number,
     matrix_from_sitk,
+    sitk_from_matrix,
 )
 
 __all__ = ["Stage", "affine_of_points", "map_points", "stages_of"]
@@ -105,6 +106,9 @@ def stages_of(transform: sitk.Transform) -> tuple[Stage, ...]:
     """
     if transform.GetName() != "CompositeTransform":
         return (Stage(transform.Downcast()),)
+    if transform.IsLinear():
+        # SimpleITK shows a transform of a class that it does not know as a composite of itself, without end.
+        return (Stage(sitk_from_matrix(matrix_from_sitk(transform))),)
     composite = sitk.CompositeTransform(transform)
     count = composite.GetNumberOfTransforms()
     return tuple(stage for n in reversed(range(count)) for stage in stages_of(composite.GetNthTransform(n)))

@@ -158,7 +158,10 @@ def run_bending_stage(
             on_warning(f"With exchanged roles the engine stopped: {error.found}.")
         on_progress("judging the bending", 0.98)
         shown = foreground(fixed) if fixed_mask is None else fixed_mask
-        judged = judge_bending(_evidence(pair[0], moving_copy, transform, back, shown))
+        evidence = _evidence(pair[0], moving_copy, transform, back, shown)
+        if evidence is not None:
+            evidence = replace(evidence, symmetric=session.engine == "ants")
+        judged = judge_bending(evidence)
     returned = return_errors_mm(transform, node_grid(fixed_copy.grid, _EVIDENCE_POINTS))
     inverse_error = DistanceStatistics.of(returned)
     return BentStage(preset, session.engine, transform, judged, inverse_error, convergence, found.seconds, found.log)

@@ -41,6 +41,8 @@ class BendingEvidence:
         the engine found nothing with exchanged roles.
     jacobian : JacobianStatistics
         Volume after over volume before, where the fixed volume shows something.
+    symmetric : bool
+        Whether the engine treats both volumes alike, so that the run with exchanged roles is no second opinion.
     """
 
     information_before: float | None
@@ -48,6 +50,7 @@ class BendingEvidence:
     bending: DistanceStatistics
     return_error: DistanceStatistics | None
     jacobian: JacobianStatistics
+    symmetric: bool = False
 
     @property
     def gain(self) -> float:
@@ -129,6 +132,8 @@ def judge_bending(evidence: BendingEvidence | None) -> BendingVerdict:
         fatal.append(f"With exchanged roles another deformation is found: {_returns(e)}.")
     elif e.inconsistent_share > _CONSISTENT:
         doubts.append(f"With exchanged roles a different deformation is found: {_returns(e)}.")
+    if e.symmetric:
+        doubts.append("SyN treats both volumes alike, so its second run proves little: compare with elastix.")
     word: BendingWord = "drop" if fatal else "unclear" if doubts else "helped"
     return BendingVerdict(word, (*fatal, *doubts), _facts(e), e)
 

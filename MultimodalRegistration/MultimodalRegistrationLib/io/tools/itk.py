@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.geometry.stages import stages_of
 from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
 from MultimodalRegistrationLib.io.tools.context import Context
 from MultimodalRegistrationLib.io.tools.fields import field_of_transform
@@ -69,7 +68,7 @@ def _check_whole(path: Path, transform: sitk.Transform) -> None:
     with path.open("rb") as file:
         is_text = file.read(1) == b"#"
     if is_text:
-        parts = [stage.transform for stage in reversed(stages_of(transform))]
+        parts = _parts(transform)
         lines = read_lines(path)
         for key, counts in (
             ("Parameters:", [part.GetNumberOfParameters() for part in parts]),
@@ -85,6 +84,14 @@ def _check_whole(path: Path, transform: sitk.Transform) -> None:
     elif path.suffix.lower() == ".mat":
         # Checked with SciPy, which notices when the file is too short.
         loadmat_or_error(path)
+
+
+def _parts(transform: sitk.Transform) -> list[sitk.Transform]:
+    """The transforms in a file, in its order; a transform of an unnamed class comes in a composite of one."""
+    if transform.GetName() != "CompositeTransform":
+        return [transform]
+    composite = sitk.CompositeTransform(transform)
+    return [composite.GetNthTransform(number) for number in range(composite.GetNumberOfTransforms())]
 
 
 def read_field(path: Path) -> sitk.DisplacementFieldTransform:
