@@ -19,13 +19,11 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from deformed_pair import DeformedPair, deformed_pair
+from deformed_pair import DeformedPair, bend_from_rigid, deformed_pair
 from measure import machine_line
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration.bending import run_bending_stage
 from MultimodalRegistrationLib.registration.prepare import orthogonal_volume
 
 _DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -37,22 +35,7 @@ def _ours(engine: str, *, verdict: bool) -> Callable[[DeformedPair], tuple[Spati
         with EngineSession(engine, threads=int(_THREADS)) as session:
             session.wait_until_ready()
             began = time.perf_counter()
-            stage = run_bending_stage(
-                session,
-                pair.fixed,
-                pair.moving,
-                SpatialTransform.of_matrix("rigid", pair.rigid_lps),
-                find_preset("warp"),
-                fixed_mask=None,
-                moving_mask=None,
-                verdict=verdict,
-                seed=1,
-                on_progress=lambda _words, _share: None,
-                on_warning=print,
-                on_log=None,
-                cancel=None,
-                keep=None,
-            )
+            stage = bend_from_rigid(session, pair, verdict=verdict, on_warning=print)
         parts = [SpatialTransform.of_matrix("rigid", pair.rigid_lps).transform, stage.transform.transform]
         word = stage.verdict.word if stage.verdict is not None else ""
         return SpatialTransform("ours", sitk.CompositeTransform(parts)), time.perf_counter() - began, word

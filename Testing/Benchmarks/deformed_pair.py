@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.volumes import Volume, read_volume
 from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
+from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.registration.bending import run_bending_stage
+from MultimodalRegistrationLib.registration.later_stages import BentStage
 from MultimodalRegistrationLib.registration.resample import resample_to_fixed
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["DeformedPair", "deformed_pair"]
+__all__ = ["DeformedPair", "bend_from_rigid", "deformed_pair"]
 
 _NODE_MM = 4.0
 _POINTS = 4000
@@ -76,6 +81,28 @@ def deformed_pair(
     wanted = SpatialTransform("truth", truth).to_moving(points[: 4 * _POINTS])
     shown = np.flatnonzero(moving.grid.contains(wanted))[:_POINTS]
     return DeformedPair(bent, moving, rigid, points[shown], wanted[shown])
+
+
+def bend_from_rigid(
+    session: EngineSession, pair: DeformedPair, *, verdict: bool, on_warning: Callable[[str], None]
+) -> BentStage:
+    """Bend with the preset ``warp``, from the true rigid transform."""
+    return run_bending_stage(
+        session,
+        pair.fixed,
+        pair.moving,
+        SpatialTransform.of_matrix("rigid", pair.rigid_lps),
+        find_preset("warp"),
+        fixed_mask=None,
+        moving_mask=None,
+        verdict=verdict,
+        seed=1,
+        on_progress=lambda _words, _share: None,
+        on_warning=on_warning,
+        on_log=None,
+        cancel=None,
+        keep=None,
+    )
 
 
 def _random_field(grid: VolumeGrid, largest_mm: float, smooth_mm: float, seed: int) -> SpatialTransform:

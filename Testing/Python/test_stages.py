@@ -30,12 +30,14 @@ from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
 from MultimodalRegistrationLib.quality.health.health import JacobianStatistics
-from MultimodalRegistrationLib.registration.bending import run_bending_stage, within_reach
+from MultimodalRegistrationLib.registration.bending import within_reach
 from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
+from MultimodalRegistrationLib.registration.masks import Masks
+from MultimodalRegistrationLib.registration.run import register
 from MultimodalRegistrationLib.verdict.bending import BendingEvidence, judge_bending
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "Benchmarks"))
-from deformed_pair import deformed_pair
+from deformed_pair import bend_from_rigid, deformed_pair
 
 
 def quick(name: str, engine: str) -> Preset:
@@ -57,7 +59,7 @@ def chained(head_ct, head_mr, truth_ct_to_mr_lps):
         preset=quick("rigid", "elastix"),
         then=[
             # With a mask of its own, or it would be one run with the first.
-            NextStage(quick("similarity", "elastix"), fixed_mask=Volume(head_ct.image > -500, "head")),
+            NextStage(quick("similarity", "elastix"), masks=Masks(Volume(head_ct.image > -500, "head"))),
             NextStage(quick("warp", "elastix")),
             NextStage(quick("warp", "ants"), "ants"),
         ],
@@ -96,6 +98,11 @@ def test_slicer_gets_every_part(chained, head_ct, tmp_path):
     from_world = vtk.vtkGeneralTransform()
     node.GetTransformFromWorld(from_world)
     mapped = [from_world.TransformPoint(point) for point in flip_points_lps_ras(points).tolist()]
+    print(
+        "BENDS",
+        np.abs(chained.transform.to_moving(points) - apply_matrix(chained.linear_fixed_to_moving_lps, points)).max(),
+        np.abs(flip_points_lps_ras(mapped) - chained.transform.to_moving(points)).max(),
+    )
     np.testing.assert_allclose(flip_points_lps_ras(mapped), chained.transform.to_moving(points), atol=0.1)
 
 
@@ -181,6 +188,11 @@ def test_masks_on_other_grids_are_placed_once_and_told(head_ct, head_mr, truth_c
     assert len(result.later) == 1
 
 
+def test_a_preset_that_bends_is_refused_where_only_a_linear_one_can_be_used(head_ct, head_mr):
+    with pytest.raises(InputError, match=r"deformable\.json: the preset bends"):
+        register(head_ct, head_mr, preset=find_preset("deformable"), engine="elastix")
+
+
 def test_orders_that_make_no_sense_are_refused(head_ct, head_mr):
     with pytest.raises(InputError, match="only bends"):
         register_in_stages(head_ct, head_mr, preset=find_preset("warp"), engine="elastix")
@@ -242,22 +254,7 @@ def test_the_rule_on_bending(changes, word, says):
 
 def run_warp(pair, engine="elastix"):
     with EngineSession(engine) as session:
-        return run_bending_stage(
-            session,
-            pair.fixed,
-            pair.moving,
-            SpatialTransform.of_matrix("rigid", pair.rigid_lps),
-            find_preset("warp"),
-            fixed_mask=None,
-            moving_mask=None,
-            verdict=True,
-            seed=1,
-            on_progress=lambda _words, _share: None,
-            on_warning=pytest.fail,
-            on_log=None,
-            cancel=None,
-            keep=None,
-        )
+        return bend_from_rigid(session, pair, verdict=True, on_warning=pytest.fail)
 
 
 def test_a_known_deformation_of_a_real_pair(real_data):

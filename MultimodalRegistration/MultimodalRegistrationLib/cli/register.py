@@ -29,15 +29,14 @@ from MultimodalRegistrationLib.io.transforms import (
 )
 from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES
 from MultimodalRegistrationLib.preprocess.steps import Steps, find_steps
-from MultimodalRegistrationLib.presets.specification import bends
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.registration.bending import BentStage
 from MultimodalRegistrationLib.registration.chain import register_in_stages
+from MultimodalRegistrationLib.registration.later_stages import BentStage, LinearStage
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.read_pair import VolumePair, read_pair
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.resample import resample_to_fixed
-from MultimodalRegistrationLib.registration.result import LinearStage, RegistrationResult
+from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.run import fallback_warning, select_engine
 from MultimodalRegistrationLib.registration.start import START_METHODS
 from MultimodalRegistrationLib.verdict.rule import Verdict
@@ -130,7 +129,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.preprocess not in ("auto", "none"):
         inputs.append(options.preprocess)
     with OutputFiles([path for path in inputs if path]) as outputs, signals_cancel() as cancel:
-        bent = any(bends(engine, stage) for stage in preset.engines[engine]) or any(stage.bends for stage in then)
+        bent = preset.bends(engine) or any(stage.preset.bends(stage.engine) for stage in then)
         suffixes = NONLINEAR_SUFFIXES if bent else TRANSFORM_SUFFIXES
         transform_file = outputs.add(options.output_transform, suffixes)
         volume_file = outputs.add(options.output_volume, OUTPUT_VOLUME_SUFFIXES) if options.output_volume else None

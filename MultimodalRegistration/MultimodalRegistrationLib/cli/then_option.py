@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.volumes import Volume, read_mask
+from MultimodalRegistrationLib.io.volumes import read_mask
 from MultimodalRegistrationLib.presets.model import Preset
-from MultimodalRegistrationLib.presets.specification import bends, suggest
+from MultimodalRegistrationLib.presets.specification import suggest
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.registration.chain import NextStage
+from MultimodalRegistrationLib.registration.masks import Masks
 from MultimodalRegistrationLib.registration.run import select_engine
 
 __all__ = ["Then", "add_then_option", "check_then"]
@@ -39,21 +40,14 @@ class Then:
     moving_mask: str | None
 
     @property
-    def bends(self) -> bool:
-        """Whether one of its stages does."""
-        return any(bends(self.engine, stage) for stage in self.preset.engines[self.engine])
-
-    @property
     def files(self) -> list[str]:
         """Files that it names."""
         return [path for path in (str(self.preset.path), self.fixed_mask, self.moving_mask) if path is not None]
 
     def read(self) -> NextStage:
         """Read the masks."""
-        masks: list[Volume | None] = [
-            None if path is None else read_mask(path) for path in (self.fixed_mask, self.moving_mask)
-        ]
-        return NextStage(self.preset, self.engine, masks[0], masks[1])
+        fixed, moving = (None if path is None else read_mask(path) for path in (self.fixed_mask, self.moving_mask))
+        return NextStage(self.preset, self.engine, Masks(fixed, moving))
 
 
 def add_then_option(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.presets.ants_stages import stage_arguments
-from MultimodalRegistrationLib.presets.specification import bends
+from MultimodalRegistrationLib.presets.specification import any_bends
 
 __all__ = ["run"]
 
@@ -52,7 +52,7 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     arguments = ["--dimensionality", "3", "--float", "1", "--verbose", "1", "--random-seed", str(job.seed)]
     # Without this, antsRegistration starts from the centres of mass.
     arguments += ["--initial-moving-transform", "Identity", "--collapse-output-transforms", "1"]
-    bent = any(bends("ants", stage) for stage in job.stages)
+    bent = any_bends("ants", job.stages)
     arguments += ["--output", f"[{prefix}]", "--write-composite-transform", "1" if bent else "0"]
     arguments += ["--use-histogram-matching", "0"]
     mask_option = ",".join("NA" if mask is None else get_pointer_string(mask) for mask in masks)

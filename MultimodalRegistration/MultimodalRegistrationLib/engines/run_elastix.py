@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.engines.handover import EngineJob
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.marked import box_of_marked
-from MultimodalRegistrationLib.presets.specification import bends
+from MultimodalRegistrationLib.io.tools.elastix_bspline import elastix_bspline
+from MultimodalRegistrationLib.presets.specification import any_bends
 
 __all__ = ["run"]
 
@@ -63,7 +64,7 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     method.SetParameterObject(parameters)
     method.SetLogToConsole(True)
     method.Update()
-    if not any(bends("elastix", stage) for stage in job.stages):
+    if not any_bends("elastix", job.stages):
         return _matrix(method.GetCombinationTransform())
     found = method.GetTransformParameterObject()
     return sitk.CompositeTransform(
@@ -117,20 +118,21 @@ def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
 
 
 def _bent(found: Any) -> sitk.Transform:
-    """A B-spline as elastix tells it: the same grid and coefficients, so exactly the same transform."""
-
     def numbers(key: str) -> list[float]:
         return [float(text) for text in found[key]]
 
-    transform = sitk.BSplineTransform(3, int(found["BSplineTransformSplineOrder"][0]))
-    # elastix tells the direction column by column, ITK row by row.
-    direction = np.reshape(numbers("GridDirection"), (3, 3)).T.ravel()
-    transform.SetFixedParameters([*numbers("GridSize"), *numbers("GridOrigin"), *numbers("GridSpacing"), *direction])
     coefficients = numbers("TransformParameters")
     if not np.all(np.isfinite(coefficients)):
         raise RuntimeError("the transform holds NaN or infinite values")
-    transform.SetParameters(coefficients)
-    return transform
+    return elastix_bspline(
+        int(found["BSplineTransformSplineOrder"][0]),
+        size=[int(text) for text in found["GridSize"]],
+        spacing_mm=numbers("GridSpacing"),
+        origin_lps=numbers("GridOrigin"),
+        direction_columns=numbers("GridDirection"),
+        coefficients=coefficients,
+        index=numbers("GridIndex"),
+    )
 
 
 def _matrix(transform: Any) -> NDArray[np.float64]:

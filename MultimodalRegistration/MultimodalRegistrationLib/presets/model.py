@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.presets.specification import ENGINE_CHECKS, suggest
+from MultimodalRegistrationLib.presets.specification import ENGINE_CHECKS, any_bends, suggest
 
 __all__ = ["SCHEMA_VERSION", "Preset", "changed_preset", "load_preset_file", "preset_content", "preset_of"]
 
@@ -43,6 +43,10 @@ class Preset:
     winsorize_percentiles: tuple[float, float]
     engines: Mapping[str, list[dict[str, Any]]]
     path: Path
+
+    def bends(self, engine: str) -> bool:
+        """Whether a stage for an engine that it has settings for is not linear."""
+        return any_bends(engine, self.engines[engine])
 
 
 def load_preset_file(path: str | Path) -> Preset:

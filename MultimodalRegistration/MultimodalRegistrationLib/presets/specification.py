@@ -5,13 +5,22 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ENGINE_CHECKS", "STAGE_SETTINGS", "Setting", "bends", "elastix_reserved", "elastix_unknown", "suggest"]
+__all__ = [
+    "ENGINE_CHECKS",
+    "STAGE_SETTINGS",
+    "Setting",
+    "any_bends",
+    "bends",
+    "elastix_reserved",
+    "elastix_unknown",
+    "suggest",
+]
 
 _LINEAR_TRANSFORMS = ("rigid", "similarity", "affine")
 _LINEAR_ELASTIX_TRANSFORMS = ("EulerTransform", "SimilarityTransform", "AffineTransform")
@@ -141,6 +150,11 @@ def bends(engine: str, stage: Mapping[str, Any]) -> bool:
     if engine == "elastix":
         return stage["Transform"] not in _LINEAR_ELASTIX_TRANSFORMS
     return stage["transform"] not in _LINEAR_TRANSFORMS
+
+
+def any_bends(engine: str, stages: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether one of several stages is not linear."""
+    return any(bends(engine, stage) for stage in stages)
 
 
 def suggest(word: str, known: list[str]) -> str:

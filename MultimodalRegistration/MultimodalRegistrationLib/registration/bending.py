@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
 from MultimodalRegistrationLib.engines.session import EngineSession
@@ -28,11 +27,12 @@ from MultimodalRegistrationLib.quality.health.inverse import return_errors_mm
 from MultimodalRegistrationLib.quality.working_grid import node_grid
 from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.fine import follow_engine
+from MultimodalRegistrationLib.registration.later_stages import BentStage
 from MultimodalRegistrationLib.registration.similarity import compared_information, inside_volume
+from MultimodalRegistrationLib.transforms.resample import resample
 from MultimodalRegistrationLib.verdict.bending import BendingEvidence, BendingVerdict, judge_bending
-from MultimodalRegistrationLib.verdict.convergence import Convergence
 
-__all__ = ["BentStage", "run_bending_stage", "within_reach"]
+__all__ = ["run_bending_stage", "within_reach"]
 
 _EVIDENCE_POINTS = 20_000
 _FEWEST_POINTS = 100
@@ -40,40 +40,6 @@ _FEWEST_POINTS = 100
 _REACH_MM = 20.0
 _COARSE_MM = 3.0
 _IDENTITY = SpatialTransform("identity", sitk.Transform(3, sitk.sitkIdentity))
-
-
-@dataclass(frozen=True)
-class BentStage:
-    """What a stage that bends found.
-
-    Parameters
-    ----------
-    preset : Preset
-        Its settings.
-    engine : str
-        Name.
-    transform : SpatialTransform
-        Of this stage alone: acts on points of the fixed volume, before the stages that came earlier.
-    verdict : BendingVerdict or None
-        Whether it helped; None when no verdict was asked for.
-    inverse_error : DistanceStatistics
-        From points of the fixed volume through the stage and through its numerical inverse to where they come back.
-    convergence : Convergence
-        Whether the optimiser had settled.
-    seconds : float
-        The engine's own time.
-    log : str
-        What it printed.
-    """
-
-    preset: Preset
-    engine: str
-    transform: SpatialTransform
-    verdict: BendingVerdict | None
-    inverse_error: DistanceStatistics
-    convergence: Convergence
-    seconds: float
-    log: str
 
 
 def run_bending_stage(
@@ -131,11 +97,10 @@ def run_bending_stage(
         From the engine.
     """
     percentiles = preset.winsorize_percentiles
-    fixed_copy = _engine_copy(fixed, fixed_mask, np.eye(4), percentiles)
+    fixed_copy = prepare.engine_copy(fixed, fixed_mask, np.eye(4), percentiles)
     moving_copy = _placed(moving, moving_mask, before, fixed_copy.grid, percentiles)
     # The engine draws its samples in the first volume, and gives up when too few of them lie in the second.
     pair = within_reach(fixed_copy, moving_copy, fixed.name), moving_copy
-    exchanged = within_reach(moving_copy, fixed_copy, moving.name), fixed_copy
     stages = preset.engines[session.engine]
     share = 0.5 if verdict else 1.0
 
@@ -152,26 +117,28 @@ def run_bending_stage(
     if verdict:
         back: SpatialTransform | None = None
         try:
+            exchanged = within_reach(moving_copy, fixed_copy, moving.name), fixed_copy
             job = EngineJob(*exchanged, stages, seed)
             back = follow_engine(session, job, tell_backward, **following)[0].transform
         except EngineError as error:
             on_warning(f"With exchanged roles the engine stopped: {error.found}.")
         on_progress("judging the bending", 0.98)
         shown = foreground(fixed) if fixed_mask is None else fixed_mask
-        evidence = _evidence(pair[0], moving_copy, transform, back, shown)
-        if evidence is not None:
-            evidence = replace(evidence, symmetric=session.engine == "ants")
-        judged = judge_bending(evidence)
+        judged = judge_bending(
+            _evidence(pair[0], moving_copy, transform, back, shown, symmetric=session.engine == "ants")
+        )
     returned = return_errors_mm(transform, node_grid(fixed_copy.grid, _EVIDENCE_POINTS))
     inverse_error = DistanceStatistics.of(returned)
-    return BentStage(preset, session.engine, transform, judged, inverse_error, convergence, found.seconds, found.log)
-
-
-def _engine_copy(
-    volume: Volume, mask: Volume | None, matrix_lps: NDArray[np.float64], percentiles: tuple[float, float]
-) -> EngineVolume:
-    placed_mask = None if mask is None else prepare.orthogonal_volume(mask, matrix_lps, nearest=True)
-    return prepare.engine_volume(prepare.orthogonal_volume(volume, matrix_lps), placed_mask, percentiles)
+    return BentStage(
+        preset=preset,
+        engine=session.engine,
+        transform=transform,
+        convergence=convergence,
+        seconds=found.seconds,
+        log=found.log,
+        verdict=judged,
+        inverse_error=inverse_error,
+    )
 
 
 def _placed(
@@ -183,12 +150,12 @@ def _placed(
 ) -> EngineVolume:
     """The moving volume where the stages before have put it: by its header, or resampled for the engine alone."""
     if before.matrix is not None:
-        return _engine_copy(moving, mask, np.asarray(np.linalg.inv(before.matrix)), percentiles)
+        return prepare.engine_copy(moving, mask, np.asarray(np.linalg.inv(before.matrix)), percentiles)
     grid = _fine_grid(fixed_grid, min(moving.grid.spacing_mm))
-    shown = moving.image * 0 + 1 if mask is None else mask.image
-    image = _resampled(moving.image, before, grid, sitk.sitkLinear, float(moving.voxels.min()))
-    marked = _resampled(sitk.Cast(shown, sitk.sitkUInt8), before, grid, sitk.sitkNearestNeighbor, 0.0)
-    return prepare.engine_volume(Volume(image, moving.name), Volume(marked, moving.name), percentiles)
+    shown = Volume(sitk.Cast(moving.image * 0 + 1, sitk.sitkUInt8), moving.name) if mask is None else mask
+    placed = resample(moving, grid, before.transform)
+    placed_mask = resample(shown, grid, before.transform, interpolation="nearest")
+    return prepare.engine_volume(placed, placed_mask, percentiles)
 
 
 def _fine_grid(grid: VolumeGrid, spacing_mm: float) -> VolumeGrid:
@@ -198,20 +165,6 @@ def _fine_grid(grid: VolumeGrid, spacing_mm: float) -> VolumeGrid:
     matrix[:3, :3] /= factor
     size = tuple(int(n) for n in (np.asarray(grid.size) - 1) * factor + 1)
     return VolumeGrid.of_matrix((size[0], size[1], size[2]), matrix)
-
-
-def _resampled(
-    image: sitk.Image, transform: SpatialTransform, grid: VolumeGrid, interpolator: int, outside: float
-) -> sitk.Image:
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetSize(grid.size)
-    resampler.SetOutputSpacing(grid.spacing_mm)
-    resampler.SetOutputOrigin(grid.origin_lps)
-    resampler.SetOutputDirection(grid.direction)
-    resampler.SetTransform(transform.transform)
-    resampler.SetInterpolator(interpolator)
-    resampler.SetDefaultPixelValue(outside)
-    return resampler.Execute(image)
 
 
 def within_reach(volume: EngineVolume, other: EngineVolume, name: str) -> EngineVolume:
@@ -240,7 +193,7 @@ def within_reach(volume: EngineVolume, other: EngineVolume, name: str) -> Engine
         other.grid.place(shown)
     else:
         shown = _widened(other)
-    near = sitk.GetArrayFromImage(_on_grid(shown, volume.grid)) > 0
+    near = resample(Volume(shown, name), volume.grid, _IDENTITY.transform, interpolation="nearest").voxels > 0
     if volume.mask is not None:
         near &= volume.mask > 0
     elif near.all():
@@ -266,16 +219,14 @@ def _widened(volume: EngineVolume) -> sitk.Image:
     return sitk.SignedMaurerDistanceMap(marked, False, False, True) <= _REACH_MM
 
 
-def _on_grid(mask: sitk.Image, grid: VolumeGrid) -> sitk.Image:
-    return _resampled(mask, _IDENTITY, grid, sitk.sitkNearestNeighbor, 0.0)
-
-
 def _evidence(
     fixed: EngineVolume,
     moving: EngineVolume,
     transform: SpatialTransform,
     back: SpatialTransform | None,
     shown: Volume,
+    *,
+    symmetric: bool,
 ) -> BendingEvidence | None:
     """What is measured where both volumes show something; None where that is little.
 
@@ -296,4 +247,5 @@ def _evidence(
         bending=DistanceStatistics.of(np.linalg.norm(bent - points, axis=1)),
         return_error=None if returned is None else DistanceStatistics.of(np.linalg.norm(returned - points, axis=1)),
         jacobian=jacobian_statistics(transform, fixed.grid, region=shown),
+        symmetric=symmetric,
     )

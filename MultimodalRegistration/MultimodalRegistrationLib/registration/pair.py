@@ -85,9 +85,9 @@ def make_pair(
         sampled, other, other_goes = (moving, moving_mask), (fixed, fixed_mask), start
     else:
         sampled, other, other_goes = (fixed, fixed_mask), (moving, moving_mask), np.asarray(np.linalg.inv(start))
-    volumes = []
-    for (volume, mask), matrix in ((sampled, np.eye(4)), (other, other_goes)):
-        placed_mask = None if mask is None else prepare.orthogonal_volume(mask, matrix, nearest=True)
-        placed = prepare.orthogonal_volume(volume, matrix)
-        volumes.append(prepare.engine_volume(placed, placed_mask, winsorize_percentiles))
-    return Pair(volumes[0], volumes[1], sampled_is_moving, start)
+    return Pair(
+        prepare.engine_copy(*sampled, np.eye(4), winsorize_percentiles),
+        prepare.engine_copy(*other, other_goes, winsorize_percentiles),
+        sampled_is_moving,
+        start,
+    )

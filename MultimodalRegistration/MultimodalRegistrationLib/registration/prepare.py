@@ -24,6 +24,7 @@ from MultimodalRegistrationLib.geometry.linear import is_rigid, sitk_from_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
 
 __all__ = [
+    "engine_copy",
     "engine_volume",
     "informative_extent_mm3",
     "mask_on_grid",
@@ -161,6 +162,31 @@ def mask_on_grid(mask: Volume, reference: Volume) -> tuple[Volume, bool]:
 def resampled_words(mask: Volume, volume: Volume) -> str:
     """A warning about a mask that was not on the grid of its volume."""
     return f"The mask {mask.name} is on another grid than {volume.name}; it was resampled (nearest neighbour)."
+
+
+def engine_copy(
+    volume: Volume, mask: Volume | None, matrix_lps: ArrayLike, winsorize_percentiles: tuple[float, float]
+) -> EngineVolume:
+    """Move a volume with its mask, and make the engine's copy.
+
+    Parameters
+    ----------
+    volume : Volume
+        World coordinates; not changed.
+    mask : Volume or None
+        On the grid of ``volume``.
+    matrix_lps : array, shape (4, 4)
+        Where each point of the volume goes, LPS, mm.
+    winsorize_percentiles : tuple of 2 float
+        As for :func:`engine_volume`.
+
+    Raises
+    ------
+    InputError
+        The masked part of the volume has no contrast.
+    """
+    placed_mask = None if mask is None else orthogonal_volume(mask, matrix_lps, nearest=True)
+    return engine_volume(orthogonal_volume(volume, matrix_lps), placed_mask, winsorize_percentiles)
 
 
 def engine_volume(volume: Volume, mask: Volume | None, winsorize_percentiles: tuple[float, float]) -> EngineVolume:

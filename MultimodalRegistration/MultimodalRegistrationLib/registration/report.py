@@ -11,9 +11,9 @@ import SimpleITK as sitk
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.engines.catalogue import engine_status
-from MultimodalRegistrationLib.registration.bending import BentStage
 from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors
-from MultimodalRegistrationLib.registration.result import LinearStage, RegistrationResult
+from MultimodalRegistrationLib.registration.later_stages import BentStage, LinearStage
+from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
 __all__ = ["RESULT_SCHEMA_VERSION", "result_content"]

@@ -12,8 +12,8 @@ from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampl
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.preprocess.steps import Steps
 from MultimodalRegistrationLib.presets.model import Preset
-from MultimodalRegistrationLib.registration.bending import BentStage
 from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors
+from MultimodalRegistrationLib.registration.later_stages import BentStage, LinearStage
 from MultimodalRegistrationLib.verdict.convergence import Convergence
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
@@ -34,35 +34,6 @@ class Progress:
 
     stage: str
     fraction: float
-
-
-@dataclass(frozen=True)
-class LinearStage:
-    """What a linear stage after the first one found.
-
-    Parameters
-    ----------
-    preset, engine
-        Its settings, and who ran them.
-    transform : SpatialTransform
-        ``fixed_to_moving_lps`` of this and all stages before it.
-    moved_mm : float
-        How far from the stage before, on average.
-    convergence : Convergence
-        Whether the optimiser had settled.
-    seconds : float
-        The engine's own time.
-    log : str
-        What it printed.
-    """
-
-    preset: Preset
-    engine: str
-    transform: SpatialTransform
-    moved_mm: float
-    convergence: Convergence
-    seconds: float
-    log: str
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.preprocess.check import volume_warnings
-from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, ROLES, Role, Steps
+from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, Steps
 from MultimodalRegistrationLib.presets.model import Preset
-from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.apply_steps import apply_steps
 from MultimodalRegistrationLib.registration.fine import FineResult, run_fine_stage
 from MultimodalRegistrationLib.registration.landmark_start import LandmarkStart, landmark_start
+from MultimodalRegistrationLib.registration.masks import Masks
 from MultimodalRegistrationLib.registration.memory_need import memory_warning
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
@@ -163,6 +163,10 @@ def register(
     """
     check_numbers(seed=seed, threads=threads, max_translation_mm=max_translation_mm, max_rotation_deg=max_rotation_deg)
     name = select_engine(preset, engine if session is None else session.engine)
+    if preset.bends(name):
+        raise InputError(
+            preset.path, "the preset bends, and only a linear one can be used here", "Use one such as rigid or affine."
+        )
     clock = _Clock()
     warnings: list[str] = []
 
@@ -181,21 +185,21 @@ def register(
     with clock.stage("check"):
         tell("checking the inputs", 0.0)
         check_pair(fixed.grid, fixed.name, moving.grid, moving.name)
-        mask_roles: list[Role] = [
-            role for role, mask in zip(ROLES, (fixed_mask, moving_mask), strict=True) if mask is not None
-        ]
-        warn(memory_warning(name, fixed.grid, moving.grid, steps=steps, given_masks=mask_roles))
+        given = Masks(fixed_mask, moving_mask)
+        warn(memory_warning(name, fixed.grid, moving.grid, steps=steps, given_masks=given.roles))
         # Once, where one volume is given twice.
         for words in dict.fromkeys((*volume_warnings(fixed), *volume_warnings(moving))):
             warn(words)
-        fixed_mask, moving_mask = (
-            _placed_mask(mask, volume, warn) for mask, volume in ((fixed_mask, fixed), (moving_mask, moving))
-        )
+        given = given.placed(fixed, moving, warn)
     with clock.stage("preprocess"):
-        given = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
-        mask_names = [mask.name for mask in given.values() if mask is not None]
         prepared = apply_steps(
-            steps, fixed, moving, **given, tell=lambda words, share: tell(words, 0.01 + 0.02 * share), cancel=cancel
+            steps,
+            fixed,
+            moving,
+            fixed_mask=given.fixed,
+            moving_mask=given.moving,
+            tell=lambda words, share: tell(words, 0.01 + 0.02 * share),
+            cancel=cancel,
         )
         # From here on the copies; the user's volumes are only named.
         fixed, moving = prepared.fixed, prepared.moving
@@ -214,7 +218,7 @@ def register(
         start_lps, start_words = choose_start(start, fixed, moving, initial_fixed_to_moving_lps, initial_name, **masks)
         overlap_at_start = overlap_fraction(fixed, moving, start_lps, **masks)
         if start != "auto":
-            check_overlap(overlap_at_start, fixed.name, moving.name, start_words, mask_names)
+            check_overlap(overlap_at_start, fixed.name, moving.name, start_words, given.names)
     with clock.stage("prepare"):
         tell("preparing the volumes", 0.03)
         pair = make_pair(fixed, moving, start_lps, winsorize_percentiles=preset.winsorize_percentiles, **masks)
@@ -241,7 +245,7 @@ def register(
         if start == "auto":
             starts = _worth_the_engine(candidates)
             overlap = max(overlap_fraction(fixed, moving, pair.fixed_to_moving_lps(pose), **masks) for pose in starts)
-            check_overlap(overlap, fixed.name, moving.name, "the best pose found", mask_names, searched=True)
+            check_overlap(overlap, fixed.name, moving.name, "the best pose found", given.names, searched=True)
         clock.seconds["search"] = time.perf_counter() - began
         fine = run_fine_stage(
             running,
@@ -355,15 +359,6 @@ def _start_of_landmarks(
             "Leave one of them out: the rigid fit of the landmarks is an initial transform.",
         )
     return landmark_start(landmarks, fixed.grid, moving.grid)
-
-
-def _placed_mask(mask: Volume | None, volume: Volume, warn: Callable[[str], None]) -> Volume | None:
-    if mask is None:
-        return None
-    placed, resampled = prepare.mask_on_grid(mask, volume)
-    if resampled:
-        warn(prepare.resampled_words(mask, volume))
-    return placed
 
 
 def _worth_the_engine(candidates: list[Candidate]) -> list[NDArray[np.float64]]:

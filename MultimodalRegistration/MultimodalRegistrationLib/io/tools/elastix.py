@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from MultimodalRegistrationLib.geometry.displacement_grid import Mapping
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk, sitk_from_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.tools.context import Context
+from MultimodalRegistrationLib.io.tools.elastix_bspline import elastix_bspline
 from MultimodalRegistrationLib.io.tools.elastix_file import ElastixFile, beside, read_chain
 from MultimodalRegistrationLib.io.tools.elastix_kernels import KERNELS, KernelSpline
 from MultimodalRegistrationLib.io.tools.fields import gridded
@@ -137,7 +137,12 @@ def _linear(file: ElastixFile, kind: str) -> sitk.Transform:
     affine = sitk.AffineTransform(3)
     affine.SetCenter(center)
     linear = np.reshape(parameters[:9], (3, 3))
-    affine.SetMatrix((expm(linear) if kind == "AffineLogTransform" else linear).ravel().tolist())
+    if kind == "AffineLogTransform":
+        # Few files need it, and the import would slow the start of every command.
+        from scipy.linalg import expm
+
+        linear = expm(linear)
+    affine.SetMatrix(linear.ravel().tolist())
     affine.SetTranslation(parameters[9:])
     return affine
 
@@ -152,18 +157,19 @@ def _bspline(file: ElastixFile) -> sitk.BSplineTransform:
     if min(size) <= int(order):
         raise file.error("GridSize", f"a grid of {size[0]} x {size[1]} x {size[2]} is too small", AGAIN)
     spacing = np.array(file.numbers("GridSpacing", 3))
-    # elastix writes matrices column by column.
-    direction = np.reshape(file.numbers("GridDirection", 9, default=tuple(np.eye(3).ravel())), (3, 3)).T
-    index = np.array(file.numbers("GridIndex", 3, default=(0, 0, 0)))
-    if not np.all(spacing > 0) or abs(np.linalg.det(direction)) < 1e-6:
+    direction = file.numbers("GridDirection", 9, default=tuple(np.eye(3).ravel()))
+    if not np.all(spacing > 0) or abs(np.linalg.det(np.reshape(direction, (3, 3)))) < 1e-6:
         raise file.error("GridSpacing", "the grid of the B-spline is flat", AGAIN)
-    origin = np.array(file.numbers("GridOrigin", 3)) + direction @ (spacing * index)
-    # Before memory is taken for the grid.
-    parameters = _parameters(file, 3 * math.prod(size))
-    transform = sitk.BSplineTransform(3, int(order))
-    transform.SetFixedParameters([*size, *origin.tolist(), *spacing.tolist(), *direction.ravel().tolist()])
-    transform.SetParameters(parameters)
-    return transform
+    return elastix_bspline(
+        int(order),
+        size=size,
+        spacing_mm=spacing,
+        origin_lps=file.numbers("GridOrigin", 3),
+        direction_columns=direction,
+        # Checked before memory is taken for the grid.
+        coefficients=_parameters(file, 3 * math.prod(size)),
+        index=file.numbers("GridIndex", 3, default=(0, 0, 0)),
+    )
 
 
 def _field(file: ElastixFile) -> sitk.DisplacementFieldTransform:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist
 
 __all__ = ["KERNELS", "KernelSpline"]
 
@@ -98,6 +97,9 @@ class KernelSpline:
         """Map fixed points, shape (N, 3), LPS, mm, to moving ones."""
         points = np.asarray(fixed_lps, dtype=np.float64)
         if self.kernel in _POWERS:
+            # Few files need it, and the import would slow the start of every command.
+            from scipy.spatial.distance import cdist
+
             bent = cdist(points, self.fixed_lps) ** _POWERS[self.kernel] @ self._weights
         else:
             blocks = KERNELS[self.kernel](points[:, None] - self.fixed_lps[None], self.poisson_ratio)

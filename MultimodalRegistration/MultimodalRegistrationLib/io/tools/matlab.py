@@ -6,9 +6,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
-
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.tools.text import AGAIN
 
@@ -23,6 +20,10 @@ def loadmat_or_error(path: Path, names: list[str] | None = None) -> dict[str, An
     InputError
         No such file, cut off, or of version 7.3.
     """
+    # Few runs read one, and the import would slow the start of all.
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
     try:
         return dict(loadmat(str(path), variable_names=names, appendmat=False))
     except NotImplementedError as error:

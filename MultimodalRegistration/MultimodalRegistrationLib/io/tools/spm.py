@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import savemat
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import (
@@ -68,6 +67,9 @@ def write_spm(outputs: OutputFiles, path: Path, transform: SpatialTransform, con
     moving = context.need_moving(path, _REASON)
     matrix = linear_matrix(path, transform)
     staged = outputs.add(path, (".mat",))
+    # Few runs write one, and the import would slow the start of all.
+    from scipy.io import savemat
+
     savemat(staged, {"M": modelling_ras_from_resampling_lps(matrix) @ _ras_from_spm(moving.grid)}, appendmat=False)
     return 0.0
 
