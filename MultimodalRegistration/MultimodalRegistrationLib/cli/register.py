@@ -12,7 +12,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.cli.carry_option import add_carry_options, plan_carried
+from MultimodalRegistrationLib.cli.carry_option import add_carry_options, carry_to_fixed, check_carry
 from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
@@ -134,7 +134,7 @@ def _run(options: argparse.Namespace) -> int:
         transform_file = outputs.add(options.output_transform, suffixes)
         volume_file = outputs.add(options.output_volume, OUTPUT_VOLUME_SUFFIXES) if options.output_volume else None
         json_file = outputs.add(options.json, (".json",)) if options.json else None
-        carried = plan_carried(options, outputs)
+        carried = check_carry(options, outputs)
         kept = _folder_for_temporary_files(options.keep_temporary_files)
         # The engine loads while the volumes are read.
         with EngineSession(engine, threads=options.threads) as session:
@@ -183,7 +183,9 @@ def _run(options: argparse.Namespace) -> int:
             resampled = resample_to_fixed(volumes.fixed, volumes.moving, result.transform)
             with writing(options.output_volume):
                 sitk.WriteImage(resampled.image, str(volume_file), True)
-        done = [] if carried is None else carried.write(result.transform, volumes.fixed.grid, printer.warning)
+        done = []
+        if carried is not None:
+            done = carry_to_fixed(carried, result.transform, volumes.fixed.grid, printer.warning)
         result.seconds["read"] = read_seconds
         result.seconds["write"] = time.perf_counter() - began
         if json_file is not None:

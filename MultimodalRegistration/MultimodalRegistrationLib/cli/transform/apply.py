@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from typing import Any
 
+from MultimodalRegistrationLib.cli.carried import plan_carried
 from MultimodalRegistrationLib.cli.progress import make_printer
 from MultimodalRegistrationLib.cli.transform.common import (
     add_result_options,
@@ -14,10 +14,10 @@ from MultimodalRegistrationLib.cli.transform.common import (
     transform_content,
 )
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
-from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, read_unjudged
+from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
+from MultimodalRegistrationLib.io.volumes import read_unjudged
 from MultimodalRegistrationLib.registration.result import Progress
-from MultimodalRegistrationLib.transforms.apply import Plan, carry_file, lost_words, output_name
+from MultimodalRegistrationLib.transforms.apply import Plan
 from MultimodalRegistrationLib.transforms.carrier import Carrier
 from MultimodalRegistrationLib.transforms.compose import compose
 from MultimodalRegistrationLib.transforms.resample import INTERPOLATIONS
@@ -91,17 +91,14 @@ def _run(options: argparse.Namespace) -> int:
         "files": sources,
         "reference": options.reference,
     }
-    names = [output_name(source) for source in sources]
-    folder = output_folder(options.output_dir)
     given = [*options.transforms, *sources, *([options.reference] if options.reference else [])]
     with OutputFiles(given) as outputs:
-        targets = [outputs.add(folder / name, (name[name.index(".") :].lower(),)) for name in names]
+        carried = plan_carried(sources, options.output_dir, outputs)
         json_file = outputs.add(options.json, (".json",)) if options.json else None
         printer.progress(Progress("reading the transform", 0.0))
         transform = compose(read_stages(options.transforms))
         carrier = Carrier(transform, to_fixed=to_fixed)
-        has_volumes = any(name.lower().endswith(OUTPUT_VOLUME_SUFFIXES) for name in names)
-        reference = read_unjudged(options.reference).grid if options.reference and has_volumes else None
+        reference = read_unjudged(options.reference).grid if options.reference and carried.has_volumes else None
         if reference is not None:
             printer.progress(Progress("preparing the transform", 0.05))
         plan = Plan(
@@ -113,24 +110,18 @@ def _run(options: argparse.Namespace) -> int:
             options.outside_value,
             options.space,
         )
-        carried = []
-        for number, (source, target, name) in enumerate(zip(sources, targets, names, strict=True)):
-            printer.progress(Progress(f"carrying {source}", 0.1 + 0.9 * number / len(sources)))
-            with writing(folder / name):
-                carried.append(carry_file(source, target, plan))
-            if carried[-1].lost:
-                printer.warning(lost_words(source, carried[-1]))
+
+        def on_file(source: str, share: float) -> None:
+            printer.progress(Progress(f"carrying {source}", 0.1 + 0.9 * share))
+
+        files = carried.write(plan, printer.warning, on_file)
         if json_file is not None:
-            files = [
-                {"input": source, "output": str(folder / name), **asdict(one)}
-                for source, name, one in zip(sources, names, carried, strict=True)
-            ]
             error_mm = None if plan.resampling is None else plan.resampling.error_mm
             content = {"transform": transform_content(transform), "resampling_error_mm": error_mm, "files": files}
             write_json(json_file, command_content(options, inputs) | content)
         outputs.commit()
     printer.finish()
     if not options.quiet:
-        for name, one in zip(names, carried, strict=True):
-            print(f"{folder / name}: {one.kind}, {one.how}")
+        for one in files:
+            print(f"{one['output']}: {one['kind']}, {one['how']}")
     return 0
