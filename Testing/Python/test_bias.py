@@ -155,7 +155,7 @@ def test_volumes_and_masks_that_cannot_be_used(clean, head_ct):
 
 @pytest.mark.parametrize(("size", "sets"), [([96, 100, 36], 3), ([79, 89, 43], 2)])
 def test_interleaved_sets_are_as_even_as_possible_and_none_twice(size, sets):
-    """A thinned volume gives up to three sets that hold at most a quarter of it; one of few voxels is taken as it is."""
+    """A thinned volume gives up to three sets, a quarter of it at most; one of few voxels is taken as it is."""
     grid = centered_grid(size, [0.98, 0.98, 3.27], rotation([1, 0.3, -0.2], 12), [3, -9, 12])
     image = sitk.Image(grid.size, sitk.sitkUInt8)
     grid.place(image)

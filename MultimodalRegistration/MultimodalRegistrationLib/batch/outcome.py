@@ -1,0 +1,126 @@
+"""What came of one case: ``case.json`` in its folder, written last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.outputs import write_json
+
+__all__ = [
+    "CASE_FILE",
+    "LOG_FILE",
+    "QA_FOLDER",
+    "RESULT_FILE",
+    "THUMBNAIL_FILE",
+    "TRANSFORM_FILE",
+    "VOLUME_FILE",
+    "CaseError",
+    "Outcome",
+    "Word",
+    "read_outcome",
+    "write_outcome",
+]
+
+CASE_FILE = "case.json"
+LOG_FILE = "log.txt"
+QA_FOLDER = "qa"
+RESULT_FILE = "RESULT.json"
+THUMBNAIL_FILE = "thumbnail.png"
+TRANSFORM_FILE = "transform.h5"
+VOLUME_FILE = "registered.nrrd"
+_SCHEMA = 1
+
+# The verdict on the registration; "not judged" without one, "no result" where the case ended with an error.
+Word = Literal["verified", "uncertain", "failed", "not judged", "no result"]
+
+
+@dataclass(frozen=True)
+class CaseError:
+    """Why a case has no result.
+
+    Parameters
+    ----------
+    subject, found, remedy : str
+        As of :class:`~MultimodalRegistrationLib.errors.RegistrationError`.
+    """
+
+    subject: str
+    found: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case.
+
+    Parameters
+    ----------
+    name : str
+        Of the case.
+    digest : str
+        Of what was asked for.
+    word : str
+        The verdict, ``"not judged"`` or ``"no result"``.
+    error : CaseError or None
+        With ``"no result"`` only.
+    attempts : int
+        How often it was started until this came of it.
+    seconds : float
+        The last attempt.
+    against : tuple of str
+        What speaks against the result.
+    estimated_error_mm, moved_mm, rotated_deg : float or None
+        From ``RESULT.json``.
+    target_error_mm : float or None
+        Mean TRE, where targets were given.
+    report : str or None
+        Path of the report, relative to the case's folder.
+    fixed, moving : str
+        The volumes.
+    """
+
+    name: str
+    digest: str
+    word: Word
+    error: CaseError | None
+    attempts: int
+    seconds: float
+    against: tuple[str, ...]
+    estimated_error_mm: float | None
+    moved_mm: float | None
+    rotated_deg: float | None
+    target_error_mm: float | None
+    report: str | None
+    fixed: str
+    moving: str
+
+
+def write_outcome(folder: Path, outcome: Outcome) -> None:
+    """Write ``case.json``."""
+    write_json(folder / CASE_FILE, {"schema": _SCHEMA, **asdict(outcome)})
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """Read ``case.json``.
+
+    Raises
+    ------
+    InputError
+        Missing, or not written by this library.
+    """
+    path = folder / CASE_FILE
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("schema") != _SCHEMA:
+            raise ValueError("another schema")
+        error = content.pop("error")
+        against = tuple(content.pop("against"))
+        return Outcome(**content, against=against, error=None if error is None else CaseError(**error))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
+        raise InputError(
+            path, f"this is no record of a case ({problem})", "Remove the case's folder and run with --resume."
+        ) from problem

@@ -1,0 +1,91 @@
+"""The cases of a study, checked and ready to run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Case", "Step", "Study", "case_content", "case_of"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a case.
+
+    Parameters
+    ----------
+    command : str
+        ``"preprocess"``, ``"register"`` or ``"qa"``.
+    arguments : tuple of str
+        Of that command, with absolute paths and without those that say where its results go.
+    """
+
+    command: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two volumes and what is done with them.
+
+    Parameters
+    ----------
+    name : str
+        Also that of its folder: letters, digits, dot, hyphen and underscore, and no dot at its start.
+    where : str
+        Where it stands in the study file, in words.
+    fixed, moving : Path
+        Absolute.
+    steps : tuple of Step
+        In their order.
+    """
+
+    name: str
+    where: str
+    fixed: Path
+    moving: Path
+    steps: tuple[Step, ...]
+
+    @property
+    def digest(self) -> str:
+        """Tells whether two runs of a case were asked for the same."""
+        steps = [[step.command, *step.arguments] for step in self.steps]
+        return hashlib.sha256(json.dumps(steps).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Study:
+    """All cases.
+
+    Parameters
+    ----------
+    path : Path
+        The study file.
+    cases : tuple of Case
+        With different names, also where capitals do not count.
+    """
+
+    path: Path
+    cases: tuple[Case, ...]
+
+
+def case_content(case: Case) -> dict[str, Any]:
+    """A case for JSON."""
+    steps = [{"command": step.command, "arguments": list(step.arguments)} for step in case.steps]
+    return {
+        "name": case.name,
+        "where": case.where,
+        "fixed": str(case.fixed),
+        "moving": str(case.moving),
+        "steps": steps,
+    }
+
+
+def case_of(content: Mapping[str, Any]) -> Case:
+    """The case of :func:`case_content`."""
+    steps = tuple(Step(step["command"], tuple(step["arguments"])) for step in content["steps"])
+    return Case(content["name"], content["where"], Path(content["fixed"]), Path(content["moving"]), steps)
