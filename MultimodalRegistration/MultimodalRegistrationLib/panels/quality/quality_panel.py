@@ -14,9 +14,9 @@ from MultimodalRegistrationLib.mrml.quality_nodes import (
     RUN_ATTRIBUTE,
     remove_quality_nodes,
 )
-from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
+from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
 from MultimodalRegistrationLib.panels.quality.report_box import ReportBox
@@ -39,12 +39,9 @@ class QualityPanel:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._parameters: Any = None
-        self._run: ChildRun[QualityJob] | None = None
-        # Its process may still be about to end.
-        self._cancelled: ChildRun[QualityJob] | None = None
         self._updating = False
         self._list = TransformList(ui.transformList, self._choose_transforms)
-        self._progress = ProgressView(ui)
+        self._runs: RunSlot[QualityJob] = RunSlot(texts.RUN, on_stopped=self._update_button, progress=ProgressView(ui))
         self._views = ComparisonViews(ui)
         self._result = ResultBox(ui, self._views, self._tell)
         self._report = ReportBox(ui, self._tell)
@@ -56,7 +53,7 @@ class QualityPanel:
     @property
     def running(self) -> bool:
         """Whether something is being measured."""
-        return self._run is not None
+        return self._runs.running
 
     def use_parameters(self, parameters: Any) -> None:
         """Take the settings from a parameter node, or None while there is no scene."""
@@ -128,25 +125,19 @@ class QualityPanel:
             parameters.reference,
             parameters.region,
         )
-        listener = Listener(self._progress.show, self._progress.log, self._done, self._failed)
         mm = parameters.tolerance
         try:
             tolerance = TG_132 if mm == TG_132.mm else own_tolerance(mm)
-            self._run = ChildRun(texts.RUN, lambda folder: QualityJob(inputs, folder, tolerance), listener)
+            self._runs.start(lambda folder: QualityJob(inputs, folder, tolerance), done=self._done, failed=self._failed)
         except RegistrationError as error:
-            self._tell(texts.problem_words(error))
+            self._failed(error)
             return
         self._tell(None)
-        self._progress.start()
-        self._run.start()
         self._update_button()
 
     def cancel(self) -> None:
         """End the run; the scene is as it was."""
-        if self._run is not None:
-            self._run.cancel()
-            self._cancelled = self._run
-            self._stopped()
+        if self._runs.cancel():
             self._tell(texts.CANCELLED, problem=False)
 
     def leave(self) -> None:
@@ -155,26 +146,20 @@ class QualityPanel:
 
     def forget(self) -> None:
         """The scene is being closed."""
-        if self._run is not None:
-            self._run.cancel()
-            self._cancelled = self._run
-            self._stopped()
+        self._runs.cancel()
         self._result.forget()
         self._report.close()
         self._tell(None)
 
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
-        for run in (self._run, self._cancelled):
-            if run is not None:
-                run.end()
-        self._stopped()
+        self._runs.end()
+        self._update_button()
         self._views.hide()
         self._report.close()
         self._list.close()
 
     def _done(self, job: QualityJob) -> None:
-        self._stopped()
         assert job.nodes is not None, "the run has ended"
         table = job.nodes.tables["methods"]
         # The folder of the run goes; that of the report stays as long as the panel.
@@ -186,13 +171,7 @@ class QualityPanel:
         self._result.look()
 
     def _failed(self, error: RegistrationError) -> None:
-        self._stopped()
         self._tell(texts.problem_words(error))
-
-    def _stopped(self) -> None:
-        self._run = None
-        self._progress.stop()
-        self._update_button()
 
     def _remove(self, _checked: bool = False) -> None:
         table = self._result.table
