@@ -1,11 +1,20 @@
-"""Messages about runs in the background, which several panels have."""
+"""Messages that several panels have."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from slicer.i18n import tr as _
 
 PREPARING = _("writing the volumes")
 READING = _("reading the result")
+
+
+def without_options(text: str, words: Mapping[str, str]) -> str:
+    """A text of the library, which names its options, with words for them; the first that fit are taken first."""
+    for option, instead in words.items():
+        text = text.replace(option, instead)
+    return text
 
 
 def child_not_started(program: str) -> tuple[str, str, str]:

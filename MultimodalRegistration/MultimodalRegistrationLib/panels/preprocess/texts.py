@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, Remedy
+from MultimodalRegistrationLib.panels.common.texts import without_options
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
 
 __all__ = [
@@ -121,9 +122,7 @@ def ready_words(fixed: Any, moving: Any) -> str:
 
 def plain_words(text: str) -> str:
     """A text of the library without its options."""
-    for option, words in _OPTIONS.items():
-        text = text.replace(option, words)
-    return text
+    return without_options(text, _OPTIONS)
 
 
 def problem_words(error: RegistrationError) -> str:

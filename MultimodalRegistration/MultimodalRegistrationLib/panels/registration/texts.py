@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.panels.common.texts import without_options
 
 REGISTER = _("Register")
 CANCEL = _("Cancel")
@@ -79,10 +80,7 @@ def ready_words(fixed: Any, moving: Any) -> str:
 
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
-    text = str(error)
-    for option, words in _OPTIONS.items():
-        text = text.replace(option, words)
-    return text
+    return without_options(str(error), _OPTIONS)
 
 
 def already_running() -> str:
