@@ -14,6 +14,7 @@ from MultimodalRegistrationLib.mrml.quality_nodes import (
     RUN_ATTRIBUTE,
     remove_quality_nodes,
 )
+from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
@@ -70,10 +71,8 @@ class QualityPanel:
                 parameters.fixedVolume, parameters.movingVolume = _volumes_of(results[-1])
                 parameters.transforms = [results[-1]]
                 return
-            nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            scans = [node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"]
-            scans = [node for node in scans if not node.GetHideFromEditors()]
-            if len(scans) == 2:
+            scans = only_two_scans(slicer.mrmlScene)
+            if scans is not None:
                 parameters.fixedVolume, parameters.movingVolume = scans
 
     def set_inputs(self, fixed: Any, moving: Any, transform: Any) -> None:

@@ -12,6 +12,7 @@ from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
+from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
@@ -82,10 +83,8 @@ class RegistrationPanel:
         parameters = self._parameters
         if parameters.fixedVolume is not None or parameters.movingVolume is not None:
             return
-        nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        scans = [node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"]
-        scans = [node for node in scans if not node.GetHideFromEditors()]
-        if len(scans) == 2:
+        scans = only_two_scans(slicer.mrmlScene)
+        if scans is not None:
             parameters.fixedVolume, parameters.movingVolume = scans
 
     def update(self) -> None:
