@@ -8,6 +8,7 @@ from typing import Any
 import qt
 
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding
+from MultimodalRegistrationLib.panels.common.styles import GOOD, label_style
 from MultimodalRegistrationLib.panels.preprocess import texts
 
 __all__ = ["FindingsList"]
@@ -55,7 +56,7 @@ class FindingsList:
             label.setObjectName("findingsNothingLabel")
             label.wordWrap = True
             if good:
-                label.styleSheet = texts.severity_style("good")
+                label.styleSheet = label_style(GOOD, padding="3px 6px")
             self._rows.append(label)
             self._layout.addWidget(label)
 

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, Remedy
+from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL
 from MultimodalRegistrationLib.panels.common.texts import without_options
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
 
@@ -24,7 +25,6 @@ __all__ = [
     "missing_words",
     "problem_words",
     "remedy_label",
-    "severity_style",
 ]
 
 PREPARE = _("Prepare")
@@ -66,8 +66,7 @@ _OPTIONS = {
     "--roi": _("the region"),
 }
 
-# Light text on a dark colour, readable in both of Slicer's themes.
-_COLORS = {"error": "#b3261e", "warning": "#a86100", "note": "#2c5f8a", "good": "#1b7f3b"}
+_COLORS = {"error": BAD, "warning": DOUBTFUL, "note": "#2c5f8a"}
 
 
 def missing_words(parameters: Any, *, refused: bool) -> str | None:
@@ -138,11 +137,6 @@ def already_running() -> str:
 def _severity_label(severity: str) -> str:
     """In front of a finding."""
     return {"error": _("Error"), "warning": _("Warning"), "note": _("Note")}[severity]
-
-
-def severity_style(severity: str) -> str:
-    """Style sheet of that label, and of messages."""
-    return f"QLabel {{ background-color: {_COLORS[severity]}; color: white; padding: 3px 6px; border-radius: 3px; }}"
 
 
 def finding_html(found: NodeFinding) -> str:

@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.mrml.quality_nodes import (
 )
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.quality import texts
@@ -42,6 +43,7 @@ class QualityPanel:
         self._parameters: Any = None
         self._updating = False
         self._list = TransformList(ui.transformList, self._choose_transforms)
+        self._message = MessageLine(ui.messageLabel)
         self._runs: RunSlot[QualityJob] = RunSlot(texts.RUN, on_stopped=self._update_button, progress=ProgressView(ui))
         self._views = ComparisonViews(ui)
         self._result = ResultBox(ui, self._views, self._tell)
@@ -49,7 +51,6 @@ class QualityPanel:
         self._results = ChoiceBox(ui.resultBox, self._choose_result)
         ui.folderEdit.connect("currentPathChanged(QString)", self._choose_folder)
         ui.removeButton.connect("clicked(bool)", self._remove)
-        self._tell(None)
 
     @property
     def running(self) -> bool:
@@ -188,10 +189,12 @@ class QualityPanel:
         self._tell(texts.REMOVED, problem=False)
 
     def _tell(self, words: str | None, *, problem: bool = True) -> None:
-        label = self._ui.messageLabel
-        label.text = words or ""
-        label.setStyleSheet(texts.message_style() if problem and words else "")
-        label.visible = bool(words)
+        if words is None:
+            self._message.clear()
+        elif problem:
+            self._message.problem(words)
+        else:
+            self._message.note(words)
 
     def _update_button(self) -> None:
         button, parameters = self._ui.measureButton, self._parameters

@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
 from MultimodalRegistrationLib.panels.common.texts import without_options
 
 MEASURE = _("Measure")
@@ -40,8 +41,8 @@ _OPTIONS = {
     "--targets-fixed": _("the targets in the fixed volume"),
     "--targets-moving": _("the targets in the moving volume"),
 }
-_COLORS = {"good": "#1b7f3b", "doubtful": "#a86100", "bad": "#b3261e", "unknown": "#555555"}
-_MARK_COLORS = {"approved": "#1b7f3b", "doubtful": "#a86100", "rejected": "#b3261e"}
+_COLORS = {"good": GOOD, "doubtful": DOUBTFUL, "bad": BAD}
+_MARK_COLORS = {"approved": GOOD, "doubtful": DOUBTFUL, "rejected": BAD}
 
 
 def missing_words(
@@ -116,17 +117,13 @@ def verdict_words(word: str) -> str:
 
 
 def verdict_style(word: str) -> str:
-    """Style sheet of the verdict: light text on a dark colour, readable in both of Slicer's themes."""
-    return _style(_COLORS.get(word, _COLORS["unknown"]))
+    """Style sheet of the verdict."""
+    return label_style(_COLORS.get(word, NEUTRAL), bold=True)
 
 
 def mark_style(mark: str | None) -> str:
     """Style sheet of the mark."""
-    return "" if mark is None else _style(_MARK_COLORS[mark])
-
-
-def _style(color: str) -> str:
-    return f"QLabel {{ background-color: {color}; color: white; font-weight: bold; padding: 6px; border-radius: 3px; }}"
+    return "" if mark is None else label_style(_MARK_COLORS[mark], bold=True)
 
 
 def reasons_html(content: Mapping[str, Any]) -> str:
@@ -286,8 +283,3 @@ def volume_gone(role: str) -> str:
 def transform_gone(name: str) -> str:
     """The moving volume cannot be shown after it."""
     return _("The transform {name} is not in the scene any more, or was renamed: it cannot be shown.").format(name=name)
-
-
-def message_style() -> str:
-    """Style sheet of an error message."""
-    return f"QLabel {{ background-color: {_COLORS['bad']}; color: white; padding: 6px; border-radius: 3px; }}"

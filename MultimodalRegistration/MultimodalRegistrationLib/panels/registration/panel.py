@@ -15,6 +15,7 @@ from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.registration import texts
@@ -54,6 +55,7 @@ class RegistrationPanel:
         for name, choices in texts.choice_texts().items():
             self._boxes[name].fill((value, *words) for value, words in choices.items())
         self._progress = ProgressView(ui)
+        self._message = MessageLine(ui.messageLabel)
         self._runs: RunSlot[RegistrationJob] = RunSlot(
             texts.RUN, on_stopped=self._update_button, progress=self._progress
         )
@@ -247,9 +249,12 @@ class RegistrationPanel:
     def _update_button(self) -> None:
         ui, parameters, missing = self._ui, self._parameters, self._missing()
         words = self._words or (None if self.running else missing)
-        ui.messageLabel.text = words or ""
-        ui.messageLabel.visible = words is not None
-        ui.messageLabel.setStyleSheet(texts.problem_style() if self._words and self._is_problem else "")
+        if words is None:
+            self._message.clear()
+        elif self._words and self._is_problem:
+            self._message.problem(words)
+        else:
+            self._message.note(words)
         self._result.set_running(self.running)
         button = ui.registerButton
         button.text = texts.CANCEL if self.running else texts.REGISTER

@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
 from MultimodalRegistrationLib.panels.common.texts import without_options
 
 REGISTER = _("Register")
@@ -32,7 +33,7 @@ _OPTIONS = {
     "--max-rotation": _("the largest rotation"),
 }
 
-_COLORS = {"verified": "#1b7f3b", "uncertain": "#a86100", "failed": "#b3261e", "": "#555555"}
+_COLORS = {"verified": GOOD, "uncertain": DOUBTFUL, "failed": BAD}
 
 
 def missing_words(
@@ -119,14 +120,8 @@ def verdict_words(word: str, error_mm: float | None, *, bent: bool) -> str:
 
 
 def verdict_style(word: str) -> str:
-    """Style sheet of the verdict: light text on a dark colour, readable in both of Slicer's themes."""
-    color = _COLORS.get(word, _COLORS[""])
-    return f"QLabel {{ background-color: {color}; color: white; font-weight: bold; padding: 6px; border-radius: 3px; }}"
-
-
-def problem_style() -> str:
-    """Style sheet of an error message."""
-    return f"QLabel {{ background-color: {_COLORS['failed']}; color: white; padding: 6px; border-radius: 3px; }}"
+    """Style sheet of the verdict."""
+    return label_style(_COLORS.get(word, NEUTRAL), bold=True)
 
 
 def evidence_html(content: dict[str, Any], node_name: str) -> str:
