@@ -124,7 +124,7 @@ class PrealignPanel:
         )
 
     def _shapes_aligned(self, job: ShapesJob, parameters: Any) -> None:
-        self._write_transform(lambda node: job.finish(slicer.mrmlScene, node), parameters, job.moving)
+        self._write_transform(lambda node: job.finish(slicer.mrmlScene, node), parameters, job.node("moving"))
         self._update_buttons()
 
     def _write_transform(self, fit: Callable[[Any], Any], parameters: Any, shape: Any = None) -> None:
