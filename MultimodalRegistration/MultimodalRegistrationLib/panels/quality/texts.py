@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
-from MultimodalRegistrationLib.panels.common.texts import without_options
+from MultimodalRegistrationLib.panels.common.texts import escaped, without_options
 
 MEASURE = _("Measure")
 CANCEL = _("Cancel")
@@ -129,19 +129,15 @@ def mark_style(mark: str | None) -> str:
 def reasons_html(content: Mapping[str, Any]) -> str:
     """The verdict's sentence, what speaks against the result, what was found, and warnings."""
     verdict = content["verdict"]
-    lines = [f"<b>{_escaped(words)}</b>" for words in (*verdict["reasons"], *content["warnings"])]
-    lines += [_escaped(words) for words in verdict["facts"]]
-    lines += [_escaped(one["targets"]["sentence"]) for one in content["comparisons"] if _sentence(one)]
+    lines = [f"<b>{escaped(words)}</b>" for words in (*verdict["reasons"], *content["warnings"])]
+    lines += [escaped(words) for words in verdict["facts"]]
+    lines += [escaped(one["targets"]["sentence"]) for one in content["comparisons"] if _sentence(one)]
     items = "".join(f"<li>{line}</li>" for line in lines)
-    return f"<p>{_escaped(verdict['sentence'])}</p><ul style='margin-left: -24px'>{items}</ul>"
+    return f"<p>{escaped(verdict['sentence'])}</p><ul style='margin-left: -24px'>{items}</ul>"
 
 
 def _sentence(comparison: Mapping[str, Any]) -> str | None:
     return None if comparison["targets"] is None else comparison["targets"]["sentence"]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def verdict_word(word: str | None) -> str:

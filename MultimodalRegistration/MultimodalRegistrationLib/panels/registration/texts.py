@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
-from MultimodalRegistrationLib.panels.common.texts import without_options
+from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
 
 REGISTER = _("Register")
 CANCEL = _("Cancel")
@@ -45,14 +45,9 @@ def missing_words(
     initial: Any = None,
 ) -> str | None:
     """What has to be chosen before a run can start; None when nothing is missing."""
-    if fixed is None and moving is None:
-        return _("Load two volumes, then choose the fixed and the moving one.")
-    if fixed is None:
-        return _("Choose the fixed volume: the one that stays.")
-    if moving is None:
-        return _("Choose the moving volume: the one that is put onto {fixed}.").format(fixed=fixed.GetName())
-    if fixed is moving:
-        return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
+    missing = volumes_missing(fixed, moving)
+    if missing is not None:
+        return missing
     if (fixed_landmarks is None) != (moving_landmarks is None):
         given = fixed_landmarks or moving_landmarks
         return _("{name} has no partner. Choose both lists of points, or none.").format(name=given.GetName())
@@ -131,10 +126,10 @@ def evidence_html(content: dict[str, Any], node_name: str) -> str:
     # Warnings repeat what speaks against the result.
     warnings = [words for words in content["warnings"] if not any(sentence in words for sentence in against)]
     moved = content["moved_from_start"]
-    lines = [f"<b>{_escaped(words)}</b>" for words in (*against, *warnings)]
-    lines += [_escaped(words) for words in facts]
+    lines = [f"<b>{escaped(words)}</b>" for words in (*against, *warnings)]
+    lines += [escaped(words) for words in facts]
     lines.append(
-        _escaped(
+        escaped(
             _(
                 "Moved by {mm:.1f} mm and {degrees:.1f} degrees; engine {engine}, preset {preset}; transform {name}."
             ).format(
@@ -147,10 +142,6 @@ def evidence_html(content: dict[str, Any], node_name: str) -> str:
         )
     )
     return "<ul style='margin-left: -24px'>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def choice_texts() -> dict[str, dict[str, tuple[str, str]]]:
