@@ -8,6 +8,7 @@ from typing import Any
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.shapes_job import ShapeInputs, ShapesJob
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
+from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.prealign import texts
 
@@ -142,8 +143,7 @@ class ShapesView:
             missing = texts.shapes_missing(
                 parameters.fixedShape, parameters.movingShape, parameters.fixedSegment, parameters.movingSegment
             )
-            button.enabled = missing is None
-            button.toolTip = texts.SHAPES_READY if missing is None else missing
+            offer(button, texts.SHAPES_READY, missing)
 
     def _say(self, words: str) -> None:
         self._ui.shapeResultLabel.text = words

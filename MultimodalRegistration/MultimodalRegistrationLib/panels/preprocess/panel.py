@@ -14,6 +14,7 @@ from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_node
 from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
 from MultimodalRegistrationLib.mrml.remedies import add_remedy
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, check_kinds, is_usable
+from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
@@ -141,7 +142,7 @@ class PreprocessPanel:
             self._list.show(self._findings, otherwise=texts.NOTHING_FOUND, good=True)
         else:
             self._list.show(self._findings, otherwise=texts.NOT_LOOKED_AT if chosen else texts.NOT_CHECKED)
-        self._list.set_enabled(not self.running, texts.already_running())
+        self._list.set_enabled(texts.already_running() if self.running else None)
 
     def _remedy(self, found: NodeFinding) -> None:
         parameters = self._parameters
@@ -178,7 +179,7 @@ class PreprocessPanel:
             self._tell_problem(error)
             return
         self.update()
-        self._list.set_enabled(False, texts.already_running())
+        self._list.set_enabled(texts.already_running())
 
     def _make_job(self, task: Task, folder: Path) -> PreprocessJob:
         chosen = self._parameters
@@ -247,7 +248,7 @@ class PreprocessPanel:
         self.update()
 
     def _stopped(self) -> None:
-        self._list.set_enabled(True, "")
+        self._list.set_enabled(None)
         self.update()
 
     def _tell_problem(self, error: RegistrationError | None) -> None:
@@ -336,8 +337,7 @@ class PreprocessPanel:
             (ui.applyButton, None if waiting else missing, ready),
             (ui.previewButton, waiting or self._no_preview(), texts.PREVIEW),
         ):
-            button.enabled = why is None
-            button.toolTip = hint if why is None else why
+            offer(button, hint, why)
         ui.applyButton.text = texts.CANCEL if waiting else texts.PREPARE
 
     def _no_preview(self) -> str | None:

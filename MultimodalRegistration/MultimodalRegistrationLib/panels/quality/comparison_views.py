@@ -11,6 +11,7 @@ from MultimodalRegistrationLib.application.result_views import link_views
 from MultimodalRegistrationLib.application.slice_views import SliceViews
 from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.moved_copy import MovedCopy
+from MultimodalRegistrationLib.panels.common.buttons import set_quietly
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
 from MultimodalRegistrationLib.panels.quality import texts
 
@@ -79,7 +80,7 @@ class ComparisonViews:
         """Show the moving volume after another transform."""
         self._after = result_node
         if self._copy is not None:
-            _quietly(self._ui.beforeButton, False)
+            set_quietly(self._ui.beforeButton, False)
             self._place()
 
     def show_map(self, map_node: Any) -> None:
@@ -106,14 +107,14 @@ class ComparisonViews:
 
     def stop(self) -> None:
         """End what goes on by itself."""
-        _quietly(self._ui.flickerBox, False)
+        set_quietly(self._ui.flickerBox, False)
         self._timer.stop()
 
     def _forget(self) -> None:
         self._copy = self._fixed = self._after = self._map = None
         self._ui.shownLabel.text = ""
         for box in (self._ui.beforeButton, self._ui.checkerboardBox):
-            _quietly(box, False)
+            set_quietly(box, False)
 
     def _place(self, *_state: Any) -> None:
         if self._copy is None:
@@ -182,9 +183,3 @@ class ComparisonViews:
             return
         self._flicker_on = not self._flicker_on
         self._views.fade(1.0 if self._flicker_on else 0.0)
-
-
-def _quietly(button: Any, checked: bool) -> None:
-    blocked = button.blockSignals(True)
-    button.checked = checked
-    button.blockSignals(blocked)

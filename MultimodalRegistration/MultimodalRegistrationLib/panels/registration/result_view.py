@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange, nodes_moved_by
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
+from MultimodalRegistrationLib.panels.common.buttons import offer, set_quietly
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
 from MultimodalRegistrationLib.panels.registration import texts
 
@@ -108,16 +109,11 @@ class ResultView:
         fixed, moving = self._volumes()
         if fixed is None or moving is None:
             self._end_checkerboard()
-        self._set(self._ui.undoButton, bool(self._change), texts.UNDO, texts.NO_RESULT_TO_UNDO)
-        self._set(self._ui.hardenButton, bool(nodes_moved_by(self._node)), texts.HARDEN, texts.NOTHING_TO_HARDEN)
+        offer(self._ui.undoButton, texts.UNDO, None if self._change else texts.NO_RESULT_TO_UNDO)
+        offer(self._ui.hardenButton, texts.HARDEN, None if nodes_moved_by(self._node) else texts.NOTHING_TO_HARDEN)
         has_qa = hasattr(slicer.modules, _QA_MODULE.lower())
-        self._set(self._ui.qaButton, has_qa, texts.OPEN_QA, texts.NO_QA)
+        offer(self._ui.qaButton, texts.OPEN_QA, None if has_qa else texts.NO_QA)
         self._ui.viewsWidget.visible = self._views.available and fixed is not None and moving is not None
-
-    @staticmethod
-    def _set(button: Any, enabled: bool, can: str, cannot: str) -> None:
-        button.enabled = enabled
-        button.toolTip = can if enabled else cannot
 
     def forget(self) -> None:
         """The scene is being closed: nothing of it may be used any more."""
@@ -126,7 +122,7 @@ class ResultView:
         self._checkerboard = None
         self._node = None
         self._show_section()
-        self._set_box(False)
+        set_quietly(self._ui.checkerboardBox, False)
 
     def close(self) -> None:
         """The panel goes: take away what only it shows."""
@@ -189,7 +185,7 @@ class ResultView:
     def _end_checkerboard(self) -> None:
         self._stop_stepper()
         board, self._checkerboard = self._checkerboard, None
-        self._set_box(False)
+        set_quietly(self._ui.checkerboardBox, False)
         if board is None or self._node is None:
             return
         self.look()
@@ -199,8 +195,3 @@ class ResultView:
         if self._stepper is not None:
             self._stepper.stop()
             self._stepper = None
-
-    def _set_box(self, checked: bool) -> None:
-        blocked = self._ui.checkerboardBox.blockSignals(True)
-        self._ui.checkerboardBox.checked = checked
-        self._ui.checkerboardBox.blockSignals(blocked)
