@@ -15,6 +15,7 @@ from MultimodalRegistrationLib.mrml.quality_nodes import (
     remove_quality_nodes,
 )
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
+from MultimodalRegistrationLib.mrml.transforms import volumes_of_result
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
@@ -67,9 +68,9 @@ class QualityPanel:
         """Choose the last registration and its volumes, or the only two volumes, where nothing is chosen."""
         parameters = self._parameters
         if parameters.fixedVolume is None and parameters.movingVolume is None:
-            results = [node for node in transforms_to_assess() if None not in _volumes_of(node)]
+            results = [node for node in transforms_to_assess() if None not in volumes_of_result(node)]
             if results:
-                parameters.fixedVolume, parameters.movingVolume = _volumes_of(results[-1])
+                parameters.fixedVolume, parameters.movingVolume = volumes_of_result(results[-1])
                 parameters.transforms = [results[-1]]
                 return
             scans = only_two_scans(slicer.mrmlScene)
@@ -181,9 +182,7 @@ class QualityPanel:
         self._report.drop(table)
         self._report.show(None)
         remove_quality_nodes(slicer.mrmlScene, table.GetAttribute(RUN_ATTRIBUTE))
-        left = [
-            node for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(CONTENT_ATTRIBUTE)
-        ]
+        left = _result_tables()
         self._parameters.resultTable = left[-1] if left else None
         self.update()
         self._tell(texts.REMOVED, problem=False)
@@ -224,9 +223,7 @@ class QualityPanel:
         return [] if self._parameters is None else [node for node in self._parameters.transforms if node is not None]
 
     def _show_results(self) -> None:
-        tables = [
-            node for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(CONTENT_ATTRIBUTE)
-        ]
+        tables = _result_tables()
         self._results.fill(
             (node.GetID(), texts.result_words(json.loads(node.GetAttribute(CONTENT_ATTRIBUTE))), node.GetName())
             for node in tables
@@ -249,9 +246,7 @@ class QualityPanel:
             self._parameters.outputFolder = path
 
 
-def _volumes_of(node: Any) -> tuple[Any, Any]:
-    """The volumes that a result of a registration was made of."""
-    return (
-        node.GetNodeReference(node.GetFixedNodeReferenceRole()),
-        node.GetNodeReference(node.GetMovingNodeReferenceRole()),
-    )
+def _result_tables() -> list[Any]:
+    """The tables of methods in the scene, one for each result."""
+    tables = slicer.util.getNodesByClass("vtkMRMLTableNode")
+    return [node for node in tables if node.GetAttribute(CONTENT_ATTRIBUTE)]

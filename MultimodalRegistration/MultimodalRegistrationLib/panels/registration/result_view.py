@@ -12,7 +12,7 @@ from MultimodalRegistrationLib.application.slice_views import SliceViews
 from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange, nodes_moved_by
-from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
+from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, volumes_of_result
 from MultimodalRegistrationLib.panels.common.buttons import offer, set_quietly
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
 from MultimodalRegistrationLib.panels.registration import texts
@@ -133,10 +133,7 @@ class ResultView:
         node = self._node
         if node is None or node.GetScene() is None:
             return None, None
-        return (
-            node.GetNodeReference(node.GetFixedNodeReferenceRole()),
-            node.GetNodeReference(node.GetMovingNodeReferenceRole()),
-        )
+        return volumes_of_result(node)
 
     def _undo(self) -> None:
         self._end_checkerboard()
