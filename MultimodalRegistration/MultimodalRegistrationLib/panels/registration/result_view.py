@@ -9,12 +9,11 @@ from typing import Any
 import slicer
 
 from MultimodalRegistrationLib.application.slice_views import SliceViews
-from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange, nodes_moved_by
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, volumes_of_result
 from MultimodalRegistrationLib.panels.common.buttons import offer, set_quietly
-from MultimodalRegistrationLib.panels.common.stepper import Stepper
+from MultimodalRegistrationLib.panels.common.checkerboard_view import CheckerboardView
 from MultimodalRegistrationLib.panels.registration import texts
 
 __all__ = ["ResultView"]
@@ -40,8 +39,7 @@ class ResultView:
         self._node: Any = None
         self._running = False
         self._change: SceneChange | None = None
-        self._checkerboard: CheckerboardVolume | None = None
-        self._stepper: Stepper | None = None
+        self._checkerboard = CheckerboardView(self._views)
         ui.undoButton.connect("clicked(bool)", self._undo)
         ui.hardenButton.connect("clicked(bool)", self._harden)
         ui.invertButton.connect("clicked(bool)", self._invert)
@@ -118,8 +116,7 @@ class ResultView:
     def forget(self) -> None:
         """The scene is being closed: nothing of it may be used any more."""
         self._change = None
-        self._stop_stepper()
-        self._checkerboard = None
+        self._checkerboard.forget()
         self._node = None
         self._show_section()
         set_quietly(self._ui.checkerboardBox, False)
@@ -168,27 +165,8 @@ class ResultView:
         if not wanted or fixed is None or moving is None:
             self._end_checkerboard()
             return
-        self._checkerboard = CheckerboardVolume(fixed, moving)
-        self._stepper = Stepper(self._checkerboard.make(), lambda share: None, self._checkerboard_made)
-        self._stepper.start()
-
-    def _checkerboard_made(self, error: Exception | None) -> None:
-        if error is not None:
-            raise error
-        fixed, _ = self._volumes()
-        if self._checkerboard is not None and fixed is not None:
-            self._views.show(fixed, self._checkerboard.add(), 1.0)
+        self._checkerboard.show(fixed, moving)
 
     def _end_checkerboard(self) -> None:
-        self._stop_stepper()
-        board, self._checkerboard = self._checkerboard, None
         set_quietly(self._ui.checkerboardBox, False)
-        if board is None or self._node is None:
-            return
-        self.look()
-        board.remove()
-
-    def _stop_stepper(self) -> None:
-        if self._stepper is not None:
-            self._stepper.stop()
-            self._stepper = None
+        self._checkerboard.end(self.look)
