@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import vtk
 
-__all__ = ["ChildJob", "weak"]
+from MultimodalRegistrationLib.errors import InputError
+
+__all__ = ["ChildJob"]
 
 
 class ChildJob:
@@ -20,14 +22,45 @@ class ChildJob:
     ----------
     folder : Path
         An empty folder, which the caller removes.
+    nodes : mapping
+        The nodes by their roles, None where there is none. They may be removed while the task is carried out.
     """
 
     result_codes = frozenset({0})
     """Exit codes of the command with which there is a result."""
 
-    def __init__(self, folder: Path) -> None:
+    _removed = "it was removed from the scene meanwhile", "Load it and try again; nothing was added to the scene."
+    """What is found, and the remedy, where a node is needed that is not there any more."""
+
+    def __init__(self, folder: Path, nodes: Mapping[str, Any]) -> None:
         self._folder = folder
         self._names: dict[str, str] = {}
+        self._options: list[str] = []
+        self._nodes = {role: _weak(node) for role, node in nodes.items() if node is not None}
+        self.node_names = {role: str(node.GetName()) for role, node in nodes.items() if node is not None}
+
+    def node(self, role: str) -> Any:
+        """The node of a role, or None where there is none or it was removed from its scene."""
+        node = self._nodes[role].Get() if role in self._nodes else None
+        return node if node is not None and node.GetScene() is not None else None
+
+    def _present(self, role: str) -> Any:
+        """The node of a role; InputError where it was removed."""
+        node = self.node(role)
+        if node is None:
+            raise InputError(self.node_names[role], *self._removed)
+        return node
+
+    def _file(self, stem: str, suffix: str, *, option: str | None = None, name: str | None = None) -> Path:
+        """A file for what a node holds, handed over with an option.
+
+        Messages about it have the name instead: by default that of the node whose role is the stem.
+        """
+        path = self._folder / f"{stem}{suffix}"
+        self._names[str(path)] = self.node_names[stem] if name is None else name
+        if option is not None:
+            self._options += [option, str(path)]
+        return path
 
     @property
     def arguments(self) -> list[str]:
@@ -74,7 +107,7 @@ class ChildJob:
         return content
 
 
-def weak(node: Any) -> Any:
+def _weak(node: Any) -> Any:
     """A reference that does not keep a node alive; its method Get gives the node, or None."""
     reference = vtk.vtkWeakReference()
     reference.Set(node)

@@ -20,6 +20,7 @@ from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_tar
 from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world, placement_without
+from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
 __all__ = [
@@ -198,7 +199,6 @@ def jump_to_point(node: Any, index: int) -> bool:
         return False
     position_ras = [0.0, 0.0, 0.0]
     node.GetNthControlPointPositionWorld(index, position_ras)
-    scene = node.GetScene()
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
-        scene.GetNthNodeByClass(number, "vtkMRMLSliceNode").JumpSliceByCentering(*position_ras)
+    for view in nodes_of_class(node.GetScene(), "vtkMRMLSliceNode"):
+        view.JumpSliceByCentering(*position_ras)
     return True

@@ -13,6 +13,7 @@ from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.mrml.placement import OLD_PARENT_ROLE, RESULT_ROLE, applied_results
+from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 
 __all__ = ["check_output", "harden_moved", "is_moved_by", "move_nodes"]
@@ -60,10 +61,8 @@ def move_nodes(result_node: Any, nodes: Iterable[Any]) -> None:
 
 
 def _remove_unused(scene: Any, transform_node: Any) -> None:
-    children = scene.GetNodesByClass("vtkMRMLTransformableNode")
-    children.UnRegister(None)
-    count = range(children.GetNumberOfItems())
-    if not any(children.GetItemAsObject(i).GetParentTransformNode() is transform_node for i in count):
+    children = nodes_of_class(scene, "vtkMRMLTransformableNode")
+    if not any(node.GetParentTransformNode() is transform_node for node in children):
         scene.RemoveNode(transform_node)
 
 

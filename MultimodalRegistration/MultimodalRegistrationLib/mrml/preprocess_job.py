@@ -16,22 +16,18 @@ import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.roi import write_roi
-from MultimodalRegistrationLib.io.transforms import write_linear_transform
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.io.voxel_source import grid_of_header
 from MultimodalRegistrationLib.landmarks.points import Pairing
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
 from MultimodalRegistrationLib.mrml.in_thread import in_thread
-from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
 from MultimodalRegistrationLib.mrml.preprocess import refuse_wrong_kinds
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs as PairInputs
 from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
 from MultimodalRegistrationLib.mrml.segments import segment_slabs
-from MultimodalRegistrationLib.mrml.transforms import start_from_node
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, with_remedies
+from MultimodalRegistrationLib.mrml.volume_pair_job import VolumePairJob
 from MultimodalRegistrationLib.mrml.voxel_slabs import read_gzip_nrrd, slabs_of_node, write_nrrd
 from MultimodalRegistrationLib.preprocess.findings import Finding
 from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region
@@ -44,27 +40,15 @@ Task = Literal["check", "region", "prepare"]
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class Inputs(PairInputs):
     """The nodes of a job; see :func:`~MultimodalRegistrationLib.mrml.preprocess.preprocess_nodes`.
 
     Parameters
     ----------
-    fixed, moving : vtkMRMLScalarVolumeNode
-        The volumes.
-    initial_transform, fixed_landmarks, moving_landmarks, roi, fixed_mask, moving_mask : vtkMRMLNode, optional
-        As there.
     region_parts : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode, optional
         What a region is found around, where there is no ROI to cut to.
     """
 
-    fixed: Any
-    moving: Any
-    initial_transform: Any = None
-    fixed_landmarks: Any = None
-    moving_landmarks: Any = None
-    roi: Any = None
-    fixed_mask: Any = None
-    moving_mask: Any = None
     region_parts: Any = None
 
 
@@ -93,7 +77,7 @@ class Settings:
     pairing: Pairing = "order"
 
 
-class PreprocessJob(ChildJob):
+class PreprocessJob(VolumePairJob):
     """What one run of the command needs and gives.
 
     Making it checks the nodes; nothing is written yet.
@@ -116,44 +100,18 @@ class PreprocessJob(ChildJob):
     """
 
     def __init__(self, inputs: Inputs, settings: Settings, folder: Path, task: Task) -> None:
-        super().__init__(folder)
+        super().__init__(folder, vars(inputs))
         self.settings, self.task = settings, task
-        self._scene = inputs.fixed.GetScene()
         self._output, self._result_file = folder / "prepared", folder / "result.json"
-        given = {role: node for role, node in vars(inputs).items() if node is not None}
-        self._identifiers = {role: node.GetID() for role, node in given.items()}
-        self.node_names = {role: node.GetName() for role, node in given.items()}
-        self._options: list[str] = []
         self._prepared: Preprocessed | None = None
         if task == "check":
             # An error in the volumes is what it was to find.
             self.result_codes = frozenset({0, InputError.exit_code})
         else:
             refuse_wrong_kinds(inputs.fixed, inputs.moving)
-            self._add_start(inputs)
-
-    def _file(self, role: str, suffix: str) -> Path:
-        """A file for what a node holds; messages about it name the node."""
-        path = self._folder / f"{role}{suffix}"
-        self._names[str(path)] = self.node_names[role]
-        return path
-
-    def _add_start(self, inputs: Inputs) -> None:
-        if inputs.initial_transform is not None:
-            path = self._file("initial_transform", ".h5")
-            write_linear_transform(path, start_from_node(inputs.initial_transform))
-            self._options += ["--initial-transform", str(path)]
-        # Paired here for the sake of an early message only.
-        if pairs_of_nodes(inputs.fixed_landmarks, inputs.moving_landmarks, how=self.settings.pairing) is not None:
-            for role in ("fixed_landmarks", "moving_landmarks"):
-                path = self._file(role, ".mrk.json")
-                write_landmarks(path, landmarks_of_node(getattr(inputs, role)))
-                self._options += [f"--{role.replace('_', '-')}", str(path)]
-            self._options += ["--pairing", self.settings.pairing]
-        if inputs.roi is not None and self.task == "prepare":
-            path = self._file("roi", ".mrk.json")
-            write_roi(path, box_of_roi_node(inputs.roi), "ROI")
-            self._options += ["--roi", str(path)]
+            self._add_start(inputs, settings.pairing)
+            if inputs.roi is not None and task == "prepare":
+                write_roi(self._file("roi", ".mrk.json", option="--roi"), box_of_roi_node(inputs.roi), "ROI")
 
     def write(self) -> Iterator[float]:
         """Write the volumes and masks.
@@ -177,19 +135,17 @@ class PreprocessJob(ChildJob):
                 node = self._present(part_role)
                 is_segmentation = node.IsA("vtkMRMLSegmentationNode")
                 parts = segment_slabs(node, slabs.grid) if is_segmentation else slabs_of_node(node, nearest=True)
-                path = self._file(part_role, ".nrrd")
-                for share in write_nrrd(path, parts):
+                for share in write_nrrd(self._file(part_role, ".nrrd", option=option), parts):
                     yield (number + 0.7 + 0.3 * share) / len(ROLES)
-                self._options += [option, str(path)]
 
     def _parts(self, role: Role) -> list[tuple[str, str]]:
         """Segmentations and label maps that go with a volume, each with the option that hands it over."""
         if self.task == "check":
             return []
         found = [(f"{role}_mask", "--mask" if role == "fixed" else "--moving-mask")] if self.settings.masks else []
-        if role == "fixed" and (self.task == "region" or "roi" not in self._identifiers):
+        if role == "fixed" and (self.task == "region" or "roi" not in self._nodes):
             found.append(("region_parts", "--segment"))
-        return [(part_role, option) for part_role, option in found if part_role in self._identifiers]
+        return [(part_role, option) for part_role, option in found if part_role in self._nodes]
 
     @property
     def arguments(self) -> list[str]:
@@ -268,8 +224,8 @@ class PreprocessJob(ChildJob):
             self._fixed_to_moving_lps,
             fixed_node=self._present("fixed"),
             moving_node=self._present("moving"),
-            roi_node=self._node("roi"),
-            prealignment_node=self._node("initial_transform"),
+            roi_node=self.node("roi"),
+            prealignment_node=self.node("initial_transform"),
             facts=self._facts,
         )
 
@@ -288,29 +244,14 @@ class PreprocessJob(ChildJob):
             self._fixed_to_moving_lps,
             fixed_node=self._present("fixed"),
             moving_node=self._present("moving"),
-            roi_node=self._node("roi"),
-            prealignment_node=self._node("initial_transform"),
+            roi_node=self.node("roi"),
+            prealignment_node=self.node("initial_transform"),
         )
 
     def is_about(self, fixed_node: Any, moving_node: Any) -> bool:
         """Whether these are the volumes of the job."""
         nodes = zip(ROLES, (fixed_node, moving_node), strict=True)
-        return all(node is not None and node.GetID() == self._identifiers[role] for role, node in nodes)
-
-    def _node(self, role: str) -> Any:
-        """The node of a role, or None where there is none any more."""
-        identifier = self._identifiers.get(role)
-        return None if identifier is None else self._scene.GetNodeByID(identifier)
-
-    def _present(self, role: str) -> Any:
-        node = self._node(role)
-        if node is None:
-            raise InputError(
-                self.node_names[role],
-                "it was removed from the scene meanwhile",
-                "Load it and try again; nothing was added to the scene.",
-            )
-        return node
+        return all(node is not None and node is self.node(role) for role, node in nodes)
 
     def _content(self) -> dict[str, Any]:
         return dict(json.loads(self._result_file.read_text(encoding="utf-8")))

@@ -21,7 +21,7 @@ from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.run_records import RunRecord
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.pairing import pair_targets
-from MultimodalRegistrationLib.mrml.child_job import ChildJob, weak
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
 from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.placement import placement_in_world, placement_without
@@ -87,21 +87,23 @@ class QualityJob(ChildJob):
         A node that cannot be used, by name.
     """
 
+    _removed = (
+        "the volume was removed while it was measured",
+        "Load it and measure again; nothing was added to the scene.",
+    )
+
     def __init__(self, inputs: QualityInputs, folder: Path, tolerance: Tolerance = TG_132) -> None:
-        super().__init__(folder)
+        nodes = inputs.by_role()
+        super().__init__(folder, nodes)
         self._tolerance = tolerance
         self._scene, self._run_id = inputs.fixed.GetScene(), uuid.uuid4().hex
         self.nodes: QualityNodes | None = None
         self.output_folder = folder / "report"
         self._handover = _Handover()
-        self._options: list[str] = []
         self._writers: list[Iterator[float]] = []
         self.content: dict[str, Any] = {}
         self._maps: dict[str, Volume] = {}
-        nodes = inputs.by_role()
         self._command = command_of(nodes, inputs.transforms, tolerance)
-        self._fixed, self._moving = weak(inputs.fixed), weak(inputs.moving)
-        self.node_names = {"fixed": inputs.fixed.GetName(), "moving": inputs.moving.GetName()}
         results = [*inputs.transforms, inputs.reference]
         for role in ("fixed", "targets_fixed", "fixed_segmentation", "region"):
             check_fixed(nodes[role], results)
@@ -122,20 +124,18 @@ class QualityJob(ChildJob):
             region = _region(inputs.region, fixed)
             self._add("region", inputs.region, ".nrrd", lambda path: write_nrrd(path, region))
 
-    def _file(self, role: str, name: str, suffix: str) -> Path:
-        """A file for what a node holds, and the option that hands it over; messages about it name the node."""
-        path = self._folder / f"{role}-{len(self._names)}{suffix}"
-        self._names[str(path)] = name
-        self._options += [f"--{role.replace('_', '-')}", str(path)]
-        return path
+    def _next_file(self, role: str, name: str, suffix: str) -> Path:
+        """A file of its own for each of the nodes that have the same role."""
+        stem, option = f"{role}-{len(self._names)}", f"--{role.replace('_', '-')}"
+        return self._file(stem, suffix, option=option, name=name)
 
     def _add(self, role: str, node: Any, suffix: str, write: Any) -> None:
-        self._writers.append(write(self._file(role, node.GetName(), suffix)))
+        self._writers.append(write(self._next_file(role, node.GetName(), suffix)))
 
     def _add_transform(self, role: str, node: Any, name: str, fixed: Slabs) -> None:
         if not node.IsA("vtkMRMLTransformNode"):
             raise InputError(node.GetName(), f"this is no transform ({node.GetClassName()})", "Choose a transform.")
-        self._writers.append(self._write_transform(self._file(role, name, ".h5"), role, node, name, fixed))
+        self._writers.append(self._write_transform(self._next_file(role, name, ".h5"), role, node, name, fixed))
 
     def _write_transform(self, path: Path, role: str, node: Any, name: str, fixed: Slabs) -> Iterator[float]:
         steps = spatial_transform_steps(node, fixed.grid, most_nodes=_MOST_NODES)
@@ -161,8 +161,8 @@ class QualityJob(ChildJob):
         moving = landmarks_of_node(inputs.targets_moving, placement_without(inputs.targets_moving, results))
         # Paired here for the sake of an early message only.
         pair_targets(fixed, moving)
-        write_landmarks(self._file("targets_fixed", inputs.targets_fixed.GetName(), ".mrk.json"), fixed)
-        write_landmarks(self._file("targets_moving", inputs.targets_moving.GetName(), ".mrk.json"), moving)
+        write_landmarks(self._next_file("targets_fixed", inputs.targets_fixed.GetName(), ".mrk.json"), fixed)
+        write_landmarks(self._next_file("targets_moving", inputs.targets_moving.GetName(), ".mrk.json"), moving)
 
     def _add_segmentations(self, inputs: QualityInputs, results: list[Any]) -> None:
         fixed, moving = inputs.fixed_segmentation, inputs.moving_segmentation
@@ -253,18 +253,9 @@ class QualityJob(ChildJob):
         InputError
             A volume was removed while the assessment ran.
         """
-        nodes = {"fixed": self._fixed.Get(), "moving": self._moving.Get()}
-        for role, node in nodes.items():
-            if node is None or node.GetScene() is not self._scene:
-                raise InputError(
-                    self.node_names[role],
-                    "the volume was removed while it was measured",
-                    "Load it and measure again; nothing was added to the scene.",
-                )
+        fixed, moving = self._present("fixed"), self._present("moving")
         return (
-            yield from quality_node_steps(
-                self._scene, self.content, self._maps, nodes["fixed"], nodes["moving"], run_id=self._run_id
-            )
+            yield from quality_node_steps(self._scene, self.content, self._maps, fixed, moving, run_id=self._run_id)
         )
 
 

@@ -16,18 +16,13 @@ from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
-from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.io.transforms import write_linear_transform
 from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
-from MultimodalRegistrationLib.mrml.child_job import ChildJob, weak
 from MultimodalRegistrationLib.mrml.display import add_display_node
-from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.register import add_registration_node
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
 from MultimodalRegistrationLib.mrml.segments import segment_slabs
-from MultimodalRegistrationLib.mrml.transforms import start_from_node
+from MultimodalRegistrationLib.mrml.volume_pair_job import VolumePairJob
 from MultimodalRegistrationLib.mrml.volumes import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, box_slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
@@ -37,7 +32,7 @@ from MultimodalRegistrationLib.registration.run import select_engine
 __all__ = ["RegistrationJob"]
 
 
-class RegistrationJob(ChildJob):
+class RegistrationJob(VolumePairJob):
     """What one run needs and gives.
 
     Making it checks the nodes and takes note of where they lie; nothing is written yet.
@@ -57,8 +52,13 @@ class RegistrationJob(ChildJob):
         A node that cannot be used, by name.
     """
 
+    _removed = (
+        "the volume was removed while the registration ran",
+        "Load it and register again; nothing was added to the scene.",
+    )
+
     def __init__(self, inputs: Inputs, settings: Settings, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, vars(inputs))
         self.settings = settings
         self._result_file, self._transform_file = folder / "result.json", folder / "result.h5"
         self._resampled_file = folder / "resampled.nrrd"
@@ -76,23 +76,14 @@ class RegistrationJob(ChildJob):
             check_placement(slabs.grid, node.GetName())
         check_pair(fixed.grid, inputs.fixed.GetName(), moving.grid, inputs.moving.GetName())
         self._fixed_grid, self._moving_grid, self._moving_type = fixed.grid, moving.grid, moving.dtype
-        self._nodes = {role: weak(node) for role, node in vars(inputs).items() if node is not None}
-        self.node_names = {role: node.GetName() for role, node in vars(inputs).items() if node is not None}
-        self._options = ["--preset", str(self._write_preset())]
+        self._options += ["--preset", str(self._write_preset())]
         self._add_volume("fixed", fixed)
         self._add_volume("moving", moving)
         self._add_masks(inputs)
-        self._add_start(inputs)
-
-    def _file(self, role: str, suffix: str) -> Path:
-        """A file for what a node holds, and the option that hands it over; messages about it name the node."""
-        path = self._folder / f"{role}{suffix}"
-        self._names[str(path)] = self.node_names[role]
-        self._options += [f"--{role.replace('_', '-')}", str(path)]
-        return path
+        self._add_start(inputs, settings.pairing)
 
     def _add_volume(self, role: str, slabs: Slabs) -> None:
-        self._files[self._file(role, ".nrrd")] = slabs
+        self._files[self._file(role, ".nrrd", option=f"--{role.replace('_', '-')}")] = slabs
 
     def _add_masks(self, inputs: Inputs) -> None:
         fixed = _mask(inputs.fixed_mask, self._fixed_grid)
@@ -105,17 +96,6 @@ class RegistrationJob(ChildJob):
         for role, slabs in (("fixed_mask", fixed), ("moving_mask", moving)):
             if slabs is not None:
                 self._add_volume(role, slabs)
-
-    def _add_start(self, inputs: Inputs) -> None:
-        if inputs.initial_transform is not None:
-            start = start_from_node(inputs.initial_transform)
-            write_linear_transform(self._file("initial_transform", ".h5"), start)
-        lists = {"fixed_landmarks": inputs.fixed_landmarks, "moving_landmarks": inputs.moving_landmarks}
-        # Paired here for the sake of an early message only.
-        if pairs_of_nodes(*lists.values(), how=self.settings.pairing) is not None:
-            for role, node in lists.items():
-                write_landmarks(self._file(role, ".mrk.json"), landmarks_of_node(node))
-            self._options += ["--pairing", self.settings.pairing]
 
     def _write_preset(self) -> Path:
         path = self._folder / "preset.json"
@@ -171,11 +151,6 @@ class RegistrationJob(ChildJob):
             yield from read_gzip_nrrd(self._resampled_file, vtk_to_numpy(image.GetPointData().GetScalars()))
             self._resampled = image
 
-    def node(self, role: str) -> Any:
-        """The node of a role, or None where it was removed from its scene."""
-        node = self._nodes[role].Get() if role in self._nodes else None
-        return node if node is not None and node.GetScene() is not None else None
-
     @property
     def moving_stayed(self) -> bool:
         """Whether the moving volume lies where it lay when the job was made."""
@@ -204,14 +179,7 @@ class RegistrationJob(ChildJob):
         InputError
             A volume was removed while the registration ran; the scene is as it was.
         """
-        fixed, moving = self.node("fixed"), self.node("moving")
-        for role, node in (("fixed", fixed), ("moving", moving)):
-            if node is None or node.GetScene() is not scene:
-                raise InputError(
-                    self.node_names[role],
-                    "the volume was removed while the registration ran",
-                    "Load it and register again; nothing was added to the scene.",
-                )
+        fixed, moving = self._present("fixed"), self._present("moving")
         content = self.renamed(json.loads(self._result_file.read_text(encoding="utf-8")))
         roles = [role for role in content["inputs"] if role in self.node_names]
         content["inputs"].update({role: self.node_names[role] for role in roles})

@@ -7,6 +7,7 @@ from typing import Any
 import vtk
 
 from MultimodalRegistrationLib.mrml.placement import result_held_by
+from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving, inverted_copy
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
@@ -97,10 +98,8 @@ def nodes_moved_by(result_node: Any) -> list[Any]:
     result_node : vtkMRMLTransformNode
         In a scene. Only what can be hardened without resampling is told: what lies in the world linearly.
     """
-    scene = result_node.GetScene()
     found = []
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLTransformableNode")):
-        node = scene.GetNthNodeByClass(number, "vtkMRMLTransformableNode")
+    for node in nodes_of_class(result_node.GetScene(), "vtkMRMLTransformableNode"):
         parent = node.GetParentTransformNode()
         if parent is None or node.IsA("vtkMRMLTransformNode") or node.GetHideFromEditors():
             continue

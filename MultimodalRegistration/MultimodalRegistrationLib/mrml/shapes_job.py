@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.errors import EngineError, InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.mrml.child_job import ChildJob, weak
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.register_surfaces import add_surface_registration, check_shapes, movement_so_far
@@ -32,7 +32,7 @@ from MultimodalRegistrationLib.mrml.surfaces import (
 )
 from MultimodalRegistrationLib.mrml.volumes import grid_in_world
 from MultimodalRegistrationLib.mrml.voxel_slabs import write_nrrd
-from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
+from MultimodalRegistrationLib.preprocess.steps import ROLES
 from MultimodalRegistrationLib.surfaces.planes import Model
 from MultimodalRegistrationLib.surfaces.report import surface_registration_of
 from MultimodalRegistrationLib.surfaces.result import SurfaceRegistration
@@ -84,17 +84,20 @@ class ShapesJob(ChildJob):
         A node that cannot be used, by name.
     """
 
+    _removed = (
+        "it was removed from the scene meanwhile",
+        "Load it and align again; nothing was added to the scene.",
+    )
+
     def __init__(self, inputs: ShapeInputs, model: Model, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, {role: getattr(inputs, role) for role in ROLES})
         movement_so_far(inputs.output, inputs.fixed, inputs.moving)
         check_shapes(inputs.fixed, inputs.moving, inputs.fixed_segment, inputs.moving_segment)
         self._model = model
         self._result_file = folder / "result.json"
-        self._nodes = {"fixed": weak(inputs.fixed), "moving": weak(inputs.moving)}
         self._segments = {"fixed": inputs.fixed_segment, "moving": inputs.moving_segment}
-        self._titles = {role: self._title(getattr(inputs, role), self._segments[role]) for role in ROLES}
+        self.node_names = {role: self._title(getattr(inputs, role), self._segments[role]) for role in ROLES}
         self._places = {role: _place(getattr(inputs, role)) for role in ROLES}
-        self._options: list[str] = []
         self._content: dict[str, Any] = {}
 
     @staticmethod
@@ -116,26 +119,21 @@ class ShapesJob(ChildJob):
         """
         for number, role in enumerate(ROLES):
             yield number / len(ROLES)
-            node, segment = self._present(role), self._segments[role]
+            node, segment, option = self._present(role), self._segments[role], f"--{role}-surface"
             if node.IsA("vtkMRMLMarkupsNode"):
-                write_landmarks(self._file(role, "landmarks", ".mrk.json"), landmarks_of_node(node))
+                path = self._file(role, ".mrk.json", option=f"--{role}-landmarks")
+                write_landmarks(path, landmarks_of_node(node))
                 continue
             grid = None if segment is None else _label_map_grid(node, segment)
             if grid is not None:
                 assert segment is not None
                 slabs = segment_slabs(node, grid, segments=[segment])
-                for share in write_nrrd(self._file(role, "surface", ".nrrd"), slabs):
+                for share in write_nrrd(self._file(role, ".nrrd", option=option), slabs):
                     yield (number + share) / len(ROLES)
             else:
                 data = polydata_of_model(node) if segment is None else polydata_of_segment(node, segment)
                 yield (number + 0.5) / len(ROLES)
-                _write_polydata(self._file(role, "surface", ".vtp"), data)
-
-    def _file(self, role: Role, kind: str, suffix: str) -> Path:
-        path = self._folder / f"{role}{suffix}"
-        self._names[str(path)] = self._titles[role]
-        self._options += [f"--{role}-{kind}", str(path)]
-        return path
+                _write_polydata(self._file(role, ".vtp", option=option), data)
 
     @property
     def arguments(self) -> list[str]:
@@ -155,11 +153,6 @@ class ShapesJob(ChildJob):
         content["inputs"] = {key: value for key, value in content["inputs"].items() if value is not None}
         self._content = content
         yield 1.0
-
-    @property
-    def moving(self) -> Any:
-        """The node of the moving shape, or None where it was removed."""
-        return self._nodes["moving"].Get()
 
     @property
     def result(self) -> SurfaceRegistration:
@@ -190,7 +183,7 @@ class ShapesJob(ChildJob):
         for role, node in nodes.items():
             if not np.allclose(_place(node), self._places[role], atol=1e-6):
                 raise InputError(
-                    self._titles[role], "it was moved while the shapes were aligned", "Align them once more."
+                    self.node_names[role], "it was moved while the shapes were aligned", "Align them once more."
                 )
         return add_surface_registration(
             scene,
@@ -198,19 +191,9 @@ class ShapesJob(ChildJob):
             fixed_node=nodes["fixed"],
             moving_node=nodes["moving"],
             before_ras=movement_so_far(output, nodes["fixed"], nodes["moving"]),
-            name=f"{self._titles['moving']} to {self._titles['fixed']}",
+            name=f"{self.node_names['moving']} to {self.node_names['fixed']}",
             node=output,
         )
-
-    def _present(self, role: Role) -> Any:
-        node = self._nodes[role].Get()
-        if node is None or node.GetScene() is None:
-            raise InputError(
-                self._titles[role],
-                "it was removed from the scene meanwhile",
-                "Load it and align again; nothing was added to the scene.",
-            )
-        return node
 
 
 def _place(node: Any) -> NDArray[np.float64]:

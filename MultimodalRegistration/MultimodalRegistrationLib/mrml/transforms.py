@@ -34,6 +34,7 @@ __all__ = [
     "apply_to_moving",
     "inverted_copy",
     "start_from_node",
+    "volumes_of_result",
 ]
 
 SETTINGS_ATTRIBUTE = "MultimodalRegistration.Settings"
@@ -175,6 +176,14 @@ def add_grid_node(scene: Any, made: DisplacementGrid, *, name: str) -> Any:
     transform.SetInterpolationModeToLinear()
     node.SetAndObserveTransformFromParent(transform)
     return node
+
+
+def volumes_of_result(node: Any) -> tuple[Any, Any]:
+    """The fixed and the moving node that a result was made of; None where one was removed."""
+    return (
+        node.GetNodeReference(node.GetFixedNodeReferenceRole()),
+        node.GetNodeReference(node.GetMovingNodeReferenceRole()),
+    )
 
 
 def _result_node(scene: Any, node: Any, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]) -> Any:

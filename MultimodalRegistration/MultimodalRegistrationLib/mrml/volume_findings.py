@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
+from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
 from MultimodalRegistrationLib.mrml.volumes import grid_in_world, grid_of_node, volume_from_node
 from MultimodalRegistrationLib.preprocess.check import check_two, check_volume
 from MultimodalRegistrationLib.preprocess.findings import Finding, finding_of_error
@@ -179,6 +180,5 @@ def _browser_of(node: Any) -> Any:
     scene = node.GetScene()
     if scene is None:
         return None
-    kind = "vtkMRMLSequenceBrowserNode"
-    browsers = [scene.GetNthNodeByClass(number, kind) for number in range(scene.GetNumberOfNodesByClass(kind))]
+    browsers = nodes_of_class(scene, "vtkMRMLSequenceBrowserNode")
     return next((browser for browser in browsers if browser.IsProxyNodeID(node.GetID())), None)

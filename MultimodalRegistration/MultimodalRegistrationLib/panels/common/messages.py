@@ -1,14 +1,12 @@
-"""One line of a panel that says what went wrong or what was done."""
+"""One line of a panel that says what went wrong, what was done or what is missing."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["MessageLine"]
+from MultimodalRegistrationLib.panels.common.styles import BAD, GOOD, label_style
 
-# Light text on a dark colour is readable in both of Slicer's themes.
-_PROBLEM = "QLabel { background-color: #b3261e; color: white; padding: 6px; border-radius: 3px; }"
-_DONE = "QLabel { background-color: #1b7f3b; color: white; padding: 6px; border-radius: 3px; }"
+__all__ = ["MessageLine"]
 
 
 class MessageLine:
@@ -26,11 +24,15 @@ class MessageLine:
 
     def problem(self, words: str) -> None:
         """Say what went wrong and what to do."""
-        self._show(words, _PROBLEM)
+        self._show(words, label_style(BAD))
 
     def done(self, words: str) -> None:
         """Say what was done."""
-        self._show(words, _DONE)
+        self._show(words, label_style(GOOD))
+
+    def note(self, words: str) -> None:
+        """Say something without a colour."""
+        self._show(words, "")
 
     def clear(self) -> None:
         """Say nothing."""

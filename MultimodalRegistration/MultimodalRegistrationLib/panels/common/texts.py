@@ -1,11 +1,40 @@
-"""Messages about runs in the background, which several panels have."""
+"""Messages that several panels have."""
 
 from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
 
 from slicer.i18n import tr as _
 
 PREPARING = _("writing the volumes")
 READING = _("reading the result")
+
+
+def volumes_missing(fixed: Any, moving: Any) -> str | None:
+    """Which of the two volumes has to be chosen; None when both are there."""
+    if fixed is None and moving is None:
+        return _("Load two volumes, then choose the fixed and the moving one.")
+    if fixed is None:
+        return _("Choose the fixed volume: the one that stays.")
+    if moving is None:
+        return _("Choose the moving volume: the one that is put onto {fixed}.").format(fixed=fixed.GetName())
+    if fixed is moving:
+        return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
+    return None
+
+
+def escaped(text: str) -> str:
+    """Text as it is, in a rich text."""
+    return html.escape(text, quote=False)
+
+
+def without_options(text: str, words: Mapping[str, str]) -> str:
+    """A text of the library, which names its options, with words for them; the first that fit are taken first."""
+    for option, instead in words.items():
+        text = text.replace(option, instead)
+    return text
 
 
 def child_not_started(program: str) -> tuple[str, str, str]:

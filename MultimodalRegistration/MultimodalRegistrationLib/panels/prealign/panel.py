@@ -12,6 +12,7 @@ from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.moved_nodes import harden_moved, is_moved_by, move_nodes
 from MultimodalRegistrationLib.mrml.shapes_job import ShapesJob
 from MultimodalRegistrationLib.mrml.transforms import inverted_copy
+from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.prealign import texts
 from MultimodalRegistrationLib.panels.prealign.carried import CarriedBox
@@ -124,7 +125,7 @@ class PrealignPanel:
         )
 
     def _shapes_aligned(self, job: ShapesJob, parameters: Any) -> None:
-        self._write_transform(lambda node: job.finish(slicer.mrmlScene, node), parameters, job.moving)
+        self._write_transform(lambda node: job.finish(slicer.mrmlScene, node), parameters, job.node("moving"))
         self._update_buttons()
 
     def _write_transform(self, fit: Callable[[Any], Any], parameters: Any, shape: Any = None) -> None:
@@ -175,21 +176,16 @@ class PrealignPanel:
         ready = ""
         if missing is None and appraisal is not None:
             ready = texts.ready_words(appraisal.model, None if result is None else result.GetName())
-        _enable(ui.applyButton, missing, ready)
+        offer(ui.applyButton, ready, missing)
         stopped = appraisal is not None and appraisal.refused is not None
         short = texts.STOPPED if stopped else missing
         ui.applyButton.text = short if missing and short and len(short) < texts.LONGEST_BUTTON else texts.APPLY
         no_result = texts.NO_RESULT if result is None else None
-        _enable(ui.hardenButton, no_result or (None if self._under(result) else texts.NOTHING_MOVED), texts.HARDEN)
-        _enable(ui.invertButton, no_result, texts.INVERT)
+        offer(ui.hardenButton, texts.HARDEN, no_result or (None if self._under(result) else texts.NOTHING_MOVED))
+        offer(ui.invertButton, texts.INVERT, no_result)
         blocked = None
         if not is_there(texts.REGISTRATION_MODULE):
             blocked = texts.NO_REGISTRATION
         elif parameters is None or parameters.fixedVolume is None or parameters.movingVolume is None:
             blocked = texts.NO_VOLUMES
-        _enable(ui.registerButton, blocked, texts.REGISTER)
-
-
-def _enable(button: Any, missing: str | None, ready: str) -> None:
-    button.enabled = missing is None
-    button.toolTip = ready if missing is None else missing
+        offer(ui.registerButton, texts.REGISTER, blocked)

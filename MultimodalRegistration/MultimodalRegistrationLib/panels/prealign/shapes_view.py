@@ -8,7 +8,8 @@ from typing import Any
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.shapes_job import ShapeInputs, ShapesJob
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
-from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
+from MultimodalRegistrationLib.panels.common.buttons import offer
+from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.prealign import texts
 
 __all__ = ["ShapesView"]
@@ -38,9 +39,7 @@ class ShapesView:
         self._parameters: Any = None
         self._showing = False
         self._identifiers: dict[str, list[str]] = {"fixed": [], "moving": []}
-        self._run: ChildRun[ShapesJob] | None = None
-        # Its process may still be about to end.
-        self._cancelled: ChildRun[ShapesJob] | None = None
+        self._runs: RunSlot[ShapesJob] = RunSlot(texts.SHAPES_RUN, on_stopped=self._update_button)
         ui.fixedSegmentBox.connect("currentIndexChanged(int)", lambda index: self._choose("fixed", index))
         ui.movingSegmentBox.connect("currentIndexChanged(int)", lambda index: self._choose("moving", index))
         ui.alignShapesButton.connect("clicked(bool)", self._align_or_cancel)
@@ -49,7 +48,7 @@ class ShapesView:
     @property
     def running(self) -> bool:
         """Whether shapes are being aligned."""
-        return self._run is not None
+        return self._runs.running
 
     def show(self, parameters: Any) -> None:
         """Show what a parameter node holds."""
@@ -67,17 +66,12 @@ class ShapesView:
 
     def cancel(self) -> None:
         """End the run; the scene is as it was."""
-        if self._run is not None:
-            self._run.cancel()
-            self._cancelled = self._run
-            self._stopped(texts.SHAPES_CANCELLED)
+        if self._runs.cancel():
+            self._say(texts.SHAPES_CANCELLED)
 
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
-        for run in (self._run, self._cancelled):
-            if run is not None:
-                run.end()
-        self._run = None
+        self._runs.end()
 
     def _fill(self, side: str, box: Any) -> None:
         parameters = self._parameters
@@ -116,39 +110,29 @@ class ShapesView:
             parameters.outputTransform,
         )
         model = parameters.shapeModel.model
-        listener: Listener[ShapesJob] = Listener(
-            progress=lambda stage, fraction: None,
-            log=lambda line: None,
-            done=lambda job: self._done(job, parameters),
-            failed=lambda error: self._stopped(texts.problem_words(error)),
-        )
         try:
-            self._run = ChildRun(
-                texts.SHAPES_RUN,
+            self._runs.start(
                 lambda folder: ShapesJob(inputs, model, folder),
-                listener,
+                done=lambda job: self._done(job, parameters),
+                failed=self._failed,
                 make_process=self.make_process,
             )
         except RegistrationError as error:
-            self._say(texts.problem_words(error))
+            self._failed(error)
             return
         self._say(texts.ALIGNING)
-        self._run.start()
         self._update_button()
 
     def _done(self, job: ShapesJob, parameters: Any) -> None:
         try:
             self._on_aligned(job, parameters)
         except RegistrationError as error:
-            words = texts.problem_words(error)
+            self._failed(error)
         else:
-            words = texts.shape_words(job.result)
-        self._stopped(words)
+            self._say(texts.shape_words(job.result))
 
-    def _stopped(self, words: str) -> None:
-        self._run = None
-        self._say(words)
-        self._update_button()
+    def _failed(self, error: RegistrationError) -> None:
+        self._say(texts.problem_words(error))
 
     def _update_button(self) -> None:
         button, parameters = self._ui.alignShapesButton, self._parameters
@@ -159,8 +143,7 @@ class ShapesView:
             missing = texts.shapes_missing(
                 parameters.fixedShape, parameters.movingShape, parameters.fixedSegment, parameters.movingSegment
             )
-            button.enabled = missing is None
-            button.toolTip = texts.SHAPES_READY if missing is None else missing
+            offer(button, texts.SHAPES_READY, missing)
 
     def _say(self, words: str) -> None:
         self._ui.shapeResultLabel.text = words

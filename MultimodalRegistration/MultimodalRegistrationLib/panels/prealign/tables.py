@@ -11,6 +11,7 @@ import qt
 from MultimodalRegistrationLib.landmarks.appraisal import Appraisal
 from MultimodalRegistrationLib.landmarks.pair_rows import PairRow
 from MultimodalRegistrationLib.landmarks.targets import Targets
+from MultimodalRegistrationLib.panels.common.cells import text_cell
 from MultimodalRegistrationLib.panels.prealign import texts
 
 __all__ = ["PairTable", "RowNote", "show_evidence", "show_targets"]
@@ -82,10 +83,10 @@ class PairTable:
                 tick.setCheckState(qt.Qt.Unchecked if row.state == "unselected" else qt.Qt.Checked)
             table.setItem(index, USE, tick)
             for column, (text, tip) in ((FIXED, (fixed, fixed)), (MOVING, (moving, moving)), (FOUND, reason)):
-                table.setItem(index, column, _cell(text, dim=not used))
+                table.setItem(index, column, text_cell(text, dim=not used))
                 table.item(index, column).setToolTip(tip)
             for column in (OWN_FIT, LEFT_OUT):
-                table.setItem(index, column, _cell("", right=True))
+                table.setItem(index, column, text_cell("", right=True))
         table.blockSignals(blocked)
         table.resizeRowsToContents()
         _fit_height(table)
@@ -158,10 +159,10 @@ def show_evidence(table: Any, appraisal: Appraisal | None) -> None:
     for row, one in enumerate(evidence):
         chosen = appraisal is not None and one.model == appraisal.model
         values = [None if errors is None else errors.rms_mm for errors in (one.fiducial, one.left_out)]
-        table.setItem(row, 0, _cell(texts.model_name(one.model), bold=chosen))
+        table.setItem(row, 0, text_cell(texts.model_name(one.model), bold=chosen))
         for column, value in enumerate(values, start=1):
-            table.setItem(row, column, _cell(texts.number(value), bold=chosen, right=True))
-        table.setItem(row, 3, _cell(texts.evidence_words(one, recommended=one.model == recommended), bold=chosen))
+            table.setItem(row, column, text_cell(texts.number(value), bold=chosen, right=True))
+        table.setItem(row, 3, text_cell(texts.evidence_words(one, recommended=one.model == recommended), bold=chosen))
     table.resizeRowsToContents()
     _fit_height(table)
     table.visible = bool(evidence)
@@ -176,9 +177,9 @@ def show_targets(table: Any, targets: Targets | None) -> None:
         expected = targets.expected_rms_mm or (None,) * count
         columns = (targets.before.per_point_mm, targets.after.per_point_mm, expected)
         for row, (label, *values) in enumerate(zip(targets.pairs.labels, *columns, strict=True)):
-            table.setItem(row, 0, _cell(label.strip("'")))
+            table.setItem(row, 0, text_cell(label.strip("'")))
             for column, value in enumerate(values, start=1):
-                table.setItem(row, column, _cell(texts.number(value), right=True, bold=column == 2))
+                table.setItem(row, column, text_cell(texts.number(value), right=True, bold=column == 2))
     table.resizeRowsToContents()
     _fit_height(table)
     table.visible = count > 0
@@ -198,18 +199,6 @@ def _prepare(table: Any, headers: Sequence[tuple[str, str]], *, stretched: int) 
     table.setWordWrap(False)
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
-
-
-def _cell(text: str, *, right: bool = False, bold: bool = False, dim: bool = False) -> Any:
-    item = qt.QTableWidgetItem(text)
-    item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
-    if right:
-        item.setTextAlignment(int(qt.Qt.AlignRight | qt.Qt.AlignVCenter))
-    font = item.font()
-    font.setBold(bold)
-    font.setItalic(dim)
-    item.setFont(font)
-    return item
 
 
 def _fit_height(table: Any) -> None:

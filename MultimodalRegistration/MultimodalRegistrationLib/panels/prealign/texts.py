@@ -15,6 +15,7 @@ from MultimodalRegistrationLib.landmarks.findings import Finding
 from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS
 from MultimodalRegistrationLib.landmarks.pair_rows import PairRow
 from MultimodalRegistrationLib.landmarks.targets import Targets
+from MultimodalRegistrationLib.panels.common.texts import escaped
 from MultimodalRegistrationLib.surfaces.result import Distances, SurfaceRegistration
 
 APPLY = _("Apply")
@@ -147,11 +148,6 @@ def findings_html(findings: Sequence[Finding], notes: Sequence[str], links: Mapp
 def exchange_link(target: str, moving_name: str) -> str:
     """A click that puts an exchange right."""
     return f"<a href='{target}'>{escaped(_('Exchange them in {name}').format(name=moving_name))}</a>"
-
-
-def escaped(text: str) -> str:
-    """Text as it is, in HTML."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def evidence_words(evidence: ModelEvidence, *, recommended: bool) -> str:

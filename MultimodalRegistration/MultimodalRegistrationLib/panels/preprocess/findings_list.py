@@ -8,6 +8,8 @@ from typing import Any
 import qt
 
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding
+from MultimodalRegistrationLib.panels.common.buttons import offer
+from MultimodalRegistrationLib.panels.common.styles import GOOD, label_style
 from MultimodalRegistrationLib.panels.preprocess import texts
 
 __all__ = ["FindingsList"]
@@ -55,7 +57,7 @@ class FindingsList:
             label.setObjectName("findingsNothingLabel")
             label.wordWrap = True
             if good:
-                label.styleSheet = texts.severity_style("good")
+                label.styleSheet = label_style(GOOD, padding="3px 6px")
             self._rows.append(label)
             self._layout.addWidget(label)
 
@@ -67,11 +69,10 @@ class FindingsList:
             row.deleteLater()
         self._rows, self.buttons, self.shown = [], [], ()
 
-    def set_enabled(self, enabled: bool, why: str) -> None:
+    def set_enabled(self, missing: str | None) -> None:
         """Enable the buttons, or say why they cannot be used now."""
         for button, found in self.buttons:
-            button.enabled = enabled
-            button.toolTip = texts.remedy_hint(found.remedy) if enabled else why
+            offer(button, texts.remedy_hint(found.remedy), missing)
 
     def _add_row(self, found: NodeFinding) -> None:
         row = qt.QFrame()

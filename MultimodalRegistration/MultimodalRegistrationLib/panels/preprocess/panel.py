@@ -14,9 +14,10 @@ from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_node
 from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
 from MultimodalRegistrationLib.mrml.remedies import add_remedy
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, check_kinds, is_usable
-from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
+from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
+from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.preprocess import texts
 from MultimodalRegistrationLib.panels.preprocess.bias_preview import BiasPreviewMaker
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
@@ -43,14 +44,11 @@ class PreprocessPanel:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._parameters: Any = None
-        self._run: ChildRun[PreprocessJob] | None = None
-        # Its process may still be about to end.
-        self._cancelled: ChildRun[PreprocessJob] | None = None
         self._findings: tuple[NodeFinding, ...] = ()
         self._looked_at: tuple[Any, ...] = ()
         self._checked = False
         self._message = MessageLine(ui.problemLabel)
-        self._progress = ProgressView(ui)
+        self._runs: RunSlot[PreprocessJob] = RunSlot(texts.RUN, on_stopped=self._stopped, progress=ProgressView(ui))
         self._maker = BiasPreviewMaker(ui.previewLabel, self._previewed)
         self._list = FindingsList(ui.findingsWidget, self._remedy)
         ui.checkButton.connect("clicked()", lambda: self._start("check"))
@@ -64,7 +62,7 @@ class PreprocessPanel:
     @property
     def running(self) -> bool:
         """Whether a job is under way."""
-        return self._run is not None and self._run.active
+        return self._runs.running
 
     def set_parameters(self, parameters: Any) -> None:
         """Show what a parameter node holds, or nothing.
@@ -105,20 +103,13 @@ class PreprocessPanel:
     def cancel(self) -> None:
         """End the job and the preview, if there is one; the scene is as it was."""
         self._maker.stop()
-        if self.running:
-            assert self._run is not None
-            self._run.cancel()
-            self._cancelled = self._run
-            self._stopped()
+        if self._runs.cancel():
             self._message.done(texts.CANCELLED)
 
     def end(self) -> None:
         """Likewise, and wait for its process: before the panel goes."""
         self._maker.stop()
-        for run in (self._run, self._cancelled):
-            if run is not None:
-                run.end()
-        self._progress.stop()
+        self._runs.end()
 
     # Volumes and findings
 
@@ -151,7 +142,7 @@ class PreprocessPanel:
             self._list.show(self._findings, otherwise=texts.NOTHING_FOUND, good=True)
         else:
             self._list.show(self._findings, otherwise=texts.NOT_LOOKED_AT if chosen else texts.NOT_CHECKED)
-        self._list.set_enabled(not self.running, texts.already_running())
+        self._list.set_enabled(texts.already_running() if self.running else None)
 
     def _remedy(self, found: NodeFinding) -> None:
         parameters = self._parameters
@@ -182,23 +173,13 @@ class PreprocessPanel:
                 parameters, job
             )
 
-        def failed(error: RegistrationError) -> None:
-            self._stopped()
-            self._tell_problem(error)
-
         try:
-            self._run = ChildRun(
-                texts.RUN,
-                lambda folder: self._make_job(task, folder),
-                Listener(progress=self._progress.show, log=self._progress.log, done=done, failed=failed),
-            )
+            self._runs.start(lambda folder: self._make_job(task, folder), done=done, failed=self._tell_problem)
         except RegistrationError as error:
             self._tell_problem(error)
             return
-        self._progress.start()
-        self._run.start()
         self.update()
-        self._list.set_enabled(False, texts.already_running())
+        self._list.set_enabled(texts.already_running())
 
     def _make_job(self, task: Task, folder: Path) -> PreprocessJob:
         chosen = self._parameters
@@ -233,7 +214,6 @@ class PreprocessPanel:
             self._start("prepare")
 
     def _checked_job(self, parameters: Any, job: PreprocessJob) -> None:
-        self._stopped()
         if parameters is self._parameters and job.is_about(parameters.fixedVolume, parameters.movingVolume):
             self._findings = (*check_kinds(parameters.fixedVolume, parameters.movingVolume), *job.findings())
             self._checked = True
@@ -241,7 +221,6 @@ class PreprocessPanel:
             self._update_buttons()
 
     def _region_job(self, parameters: Any, job: PreprocessJob) -> None:
-        self._stopped()
         try:
             found = job.finish_region(slicer.mrmlScene)
         except RegistrationError as error:
@@ -254,7 +233,6 @@ class PreprocessPanel:
         self.update()
 
     def _prepared_job(self, parameters: Any, job: PreprocessJob) -> None:
-        self._stopped()
         try:
             made = job.finish(slicer.mrmlScene)
         except RegistrationError as error:
@@ -270,9 +248,7 @@ class PreprocessPanel:
         self.update()
 
     def _stopped(self) -> None:
-        self._run = None
-        self._progress.stop()
-        self._list.set_enabled(True, "")
+        self._list.set_enabled(None)
         self.update()
 
     def _tell_problem(self, error: RegistrationError | None) -> None:
@@ -361,8 +337,7 @@ class PreprocessPanel:
             (ui.applyButton, None if waiting else missing, ready),
             (ui.previewButton, waiting or self._no_preview(), texts.PREVIEW),
         ):
-            button.enabled = why is None
-            button.toolTip = hint if why is None else why
+            offer(button, hint, why)
         ui.applyButton.text = texts.CANCEL if waiting else texts.PREPARE
 
     def _no_preview(self) -> str | None:

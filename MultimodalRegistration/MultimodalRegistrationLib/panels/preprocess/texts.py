@@ -10,6 +10,8 @@ from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, Remedy
+from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL
+from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
 
 __all__ = [
@@ -23,7 +25,6 @@ __all__ = [
     "missing_words",
     "problem_words",
     "remedy_label",
-    "severity_style",
 ]
 
 PREPARE = _("Prepare")
@@ -65,8 +66,7 @@ _OPTIONS = {
     "--roi": _("the region"),
 }
 
-# Light text on a dark colour, readable in both of Slicer's themes.
-_COLORS = {"error": "#b3261e", "warning": "#a86100", "note": "#2c5f8a", "good": "#1b7f3b"}
+_COLORS = {"error": BAD, "warning": DOUBTFUL, "note": "#2c5f8a"}
 
 
 def missing_words(parameters: Any, *, refused: bool) -> str | None:
@@ -79,15 +79,9 @@ def missing_words(parameters: Any, *, refused: bool) -> str | None:
     refused : bool
         Whether a volume is of a kind that cannot be registered.
     """
-    fixed, moving = parameters.fixedVolume, parameters.movingVolume
-    if fixed is None and moving is None:
-        return _("Load two volumes, then choose the fixed and the moving one.")
-    if fixed is None:
-        return _("Choose the fixed volume: the one that stays.")
-    if moving is None:
-        return _("Choose the moving volume: the one that is put onto {fixed}.").format(fixed=fixed.GetName())
-    if fixed is moving:
-        return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
+    missing = volumes_missing(parameters.fixedVolume, parameters.movingVolume)
+    if missing is not None:
+        return missing
     if refused:
         return _("Solve the errors that are listed first: choose other volumes, or click what is offered.")
     return _missing_prealignment(parameters)
@@ -121,9 +115,7 @@ def ready_words(fixed: Any, moving: Any) -> str:
 
 def plain_words(text: str) -> str:
     """A text of the library without its options."""
-    for option, words in _OPTIONS.items():
-        text = text.replace(option, words)
-    return text
+    return without_options(text, _OPTIONS)
 
 
 def problem_words(error: RegistrationError) -> str:
@@ -141,11 +133,6 @@ def _severity_label(severity: str) -> str:
     return {"error": _("Error"), "warning": _("Warning"), "note": _("Note")}[severity]
 
 
-def severity_style(severity: str) -> str:
-    """Style sheet of that label, and of messages."""
-    return f"QLabel {{ background-color: {_COLORS[severity]}; color: white; padding: 3px 6px; border-radius: 3px; }}"
-
-
 def finding_html(found: NodeFinding) -> str:
     """A finding in words."""
     message = plain_words(found.finding.message.rstrip("."))
@@ -153,7 +140,7 @@ def finding_html(found: NodeFinding) -> str:
     severity = found.finding.severity
     style = f"background-color: {_COLORS[severity]}; color: white"
     label = f"<span style='{style}'>&nbsp;{_severity_label(severity)}&nbsp;</span>"
-    return f"{label}&nbsp; <b>{escaped(found.name)}</b>: {escaped(message)}. {escaped(remedy)}".rstrip()
+    return f"{label}&nbsp; <b>{_in_html(found.name)}</b>: {_in_html(message)}. {_in_html(remedy)}".rstrip()
 
 
 def remedy_label(remedy: Remedy) -> str:
@@ -181,8 +168,8 @@ def remedy_hint(remedy: Remedy) -> str:
 def facts_html(facts: Sequence[str], names: Sequence[str]) -> str:
     """What was done, and which nodes were added."""
     added = _("Added to the scene: {names}. The original volumes are as they were.").format(names=", ".join(names))
-    lines = "".join(f"<li>{escaped(plain_words(fact))}</li>" for fact in facts)
-    return f"<b>{escaped(added)}</b><ul style='margin-left: -24px'>{lines}</ul>"
+    lines = "".join(f"<li>{_in_html(plain_words(fact))}</li>" for fact in facts)
+    return f"<b>{_in_html(added)}</b><ul style='margin-left: -24px'>{lines}</ul>"
 
 
 def breakable(text: str) -> str:
@@ -190,7 +177,5 @@ def breakable(text: str) -> str:
     return _LONG_WORD.sub(lambda part: part.group() + "\u200b", text)
 
 
-def escaped(text: str) -> str:
-    """Text for a rich text."""
-    text = breakable(text)
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _in_html(text: str) -> str:
+    return escaped(breakable(text))

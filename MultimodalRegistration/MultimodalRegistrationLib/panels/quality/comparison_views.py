@@ -9,9 +9,9 @@ import qt
 
 from MultimodalRegistrationLib.application.result_views import link_views
 from MultimodalRegistrationLib.application.slice_views import SliceViews
-from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.moved_copy import MovedCopy
-from MultimodalRegistrationLib.panels.common.stepper import Stepper
+from MultimodalRegistrationLib.panels.common.buttons import set_quietly
+from MultimodalRegistrationLib.panels.common.checkerboard_view import CheckerboardView
 from MultimodalRegistrationLib.panels.quality import texts
 
 __all__ = ["ComparisonViews"]
@@ -35,8 +35,7 @@ class ComparisonViews:
         self._copy: MovedCopy | None = None
         self._after: Any = None
         self._map: Any = None
-        self._board: CheckerboardVolume | None = None
-        self._stepper: Stepper | None = None
+        self._board = CheckerboardView(self._views)
         self._flicker_on = False
         self._timer = qt.QTimer()
         self._timer.setInterval(_FLICKER_MILLISECONDS)
@@ -79,7 +78,7 @@ class ComparisonViews:
         """Show the moving volume after another transform."""
         self._after = result_node
         if self._copy is not None:
-            _quietly(self._ui.beforeButton, False)
+            set_quietly(self._ui.beforeButton, False)
             self._place()
 
     def show_map(self, map_node: Any) -> None:
@@ -90,7 +89,7 @@ class ComparisonViews:
     def hide(self) -> None:
         """Show what was shown before, and leave nothing in the scene."""
         self.stop()
-        self._drop_board()
+        self._board.end(self._show_volumes)
         if self._copy is not None:
             link_views(False)
             self._views.restore()
@@ -100,20 +99,19 @@ class ComparisonViews:
     def forget(self) -> None:
         """The scene is being closed: nothing of it may be used any more."""
         self.stop()
-        self._stop_board()
-        self._board = None
+        self._board.forget()
         self._forget()
 
     def stop(self) -> None:
         """End what goes on by itself."""
-        _quietly(self._ui.flickerBox, False)
+        set_quietly(self._ui.flickerBox, False)
         self._timer.stop()
 
     def _forget(self) -> None:
         self._copy = self._fixed = self._after = self._map = None
         self._ui.shownLabel.text = ""
         for box in (self._ui.beforeButton, self._ui.checkerboardBox):
-            _quietly(box, False)
+            set_quietly(box, False)
 
     def _place(self, *_state: Any) -> None:
         if self._copy is None:
@@ -133,35 +131,17 @@ class ComparisonViews:
         """Bring the views up to date."""
         if self._copy is None or not self._copy.there or self._fixed.GetScene() is None:
             return
-        self._drop_board()
+        self._board.end(self._show_volumes)
         if self._map is not None:
             self._views.show(self._fixed, self._map, self._ui.fadeSlider.value)
         elif self._ui.checkerboardBox.checked:
-            self._board = CheckerboardVolume(self._fixed, self._copy.node)
-            self._stepper = Stepper(self._board.make(), lambda share: None, self._board_made)
-            self._stepper.start()
+            self._board.show(self._fixed, self._copy.node)
         else:
+            self._show_volumes()
+
+    def _show_volumes(self) -> None:
+        if self._copy is not None:
             self._views.show(self._fixed, self._copy.node, self._ui.fadeSlider.value)
-
-    def _board_made(self, error: Exception | None) -> None:
-        if error is not None:
-            raise error
-        if self._board is not None and self._copy is not None:
-            # Whole fields of the moving volume; a faded checkerboard shows nothing.
-            self._views.show(self._fixed, self._board.add(), 1.0)
-
-    def _drop_board(self) -> None:
-        self._stop_board()
-        board, self._board = self._board, None
-        if board is not None:
-            if self._copy is not None:
-                self._views.show(self._fixed, self._copy.node, self._ui.fadeSlider.value)
-            board.remove()
-
-    def _stop_board(self) -> None:
-        if self._stepper is not None:
-            self._stepper.stop()
-            self._stepper = None
 
     def _fade(self, opacity: float) -> None:
         if self._copy is not None:
@@ -182,9 +162,3 @@ class ComparisonViews:
             return
         self._flicker_on = not self._flicker_on
         self._views.fade(1.0 if self._flicker_on else 0.0)
-
-
-def _quietly(button: Any, checked: bool) -> None:
-    blocked = button.blockSignals(True)
-    button.checked = checked
-    button.blockSignals(blocked)

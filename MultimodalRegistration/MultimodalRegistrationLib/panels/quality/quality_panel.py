@@ -14,9 +14,12 @@ from MultimodalRegistrationLib.mrml.quality_nodes import (
     RUN_ATTRIBUTE,
     remove_quality_nodes,
 )
-from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
+from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
+from MultimodalRegistrationLib.mrml.transforms import volumes_of_result
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
+from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
 from MultimodalRegistrationLib.panels.quality.report_box import ReportBox
@@ -39,24 +42,21 @@ class QualityPanel:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._parameters: Any = None
-        self._run: ChildRun[QualityJob] | None = None
-        # Its process may still be about to end.
-        self._cancelled: ChildRun[QualityJob] | None = None
         self._updating = False
         self._list = TransformList(ui.transformList, self._choose_transforms)
-        self._progress = ProgressView(ui)
+        self._message = MessageLine(ui.messageLabel)
+        self._runs: RunSlot[QualityJob] = RunSlot(texts.RUN, on_stopped=self._update_button, progress=ProgressView(ui))
         self._views = ComparisonViews(ui)
         self._result = ResultBox(ui, self._views, self._tell)
         self._report = ReportBox(ui, self._tell)
         self._results = ChoiceBox(ui.resultBox, self._choose_result)
         ui.folderEdit.connect("currentPathChanged(QString)", self._choose_folder)
         ui.removeButton.connect("clicked(bool)", self._remove)
-        self._tell(None)
 
     @property
     def running(self) -> bool:
         """Whether something is being measured."""
-        return self._run is not None
+        return self._runs.running
 
     def use_parameters(self, parameters: Any) -> None:
         """Take the settings from a parameter node, or None while there is no scene."""
@@ -68,15 +68,13 @@ class QualityPanel:
         """Choose the last registration and its volumes, or the only two volumes, where nothing is chosen."""
         parameters = self._parameters
         if parameters.fixedVolume is None and parameters.movingVolume is None:
-            results = [node for node in transforms_to_assess() if None not in _volumes_of(node)]
+            results = [node for node in transforms_to_assess() if None not in volumes_of_result(node)]
             if results:
-                parameters.fixedVolume, parameters.movingVolume = _volumes_of(results[-1])
+                parameters.fixedVolume, parameters.movingVolume = volumes_of_result(results[-1])
                 parameters.transforms = [results[-1]]
                 return
-            nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            scans = [node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"]
-            scans = [node for node in scans if not node.GetHideFromEditors()]
-            if len(scans) == 2:
+            scans = only_two_scans(slicer.mrmlScene)
+            if scans is not None:
                 parameters.fixedVolume, parameters.movingVolume = scans
 
     def set_inputs(self, fixed: Any, moving: Any, transform: Any) -> None:
@@ -128,25 +126,19 @@ class QualityPanel:
             parameters.reference,
             parameters.region,
         )
-        listener = Listener(self._progress.show, self._progress.log, self._done, self._failed)
         mm = parameters.tolerance
         try:
             tolerance = TG_132 if mm == TG_132.mm else own_tolerance(mm)
-            self._run = ChildRun(texts.RUN, lambda folder: QualityJob(inputs, folder, tolerance), listener)
+            self._runs.start(lambda folder: QualityJob(inputs, folder, tolerance), done=self._done, failed=self._failed)
         except RegistrationError as error:
-            self._tell(texts.problem_words(error))
+            self._failed(error)
             return
         self._tell(None)
-        self._progress.start()
-        self._run.start()
         self._update_button()
 
     def cancel(self) -> None:
         """End the run; the scene is as it was."""
-        if self._run is not None:
-            self._run.cancel()
-            self._cancelled = self._run
-            self._stopped()
+        if self._runs.cancel():
             self._tell(texts.CANCELLED, problem=False)
 
     def leave(self) -> None:
@@ -155,26 +147,20 @@ class QualityPanel:
 
     def forget(self) -> None:
         """The scene is being closed."""
-        if self._run is not None:
-            self._run.cancel()
-            self._cancelled = self._run
-            self._stopped()
+        self._runs.cancel()
         self._result.forget()
         self._report.close()
         self._tell(None)
 
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
-        for run in (self._run, self._cancelled):
-            if run is not None:
-                run.end()
-        self._stopped()
+        self._runs.end()
+        self._update_button()
         self._views.hide()
         self._report.close()
         self._list.close()
 
     def _done(self, job: QualityJob) -> None:
-        self._stopped()
         assert job.nodes is not None, "the run has ended"
         table = job.nodes.tables["methods"]
         # The folder of the run goes; that of the report stays as long as the panel.
@@ -186,13 +172,7 @@ class QualityPanel:
         self._result.look()
 
     def _failed(self, error: RegistrationError) -> None:
-        self._stopped()
         self._tell(texts.problem_words(error))
-
-    def _stopped(self) -> None:
-        self._run = None
-        self._progress.stop()
-        self._update_button()
 
     def _remove(self, _checked: bool = False) -> None:
         table = self._result.table
@@ -202,18 +182,18 @@ class QualityPanel:
         self._report.drop(table)
         self._report.show(None)
         remove_quality_nodes(slicer.mrmlScene, table.GetAttribute(RUN_ATTRIBUTE))
-        left = [
-            node for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(CONTENT_ATTRIBUTE)
-        ]
+        left = _result_tables()
         self._parameters.resultTable = left[-1] if left else None
         self.update()
         self._tell(texts.REMOVED, problem=False)
 
     def _tell(self, words: str | None, *, problem: bool = True) -> None:
-        label = self._ui.messageLabel
-        label.text = words or ""
-        label.setStyleSheet(texts.message_style() if problem and words else "")
-        label.visible = bool(words)
+        if words is None:
+            self._message.clear()
+        elif problem:
+            self._message.problem(words)
+        else:
+            self._message.note(words)
 
     def _update_button(self) -> None:
         button, parameters = self._ui.measureButton, self._parameters
@@ -243,9 +223,7 @@ class QualityPanel:
         return [] if self._parameters is None else [node for node in self._parameters.transforms if node is not None]
 
     def _show_results(self) -> None:
-        tables = [
-            node for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(CONTENT_ATTRIBUTE)
-        ]
+        tables = _result_tables()
         self._results.fill(
             (node.GetID(), texts.result_words(json.loads(node.GetAttribute(CONTENT_ATTRIBUTE))), node.GetName())
             for node in tables
@@ -268,9 +246,7 @@ class QualityPanel:
             self._parameters.outputFolder = path
 
 
-def _volumes_of(node: Any) -> tuple[Any, Any]:
-    """The volumes that a result of a registration was made of."""
-    return (
-        node.GetNodeReference(node.GetFixedNodeReferenceRole()),
-        node.GetNodeReference(node.GetMovingNodeReferenceRole()),
-    )
+def _result_tables() -> list[Any]:
+    """The tables of methods in the scene, one for each result."""
+    tables = slicer.util.getNodesByClass("vtkMRMLTableNode")
+    return [node for node in tables if node.GetAttribute(CONTENT_ATTRIBUTE)]

@@ -14,6 +14,7 @@ import qt
 
 from MultimodalRegistrationLib.errors import InputError, RegistrationError
 from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE
+from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.report.marks import MARKS, write_mark
@@ -82,16 +83,16 @@ class ReportBox:
     def update(self, *_text: Any) -> None:
         """Enable what can be done now, and say why the rest cannot."""
         ui, page = self._ui, self._page()
-        there = page is not None
-        _set(ui.openButton, there, texts.OPEN_REPORT, texts.NO_REPORT)
-        chosen = bool(ui.folderEdit.currentPath)
-        _set(ui.saveButton, there and chosen, texts.SAVE_HINT, texts.NO_FOLDER if there else texts.NO_REPORT)
+        missing = texts.NO_REPORT if page is None else None
+        offer(ui.openButton, texts.OPEN_REPORT, missing)
+        no_folder = None if ui.folderEdit.currentPath else texts.NO_FOLDER
+        offer(ui.saveButton, texts.SAVE_HINT, missing or no_folder)
         saved = page is not None and page.parent not in self._temporary
         ui.reportLabel.text = texts.saved_words(str(page.parent)) if saved and page is not None else ""
         ui.reportLabel.visible = saved
         reviewer = bool(ui.reviewerEdit.text.strip())
         for button in self._mark_buttons().values():
-            _set(button, reviewer and self._table is not None, texts.MARK_HINT, texts.NO_REVIEWER)
+            offer(button, texts.MARK_HINT, None if reviewer and self._table is not None else texts.NO_REVIEWER)
         mark = None if self._table is None else self._content()["mark"]
         ui.markLabel.text = texts.mark_words(mark)
         ui.markLabel.setStyleSheet(texts.mark_style(None if mark is None else mark["mark"]))
@@ -188,8 +189,3 @@ def _copying(source: Path, target: Path) -> Iterator[float]:
     for number, file in enumerate(files, start=1):
         shutil.copyfile(file, target / file.name)
         yield number / len(files)
-
-
-def _set(button: Any, enabled: bool, can: str, cannot: str) -> None:
-    button.enabled = enabled
-    button.toolTip = can if enabled else cannot

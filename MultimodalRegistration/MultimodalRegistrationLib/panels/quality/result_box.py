@@ -11,6 +11,7 @@ import slicer
 from MultimodalRegistrationLib.application.result_views import center_views_on, show_chart
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE, MAP_ATTRIBUTE, RUN_ATTRIBUTE
+from MultimodalRegistrationLib.panels.common.buttons import offer, set_quietly
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
@@ -85,12 +86,9 @@ class ResultBox:
         self._ui.plotWidget.visible = bool(plots)
         glyphs = self._glyphs()
         self._ui.glyphBox.visible = bool(glyphs)
-        blocked = self._ui.glyphBox.blockSignals(True)
-        self._ui.glyphBox.checked = any(node.GetDisplayVisibility() for node in glyphs)
-        self._ui.glyphBox.blockSignals(blocked)
+        set_quietly(self._ui.glyphBox, any(node.GetDisplayVisibility() for node in glyphs))
         window = slicer.app.layoutManager() is not None
-        self._ui.plotButton.enabled = window
-        self._ui.plotButton.toolTip = texts.PLOT_HINT if window else texts.PLOT_NOWHERE
+        offer(self._ui.plotButton, texts.PLOT_HINT, None if window else texts.PLOT_NOWHERE)
         self._ui.viewsCollapsibleButton.visible = self._views.available
 
     def look(self) -> None:

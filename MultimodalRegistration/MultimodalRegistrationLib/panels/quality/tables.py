@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import qt
 
+from MultimodalRegistrationLib.panels.common.cells import text_cell
 from MultimodalRegistrationLib.panels.quality import texts
 
 __all__ = ["MethodTable", "StructureTable", "TargetTable"]
@@ -43,7 +44,9 @@ class _Table:
             table.setHorizontalHeaderItem(column, item)
         for number, cells in enumerate(rows):
             for column, text in enumerate(cells):
-                table.setItem(number, column, _cell(text, right=column > 0, bold=bold[number]))
+                item = text_cell(text, right=column > 0, bold=bold[number])
+                item.setToolTip(text)
+                table.setItem(number, column, item)
         header = table.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
@@ -149,15 +152,3 @@ class StructureTable(_Table):
         for row, one in enumerate(structures or ()):
             if one["note"]:
                 self._table.item(row, 0).setToolTip(one["note"])
-
-
-def _cell(text: str, *, right: bool, bold: bool) -> Any:
-    item = qt.QTableWidgetItem(text)
-    item.setToolTip(text)
-    item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
-    if right:
-        item.setTextAlignment(int(qt.Qt.AlignRight | qt.Qt.AlignVCenter))
-    font = item.font()
-    font.setBold(bold)
-    item.setFont(font)
-    return item

@@ -8,6 +8,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
+from MultimodalRegistrationLib.panels.common.texts import escaped, without_options
 
 MEASURE = _("Measure")
 CANCEL = _("Cancel")
@@ -39,8 +41,8 @@ _OPTIONS = {
     "--targets-fixed": _("the targets in the fixed volume"),
     "--targets-moving": _("the targets in the moving volume"),
 }
-_COLORS = {"good": "#1b7f3b", "doubtful": "#a86100", "bad": "#b3261e", "unknown": "#555555"}
-_MARK_COLORS = {"approved": "#1b7f3b", "doubtful": "#a86100", "rejected": "#b3261e"}
+_COLORS = {"good": GOOD, "doubtful": DOUBTFUL, "bad": BAD}
+_MARK_COLORS = {"approved": GOOD, "doubtful": DOUBTFUL, "rejected": BAD}
 
 
 def missing_words(
@@ -87,10 +89,7 @@ def ready_words(fixed: Any, moving: Any, count: int) -> str:
 
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
-    text = str(error)
-    for option, words in _OPTIONS.items():
-        text = text.replace(option, words)
-    return text
+    return without_options(str(error), _OPTIONS)
 
 
 def already_running() -> str:
@@ -118,35 +117,27 @@ def verdict_words(word: str) -> str:
 
 
 def verdict_style(word: str) -> str:
-    """Style sheet of the verdict: light text on a dark colour, readable in both of Slicer's themes."""
-    return _style(_COLORS.get(word, _COLORS["unknown"]))
+    """Style sheet of the verdict."""
+    return label_style(_COLORS.get(word, NEUTRAL), bold=True)
 
 
 def mark_style(mark: str | None) -> str:
     """Style sheet of the mark."""
-    return "" if mark is None else _style(_MARK_COLORS[mark])
-
-
-def _style(color: str) -> str:
-    return f"QLabel {{ background-color: {color}; color: white; font-weight: bold; padding: 6px; border-radius: 3px; }}"
+    return "" if mark is None else label_style(_MARK_COLORS[mark], bold=True)
 
 
 def reasons_html(content: Mapping[str, Any]) -> str:
     """The verdict's sentence, what speaks against the result, what was found, and warnings."""
     verdict = content["verdict"]
-    lines = [f"<b>{_escaped(words)}</b>" for words in (*verdict["reasons"], *content["warnings"])]
-    lines += [_escaped(words) for words in verdict["facts"]]
-    lines += [_escaped(one["targets"]["sentence"]) for one in content["comparisons"] if _sentence(one)]
+    lines = [f"<b>{escaped(words)}</b>" for words in (*verdict["reasons"], *content["warnings"])]
+    lines += [escaped(words) for words in verdict["facts"]]
+    lines += [escaped(one["targets"]["sentence"]) for one in content["comparisons"] if _sentence(one)]
     items = "".join(f"<li>{line}</li>" for line in lines)
-    return f"<p>{_escaped(verdict['sentence'])}</p><ul style='margin-left: -24px'>{items}</ul>"
+    return f"<p>{escaped(verdict['sentence'])}</p><ul style='margin-left: -24px'>{items}</ul>"
 
 
 def _sentence(comparison: Mapping[str, Any]) -> str | None:
     return None if comparison["targets"] is None else comparison["targets"]["sentence"]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def verdict_word(word: str | None) -> str:
@@ -288,8 +279,3 @@ def volume_gone(role: str) -> str:
 def transform_gone(name: str) -> str:
     """The moving volume cannot be shown after it."""
     return _("The transform {name} is not in the scene any more, or was renamed: it cannot be shown.").format(name=name)
-
-
-def message_style() -> str:
-    """Style sheet of an error message."""
-    return f"QLabel {{ background-color: {_COLORS['bad']}; color: white; padding: 6px; border-radius: 3px; }}"

@@ -12,10 +12,12 @@ from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
+from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
-from MultimodalRegistrationLib.panels.common.child_run import ChildRun, Listener
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
+from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
+from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.panels.registration.engine_offer import EngineOffer
 from MultimodalRegistrationLib.panels.registration.preset_section import PresetSection
@@ -39,9 +41,6 @@ class RegistrationPanel:
         self._ui = ui
         self.make_process = make_process
         self._parameters: Any = None
-        self._run: ChildRun[RegistrationJob] | None = None
-        # Its process may still be about to end.
-        self._cancelled: ChildRun[RegistrationJob] | None = None
         self._table_problem: str | None = None
         self._words: str | None = None
         self._is_problem = False
@@ -56,6 +55,10 @@ class RegistrationPanel:
         for name, choices in texts.choice_texts().items():
             self._boxes[name].fill((value, *words) for value, words in choices.items())
         self._progress = ProgressView(ui)
+        self._message = MessageLine(ui.messageLabel)
+        self._runs: RunSlot[RegistrationJob] = RunSlot(
+            texts.RUN, on_stopped=self._update_button, progress=self._progress
+        )
         self._result = ResultView(ui, on_undone=self._undone)
         self._offer = EngineOffer(on_line=self._progress.log)
         self._preset = PresetSection(
@@ -67,7 +70,7 @@ class RegistrationPanel:
     @property
     def running(self) -> bool:
         """Whether a registration runs, or an engine is installed for it."""
-        return self._run is not None or self._offer.installing
+        return self._runs.running or self._offer.installing
 
     def use_parameters(self, parameters: Any) -> None:
         """Take the settings from a parameter node, or None while there is no scene."""
@@ -82,10 +85,8 @@ class RegistrationPanel:
         parameters = self._parameters
         if parameters.fixedVolume is not None or parameters.movingVolume is not None:
             return
-        nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        scans = [node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"]
-        scans = [node for node in scans if not node.GetHideFromEditors()]
-        if len(scans) == 2:
+        scans = only_two_scans(slicer.mrmlScene)
+        if scans is not None:
             parameters.fixedVolume, parameters.movingVolume = scans
 
     def update(self) -> None:
@@ -135,27 +136,18 @@ class RegistrationPanel:
         )
         others = [node for node in parameters.carried if node not in (None, inputs.fixed, inputs.moving)]
         apply, carried = parameters.applyToMoving, {node.GetID(): node.GetName() for node in others}
-        listener: Listener[RegistrationJob] = Listener(
-            progress=self._progress.show,
-            log=self._progress.log,
-            done=lambda job: self._done(job, apply, carried),
-            failed=self._failed,
-        )
         try:
             settings = self._settings()
-            self._run = ChildRun(
-                texts.RUN,
+            self._runs.start(
                 lambda folder: RegistrationJob(inputs, settings, folder),
-                listener,
+                done=lambda job: self._done(job, apply, carried),
+                failed=self._failed,
                 make_process=self.make_process,
             )
         except RegistrationError as error:
-            self._tell(texts.problem_words(error))
+            self._failed(error)
             return
         self._tell(None)
-        self._progress.start()
-        self._run.start()
-        self._update_button()
 
     def _engine_ready(self) -> bool:
         """Whether the engine is installed, after an offer to install it; the panel may be gone afterwards."""
@@ -182,29 +174,21 @@ class RegistrationPanel:
     def cancel(self) -> None:
         """End the run; the scene is as it was."""
         self._offer.stop()
-        if self._run is not None:
-            self._run.cancel()
-            self._cancelled = self._run
-            self._stopped()
+        if self._runs.cancel():
             self._tell(texts.CANCELLED, problem=False)
 
     def forget(self) -> None:
         """The scene is being closed."""
         self._offer.stop()
-        if self._run is not None:
-            self._run.cancel()
-            self._cancelled = self._run
-            self._stopped()
+        self._runs.cancel()
         self._result.forget()
         self._tell(None)
 
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
         self._offer.stop()
-        for run in (self._run, self._cancelled):
-            if run is not None:
-                run.end()
-        self._stopped()
+        self._runs.end()
+        self._update_button()
         self._result.close()
 
     def _settings(self) -> Settings:
@@ -220,7 +204,6 @@ class RegistrationPanel:
         )
 
     def _done(self, job: RegistrationJob, apply: bool, carried: dict[str, str]) -> None:
-        self._stopped()
         scene = slicer.mrmlScene
         change = SceneChange(scene)
         stayed = job.moving_stayed
@@ -252,13 +235,7 @@ class RegistrationPanel:
         self._tell(self._words)
 
     def _failed(self, error: RegistrationError) -> None:
-        self._stopped()
         self._tell(texts.problem_words(error))
-
-    def _stopped(self) -> None:
-        self._run = None
-        self._progress.stop()
-        self._update_button()
 
     def _undone(self) -> None:
         self._tell(None)
@@ -272,9 +249,12 @@ class RegistrationPanel:
     def _update_button(self) -> None:
         ui, parameters, missing = self._ui, self._parameters, self._missing()
         words = self._words or (None if self.running else missing)
-        ui.messageLabel.text = words or ""
-        ui.messageLabel.visible = words is not None
-        ui.messageLabel.setStyleSheet(texts.problem_style() if self._words and self._is_problem else "")
+        if words is None:
+            self._message.clear()
+        elif self._words and self._is_problem:
+            self._message.problem(words)
+        else:
+            self._message.note(words)
         self._result.set_running(self.running)
         button = ui.registerButton
         button.text = texts.CANCEL if self.running else texts.REGISTER

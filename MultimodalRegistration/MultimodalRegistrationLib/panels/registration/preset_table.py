@@ -10,6 +10,7 @@ from typing import Any
 import qt
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.presets.meanings import meaning_of
 from MultimodalRegistrationLib.presets.model import Preset, changed_preset
@@ -60,7 +61,7 @@ class PresetTable:
         self._table.connect("cellChanged(int,int)", self._edited)
         self._table.connect("itemSelectionChanged()", self._tell_meaning)
         ui.resetParametersButton.connect("clicked(bool)", self._reset)
-        ui.parametersProblemLabel.setStyleSheet(texts.problem_style())
+        self._message = MessageLine(ui.parametersProblemLabel)
         self._tell_problem(None)
 
     def show(self, preset: Preset, engine: str, changes: list[dict[str, Any]] | None) -> None:
@@ -121,10 +122,11 @@ class PresetTable:
             self.show(self._preset, self._engine, None)
 
     def _tell_problem(self, words: str | None) -> None:
-        self._ui.parametersProblemLabel.text = words or ""
-        self._ui.parametersProblemLabel.visible = words is not None
-        # What is wrong can be taken back even where nothing valid was changed.
-        if words is not None:
+        if words is None:
+            self._message.clear()
+        else:
+            self._message.problem(words)
+            # What is wrong can be taken back even where nothing valid was changed.
             self._ui.resetParametersButton.enabled = True
         self._on_problem(words)
 

@@ -9,11 +9,11 @@ from typing import Any
 import slicer
 
 from MultimodalRegistrationLib.application.slice_views import SliceViews
-from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange, nodes_moved_by
-from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
-from MultimodalRegistrationLib.panels.common.stepper import Stepper
+from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, volumes_of_result
+from MultimodalRegistrationLib.panels.common.buttons import offer, set_quietly
+from MultimodalRegistrationLib.panels.common.checkerboard_view import CheckerboardView
 from MultimodalRegistrationLib.panels.registration import texts
 
 __all__ = ["ResultView"]
@@ -39,8 +39,7 @@ class ResultView:
         self._node: Any = None
         self._running = False
         self._change: SceneChange | None = None
-        self._checkerboard: CheckerboardVolume | None = None
-        self._stepper: Stepper | None = None
+        self._checkerboard = CheckerboardView(self._views)
         ui.undoButton.connect("clicked(bool)", self._undo)
         ui.hardenButton.connect("clicked(bool)", self._harden)
         ui.invertButton.connect("clicked(bool)", self._invert)
@@ -108,25 +107,19 @@ class ResultView:
         fixed, moving = self._volumes()
         if fixed is None or moving is None:
             self._end_checkerboard()
-        self._set(self._ui.undoButton, bool(self._change), texts.UNDO, texts.NO_RESULT_TO_UNDO)
-        self._set(self._ui.hardenButton, bool(nodes_moved_by(self._node)), texts.HARDEN, texts.NOTHING_TO_HARDEN)
+        offer(self._ui.undoButton, texts.UNDO, None if self._change else texts.NO_RESULT_TO_UNDO)
+        offer(self._ui.hardenButton, texts.HARDEN, None if nodes_moved_by(self._node) else texts.NOTHING_TO_HARDEN)
         has_qa = hasattr(slicer.modules, _QA_MODULE.lower())
-        self._set(self._ui.qaButton, has_qa, texts.OPEN_QA, texts.NO_QA)
+        offer(self._ui.qaButton, texts.OPEN_QA, None if has_qa else texts.NO_QA)
         self._ui.viewsWidget.visible = self._views.available and fixed is not None and moving is not None
-
-    @staticmethod
-    def _set(button: Any, enabled: bool, can: str, cannot: str) -> None:
-        button.enabled = enabled
-        button.toolTip = can if enabled else cannot
 
     def forget(self) -> None:
         """The scene is being closed: nothing of it may be used any more."""
         self._change = None
-        self._stop_stepper()
-        self._checkerboard = None
+        self._checkerboard.forget()
         self._node = None
         self._show_section()
-        self._set_box(False)
+        set_quietly(self._ui.checkerboardBox, False)
 
     def close(self) -> None:
         """The panel goes: take away what only it shows."""
@@ -137,10 +130,7 @@ class ResultView:
         node = self._node
         if node is None or node.GetScene() is None:
             return None, None
-        return (
-            node.GetNodeReference(node.GetFixedNodeReferenceRole()),
-            node.GetNodeReference(node.GetMovingNodeReferenceRole()),
-        )
+        return volumes_of_result(node)
 
     def _undo(self) -> None:
         self._end_checkerboard()
@@ -175,32 +165,8 @@ class ResultView:
         if not wanted or fixed is None or moving is None:
             self._end_checkerboard()
             return
-        self._checkerboard = CheckerboardVolume(fixed, moving)
-        self._stepper = Stepper(self._checkerboard.make(), lambda share: None, self._checkerboard_made)
-        self._stepper.start()
-
-    def _checkerboard_made(self, error: Exception | None) -> None:
-        if error is not None:
-            raise error
-        fixed, _ = self._volumes()
-        if self._checkerboard is not None and fixed is not None:
-            self._views.show(fixed, self._checkerboard.add(), 1.0)
+        self._checkerboard.show(fixed, moving)
 
     def _end_checkerboard(self) -> None:
-        self._stop_stepper()
-        board, self._checkerboard = self._checkerboard, None
-        self._set_box(False)
-        if board is None or self._node is None:
-            return
-        self.look()
-        board.remove()
-
-    def _stop_stepper(self) -> None:
-        if self._stepper is not None:
-            self._stepper.stop()
-            self._stepper = None
-
-    def _set_box(self, checked: bool) -> None:
-        blocked = self._ui.checkerboardBox.blockSignals(True)
-        self._ui.checkerboardBox.checked = checked
-        self._ui.checkerboardBox.blockSignals(blocked)
+        set_quietly(self._ui.checkerboardBox, False)
+        self._checkerboard.end(self.look)

@@ -8,6 +8,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
+from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
 
 REGISTER = _("Register")
 CANCEL = _("Cancel")
@@ -31,7 +33,7 @@ _OPTIONS = {
     "--max-rotation": _("the largest rotation"),
 }
 
-_COLORS = {"verified": "#1b7f3b", "uncertain": "#a86100", "failed": "#b3261e", "": "#555555"}
+_COLORS = {"verified": GOOD, "uncertain": DOUBTFUL, "failed": BAD}
 
 
 def missing_words(
@@ -43,14 +45,9 @@ def missing_words(
     initial: Any = None,
 ) -> str | None:
     """What has to be chosen before a run can start; None when nothing is missing."""
-    if fixed is None and moving is None:
-        return _("Load two volumes, then choose the fixed and the moving one.")
-    if fixed is None:
-        return _("Choose the fixed volume: the one that stays.")
-    if moving is None:
-        return _("Choose the moving volume: the one that is put onto {fixed}.").format(fixed=fixed.GetName())
-    if fixed is moving:
-        return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
+    missing = volumes_missing(fixed, moving)
+    if missing is not None:
+        return missing
     if (fixed_landmarks is None) != (moving_landmarks is None):
         given = fixed_landmarks or moving_landmarks
         return _("{name} has no partner. Choose both lists of points, or none.").format(name=given.GetName())
@@ -79,10 +76,7 @@ def ready_words(fixed: Any, moving: Any) -> str:
 
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
-    text = str(error)
-    for option, words in _OPTIONS.items():
-        text = text.replace(option, words)
-    return text
+    return without_options(str(error), _OPTIONS)
 
 
 def already_running() -> str:
@@ -121,14 +115,8 @@ def verdict_words(word: str, error_mm: float | None, *, bent: bool) -> str:
 
 
 def verdict_style(word: str) -> str:
-    """Style sheet of the verdict: light text on a dark colour, readable in both of Slicer's themes."""
-    color = _COLORS.get(word, _COLORS[""])
-    return f"QLabel {{ background-color: {color}; color: white; font-weight: bold; padding: 6px; border-radius: 3px; }}"
-
-
-def problem_style() -> str:
-    """Style sheet of an error message."""
-    return f"QLabel {{ background-color: {_COLORS['failed']}; color: white; padding: 6px; border-radius: 3px; }}"
+    """Style sheet of the verdict."""
+    return label_style(_COLORS.get(word, NEUTRAL), bold=True)
 
 
 def evidence_html(content: dict[str, Any], node_name: str) -> str:
@@ -138,10 +126,10 @@ def evidence_html(content: dict[str, Any], node_name: str) -> str:
     # Warnings repeat what speaks against the result.
     warnings = [words for words in content["warnings"] if not any(sentence in words for sentence in against)]
     moved = content["moved_from_start"]
-    lines = [f"<b>{_escaped(words)}</b>" for words in (*against, *warnings)]
-    lines += [_escaped(words) for words in facts]
+    lines = [f"<b>{escaped(words)}</b>" for words in (*against, *warnings)]
+    lines += [escaped(words) for words in facts]
     lines.append(
-        _escaped(
+        escaped(
             _(
                 "Moved by {mm:.1f} mm and {degrees:.1f} degrees; engine {engine}, preset {preset}; transform {name}."
             ).format(
@@ -154,10 +142,6 @@ def evidence_html(content: dict[str, Any], node_name: str) -> str:
         )
     )
     return "<ul style='margin-left: -24px'>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def choice_texts() -> dict[str, dict[str, tuple[str, str]]]:

@@ -1,0 +1,32 @@
+"""Which nodes a scene holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["nodes_of_class", "only_two_scans"]
+
+
+def nodes_of_class(scene: Any, kind: str) -> list[Any]:
+    """Nodes of a class and of those derived from it, in the order of the scene."""
+    return [scene.GetNthNodeByClass(number, kind) for number in range(scene.GetNumberOfNodesByClass(kind))]
+
+
+def only_two_scans(scene: Any) -> tuple[Any, Any] | None:
+    """Tell what is meant where nothing is chosen yet: the scalar volumes that a user sees, if they are two.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Not changed.
+
+    Returns
+    -------
+    tuple of vtkMRMLScalarVolumeNode, or None
+        In the order of the scene; label maps and the like are no scans.
+    """
+    kind = "vtkMRMLScalarVolumeNode"
+    scans = [
+        node for node in nodes_of_class(scene, kind) if node.GetClassName() == kind and not node.GetHideFromEditors()
+    ]
+    return (scans[0], scans[1]) if len(scans) == 2 else None

@@ -1,0 +1,30 @@
+"""What tasks on two volumes that another process carries out have in common: where the moving one starts."""
+
+from __future__ import annotations
+
+from MultimodalRegistrationLib.io.landmarks import write_landmarks
+from MultimodalRegistrationLib.io.transforms import write_linear_transform
+from MultimodalRegistrationLib.landmarks.points import Pairing
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs
+from MultimodalRegistrationLib.mrml.transforms import start_from_node
+
+__all__ = ["VolumePairJob"]
+
+
+class VolumePairJob(ChildJob):
+    """A task on two volumes that may start at a transform or at landmarks."""
+
+    def _add_start(self, inputs: Inputs, pairing: Pairing) -> None:
+        if inputs.initial_transform is not None:
+            path = self._file("initial_transform", ".h5", option="--initial-transform")
+            write_linear_transform(path, start_from_node(inputs.initial_transform))
+        lists = {"fixed-landmarks": inputs.fixed_landmarks, "moving-landmarks": inputs.moving_landmarks}
+        # Paired here for the sake of an early message only.
+        if pairs_of_nodes(*lists.values(), how=pairing) is not None:
+            for name, node in lists.items():
+                path = self._file(name.replace("-", "_"), ".mrk.json", option=f"--{name}")
+                write_landmarks(path, landmarks_of_node(node))
+            self._options += ["--pairing", pairing]
