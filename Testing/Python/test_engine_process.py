@@ -83,7 +83,7 @@ def test_cancel_at_any_moment_answers_within_a_second_and_leaves_nothing(
             cancel.set()
 
         session = EngineSession(engine)
-        pids = tree(session._supervisor.pid)
+        pids = tree(session._child.supervisor.pid)
         timer = threading.Timer(delay, ask)
         timer.start()
         # So long a run that it cannot end before it is cancelled.
@@ -92,8 +92,8 @@ def test_cancel_at_any_moment_answers_within_a_second_and_leaves_nothing(
         with pytest.raises(Cancelled):
             session.run(EngineJob(job.fixed, job.moving, [stage], 1), cancel=cancel)
         assert time.monotonic() - cancelled_at[0] < 1.0
-        if session._worker_pid is not None:
-            pids.append(session._worker_pid)
+        if session._child.pid is not None:
+            pids.append(session._child.pid)
         assert gone(pids)
         assert list(own_temporary_folder.iterdir()) == []
 
@@ -116,7 +116,7 @@ job = t.job_for("elastix", ct, mr)
 stage = {{**job.stages[0], **t.LONG["elastix"]}}
 def told(line):
     if line.startswith("1:ItNr"):
-        print("running", session._supervisor.pid, session._worker_pid, session.folder, flush=True)
+        print("running", session._child.supervisor.pid, session._child.pid, session.folder, flush=True)
 session.run(t.EngineJob(job.fixed, job.moving, [stage], 1), on_line=told)
 """
 
@@ -141,7 +141,7 @@ def test_a_crash_of_the_engine_is_an_error_with_its_log(number, head_ct, head_mr
 
     def crash(line):
         if line.startswith("1:ItNr"):
-            os.kill(session._worker_pid, number)
+            os.kill(session._child.pid, number)
 
     with pytest.raises(EngineError, match="crashed" if number == signal.SIGSEGV else "memory runs out") as caught:
         session.run(job_for("elastix", head_ct, head_mr), on_line=crash)
@@ -155,11 +155,11 @@ def test_a_killed_supervisor_takes_the_engine_with_it(head_ct, head_mr):
 
     def kill(line):
         if line.startswith("1:ItNr"):
-            os.kill(session._supervisor.pid, signal.SIGKILL)
+            os.kill(session._child.supervisor.pid, signal.SIGKILL)
 
     with pytest.raises(EngineError, match="was killed"):
         session.run(job_for("elastix", head_ct, head_mr), on_line=kill)
-    assert wait_until(lambda: gone([session._worker_pid]))
+    assert wait_until(lambda: gone([session._child.pid]))
     assert not session.folder.exists()
 
 
@@ -240,6 +240,6 @@ def test_the_worker_does_not_see_slicers_plugin_folder(monkeypatch, head_ct, hea
     monkeypatch.setenv("ITK_AUTOLOAD_PATH", "/nowhere")
     with EngineSession("simpleitk", threads=1) as session:
         session.wait_until_ready()
-        environment = psutil.Process(session._worker_pid).environ()
+        environment = psutil.Process(session._child.pid).environ()
     assert "ITK_AUTOLOAD_PATH" not in environment
     assert environment["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] == "1"

@@ -25,9 +25,9 @@ from MultimodalRegistrationLib.cli import (
     structures,
     transform,
 )
+from MultimodalRegistrationLib.cli.guarded import run_guarded
 from MultimodalRegistrationLib.cli.parent import end_with_standard_input, step_back
 from MultimodalRegistrationLib.cli.progress import EventPrinter
-from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError, RegistrationError
 
 __all__ = ["main"]
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         EventPrinter().started(os.getpid())
         end_with_standard_input()
         step_back()
-    outcome = _run(options)
+    outcome = run_guarded(lambda: options.run(options))
     if isinstance(outcome, int):
         return outcome
     if options.events:
@@ -77,17 +77,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print(f"multimodal-registration: error: {outcome}", file=sys.stderr)
     return outcome.exit_code
-
-
-def _run(options: argparse.Namespace) -> int | RegistrationError:
-    try:
-        return int(options.run(options))
-    except RegistrationError as error:
-        return error
-    except KeyboardInterrupt:
-        return Cancelled()
-    except MemoryError as error:
-        return EngineError("Memory", f"used up ({error})", "Crop or downsample the volumes first.")
-    except OSError as error:
-        name = error.filename or "A file"
-        return InputError(name, f"cannot be read or written ({error.strerror})", "Check its rights and the disk.")

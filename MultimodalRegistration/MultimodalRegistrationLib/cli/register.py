@@ -18,7 +18,7 @@ from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
 from MultimodalRegistrationLib.cli.then_option import add_then_option, check_then
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
-from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
 from MultimodalRegistrationLib.io.transforms import (
@@ -41,7 +41,7 @@ from MultimodalRegistrationLib.registration.run import fallback_warning, select_
 from MultimodalRegistrationLib.registration.start import START_METHODS
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "run_register"]
 
 
 def add_parser(commands: Any) -> None:
@@ -113,6 +113,25 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    with EngineSessions(options.threads) as sessions:
+        return run_register(options, sessions)
+
+
+def run_register(options: argparse.Namespace, sessions: EngineSessions) -> int:
+    """Do what the options say.
+
+    Parameters
+    ----------
+    options : Namespace
+        Of the parser.
+    sessions : EngineSessions
+        Running engines, which stay.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
     check_numbers(
         seed=options.seed,
         threads=options.threads,
@@ -137,43 +156,44 @@ def _run(options: argparse.Namespace) -> int:
         carried = check_carry(options, outputs)
         kept = _folder_for_temporary_files(options.keep_temporary_files)
         # The engine loads while the volumes are read.
-        with EngineSession(engine, threads=options.threads) as session:
-            fallback = fallback_warning(preset, options.engine, engine)
-            if fallback is not None:
-                printer.warning(fallback)
-            began = time.perf_counter()
-            volumes = _read(options, engine, steps, printer)
-            initial = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
-            landmarks = read_landmark_pairs(options)
-            read_seconds = time.perf_counter() - began
-            try:
-                result = register_in_stages(
-                    volumes.fixed,
-                    volumes.moving,
-                    preset=preset,
-                    then=[stage.read() for stage in then],
-                    session=session,
-                    start=options.start,
-                    initial_fixed_to_moving_lps=initial,
-                    initial_name=str(options.initial_transform),
-                    landmarks=landmarks,
-                    max_translation_mm=options.max_translation,
-                    max_rotation_deg=options.max_rotation,
-                    verdict=not options.no_verdict,
-                    steps=steps,
-                    fixed_mask=volumes.fixed_mask,
-                    moving_mask=volumes.moving_mask,
-                    seed=options.seed,
-                    threads=options.threads,
-                    on_progress=printer.progress,
-                    on_warning=printer.warning,
-                    on_log=printer.log,
-                    cancel=cancel,
-                    keep_job_files=kept,
-                )
-            except EngineError as error:
-                printer.finish()
-                raise _with_log_file(error, options, kept) from error
+        sessions.of(engine)
+        fallback = fallback_warning(preset, options.engine, engine)
+        if fallback is not None:
+            printer.warning(fallback)
+        began = time.perf_counter()
+        volumes = _read(options, engine, steps, printer)
+        initial = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
+        landmarks = read_landmark_pairs(options)
+        read_seconds = time.perf_counter() - began
+        try:
+            result = register_in_stages(
+                volumes.fixed,
+                volumes.moving,
+                preset=preset,
+                then=[stage.read() for stage in then],
+                engine=engine,
+                sessions=sessions,
+                start=options.start,
+                initial_fixed_to_moving_lps=initial,
+                initial_name=str(options.initial_transform),
+                landmarks=landmarks,
+                max_translation_mm=options.max_translation,
+                max_rotation_deg=options.max_rotation,
+                verdict=not options.no_verdict,
+                steps=steps,
+                fixed_mask=volumes.fixed_mask,
+                moving_mask=volumes.moving_mask,
+                seed=options.seed,
+                threads=options.threads,
+                on_progress=printer.progress,
+                on_warning=printer.warning,
+                on_log=printer.log,
+                cancel=cancel,
+                keep_job_files=kept,
+            )
+        except EngineError as error:
+            printer.finish()
+            raise _with_log_file(error, options, kept) from error
         early = (*([] if fallback is None else [fallback]), *volumes.warnings)
         result = dataclasses.replace(result, warnings=(*early, *result.warnings))
         began = time.perf_counter()

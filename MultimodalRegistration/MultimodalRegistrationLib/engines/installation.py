@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import json
 import os
-import queue
 import re
 import shutil
 import sys
-import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,13 +21,12 @@ from MultimodalRegistrationLib.engines.catalogue import (
     engine_status,
     require_engine,
 )
-from MultimodalRegistrationLib.engines.supervised import end_supervised, start_supervised
-from MultimodalRegistrationLib.engines.supervisor import RECORD_SEPARATOR, is_running
+from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild
+from MultimodalRegistrationLib.engines.supervisor import is_running
 from MultimodalRegistrationLib.errors import Cancelled, EngineNotInstalledError, InputError
 
 __all__ = ["Need", "download_command", "install", "missing", "remove"]
 
-_POLL_SECONDS = 0.05
 _STAGED = ".installing-"
 _NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|SSLError|getaddrinfo|name resolution"
@@ -197,7 +193,7 @@ def _run_pip(
     """Exit code of pip, and what it printed."""
     source = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
     options = ["--only-binary", ":all:", "--no-input", "--progress-bar", "off", "--retries", "2"]
-    process = start_supervised(
+    child = SupervisedChild(
         "MultimodalRegistrationLib.engines.pip_process",
         ["install", "--target", str(staged), *options, *source, engine.requirement],
         environment={
@@ -208,37 +204,22 @@ def _run_pip(
             "PIP_REQUIRE_VIRTUALENV": "0",
         },
     )
-    received: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            received.put(line)
-        received.put(None)
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
     lines: list[str] = []
     try:
         while True:
             if should_stop is not None and should_stop():
                 raise Cancelled(f"Installation of {engine.name}")
-            try:
-                line = received.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
+            heard = child.hear()
+            if heard is None:
                 continue
-            if line is None:
-                return None, lines
-            printed, separator, record = line.partition(RECORD_SEPARATOR)
-            if printed.strip():
-                lines.append(printed.rstrip())
+            if heard.printed.strip():
+                lines.append(heard.printed.rstrip())
                 if on_line is not None:
                     on_line(lines[-1])
-            if separator and (event := json.loads(record))["event"] == "worker-ended":
-                return event["code"], lines
+            if heard.event is not None and heard.event["event"] == "worker-ended":
+                return heard.event["code"], lines
     finally:
-        end_supervised(process)
-        reader.join(timeout=10)
+        child.close()
 
 
 def _failure(engine: Engine, wheels: Path | None, lines: list[str], code: int | None) -> Exception:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import queue
 import shutil
-import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,17 +12,15 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.engines import supervisor
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_folder, require_engine
 from MultimodalRegistrationLib.engines.failures import engine_error
 from MultimodalRegistrationLib.engines.handover import JOB_FILE, RESULT_FILE, EngineJob, EngineResult, save_job
-from MultimodalRegistrationLib.engines.supervised import end_supervised, start_supervised
+from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, end_words
 from MultimodalRegistrationLib.errors import Cancelled, EngineError
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 
 __all__ = ["EngineSession"]
 
-_POLL_SECONDS = 0.05
 _LONGEST_START_SECONDS = 120.0
 
 
@@ -51,19 +45,14 @@ class EngineSession:
     def __init__(self, engine: str, *, threads: int | None = None) -> None:
         require_engine(engine)
         self.engine = engine
-        self._folder: Path | None = None
-        self._worker_pid: int | None = None
         self._jobs = 0
         self._closed = False
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._supervisor = start_supervised(
+        self._child = SupervisedChild(
             "MultimodalRegistrationLib.engines.worker",
             [engine],
             first_on_path=engine_folder(engine),
             environment={"ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": str(threads or ENGINES[engine].default_threads)},
         )
-        self._reader = threading.Thread(target=self._read_lines, daemon=True)
-        self._reader.start()
 
     def __enter__(self) -> EngineSession:
         return self
@@ -81,7 +70,7 @@ class EngineSession:
     @property
     def folder(self) -> Path | None:
         """The session's temporary folder, once the engine has started."""
-        return self._folder
+        return self._child.folder
 
     def run(
         self,
@@ -139,9 +128,9 @@ class EngineSession:
         folder: Path | None = None
         try:
             while True:
-                if self._folder is not None and folder is None:
+                if self.folder is not None and folder is None:
                     self._jobs += 1
-                    folder = self._folder / f"job-{self._jobs}"
+                    folder = self.folder / f"job-{self._jobs}"
                     self._hand_over(job, folder)
                 event = self._next_event(log, on_line, cancel)
                 if event["event"] == "worker-ended":
@@ -202,16 +191,9 @@ class EngineSession:
     def close(self) -> None:
         """Kill the engine if it still runs and remove the temporary folder."""
         self._closed = True
-        if self._supervisor.poll() is not None and self._worker_pid is not None:
-            # The supervisor was killed: the worker may still run.
-            _kill_if_running(self._worker_pid)
-        end_supervised(self._supervisor)
-        self._reader.join(timeout=10)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._child.close()
 
     def _hand_over(self, job: EngineJob, folder: Path) -> None:
-        assert self._supervisor.stdin is not None
         try:
             path = save_job(job, folder)
         except OSError as error:
@@ -220,11 +202,7 @@ class EngineSession:
                 f"the volumes cannot be handed to the engine ({error.strerror})",
                 "Free space in the temporary folder, or set TMPDIR to another one.",
             ) from error
-        try:
-            self._supervisor.stdin.write(f"{path}\n")
-            self._supervisor.stdin.flush()
-        except OSError:
-            pass  # The supervisor is gone, which the end of its output will tell.
+        self._child.send(str(path))
 
     def _next_event(
         self, log: list[str], on_line: Callable[[str], None] | None, cancel: threading.Event | None
@@ -233,40 +211,20 @@ class EngineSession:
             if cancel is not None and cancel.is_set():
                 self.close()
                 raise Cancelled()
-            try:
-                line = self._lines.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
+            heard = self._child.hear()
+            if heard is None:
                 continue
-            if line is None:
-                return {"event": "worker-ended", "code": None}
-            printed, separator, record = line.partition(supervisor.RECORD_SEPARATOR)
-            if printed:
-                log.append(printed)
+            if heard.printed:
+                log.append(heard.printed)
                 if on_line is not None:
-                    on_line(printed.rstrip("\r\n"))
-            if separator:
-                event: dict[str, Any] = json.loads(record)
-                if event["event"] == "started":
-                    self._folder = Path(event["folder"])
-                elif event["event"] == "ready":
-                    self._worker_pid = event["pid"]
-                return event
-
-    def _read_lines(self) -> None:
-        assert self._supervisor.stdout is not None
-        for line in self._supervisor.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
+                    on_line(heard.printed.rstrip("\r\n"))
+            if heard.event is not None:
+                return heard.event
 
     def _crashed(self, code: int | None, log: str) -> EngineError:
         remedy = "Try again, or another engine (--engine); if it repeats, report it with the log."
         if code is None or code == -9:
-            how = "its process was killed, as the system does when memory runs out"
             remedy = "Close other programs, or crop or downsample the volumes first."
-        elif code < 0:
-            how = f"its process crashed ({signal.Signals(-code).name})"
-        else:
-            how = f"its process ended with the code {code}"
         error = engine_error(self.engine, "", log)
         if "it stopped with" not in error.found:
             return error
@@ -274,14 +232,7 @@ class EngineSession:
         told = f"; its last line was: {last[0].strip()}" if last else ""
         return EngineError(
             f"Engine {self.engine}",
-            f"{how}{told}",
+            f"{end_words(code)}{told}",
             remedy,
             log=log,
         )
-
-
-def _kill_if_running(pid: int) -> None:
-    try:
-        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    except ProcessLookupError:
-        pass  # It ended by itself.

@@ -18,10 +18,11 @@ from typing import Any
 
 from MultimodalRegistrationLib.engines.supervisor import RECORD_SEPARATOR, WORKER_PID_FILE
 
-__all__ = ["join_supervisor", "main"]
+__all__ = ["join_supervisor", "main", "tell_application"]
 
 
-def _emit(event: dict[str, Any]) -> None:
+def tell_application(event: dict[str, Any]) -> None:
+    """Tell an event; the key ``event`` says which."""
     sys.stdout.flush()
     # One write, so that the line is not torn apart by what the engine's own threads print.
     os.write(1, (RECORD_SEPARATOR + json.dumps(event) + "\n").encode("ascii"))
@@ -53,7 +54,7 @@ def main() -> None:
     join_supervisor()
     began = time.perf_counter()
     engine = importlib.import_module(f"MultimodalRegistrationLib.engines.run_{sys.argv[1]}")
-    _emit({"event": "ready", "pid": os.getpid(), "seconds": time.perf_counter() - began})
+    tell_application({"event": "ready", "pid": os.getpid(), "seconds": time.perf_counter() - began})
     for line in sys.stdin:
         _run(engine, Path(line.rstrip("\n")))
 
@@ -74,10 +75,10 @@ def _run(engine: Any, job_file: Path) -> None:
             sitk.WriteTransform(found, str(job_file.with_name(RESULT_FILE)))
     # The boundary of the process: whatever happens inside an engine is told to the application.
     except Exception:
-        _emit({"event": "failed", "job": str(job_file), "message": traceback.format_exc(limit=-3)})
+        tell_application({"event": "failed", "job": str(job_file), "message": traceback.format_exc(limit=-3)})
         return
     matrix = found.tolist() if is_linear else None
-    _emit({"event": "done", "job": str(job_file), "fixed_to_moving_lps": matrix, "seconds": seconds})
+    tell_application({"event": "done", "job": str(job_file), "fixed_to_moving_lps": matrix, "seconds": seconds})
 
 
 if __name__ == "__main__":

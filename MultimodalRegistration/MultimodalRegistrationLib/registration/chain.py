@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.geometry.linear import displacement_mm
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.volumes import Volume
@@ -59,7 +60,7 @@ def register_in_stages(
     preset: Preset,
     then: Sequence[NextStage] = (),
     engine: str | None = None,
-    session: EngineSession | None = None,
+    sessions: EngineSessions | None = None,
     verdict: bool = True,
     steps: Steps = AUTOMATIC,
     fixed_mask: Volume | None = None,
@@ -86,8 +87,10 @@ def register_in_stages(
         Of the first stages, at least one of which is linear.
     then : sequence of NextStage
         What follows.
-    engine, session, verdict, steps, fixed_mask, moving_mask, seed, threads, keep_job_files
-        As there; the session is one of the first preset's engine.
+    sessions : EngineSessions, optional
+        Running engines to use, which stay; by default they are started and closed.
+    engine, verdict, steps, fixed_mask, moving_mask, seed, threads, keep_job_files
+        As there.
     on_progress, on_warning, on_log, cancel
         As there.
     **options
@@ -113,7 +116,7 @@ def register_in_stages(
             on_warning(message)
 
     common = Masks(fixed_mask, moving_mask).placed(fixed, moving, warn)
-    chain = [(preset, select_engine(preset, engine if session is None else session.engine), common)]
+    chain = [(preset, select_engine(preset, engine), common)]
     for stage in then:
         own = stage.masks.placed(fixed, moving, warn).or_those_of(common)
         chain.append((stage.preset, select_engine(stage.preset, stage.engine), own))
@@ -128,20 +131,12 @@ def register_in_stages(
         return tell
 
     following: dict[str, Any] = {"on_log": on_log, "cancel": cancel}
-    with ExitStack() as opened:
-        sessions = {} if session is None else {session.engine: session}
-
-        def session_of(engine_name: str) -> EngineSession:
-            # One whose engine died takes no more jobs.
-            if engine_name not in sessions or sessions[engine_name].closed:
-                sessions[engine_name] = opened.enter_context(EngineSession(engine_name, threads=threads))
-            return sessions[engine_name]
-
+    with EngineSessions(threads) if sessions is None else nullcontext(sessions) as engines:
         result = register(
             fixed,
             moving,
             preset=first.preset,
-            session=session_of(first.engine),
+            session=engines.of(first.engine),
             verdict=verdict,
             steps=steps,
             fixed_mask=first.masks.fixed,
@@ -174,7 +169,7 @@ def register_in_stages(
             def on_share(words: str, share: float, tell: Callable[[Progress], None] = tell) -> None:
                 tell(Progress(words, share))
 
-            running = session_of(part.engine)
+            running = engines.of(part.engine)
             made: BentStage | LinearStage
             if part.bends:
                 made = run_bending_stage(

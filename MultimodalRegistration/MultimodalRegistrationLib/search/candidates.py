@@ -149,12 +149,12 @@ def distinct(
 ) -> list[Candidate]:
     """The best candidates that are apart from each other by some mm, mean over the probe points, best first."""
     kept: list[Candidate] = []
-    images: list[NDArray[np.float64]] = []
+    images = np.empty((most, *np.shape(probe_lps)))
     for candidate in sorted(candidates, key=lambda c: -c.score):
         image = apply_matrix(candidate.sampled_to_other_lps, probe_lps)
-        if all(np.linalg.norm(image - other, axis=1).mean() > apart_mm for other in images):
+        if not kept or np.linalg.norm(image - images[: len(kept)], axis=2).mean(axis=1).min() > apart_mm:
+            images[len(kept)] = image
             kept.append(candidate)
-            images.append(image)
         if len(kept) == most:
             break
     return kept

@@ -1,0 +1,60 @@
+"""How many cases run at a time, and how much memory each may take."""
+
+from __future__ import annotations
+
+import os
+
+from MultimodalRegistrationLib.batch.study import Study
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.memory import available_memory_bytes
+from MultimodalRegistrationLib.io.voxel_source import open_source
+from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
+
+__all__ = ["memory_share_bytes", "worker_count"]
+
+# Python, NumPy and SimpleITK in a case's process and its supervisors.
+_PROCESS_BYTES = 300_000_000
+# Where the system does not tell: a small machine.
+_ASSUMED_BYTES = 8 * 2**30
+_USED_SHARE = 0.9
+
+
+def worker_count(asked: int | None, study: Study) -> int:
+    """How many cases to run at the same time.
+
+    Parameters
+    ----------
+    asked : int or None
+        By the user.
+    study : Study
+        Whose largest volumes count.
+
+    Returns
+    -------
+    int
+        As many as asked for; by default one for each core, if the free memory is enough for all. Never more than there
+        are cases.
+
+    Raises
+    ------
+    InputError
+        Fewer than one was asked for.
+    """
+    if asked is not None and asked < 1:
+        raise InputError("--workers", f"{asked} was given", "Give a whole number from 1.")
+    if asked is None:
+        largest = max(
+            needed_memory_bytes("elastix", open_source(case.fixed).grid, open_source(case.moving).grid) + _PROCESS_BYTES
+            for case in study.cases
+        )
+        asked = max(1, min(os.cpu_count() or 1, int(_free_bytes() // largest)))
+    return min(asked, len(study.cases))
+
+
+def memory_share_bytes(workers: int) -> int:
+    """What each of so many cases may take."""
+    return int(_free_bytes() / workers)
+
+
+def _free_bytes() -> float:
+    return _USED_SHARE * (available_memory_bytes() or _ASSUMED_BYTES)

@@ -1,0 +1,238 @@
+"""The folder of a study's results: one run at a time, and each case whole or not at all, also after a power cut.
+
+``cases/NAME`` appears by one rename, once everything in it is on the disk. Until then it is under ``.running``, which
+the next run empties.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import uuid
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from MultimodalRegistrationLib.batch.outcome import Outcome, read_outcome
+from MultimodalRegistrationLib.batch.run_case import Finished
+from MultimodalRegistrationLib.batch.study import Case, Study, case_content
+from MultimodalRegistrationLib.errors import InputError
+
+__all__ = ["CASES", "JOURNAL_FILE", "STUDY_FILE", "StudyFolder", "study_names"]
+
+CASES = "cases"
+STUDY_FILE = "study.json"
+JOURNAL_FILE = "journal.jsonl"
+_RUNNING = ".running"
+_LOCK = ".lock"
+_SCHEMA = 1
+_LISTED = 10
+
+
+def study_names(folder: Path) -> list[str]:
+    """Names of the cases of the study that was run in a folder.
+
+    Raises
+    ------
+    InputError
+        There was none.
+    """
+    return [str(case["name"]) for case in _read_study(folder / STUDY_FILE)["cases"]]
+
+
+class StudyFolder:
+    """The folder, for one run.
+
+    Parameters
+    ----------
+    path : Path
+        Made if missing.
+    study : Study
+        What is run.
+    resume : bool
+        Whether a study may have been run there already.
+
+    Raises
+    ------
+    InputError
+        It cannot be used, another run is at work in it, or it holds results of something else.
+    """
+
+    def __init__(self, path: Path, study: Study, *, resume: bool) -> None:
+        self.path = path.resolve()
+        self.cases = self.path / CASES
+        self._running = self.path / _RUNNING
+        try:
+            self.path.mkdir(exist_ok=True)
+            self._lock = _locked(self.path / _LOCK)
+            try:
+                self._open(study, resume=resume)
+            except BaseException:
+                self._lock.close()
+                raise
+        except OSError as error:
+            raise InputError(
+                error.filename or path, f"the folder cannot be used ({error.strerror})", "Choose another folder."
+            ) from error
+
+    def _open(self, study: Study, *, resume: bool) -> None:
+        for folder in (self.cases, self._running):
+            if folder.is_symlink():
+                raise InputError(folder, "this is a link, which may lead anywhere", "Remove it.")
+        if (self.path / STUDY_FILE).exists():
+            if not resume:
+                raise InputError(
+                    self.path, "a study was run here already", "Give --resume to go on with it, or another folder."
+                )
+            self._check_same(study)
+        else:
+            ours = {_LOCK, _RUNNING, CASES, JOURNAL_FILE, f"{STUDY_FILE}.new"}
+            other = next((entry.name for entry in self.path.iterdir() if entry.name not in ours), None)
+            if other is not None:
+                raise InputError(self.path, f"the folder is not empty ({other})", "Give a new or an empty folder.")
+        if self._running.exists():
+            shutil.rmtree(self._running)
+        self._running.mkdir()
+        self.cases.mkdir(exist_ok=True)
+        content = {
+            "schema": _SCHEMA,
+            "study": str(study.path),
+            "cases": [{**case_content(case), "digest": case.digest} for case in study.cases],
+        }
+        new = self.path / f"{STUDY_FILE}.new"
+        new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        _to_disk(new)
+        new.replace(self.path / STUDY_FILE)
+        _to_disk(self.path)
+
+    def _check_same(self, study: Study) -> None:
+        """What has a result must not have been asked for otherwise."""
+        before = {case["name"]: case["digest"] for case in _read_study(self.path / STUDY_FILE)["cases"]}
+        now = {case.name: case.digest for case in study.cases}
+        wrong = [
+            f"{name} {'was asked for otherwise' if name in now else 'is not in the study any more'}"
+            for name, digest in before.items()
+            if now.get(name) != digest and os.path.lexists(self.cases / name)
+        ]
+        if wrong:
+            more = f"; and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
+            raise InputError(
+                self.path,
+                f"there are results of another study: {'; '.join(wrong[:_LISTED])}{more}",
+                f"Remove their folders below {self.cases}, or give another folder.",
+            )
+
+    def __enter__(self) -> StudyFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._running, ignore_errors=True)
+        self._lock.close()
+
+    def ended(self, case: Case) -> bool:
+        """Whether a case has come to its end, in whatever way."""
+        return os.path.lexists(self.cases / case.name)
+
+    def outcome(self, case: Case) -> Outcome:
+        """What came of a case that has ended.
+
+        Raises
+        ------
+        InputError
+            Its record is damaged.
+        """
+        return read_outcome(self.cases / case.name)
+
+    def new_staging(self, case: Case) -> Path:
+        """An empty folder for one attempt."""
+        staging = self._running / f"{case.name}-{uuid.uuid4().hex[:8]}"
+        staging.mkdir()
+        return staging
+
+    def finish(self, finished: Finished) -> bool:
+        """Give the results of a case their place.
+
+        Returns
+        -------
+        bool
+            False if another worker was first; then these are removed.
+        """
+        for folder, _, names in os.walk(finished.staging):
+            for name in names:
+                _to_disk(Path(folder) / name)
+            _to_disk(Path(folder))
+        target = self.cases / finished.case.name
+        try:
+            finished.staging.rename(target)
+        except OSError:
+            if not os.path.lexists(target):
+                raise
+            shutil.rmtree(finished.staging)
+            return False
+        _to_disk(self.cases)
+        self.note("ended", finished.case, word=finished.outcome.word)
+        return True
+
+    def take_back(self, case: Case) -> None:
+        """Remove what came of a case, so that it runs again."""
+        old = self._running / f"{case.name}-old-{uuid.uuid4().hex[:8]}"
+        (self.cases / case.name).rename(old)
+        _to_disk(self.cases)
+        shutil.rmtree(old)
+
+    def note(self, event: str, case: Case, **more: Any) -> None:
+        """Add a line to the journal."""
+        line = {"time": datetime.now(timezone.utc).isoformat(), "event": event, "case": case.name, **more}
+        with (self.path / JOURNAL_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _read_study(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if content["schema"] != _SCHEMA:
+            raise ValueError(f"schema {content['schema']}")
+    except FileNotFoundError as error:
+        raise InputError(path.parent, "no study was run in this folder", "Check the path.") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(path, f"this is no record of a study ({error})", "Give another folder.") from error
+    return content
+
+
+def _to_disk(path: Path) -> None:
+    """Have the system write a file or folder now; Windows has no such thing for folders."""
+    if path.is_symlink() or (sys.platform == "win32" and path.is_dir()):
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() or sys.platform != "win32" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(path: Path) -> IO[str]:
+    """An open file that no other process can lock; the system frees it however this one ends."""
+    file = path.open("a+", encoding="ascii")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise InputError(
+            path.parent, "another run is at work in this folder", "Wait for its end, or give another folder."
+        ) from error
+    return file

@@ -1,0 +1,156 @@
+"""One case to its end: its attempts, and the record of what came of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.batch.case_process import CaseProcess
+from MultimodalRegistrationLib.batch.outcome import (
+    LOG_FILE,
+    QA_FOLDER,
+    RESULT_FILE,
+    CaseError,
+    Outcome,
+    Word,
+    write_outcome,
+)
+from MultimodalRegistrationLib.batch.study import Case
+from MultimodalRegistrationLib.errors import InputError
+
+__all__ = ["Finished", "Staging", "run_case"]
+
+_QUALITY_FILE = "quality.json"
+_REPORT_FILE = "report.html"
+# A disk with less is full: not the case is at fault then, and every other case would fail as well.
+_SMALLEST_FREE_BYTES = 20_000_000
+
+Staging = Callable[[Case], Path]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A case that came to its end.
+
+    Parameters
+    ----------
+    case : Case
+        Which one.
+    outcome : Outcome
+        What came of it.
+    staging : Path
+        Where everything of it is.
+    """
+
+    case: Case
+    outcome: Outcome
+    staging: Path
+
+
+def run_case(
+    process: CaseProcess,
+    case: Case,
+    new_staging: Staging,
+    *,
+    retries: int,
+    cancel: threading.Event | None = None,
+    on_fraction: Callable[[float], None] | None = None,
+    on_retry: Callable[[CaseError], None] | None = None,
+) -> Finished:
+    """Run a case, again where it may help, and write down what came of it.
+
+    Parameters
+    ----------
+    process : CaseProcess
+        Runs it.
+    case : Case
+        What to do.
+    new_staging : callable
+        Makes an empty folder for each attempt.
+    retries : int
+        How often a case is run again that crashed, hung or took too much memory, or whose engine failed.
+    cancel, on_fraction
+        As for :meth:`~MultimodalRegistrationLib.batch.case_process.CaseProcess.run`.
+    on_retry : callable, optional
+        Told why an attempt ended.
+
+    Raises
+    ------
+    InputError
+        The disk is full.
+    Cancelled
+        On request.
+    """
+    tried = 0
+    while True:
+        tried += 1
+        staging = new_staging(case)
+        began = time.monotonic()
+        attempt = process.run(case, staging, cancel=cancel, on_fraction=on_fraction)
+        seconds = time.monotonic() - began
+        if attempt.error is not None:
+            _check_disk(staging)
+            if attempt.again and tried <= retries:
+                if on_retry is not None:
+                    on_retry(attempt.error)
+                shutil.rmtree(staging)
+                continue
+        try:
+            (staging / LOG_FILE).write_text(attempt.log, encoding="utf-8")
+            outcome = _outcome(case, staging, attempt.error, tried, seconds)
+            write_outcome(staging, outcome)
+        except OSError:
+            _check_disk(staging)
+            raise
+        return Finished(case, outcome, staging)
+
+
+def _check_disk(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _SMALLEST_FREE_BYTES:
+        raise InputError(
+            folder.parents[1],
+            f"the disk is full ({free / 1e6:.0f} MB are free)",
+            "Free space, then go on with --resume.",
+        )
+
+
+def _outcome(case: Case, folder: Path, error: CaseError | None, attempts: int, seconds: float) -> Outcome:
+    result: dict[str, Any] = {}
+    quality: dict[str, Any] = {}
+    if error is None:
+        result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+        if (folder / QA_FOLDER / _QUALITY_FILE).exists():
+            quality = json.loads((folder / QA_FOLDER / _QUALITY_FILE).read_text(encoding="utf-8"))
+    verdict = result.get("verdict") or {}
+    word: Word = "no result" if error is not None else verdict.get("word", "not judged")
+    against = list(verdict.get("against", []))
+    judged = quality.get("verdict") or {}
+    # "good" and "unknown", where nothing independent was given, take nothing back.
+    if judged.get("word") in ("doubtful", "bad"):
+        against += [judged["sentence"], *judged["reasons"]]
+        word = "failed" if judged["word"] == "bad" or word == "failed" else "uncertain"
+    moved = result.get("moved_from_start") or {}
+    targets = next((one["targets"] for one in quality.get("methods", []) if one["targets"]), None)
+    return Outcome(
+        name=case.name,
+        digest=case.digest,
+        word=word,
+        error=error,
+        attempts=attempts,
+        seconds=seconds,
+        against=tuple(against),
+        estimated_error_mm=verdict.get("estimated_error_mm"),
+        moved_mm=moved.get("mean_mm"),
+        rotated_deg=moved.get("rotation_deg"),
+        target_error_mm=None if targets is None else targets["mean_mm"],
+        report=f"{QA_FOLDER}/{_REPORT_FILE}" if quality else None,
+        fixed=str(case.fixed),
+        moving=str(case.moving),
+    )

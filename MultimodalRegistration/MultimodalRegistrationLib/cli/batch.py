@@ -1,0 +1,140 @@
+"""``batch``: a whole study, unattended."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.batch.capacity import memory_share_bytes, worker_count
+from MultimodalRegistrationLib.batch.folder import StudyFolder, study_names
+from MultimodalRegistrationLib.batch.limits import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MIN, limits_of
+from MultimodalRegistrationLib.batch.read_study import read_study
+from MultimodalRegistrationLib.batch.run_local import run_local
+from MultimodalRegistrationLib.batch.study import Case, Study
+from MultimodalRegistrationLib.batch.summary import StudySummary, read_summary, write_summary
+from MultimodalRegistrationLib.batch.telling import Telling
+from MultimodalRegistrationLib.cli.case_worker import case_parsers
+from MultimodalRegistrationLib.cli.progress import Printer, make_printer
+from MultimodalRegistrationLib.cli.signals import signals_cancel
+from MultimodalRegistrationLib.errors import Cancelled, InputError
+
+__all__ = ["add_parser"]
+
+_NO_RESULT = "no result"
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand and its options."""
+    parser = commands.add_parser(
+        "batch",
+        help="a whole study, unattended",
+        description="Register all cases of a study, several at a time, and say which need a look. Exit codes: 0 all "
+        "verified, 1 some need a look, 2 bad study file or folder, 3 some have no result, 4 cancelled.",
+        allow_abbrev=False,
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("study", nargs="?", metavar="STUDY", help=".csv or .json: a row for each case")
+    what.add_argument("--summary", metavar="D", help="write the summary of a folder of results anew, and print it")
+    parser.add_argument("--output-dir", metavar="D", help="new or empty folder for the results")
+    parser.add_argument("--preset", metavar="NAME|FILE", help="for cases whose row states none")
+    parser.add_argument("--workers", type=int, metavar="N", help="cases at a time; default: by cores and free memory")
+    parser.add_argument("--resume", action="store_true", help="go on with a study that was interrupted")
+    parser.add_argument(
+        "--only",
+        choices=("failed",),
+        help="run the cases of a study again that have no result, and those that were not run",
+    )
+    parser.add_argument(
+        "--retry",
+        type=int,
+        default=DEFAULT_RETRIES,
+        metavar="N",
+        help="how often a case is run again that crashed, hung or took too much memory (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=DEFAULT_TIMEOUT_MIN, metavar="MIN", help="for a case (default: %(default)g)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="check the study and say what would be done")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.summary is not None:
+        return _summary_alone(Path(options.summary), quiet=options.quiet)
+    if options.output_dir is None:
+        raise InputError("--output-dir", "was not given", "Say where the results go.")
+    limits = limits_of(options.timeout, options.retry)
+    study = read_study(options.study, parsers=case_parsers(), preset=options.preset)
+    workers = worker_count(options.workers, study)
+    printer = make_printer(options)
+    if options.dry_run:
+        if not options.quiet:
+            print(_plan(study, workers))
+        return 0
+    resume = options.resume or options.only is not None
+    with signals_cancel() as cancel, StudyFolder(Path(options.output_dir), study, resume=resume) as folder:
+        if options.only is not None:
+            _take_back_failed(folder, study)
+        cases = [case for case in study.cases if not folder.ended(case)]
+        telling = Telling(
+            len(study.cases),
+            len(study.cases) - len(cases),
+            on_progress=printer.progress,
+            on_line=lambda words: _tell(printer, words, quiet=options.quiet),
+        )
+        try:
+            run_local(
+                folder,
+                cases,
+                limits,
+                workers=workers,
+                memory_limit_bytes=memory_share_bytes(workers),
+                telling=telling,
+                cancel=cancel,
+            )
+        except Cancelled as error:
+            raise Cancelled("The study; what was done stays, --resume goes on with it") from error
+        finally:
+            printer.finish()
+        return _summed_up(folder.path, [case.name for case in study.cases], quiet=options.quiet)
+
+
+def _tell(printer: Printer, words: str, *, quiet: bool) -> None:
+    if not quiet:
+        printer.finish()
+        print(words, flush=True)
+
+
+def _take_back_failed(folder: StudyFolder, study: Study) -> None:
+    for case in study.cases:
+        if folder.ended(case) and folder.outcome(case).word == _NO_RESULT:
+            folder.take_back(case)
+
+
+def _plan(study: Study, workers: int) -> str:
+    lines = [f"{len(study.cases)} cases, {workers} at a time:"]
+    return "\n".join([*lines, *(_case_line(case) for case in study.cases)])
+
+
+def _case_line(case: Case) -> str:
+    steps = ", ".join(step.command for step in case.steps)
+    return f"{case.name} ({case.where}): {case.moving} onto {case.fixed}; {steps}"
+
+
+def _summary_alone(folder: Path, *, quiet: bool) -> int:
+    return _summed_up(folder, study_names(folder), quiet=quiet)
+
+
+def _summed_up(folder: Path, names: list[str], *, quiet: bool) -> int:
+    summary = read_summary(folder, names)
+    write_summary(folder, summary)
+    if not quiet:
+        print(_summary_words(folder, summary))
+    return summary.exit_code
+
+
+def _summary_words(folder: Path, summary: StudySummary) -> str:
+    counts = ", ".join(f"{count} {word}" for word, count in summary.counts.items() if count)
+    return f"{counts}. Summary: {folder / 'summary.html'}"

@@ -1,0 +1,117 @@
+"""The child process that runs the cases of a study one after the other, and keeps its engines warm.
+
+``python -m MultimodalRegistrationLib.cli.case_worker THREADS``. Each line on standard input is a case and the folder for
+its results, as JSON; the answer is one event (see :mod:`~MultimodalRegistrationLib.engines.supervisor`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.batch.outcome import QA_FOLDER, RESULT_FILE, THUMBNAIL_FILE, TRANSFORM_FILE, VOLUME_FILE
+from MultimodalRegistrationLib.batch.study import Case, Step, case_of
+from MultimodalRegistrationLib.batch.thumbnail import write_thumbnail
+from MultimodalRegistrationLib.cli import preprocess, qa, register
+from MultimodalRegistrationLib.cli.guarded import run_guarded
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.worker import join_supervisor, tell_application
+from MultimodalRegistrationLib.errors import EngineError, RegistrationError
+from MultimodalRegistrationLib.io.volumes import read_unjudged
+
+__all__ = ["case_parsers", "main"]
+
+_PREPROCESSED = "preprocess"
+_CARRIED = "carried"
+
+
+def case_parsers() -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the commands that a case may hold, by name."""
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    for module in (preprocess, register, qa):
+        module.add_parser(commands)
+    return dict(commands.choices)
+
+
+def main() -> None:
+    """Run cases until standard input closes."""
+    join_supervisor()
+    threads = int(sys.argv[1])
+    # A step's progress comes as events on standard error, which the supervisor joins with the output.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    parsers = case_parsers()
+    home = Path.cwd()
+    with EngineSessions(threads) as sessions:
+        tell_application({"event": "ready", "pid": os.getpid()})
+        for line in sys.stdin:
+            order = json.loads(line)
+            # Results are named relative to their folder, so that they stay right when it gets its last name.
+            os.chdir(order["folder"])
+            error = _run(case_of(order["case"]), parsers, sessions, threads)
+            # A folder that is some process's own cannot be renamed everywhere.
+            os.chdir(home)
+            tell_application({"event": "case-ended", "error": None if error is None else _error_content(error)})
+
+
+def _run(
+    case: Case, parsers: dict[str, argparse.ArgumentParser], sessions: EngineSessions, threads: int
+) -> RegistrationError | None:
+    preprocessed = any(step.command == "preprocess" for step in case.steps)
+    try:
+        for step in case.steps:
+            arguments = _arguments(step, preprocessed=preprocessed, threads=threads)
+            options = parsers[step.command].parse_args(arguments)
+            options.events, options.quiet, options.command_line = True, True, [step.command, *arguments]
+            run = partial(register.run_register, sessions=sessions) if step.command == "register" else options.run
+            outcome = run_guarded(partial(run, options))
+            if isinstance(outcome, RegistrationError):
+                return outcome
+        write_thumbnail(Path(THUMBNAIL_FILE), read_unjudged(case.fixed), read_unjudged(VOLUME_FILE))
+    # The boundary of the process: one case that finds an error of ours must not end the study.
+    except Exception as error:
+        print(traceback.format_exc(), flush=True)
+        return EngineError("This program", f"it stopped unexpectedly ({error!r})", "Report it with the case's log.")
+    return None
+
+
+def _arguments(step: Step, *, preprocessed: bool, threads: int) -> Sequence[str]:
+    """Those of the study file, and where the results go."""
+    given = list(step.arguments)
+    if step.command == "preprocess":
+        return [*given, f"--output-dir={_PREPROCESSED}"]
+    if step.command == "qa":
+        return [*given, f"--transform={TRANSFORM_FILE}", f"--output-dir={QA_FOLDER}"]
+    results = [f"--output-transform={TRANSFORM_FILE}", f"--output-volume={VOLUME_FILE}", f"--json={RESULT_FILE}"]
+    if "--carry" in given:
+        results.append(f"--carry-dir={_CARRIED}")
+    if preprocessed:
+        for role in ("fixed", "moving"):
+            given = [text for text in given if not text.startswith(f"--{role}=")]
+            given.append(f"--{role}={_PREPROCESSED}/{role}.nrrd")
+            if not any(text.startswith(f"--{role}-mask=") for text in given):
+                given.append(f"--{role}-mask={_PREPROCESSED}/{role}-mask.nrrd")
+    return [*given, *results, f"--threads={threads}"]
+
+
+def _error_content(error: RegistrationError) -> dict[str, Any]:
+    return {
+        "subject": error.subject,
+        "found": error.found,
+        "remedy": error.remedy,
+        "exit_code": error.exit_code,
+    }
+
+
+if __name__ == "__main__":
+    main()

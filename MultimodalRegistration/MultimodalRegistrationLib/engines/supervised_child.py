@@ -1,0 +1,128 @@
+"""A child process under the supervisor, as a conversation: lines to it, what it prints and its events from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.engines.supervised import end_supervised, start_supervised
+from MultimodalRegistrationLib.engines.supervisor import RECORD_SEPARATOR
+
+__all__ = ["Heard", "SupervisedChild", "end_words"]
+
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One line of a child.
+
+    Parameters
+    ----------
+    printed : str
+        What it printed, with the end of the line, or nothing.
+    event : dict or None
+        With the key ``event``: ``started`` (folder) and ``worker-ended`` (code; None when the supervisor itself was
+        killed) for every child, others by agreement; one with ``pid`` tells the child's own.
+    """
+
+    printed: str
+    event: dict[str, Any] | None
+
+
+class SupervisedChild:
+    """A module of this library that runs in a child process, which dies with this one and leaves nothing behind.
+
+    Parameters
+    ----------
+    module : str
+        What to run (``python -m``).
+    arguments : sequence of str
+        Its arguments.
+    first_on_path : Path, optional
+        Folder whose packages come before all others.
+    environment : mapping, optional
+        Environment variables to set; None unsets one.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str] = (),
+        *,
+        first_on_path: Path | None = None,
+        environment: Mapping[str, str | None] | None = None,
+    ) -> None:
+        self.supervisor = start_supervised(module, arguments, first_on_path=first_on_path, environment=environment)
+        self.folder: Path | None = None
+        self.pid: int | None = None
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read_lines, daemon=True)
+        self._reader.start()
+
+    def send(self, line: str) -> None:
+        """Write one line to its standard input; that it is gone is told by :meth:`hear`."""
+        assert self.supervisor.stdin is not None
+        try:
+            self.supervisor.stdin.write(f"{line}\n")
+            self.supervisor.stdin.flush()
+        except OSError:
+            pass  # The supervisor is gone, which the end of its output will tell.
+
+    def hear(self) -> Heard | None:
+        """The next line; None when there was none for a moment."""
+        try:
+            line = self._lines.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            return None
+        if line is None:
+            # Told again to whoever asks again.
+            self._lines.put(None)
+            return Heard("", {"event": "worker-ended", "code": None})
+        printed, separator, record = line.partition(RECORD_SEPARATOR)
+        event: dict[str, Any] | None = json.loads(record) if separator else None
+        if event is not None and event["event"] == "started":
+            self.folder = Path(event["folder"])
+        elif event is not None and "pid" in event:
+            self.pid = event["pid"]
+        return Heard(printed, event)
+
+    def close(self) -> None:
+        """Kill the child if it still runs and remove its temporary folder."""
+        if self.supervisor.poll() is not None and self.pid is not None:
+            # The supervisor was killed: the child may still run.
+            _kill_if_running(self.pid)
+        end_supervised(self.supervisor)
+        self._reader.join(timeout=10)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read_lines(self) -> None:
+        assert self.supervisor.stdout is not None
+        for line in self.supervisor.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+
+def end_words(code: int | None) -> str:
+    """How a child ended, from the code of its event."""
+    if code is None or code == -9:
+        return "its process was killed, as the system does when memory runs out"
+    if code < 0:
+        return f"its process crashed ({signal.Signals(-code).name})"
+    return f"its process ended with the code {code}"
+
+
+def _kill_if_running(pid: int) -> None:
+    try:
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    except ProcessLookupError:
+        pass  # It ended by itself.
