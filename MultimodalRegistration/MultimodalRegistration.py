@@ -226,6 +226,31 @@ class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
             apply_to_moving(node, movingNode)
         return node
 
+    def runBatch(self, studyPath: str, outputDir: str, *options: str) -> int:
+        """Run a whole study and wait for it; works without a window.
+
+        Parameters
+        ----------
+        studyPath : str
+            ``.csv`` or ``.json``, a row for each case.
+        outputDir : str
+            Folder for the results.
+        *options : str
+            Further ones of ``multimodal-registration batch``, such as ``"--resume"``.
+
+        Returns
+        -------
+        int
+            0 all verified, 1 some need a look, 2 bad study file or folder, 3 some have no result, 4 cancelled.
+        """
+        from MultimodalRegistrationLib.cli.main import main
+
+        try:
+            return main(["batch", f"--output-dir={outputDir}", *options, "--", studyPath])
+        except SystemExit as end:
+            # A mistake in the options, which was printed; in Slicer it would end the application.
+            return int(end.code or 0)
+
     def verdict(self, transformNode: Any) -> dict[str, Any] | None:
         """The verdict on a result: word, against, facts, estimated_error_mm; None where it was not judged."""
         from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE

@@ -22,6 +22,7 @@ __all__ = ["Attempt", "CaseProcess"]
 
 _SECONDS_BETWEEN_WEIGHINGS = 0.5
 _GIB = 2**30
+_MOST_FAILED_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class CaseProcess:
         self._timeout_s = timeout_s
         self._memory_limit_bytes = memory_limit_bytes
         self._child: SupervisedChild | None = None
+        self._failed_starts = 0
 
     def __enter__(self) -> CaseProcess:
         return self
@@ -95,8 +97,11 @@ class CaseProcess:
         ------
         Cancelled
             On request.
+        EngineError
+            The process cannot be started.
         """
         if self._child is None:
+            self._failed_starts += 1
             self._child = SupervisedChild(
                 "MultimodalRegistrationLib.cli.case_worker",
                 [str(self._threads)],
@@ -116,8 +121,11 @@ class CaseProcess:
             if heard is not None and heard.event is not None:
                 if heard.event["event"] == "case-ended":
                     return _attempt(heard.event["error"], "".join(log))
+                if heard.event["event"] == "ready":
+                    self._failed_starts = 0
                 if heard.event["event"] == "worker-ended":
                     self._end()
+                    self._check_start("".join(log))
                     return self._ended(end_words(heard.event["code"]), "Run it again; if it repeats, report it.", log)
             now = time.monotonic()
             if now > deadline:
@@ -132,6 +140,17 @@ class CaseProcess:
                     limit = self._memory_limit_bytes / _GIB
                     found = f"it took {used / _GIB:.1f} GiB of memory, where {limit:.1f} are its share, and was ended"
                     return self._ended(found, "Run it with fewer workers, or crop its volumes.", log)
+
+    def _check_start(self, log: str) -> None:
+        """One start may be spoiled from outside; where none succeeds, every case of the study would fail."""
+        if self._failed_starts >= _MOST_FAILED_STARTS:
+            last = next((f" ({line.strip()})" for line in reversed(log.splitlines()) if line.strip()), "")
+            raise EngineError(
+                "The process for the cases",
+                f"it ended {self._failed_starts} times while it started{last}",
+                "Run `multimodal-registration doctor`, then go on with --resume.",
+                log=log,
+            )
 
     def _ended(self, found: str, remedy: str, log: list[str]) -> Attempt:
         return Attempt(CaseError("The case", found, remedy), True, "".join(log))

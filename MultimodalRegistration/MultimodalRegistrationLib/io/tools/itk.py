@@ -14,6 +14,7 @@ from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
 from MultimodalRegistrationLib.io.tools.context import Context
 from MultimodalRegistrationLib.io.tools.fields import field_of_transform
+from MultimodalRegistrationLib.io.tools.hdf5_times import erase_times
 from MultimodalRegistrationLib.io.tools.matlab import loadmat_or_error
 from MultimodalRegistrationLib.io.tools.text import AGAIN, read_lines
 
@@ -124,7 +125,7 @@ def write_linear_transform(path: str | Path, fixed_to_moving_lps: ArrayLike) -> 
     fixed_to_moving_lps : array, shape (4, 4)
         Maps fixed points to moving points, LPS, mm.
     """
-    sitk.WriteTransform(sitk_from_matrix(fixed_to_moving_lps), str(path))
+    _write(sitk_from_matrix(fixed_to_moving_lps), Path(path))
 
 
 def write_transform(path: str | Path, transform: SpatialTransform, *, target: str | Path | None = None) -> None:
@@ -163,10 +164,16 @@ def write_transform(path: str | Path, transform: SpatialTransform, *, target: st
         elif name.endswith(NONLINEAR_SUFFIXES):
             # ITK writes no composite within a composite.
             parts = [stage.transform for stage in reversed(transform.stages)]
-            sitk.WriteTransform(sitk.CompositeTransform(parts) if len(parts) > 1 else parts[0], str(path))
+            _write(sitk.CompositeTransform(parts) if len(parts) > 1 else parts[0], Path(path))
         else:
             field = sitk.DisplacementFieldTransform(single).GetDisplacementField()
             sitk.WriteImage(sitk.Cast(field, sitk.sitkVectorFloat32), str(path), True)
+
+
+def _write(transform: sitk.Transform, path: Path) -> None:
+    sitk.WriteTransform(transform, str(path))
+    if path.name.lower().endswith(".h5"):
+        erase_times(path)
 
 
 def write_itk(outputs: OutputFiles, path: Path, transform: SpatialTransform, context: Context) -> float:

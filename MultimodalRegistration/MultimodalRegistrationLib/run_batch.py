@@ -1,0 +1,28 @@
+"""A study without a window, always with an exit code.
+
+    Slicer --no-main-window --python-script .../MultimodalRegistrationLib/run_batch.py STUDY.json --output-dir D
+
+Takes the options of ``multimodal-registration batch`` and runs the same code; without Slicer, any Python that has the
+packages runs it as well. Slicer itself would stay open after an error.
+"""
+
+import os
+import sys
+import traceback
+
+
+def _run() -> int:
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    try:
+        from MultimodalRegistrationLib.cli.main import main
+
+        return main(["batch", *sys.argv[1:]])
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(_run())
