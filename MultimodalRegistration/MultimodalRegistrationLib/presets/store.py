@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.io.user_folder import user_folder
 from MultimodalRegistrationLib.presets.model import Preset, load_preset_file, preset_content
 from MultimodalRegistrationLib.presets.specification import suggest
 
-__all__ = ["DEFAULT_PRESET", "find_preset", "preset_files", "save_presets", "user_preset_folder"]
+__all__ = ["DEFAULT_PRESET", "find_preset", "names_preset_file", "preset_files", "save_presets", "user_preset_folder"]
 
 DEFAULT_PRESET = "rigid"
 _BUILT_IN = Path(__file__).with_name("data")
@@ -30,6 +30,11 @@ def preset_files() -> dict[str, Path]:
     files = {path.stem: path for path in sorted(_BUILT_IN.glob("*.json"))}
     files.update({path.stem: path for path in sorted(user_preset_folder().glob("*.json"))})
     return files
+
+
+def names_preset_file(text: str) -> bool:
+    """Whether a text that may be the name of a preset is the path of a file."""
+    return text not in preset_files() and (text.lower().endswith(".json") or Path(text).parent != Path())
 
 
 def find_preset(name_or_file: str | Path) -> Preset:
@@ -51,11 +56,11 @@ def find_preset(name_or_file: str | Path) -> Preset:
         Unknown name, or not a valid preset.
     """
     text = str(name_or_file)
+    if names_preset_file(text):
+        return load_preset_file(text)
     files = preset_files()
     if text in files:
         return load_preset_file(files[text])
-    if text.lower().endswith(".json") or Path(text).parent != Path():
-        return load_preset_file(text)
     raise InputError(
         text,
         "no preset of this name",

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-__all__ = ["file_names"]
+__all__ = ["file_names", "is_device"]
 
 _LONGEST_NAME = 60
 # Windows takes these for devices, whatever follows the dot.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
+
+
+def is_device(name: str) -> bool:
+    """Whether Windows would take the name of a file or folder for a device."""
+    return _DEVICES.match(name.split(".")[0]) is not None
 
 
 def file_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = ()) -> list[str]:
@@ -33,7 +38,7 @@ def file_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = ()
     found = []
     for name in names:
         plain = re.sub(r"[^\w.-]+", "_", name)[:_LONGEST_NAME].strip("._- ") or "structure"
-        if _DEVICES.match(plain.split(".")[0]):
+        if is_device(plain):
             plain = f"structure_{plain}"
         number, file = 1, f"{plain}{suffix}"
         while file.lower() in used:
