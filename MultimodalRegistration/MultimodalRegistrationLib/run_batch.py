@@ -6,13 +6,13 @@ Takes the options of ``multimodal-registration batch`` and runs the same code; w
 packages runs it as well. Slicer itself would stay open after an error.
 """
 
-import os
 import sys
 import traceback
+from pathlib import Path
 
 
 def _run() -> int:
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     try:
         from MultimodalRegistrationLib.cli.main import main
 

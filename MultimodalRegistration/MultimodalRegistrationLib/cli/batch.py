@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from MultimodalRegistrationLib.cli.case_worker import case_parsers
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
 from MultimodalRegistrationLib.errors import Cancelled, InputError
+from MultimodalRegistrationLib.registration.result import Progress
 
 __all__ = ["add_parser"]
 
@@ -81,7 +83,8 @@ def _run(options: argparse.Namespace) -> int:
         telling = Telling(
             len(study.cases),
             len(study.cases) - len(cases),
-            on_progress=printer.progress,
+            # Without a terminal, the lines of the cases say it all.
+            on_progress=printer.progress if options.events or sys.stderr.isatty() else _unseen,
             on_line=lambda words: _tell(printer, words, quiet=options.quiet),
         )
         try:
@@ -99,6 +102,10 @@ def _run(options: argparse.Namespace) -> int:
         finally:
             printer.finish()
         return _summed_up(folder.path, [case.name for case in study.cases], quiet=options.quiet)
+
+
+def _unseen(_progress: Progress) -> None:
+    """There is no bar."""
 
 
 def _tell(printer: Printer, words: str, *, quiet: bool) -> None:

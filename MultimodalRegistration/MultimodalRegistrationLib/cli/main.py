@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.cli import (
+    batch,
+    batch_init,
     check,
     doctor,
     mark,
@@ -30,6 +32,20 @@ from MultimodalRegistrationLib.cli.parent import end_with_standard_input, step_b
 from MultimodalRegistrationLib.cli.progress import EventPrinter
 
 __all__ = ["main"]
+
+
+_COMMANDS = (
+    *(register, batch, batch_init, structures, prealign, preprocess, qa, picture, transform, mark, check, presets),
+    doctor,
+)
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """Two words as the name of a command that has two."""
+    at = 1 if arguments[:1] == ["--events"] else 0
+    if arguments[at : at + 2] == batch_init.COMMAND.split():
+        return [*arguments[:at], batch_init.COMMAND, *arguments[at + 2 :]]
+    return arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,10 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="for programs that run this one: events as JSON lines on standard error; ends with its standard input",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (register, structures, prealign, preprocess, qa, picture, transform, mark, check, presets, doctor):
+    for module in _COMMANDS:
         module.add_parser(commands)
-    options = parser.parse_args(arguments)
-    options.command_line = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(_joined(given))
+    options.command_line = given
     # A label that the terminal cannot show must not end a run whose files are written.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
