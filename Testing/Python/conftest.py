@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser_pages import BROWSER_ARGUMENTS
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.phantom import make_head
@@ -56,6 +58,23 @@ CT_GRID = centered_grid(
 MR_GRID = centered_grid([70, 64, 80], [2.6, 3.4, 2.5], rotation([-0.2, 1, 0.5], 81), [-25, 18, 66])
 CT_POSE = rigid([0.2, -0.1, 1], 9, [14, -28, 43])
 MR_POSE = rigid([1, 0.6, -0.4], 21, [-20, 24, 60])
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """In CI there must be a browser; elsewhere tests that need one are skipped."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = next((found for name in names if (found := shutil.which(name))), None)
+    if executable is None:
+        message = f"no browser: none of {', '.join(names)} is installed"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable, args=BROWSER_ARGUMENTS)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from browser_pages import Watched
 from conftest import CT_GRID, CT_POSE, centered_grid, rigid, rotation
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
@@ -26,33 +27,8 @@ from MultimodalRegistrationLib.report.pictures import LARGEST_SIDE, viewer_grid
 from MultimodalRegistrationLib.report.quantities import label_of, number, value_text
 from MultimodalRegistrationLib.report.write import write_report
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">'\"{{script}}${1}<!--/mark-->\u202etxt.\u05d0\u05d1"
 MARK = {"mark": "approved", "name": "A. Reader", "comment": "fits", "when": "2026-11-22T10:00:00+00:00"}
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """In CI there must be a browser; elsewhere tests that need one are skipped."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next((found for name in names if (found := shutil.which(name))), None)
-    if executable is None:
-        message = f"no browser: none of {', '.join(names)} is installed"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 def make_targets(points_lps, errors_lps):
@@ -220,19 +196,9 @@ def halves_report(tmp_path_factory):
     return path
 
 
-class Watched:
-    """A page with everything it logged and asked for."""
-
-    def __init__(self, page):
-        self.page = page
-        self.problems = []
-        self.requests = []
-        page.on("console", lambda message: self.problems.append(message.text))
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
-
+class WatchedReport(Watched):
     def open(self, path):
-        self.page.goto(path.as_uri())
+        super().open(path)
         self.page.wait_for_selector("html[data-viewer=ready]")
         return self.page
 
@@ -240,7 +206,7 @@ class Watched:
 @pytest.fixture
 def watched(browser):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    yield Watched(context.new_page())
+    yield WatchedReport(context.new_page())
     context.close()
 
 

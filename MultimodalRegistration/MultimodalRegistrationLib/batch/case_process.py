@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import threading
 import time
@@ -11,12 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import psutil
-
 from MultimodalRegistrationLib.batch.outcome import CaseError
 from MultimodalRegistrationLib.batch.study import Case, case_content
 from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, end_words
-from MultimodalRegistrationLib.errors import Cancelled, EngineError
+from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 
 __all__ = ["Attempt", "CaseProcess"]
 
@@ -55,9 +54,20 @@ class CaseProcess:
         For each attempt.
     memory_limit_bytes : int
         For the process and its engines together.
+
+    Raises
+    ------
+    InputError
+        psutil is not installed.
     """
 
     def __init__(self, *, threads: int, timeout_s: float, memory_limit_bytes: int) -> None:
+        if importlib.util.find_spec("psutil") is None:
+            raise InputError(
+                "psutil",
+                "this package is not installed, and without it nobody sees how much memory a case takes",
+                "Install it: pip install psutil, or in Slicer slicer.util.pip_install('psutil').",
+            )
         self._threads = threads
         self._timeout_s = timeout_s
         self._memory_limit_bytes = memory_limit_bytes
@@ -189,6 +199,9 @@ def _attempt(error: dict[str, Any] | None, log: str) -> Attempt:
 
 def _memory_bytes(pid: int) -> int:
     """What a process and its children keep in memory."""
+    # Other commands do without it.
+    import psutil
+
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]

@@ -16,14 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from MultimodalRegistrationLib.batch.outcome import Outcome, read_outcome
+from MultimodalRegistrationLib.batch.outcome import CASES_FOLDER
 from MultimodalRegistrationLib.batch.run_case import Finished
 from MultimodalRegistrationLib.batch.study import Case, Study, case_content
 from MultimodalRegistrationLib.errors import InputError
 
-__all__ = ["CASES", "JOURNAL_FILE", "STUDY_FILE", "StudyFolder", "study_names"]
+__all__ = ["JOURNAL_FILE", "STUDY_FILE", "StudyFolder", "study_names"]
 
-CASES = "cases"
 STUDY_FILE = "study.json"
 JOURNAL_FILE = "journal.jsonl"
 _RUNNING = ".running"
@@ -63,7 +62,7 @@ class StudyFolder:
 
     def __init__(self, path: Path, study: Study, *, resume: bool) -> None:
         self.path = path.resolve()
-        self.cases = self.path / CASES
+        self.cases = self.path / CASES_FOLDER
         self._running = self.path / _RUNNING
         try:
             self.path.mkdir(exist_ok=True)
@@ -89,7 +88,7 @@ class StudyFolder:
                 )
             self._check_same(study)
         else:
-            ours = {_LOCK, _RUNNING, CASES, JOURNAL_FILE, f"{STUDY_FILE}.new"}
+            ours = {_LOCK, _RUNNING, CASES_FOLDER, JOURNAL_FILE, f"{STUDY_FILE}.new"}
             other = next((entry.name for entry in self.path.iterdir() if entry.name not in ours), None)
             if other is not None:
                 raise InputError(self.path, f"the folder is not empty ({other})", "Give a new or an empty folder.")
@@ -137,16 +136,6 @@ class StudyFolder:
     def ended(self, case: Case) -> bool:
         """Whether a case has come to its end, in whatever way."""
         return os.path.lexists(self.cases / case.name)
-
-    def outcome(self, case: Case) -> Outcome:
-        """What came of a case that has ended.
-
-        Raises
-        ------
-        InputError
-            Its record is damaged.
-        """
-        return read_outcome(self.cases / case.name)
 
     def new_staging(self, case: Case) -> Path:
         """An empty folder for one attempt."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+import math
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path, PurePath
+from typing import Any, Literal, get_args
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.outputs import write_json
 
 __all__ = [
+    "CASES_FOLDER",
     "CASE_FILE",
     "LOG_FILE",
     "QA_FOLDER",
@@ -25,6 +27,7 @@ __all__ = [
     "write_outcome",
 ]
 
+CASES_FOLDER = "cases"
 CASE_FILE = "case.json"
 LOG_FILE = "log.txt"
 QA_FOLDER = "qa"
@@ -119,8 +122,40 @@ def read_outcome(folder: Path) -> Outcome:
             raise ValueError("another schema")
         error = content.pop("error")
         against = tuple(content.pop("against"))
-        return Outcome(**content, against=against, error=None if error is None else CaseError(**error))
+        outcome = Outcome(**content, against=against, error=None if error is None else CaseError(**error))
+        _check(outcome)
+        return outcome
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
         raise InputError(
             path, f"this is no record of a case ({problem})", "Remove the case's folder and run with --resume."
         ) from problem
+
+
+def _check(outcome: Outcome) -> None:
+    """Raise ValueError where a value is not what it is declared to be."""
+    if outcome.word not in get_args(Word):
+        raise ValueError(f"the verdict is {outcome.word!r}")
+    if (outcome.word == "no result") != (outcome.error is not None):
+        raise ValueError(f"{outcome.word!r} and the error do not agree")
+    for key in ("name", "digest", "fixed", "moving"):
+        if not isinstance(getattr(outcome, key), str):
+            raise ValueError(f"{key} is {getattr(outcome, key)!r}")
+    if outcome.report is not None and not _is_inside(PurePath(outcome.report)):
+        raise ValueError(f"report is {outcome.report!r}")
+    error = () if outcome.error is None else astuple(outcome.error)
+    if not all(isinstance(text, str) for text in (*outcome.against, *error)):
+        raise ValueError("a sentence is not text")
+    for key in ("attempts", "seconds"):
+        if not _is_number(getattr(outcome, key)):
+            raise ValueError(f"{key} is {getattr(outcome, key)!r}")
+    for key in ("estimated_error_mm", "moved_mm", "rotated_deg", "target_error_mm"):
+        if getattr(outcome, key) is not None and not _is_number(getattr(outcome, key)):
+            raise ValueError(f"{key} is {getattr(outcome, key)!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_inside(path: PurePath) -> bool:
+    return not path.is_absolute() and ".." not in path.parts

@@ -21,7 +21,7 @@ __all__ = ["HEIGHT", "WIDTH", "write_thumbnail"]
 WIDTH, HEIGHT = 360, 120
 _GAP = 3
 # Edges are found on finer planes; reduced, their lines are one pixel wide and smooth.
-_FINER = 3
+_FINER = 2
 _VOXELS_ACROSS = 32
 _MARGIN = 0.04
 # A long limb would otherwise be thin in every plane.

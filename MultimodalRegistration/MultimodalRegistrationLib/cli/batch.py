@@ -23,8 +23,6 @@ from MultimodalRegistrationLib.registration.result import Progress
 
 __all__ = ["add_parser"]
 
-_NO_RESULT = "no result"
-
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand and its options."""
@@ -115,9 +113,10 @@ def _tell(printer: Printer, words: str, *, quiet: bool) -> None:
 
 
 def _take_back_failed(folder: StudyFolder, study: Study) -> None:
-    for case in study.cases:
-        if folder.ended(case) and folder.outcome(case).word == _NO_RESULT:
-            folder.take_back(case)
+    cases = {case.name: case for case in study.cases}
+    for found in read_summary(folder.path, list(cases)).cases:
+        if found.word == "no result":
+            folder.take_back(cases[found.name])
 
 
 def _plan(study: Study, workers: int) -> str:

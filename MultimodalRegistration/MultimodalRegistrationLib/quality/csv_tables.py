@@ -9,7 +9,7 @@ from typing import Any
 
 from MultimodalRegistrationLib.quality.tables import Row, columns_of, quality_tables
 
-__all__ = ["csv_tables"]
+__all__ = ["csv_table", "csv_tables"]
 
 
 def csv_tables(content: Mapping[str, Any]) -> dict[str, str]:
@@ -25,10 +25,11 @@ def csv_tables(content: Mapping[str, Any]) -> dict[str, str]:
     dict of str to str
         Text of each of :func:`~MultimodalRegistrationLib.quality.tables.quality_tables` by name, with a header.
     """
-    return {name: _table(rows) for name, rows in quality_tables(content).items()}
+    return {name: csv_table(rows) for name, rows in quality_tables(content).items()}
 
 
-def _table(rows: list[Row]) -> str:
+def csv_table(rows: list[Row]) -> str:
+    """Write one table as text, with a header; no cell of it is taken for a formula."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns_of(rows), restval="", lineterminator="\n")
     writer.writeheader()

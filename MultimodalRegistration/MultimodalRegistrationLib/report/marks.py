@@ -58,6 +58,8 @@ def read_mark(report_path: str | Path) -> dict[str, str] | None:
         content = json.loads(beside.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(beside, f"this is not JSON ({error})", "Mark the report again.") from error
+    except OSError as error:
+        raise _unreadable(beside, error) from error
     mark = _checked(content, beside)
     marked = content.get(_REPORT, embedded[_REPORT])
     if marked != embedded[_REPORT]:
@@ -123,6 +125,12 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise _no_report(path) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(path, f"the file cannot be read ({error.strerror})", "Check its permissions.")
 
 
 def _no_report(path: Path) -> InputError:
@@ -133,8 +141,11 @@ def _embedded(path: Path, text: str) -> dict[str, Any]:
     found = _JSON.search(text)
     if found is None or _BEGIN not in text or _END not in text:
         raise _no_report(path)
-    content: dict[str, Any] = json.loads(found[1])
-    return content
+    try:
+        content: dict[str, Any] = json.loads(found[1])
+        return {"mark": content["mark"], _REPORT: content[_REPORT]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_report(path) from error
 
 
 def _checked(mark: object, subject: str | Path) -> dict[str, str]:

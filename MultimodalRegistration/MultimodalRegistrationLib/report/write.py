@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +16,12 @@ from MultimodalRegistrationLib.report.plots import bland_altman_plots, error_plo
 from MultimodalRegistrationLib.report.structures import structures_section
 from MultimodalRegistrationLib.report.summary import about_inputs, repeat_section, verdict_section, warnings_section
 from MultimodalRegistrationLib.report.targets import targets_section
+from MultimodalRegistrationLib.report.template import fill_page
 
 __all__ = ["MOST_METHODS_SHOWN", "write_report"]
 
 MOST_METHODS_SHOWN = 4
-_PAGE = Path(__file__).with_name("page")
 _SCRIPTS = ("planes.js", "edges.js", "viewer.js", "mark.js")
-_PLACE = re.compile(r"\{\{([a-z_]+)\}\}")
 
 
 def write_report(
@@ -65,19 +61,10 @@ def write_report(
         "methods": [isolated_text(methods[index]["name"]) for index in shown],
         "before": isolated_text(before["name"]),
     }
-    style = (_PAGE / "page.css").read_text(encoding="utf-8")
-    script = "\n".join((_PAGE / file).read_text(encoding="utf-8") for file in _SCRIPTS)
-    policy = (
-        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
     plots = join(error_plots(before, methods), targets_section(before, methods))
     agreement = join(comparisons_section(content["comparisons"]), bland_altman_plots(content["comparisons"]))
     parts: dict[str, Html | None] = {
-        "policy": element("meta", http_equiv="Content-Security-Policy", content=Html(policy)),
         "title": join("Registration of ", isolated(moving.name), " to ", isolated(fixed.name)),
-        "style": element("style", Html(style)),
-        "script": element("script", Html(script)),
         "inputs": about_inputs(content, fixed.name, moving.name),
         "verdict": verdict_section(content["verdict"]),
         "warnings": warnings_section(content["warnings"]),
@@ -95,9 +82,7 @@ def write_report(
             *(element("img", src=Html(uri), alt="", id=f"sprite-{key}") for key, uri in pictures.sprites.items())
         ),
     }
-    template = (_PAGE / "page.html").read_text(encoding="utf-8")
-    # One pass: what is put in is never looked at again.
-    page = _PLACE.sub(lambda match: parts[match[1]] or "", template)
+    page = fill_page("page.html", parts, styles=("page.css",), scripts=_SCRIPTS, images="data:")
     with Path(path).open("w", encoding="utf-8", newline="\n") as file:
         file.write(page)
 
@@ -116,8 +101,3 @@ def _left_out(methods: Sequence[Mapping[str, Any]], shown: Sequence[int]) -> Htm
 
 def _or_reason(markup: Html, reason: str) -> Html:
     return markup or element("p", reason, class_="none")
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
