@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from MultimodalRegistrationLib.batch.columns import (
@@ -25,7 +25,7 @@ from MultimodalRegistrationLib.batch.value_checks import StudyValues, option_arg
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset, names_preset_file
 
-__all__ = ["read_study"]
+__all__ = ["read_study", "study_of_volumes"]
 
 _FILE_KINDS: Mapping[Kind, FileKind] = {
     "volume": "volume",
@@ -77,11 +77,54 @@ def read_study(path: str | Path, *, parsers: Mapping[str, argparse.ArgumentParse
         The file cannot be read, or something is wrong with its cases; the message has all of it.
     """
     path = Path(path).absolute()
+    problems = Problems()
+    return _checked(path, read_rows(path, problems), parsers, preset, problems)
+
+
+def study_of_volumes(
+    fixed: str, moving: Sequence[str], *, parsers: Mapping[str, argparse.ArgumentParser], preset: str | None = None
+) -> Study:
+    """A study of several volumes that are registered to the same one.
+
+    Parameters
+    ----------
+    fixed : str
+        The volume that stays, relative to the current folder.
+    moving : sequence of str
+        The others; cases are named after them.
+    parsers, preset
+        As for :func:`read_study`.
+
+    Raises
+    ------
+    InputError
+        Something is wrong with a volume; the message has all of it.
+    """
+    path = Path.cwd() / "--moving"
+    names = [derived_name(Path(volume), Path(volume), folder=path.parent) for volume in moving]
+    rows = [
+        Row(f"volume {number}", number, {"fixed": fixed, "moving": volume, **({} if name is None else {NAME: name})})
+        for number, (volume, name) in enumerate(zip(moving, names, strict=True), start=1)
+    ]
+    # Volumes of different folders may have one name.
+    seen: set[str] = set()
+    for row in rows:
+        if isinstance(name := row.values.get(NAME), str):
+            row.values[NAME] = unique_name(name, seen)
+            seen.add(str(row.values[NAME]).lower())
+    return _checked(path, rows, parsers, preset, Problems())
+
+
+def _checked(
+    path: Path,
+    rows: list[Row],
+    parsers: Mapping[str, argparse.ArgumentParser],
+    preset: str | None,
+    problems: Problems,
+) -> Study:
     if preset is not None:
         preset = str(Path(preset).absolute()) if names_preset_file(preset) else preset
         find_preset(preset)
-    problems = Problems()
-    rows = read_rows(path, problems)
     files = StudyFiles(path.parent)
     reader = _RowReader(files, StudyPresets(files), StudyValues(parsers), preset, problems)
     names = _names(rows, files, problems)

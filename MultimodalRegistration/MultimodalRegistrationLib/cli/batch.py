@@ -10,7 +10,7 @@ from typing import Any
 from MultimodalRegistrationLib.batch.capacity import memory_share_bytes, worker_count
 from MultimodalRegistrationLib.batch.folder import StudyFolder, study_names
 from MultimodalRegistrationLib.batch.limits import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MIN, limits_of
-from MultimodalRegistrationLib.batch.read_study import read_study
+from MultimodalRegistrationLib.batch.read_study import read_study, study_of_volumes
 from MultimodalRegistrationLib.batch.run_local import run_local
 from MultimodalRegistrationLib.batch.study import Case, Study
 from MultimodalRegistrationLib.batch.summary import StudySummary, read_summary, write_summary
@@ -35,7 +35,9 @@ def add_parser(commands: Any) -> None:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("study", nargs="?", metavar="STUDY", help=".csv or .json: a row for each case")
+    what.add_argument("--fixed", metavar="F", help="instead of a study: one volume that stays")
     what.add_argument("--summary", metavar="D", help="write the summary of a folder of results anew, and print it")
+    parser.add_argument("--moving", nargs="+", metavar="M", help="with --fixed: volumes, each moved onto it")
     parser.add_argument("--output-dir", metavar="D", help="new or empty folder for the results")
     parser.add_argument("--preset", metavar="NAME|FILE", help="for cases whose row states none")
     parser.add_argument("--workers", type=int, metavar="N", help="cases at a time; default: by cores and free memory")
@@ -66,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.output_dir is None:
         raise InputError("--output-dir", "was not given", "Say where the results go.")
     limits = limits_of(options.timeout, options.retry)
-    study = read_study(options.study, parsers=case_parsers(), preset=options.preset)
+    study = _study(options)
     workers = worker_count(options.workers, study)
     printer = make_printer(options)
     if options.dry_run:
@@ -100,6 +102,15 @@ def _run(options: argparse.Namespace) -> int:
         finally:
             printer.finish()
         return _summed_up(folder.path, [case.name for case in study.cases], quiet=options.quiet)
+
+
+def _study(options: argparse.Namespace) -> Study:
+    if (options.fixed is None) != (options.moving is None):
+        missing = "--moving" if options.moving is None else "--fixed"
+        raise InputError(missing, "was not given", "Give --fixed and --moving, or a study file.")
+    if options.fixed is not None:
+        return study_of_volumes(options.fixed, options.moving, parsers=case_parsers(), preset=options.preset)
+    return read_study(options.study, parsers=case_parsers(), preset=options.preset)
 
 
 def _unseen(_progress: Progress) -> None:

@@ -25,8 +25,9 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
-from scipy.stats import f as f_distribution
+
+# The tails of these distributions without all of scipy.stats, which would slow the start of every command.
+from scipy.special import chdtrc, fdtrc
 
 from MultimodalRegistrationLib.landmarks._misfit import Linear, misfit
 from MultimodalRegistrationLib.landmarks.models import PARAMETERS
@@ -78,10 +79,10 @@ def outliers(
         without = misfit(fixed[keep], moving[keep], model, weights[keep]) + _SMALLEST_MM2 * n
         worst = int(without.argmin())
         if variance_mm2 is not None:
-            chance = float(chi2.sf((squares - without[worst]) / variance_mm2, 3))
+            chance = float(chdtrc(3, (squares - without[worst]) / variance_mm2))
         else:
             ratio = ((squares - without[worst]) / 3) / (without[worst] / freedom)
-            chance = float(f_distribution.sf(ratio, 3, freedom))
+            chance = float(fdtrc(3, freedom, ratio))
         removed.append(left.pop(worst))
         level = _LEVEL if step == 0 else _LATER_LEVEL
         if chance * n < level:
@@ -127,7 +128,7 @@ def exchange(
         # An exchange that leaves its own two pairs misfitting does not explain the misfit.
         without = misfit(fixed[rest], moving[rest], model, weights[rest]) + _SMALLEST_MM2 * n
         ratio = ((exchanged[best] + _SMALLEST_MM2 * n - without) / 6) / (without / spare)
-        if f_distribution.sf(ratio, 6, spare) < 1e-4:
+        if fdtrc(6, spare, ratio) < 1e-4:
             return -np.inf, (a, b)
     return gain, (a, b)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata, wilcoxon
 
 from MultimodalRegistrationLib.quality.bootstrap import FEWEST, Interval, mean_interval
 
@@ -118,6 +117,9 @@ def compare_paired(first_mm: NDArray[np.float64], second_mm: NDArray[np.float64]
     differs = difference[difference != 0]
     p = effect = None
     if len(differs) >= FEWEST:
+        # Few runs compare, and the import would slow the start of all.
+        from scipy.stats import rankdata, wilcoxon
+
         p = float(wilcoxon(differs).pvalue)
         ranks = rankdata(np.abs(differs))
         effect = float((ranks[differs < 0].sum() - ranks[differs > 0].sum()) / ranks.sum())
