@@ -179,10 +179,11 @@ def test_the_script_for_slicer(done, study, tmp_path):
     assert run(tmp_path / "none.csv", "--output-dir", tmp_path / "E").returncode == 2
 
 
-def test_the_logic_in_slicer(done, study, tmp_path):
-    import MultimodalRegistration
+def test_the_logic_in_slicer(slicer_app, done, study, tmp_path):
+    import slicer
 
-    logic = MultimodalRegistration.MultimodalRegistrationLogic()
+    slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
+    logic = slicer.util.getModuleLogic("MultimodalRegistration")
     assert logic.runBatch(str(study), str(tmp_path / "D"), "--quiet") == 1
     folder, _, _ = done
     assert results_of(tmp_path / "D") == results_of(folder)

@@ -168,7 +168,7 @@ def _reasons(case: Mapping[str, Any]) -> Html:
     if case["verdict"] == "not run":
         return element("p", "It has not run, or not to its end.")
     if case["verdict"] == "verified" and not case["against"]:
-        return element("p", "nothing", class_="none")
+        return element("p", "Nothing speaks against it.", class_="none")
     error, log = case["error"], case["log"]
     if error is None:
         return join(*(element("p", reason) for reason in case["against"]))
