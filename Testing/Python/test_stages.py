@@ -12,16 +12,18 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
-from conftest import real_cases, run_command
+from conftest import real_cases, rigid, rotation, run_command
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
+from MultimodalRegistrationLib.io.roi import write_roi
 from MultimodalRegistrationLib.io.transforms import read_transform
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
@@ -33,7 +35,9 @@ from MultimodalRegistrationLib.quality.health.health import JacobianStatistics
 from MultimodalRegistrationLib.registration.bending import within_reach
 from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
 from MultimodalRegistrationLib.registration.masks import Masks
+from MultimodalRegistrationLib.registration.pair import Pair
 from MultimodalRegistrationLib.registration.run import register
+from MultimodalRegistrationLib.registration.then_text import then_of
 from MultimodalRegistrationLib.verdict.bending import BendingEvidence, judge_bending
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "Benchmarks"))
@@ -185,9 +189,67 @@ def test_masks_on_other_grids_are_placed_once_and_told(head_ct, head_mr, truth_c
     assert len(result.later) == 1
 
 
+def test_a_roi_limits_one_stage(head_ct, head_mr, truth_ct_to_mr_lps, tmp_path):
+    """A box along other axes than those of the grid; the mask of the run holds inside it."""
+    turned = rotation([1, 2, 0.5], 30)
+    center = np.add(head_ct.grid.center_lps, (10, 0, 0))
+    box = OrientedBox(center, turned, np.array([90.0, 70.0, 60.0]))
+    write_roi(tmp_path / "R.mrk.json", box, "R")
+    stage = then_of(f"similarity,engine=elastix,fixed-roi={tmp_path / 'R.mrk.json'}").read()
+    bright = Volume(head_ct.image > 0, "bright")
+    masks = stage.masks.or_those_of(Masks(bright)).within_boxes(head_ct, head_mr)
+    assert masks.moving is None
+    ijk = np.argwhere(np.ones_like(head_ct.voxels))[:, ::-1]
+    inside = np.abs((apply_matrix(head_ct.grid.ijk_to_lps, ijk) - box.center_lps) @ turned) <= [45, 35, 30]
+    expected = inside.all(axis=1).reshape(head_ct.voxels.shape) & (head_ct.voxels > 0)
+    assert 100 < expected.sum() < (head_ct.voxels > 0).sum() / 2
+    np.testing.assert_array_equal(masks.fixed.voxels > 0, expected)
+    result = register_in_stages(
+        head_ct,
+        head_mr,
+        preset=quick("rigid", "elastix"),
+        then=[replace(stage, preset=quick("similarity", "elastix"))],
+        start="given",
+        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+        verdict=False,
+    )
+    assert len(result.later) == 1
+    outside = replace(box, center_lps=np.array([900.0, 0, 0]))
+    with pytest.raises(InputError, match="holds no voxel"):
+        Masks(fixed_box=outside).within_boxes(head_ct, head_mr)
+
+
 def test_a_preset_that_bends_is_refused_where_only_a_linear_one_can_be_used(head_ct, head_mr):
     with pytest.raises(InputError, match=r"deformable\.json: the preset bends"):
         register(head_ct, head_mr, preset=find_preset("deformable"), engine="elastix")
+
+
+@pytest.mark.parametrize("sampled_is_moving", [True, False])
+def test_a_pose_of_a_pair_and_its_transform_belong_together(sampled_is_moving):
+    volume = engine_volume((4, 4, 4), (0.0, 0, 0))
+    pair = Pair(volume, volume, sampled_is_moving, rigid([1, 2, 3], 40, [5, -6, 7]))
+    pose = rigid([-1, 0.4, 2], 70, [-3, 9, 20])
+    np.testing.assert_allclose(pair.pose_lps(pair.fixed_to_moving_lps(pose)), pose, atol=1e-12)
+
+
+def test_a_later_linear_stage_keeps_the_bounds_of_the_run(head_ct, head_mr, truth_ct_to_mr_lps):
+    """The start is 6 mm off, and the first stage is not allowed that far."""
+    off = rigid([0, 0, 1], 0, [0, 6, 0]) @ truth_ct_to_mr_lps
+    result = register_in_stages(
+        head_ct,
+        head_mr,
+        preset=quick("rigid", "elastix"),
+        then=[NextStage(quick("similarity", "elastix"), masks=Masks(Volume(head_ct.image > -500, "head")))],
+        start="given",
+        initial_fixed_to_moving_lps=off,
+        max_translation_mm=2.0,
+        max_rotation_deg=10.0,
+        verdict=False,
+    )
+    (later,) = result.later
+    assert later.moved_mm == 0
+    np.testing.assert_allclose(later.transform.matrix, result.fixed_to_moving_lps, atol=1e-9)
+    assert any("beyond the bounds of the run" in words for words in result.warnings)
 
 
 def test_orders_that_make_no_sense_are_refused(head_ct, head_mr):

@@ -10,7 +10,7 @@ from MultimodalRegistrationLib.errors import InputError, RegistrationError
 from MultimodalRegistrationLib.preprocess.steps import find_steps
 from MultimodalRegistrationLib.presets.store import find_preset, names_preset_file
 from MultimodalRegistrationLib.registration.run import select_engine
-from MultimodalRegistrationLib.registration.then_text import MASK_KEYS, split_then, then_of
+from MultimodalRegistrationLib.registration.then_text import MASK_KEYS, ROI_KEYS, split_then, then_of
 
 __all__ = ["StudyPresets"]
 
@@ -107,9 +107,9 @@ class StudyPresets:
         name, settings = split_then(text)
         parts = [self.preset(name)]
         for key, value in settings.items():
-            if key in MASK_KEYS:
+            if key in (*MASK_KEYS, *ROI_KEYS):
                 path = self._files.absolute(value)
-                self._files.check(path, "mask")
+                self._files.check(path, "mask" if key in MASK_KEYS else "file")
                 value = str(path)
             parts.append(f"{key}={value}")
         if any("," in part for part in parts):

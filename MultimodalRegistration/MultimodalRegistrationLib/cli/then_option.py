@@ -15,7 +15,7 @@ def add_then_option(parser: argparse.ArgumentParser) -> None:
         "--then",
         action="append",
         default=[],
-        metavar="PRESET[,engine=E][,fixed-mask=L][,moving-mask=L]",
+        metavar="PRESET[,engine=E][,fixed-mask=L][,moving-mask=L][,fixed-roi=R][,moving-roi=R]",
         help="another preset on the result so far, such as 'affine' or 'warp', which bends; may be given several times",
     )
 

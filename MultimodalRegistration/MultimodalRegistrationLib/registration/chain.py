@@ -30,6 +30,7 @@ from MultimodalRegistrationLib.registration.parts import plan_parts
 from MultimodalRegistrationLib.registration.result import Progress, RegistrationResult
 from MultimodalRegistrationLib.registration.run import register, select_engine
 from MultimodalRegistrationLib.registration.staged_verdict import with_stage
+from MultimodalRegistrationLib.search.bounds import Bounds
 
 __all__ = ["NextStage", "register_in_stages"]
 
@@ -45,7 +46,8 @@ class NextStage:
     engine : str or None
         Name; None for the best one installed.
     masks : Masks
-        In world coordinates, on any grid; those of the whole run where there is none.
+        In world coordinates, on any grid; those of the whole run where there is none. Of either, only what lies in the
+        boxes.
     """
 
     preset: Preset
@@ -118,7 +120,7 @@ def register_in_stages(
     common = Masks(fixed_mask, moving_mask).placed(fixed, moving, warn)
     chain = [(preset, select_engine(preset, engine), common)]
     for stage in then:
-        own = stage.masks.placed(fixed, moving, warn).or_those_of(common)
+        own = stage.masks.placed(fixed, moving, warn).or_those_of(common).within_boxes(fixed, moving)
         chain.append((stage.preset, select_engine(stage.preset, stage.engine), own))
     parts = plan_parts(chain)
     first, *later = parts
@@ -252,6 +254,15 @@ def _refine(
         **following,
     )
     refined = pair.fixed_to_moving_lps(found.sampled_to_other_lps)
+    from_start = dataclasses.replace(pair, start_fixed_to_moving_lps=before.start_fixed_to_moving_lps).pose_lps(refined)
+    bounds = Bounds.given(pair.sampled.grid.center_lps, before.max_translation_mm, before.max_rotation_deg)
+    if bounds.clamp(from_start) is not from_start:
+        translation_mm, rotation_deg = bounds.of(from_start)
+        on_warning(
+            f"{preset.name} went {translation_mm:.1f} mm and {rotation_deg:.1f} degrees from the start, beyond the "
+            "bounds of the run: what it found is left out."
+        )
+        refined, found = matrix, dataclasses.replace(found, sampled_to_other_lps=np.eye(4))
     points = pair.sampled.grid.sample_points_lps(8)
     moved_mm = float(displacement_mm(found.sampled_to_other_lps, np.eye(4), points).mean())
     return LinearStage(

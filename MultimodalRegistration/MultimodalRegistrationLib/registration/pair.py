@@ -41,6 +41,12 @@ class Pair:
             return np.asarray(np.linalg.inv(pose_lps) @ self.start_fixed_to_moving_lps)
         return self.start_fixed_to_moving_lps @ pose_lps
 
+    def pose_lps(self, fixed_to_moving_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The pose, shape (4, 4), of a transform of the user's volumes: the inverse of :meth:`fixed_to_moving_lps`."""
+        if self.sampled_is_moving:
+            return np.asarray(self.start_fixed_to_moving_lps @ np.linalg.inv(fixed_to_moving_lps))
+        return np.asarray(np.linalg.inv(self.start_fixed_to_moving_lps) @ fixed_to_moving_lps)
+
 
 def moved(other: EngineVolume, pose_lps: NDArray[np.float64]) -> EngineVolume:
     """The other volume of a pair, moved so that a rigid pose, shape (4, 4), becomes the identity; voxels are shared."""

@@ -60,6 +60,8 @@ class RegistrationResult:
         ``"auto"``, ``"given"``, ``"center"`` or ``"moments"``.
     start : str
         The start in words.
+    start_fixed_to_moving_lps : array, shape (4, 4)
+        The start.
     max_translation_mm, max_rotation_deg : float or None
         Bounds of the run.
     candidates : int
@@ -97,6 +99,7 @@ class RegistrationResult:
     sampled: str
     start_method: str
     start: str
+    start_fixed_to_moving_lps: NDArray[np.float64]
     max_translation_mm: float | None
     max_rotation_deg: float | None
     candidates: int

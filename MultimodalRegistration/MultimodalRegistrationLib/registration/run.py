@@ -222,11 +222,7 @@ def register(
     with clock.stage("prepare"):
         tell("preparing the volumes", 0.03)
         pair = make_pair(fixed, moving, start_lps, winsorize_percentiles=preset.winsorize_percentiles, **masks)
-        bounds = Bounds(
-            pair.sampled.grid.center_lps,
-            np.inf if max_translation_mm is None else max_translation_mm,
-            180.0 if max_rotation_deg is None else max_rotation_deg,
-        )
+        bounds = Bounds.given(pair.sampled.grid.center_lps, max_translation_mm, max_rotation_deg)
         at_start = mutual_information(pair.sampled, pair.other, np.eye(4))
     began = time.perf_counter()
     # The engine loads while the poses are searched.
@@ -306,6 +302,7 @@ def register(
         sampled="moving" if pair.sampled_is_moving else "fixed",
         start_method=start,
         start=f"search around {start_words}" if start == "auto" else start_words,
+        start_fixed_to_moving_lps=start_lps,
         max_translation_mm=max_translation_mm,
         max_rotation_deg=max_rotation_deg,
         candidates=len(starts),

@@ -1,4 +1,4 @@
-"""A later stage as one text, ``PRESET[,engine=E][,fixed-mask=L][,moving-mask=L]``."""
+"""A later stage as one text: a preset, and after commas settings such as ``engine=E`` and ``fixed-mask=L``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.roi import read_roi
 from MultimodalRegistrationLib.io.volumes import read_mask
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.presets.specification import suggest
@@ -14,10 +15,11 @@ from MultimodalRegistrationLib.registration.chain import NextStage
 from MultimodalRegistrationLib.registration.masks import Masks
 from MultimodalRegistrationLib.registration.run import select_engine
 
-__all__ = ["MASK_KEYS", "Then", "split_then", "then_of"]
+__all__ = ["MASK_KEYS", "ROI_KEYS", "Then", "split_then", "then_of"]
 
 MASK_KEYS = ("fixed-mask", "moving-mask")
-_KEYS = ("engine", *MASK_KEYS)
+ROI_KEYS = ("fixed-roi", "moving-roi")
+_KEYS = ("engine", *MASK_KEYS, *ROI_KEYS)
 
 
 @dataclass(frozen=True)
@@ -31,23 +33,29 @@ class Then:
     engine : str
         Name.
     fixed_mask, moving_mask : str or None
-        Files.
+        Label maps.
+    fixed_roi, moving_roi : str or None
+        Markups files.
     """
 
     preset: Preset
     engine: str
     fixed_mask: str | None
     moving_mask: str | None
+    fixed_roi: str | None
+    moving_roi: str | None
 
     @property
     def files(self) -> list[str]:
         """Files that it names."""
-        return [path for path in (str(self.preset.path), self.fixed_mask, self.moving_mask) if path is not None]
+        given = (self.fixed_mask, self.moving_mask, self.fixed_roi, self.moving_roi)
+        return [str(self.preset.path), *(path for path in given if path is not None)]
 
     def read(self) -> NextStage:
-        """Read the masks."""
+        """Read the masks and ROIs."""
         fixed, moving = (None if path is None else read_mask(path) for path in (self.fixed_mask, self.moving_mask))
-        return NextStage(self.preset, self.engine, Masks(fixed, moving))
+        boxes = [None if path is None else read_roi(path) for path in (self.fixed_roi, self.moving_roi)]
+        return NextStage(self.preset, self.engine, Masks(fixed, moving, *boxes))
 
 
 def split_then(text: str) -> tuple[str, dict[str, str]]:
@@ -87,4 +95,4 @@ def then_of(text: str) -> Then:
     if engine is not None and engine not in ENGINES:
         raise InputError(f"--then {text}", f"no engine '{engine}'", f"Use one of {', '.join(ENGINES)}.")
     preset = find_preset(name)
-    return Then(preset, select_engine(preset, engine), given.get("fixed-mask"), given.get("moving-mask"))
+    return Then(preset, select_engine(preset, engine), *(given.get(key) for key in (*MASK_KEYS, *ROI_KEYS)))

@@ -32,6 +32,15 @@ class Bounds:
     translation_mm: float = np.inf
     rotation_deg: float = 180.0
 
+    @classmethod
+    def given(cls, center_lps: NDArray[np.float64], translation_mm: float | None, rotation_deg: float | None) -> Bounds:
+        """Limits as a user gives them, None for no limit."""
+        return cls(
+            center_lps,
+            np.inf if translation_mm is None else translation_mm,
+            180.0 if rotation_deg is None else rotation_deg,
+        )
+
     @property
     def are_set(self) -> bool:
         """Whether there is any limit."""
