@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,8 @@ __all__ = [
     "CaseError",
     "Outcome",
     "Word",
+    "outcome_content",
+    "outcome_of",
     "read_outcome",
     "write_outcome",
 ]
@@ -99,9 +102,21 @@ class Outcome:
     moving: str
 
 
+def outcome_content(outcome: Outcome) -> dict[str, Any]:
+    """An outcome for JSON."""
+    return asdict(outcome)
+
+
+def outcome_of(content: Mapping[str, Any]) -> Outcome:
+    """The outcome of :func:`outcome_content`."""
+    error = content["error"]
+    words = {"against": tuple(content["against"]), "error": None if error is None else CaseError(**error)}
+    return Outcome(**{**content, **words})
+
+
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     """Write ``case.json``."""
-    write_json(folder / CASE_FILE, {"schema": _SCHEMA, **asdict(outcome)})
+    write_json(folder / CASE_FILE, {"schema": _SCHEMA, **outcome_content(outcome)})
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -117,9 +132,7 @@ def read_outcome(folder: Path) -> Outcome:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("schema") != _SCHEMA:
             raise ValueError("another schema")
-        error = content.pop("error")
-        against = tuple(content.pop("against"))
-        return Outcome(**content, against=against, error=None if error is None else CaseError(**error))
+        return outcome_of(content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
         raise InputError(
             path, f"this is no record of a case ({problem})", "Remove the case's folder and run with --resume."
