@@ -11,13 +11,12 @@ import sys
 import uuid
 from pathlib import Path
 
-from MultimodalRegistrationLib.batch.outcome import Outcome, read_outcome
+from MultimodalRegistrationLib.batch.outcome import CASES_FOLDER, Outcome, read_outcome
 from MultimodalRegistrationLib.batch.run_case import Finished
 from MultimodalRegistrationLib.batch.study import Case
 
-__all__ = ["CASES", "RUNNING", "CaseStore", "to_disk"]
+__all__ = ["RUNNING", "CaseStore", "to_disk"]
 
-CASES = "cases"
 RUNNING = ".running"
 
 
@@ -32,7 +31,7 @@ class CaseStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
-        self.cases = self.path / CASES
+        self.cases = self.path / CASES_FOLDER
         self.running = self.path / RUNNING
 
     def ended(self, case: Case) -> bool:

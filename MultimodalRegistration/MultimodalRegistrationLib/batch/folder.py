@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from MultimodalRegistrationLib.batch.case_store import CASES, RUNNING, CaseStore, to_disk
+from MultimodalRegistrationLib.batch.case_store import RUNNING, CaseStore, to_disk
+from MultimodalRegistrationLib.batch.outcome import CASES_FOLDER
 from MultimodalRegistrationLib.batch.run_case import Finished
 from MultimodalRegistrationLib.batch.study import Case, Study, case_content
 from MultimodalRegistrationLib.errors import InputError
@@ -84,7 +85,7 @@ class StudyFolder(CaseStore):
                 )
             self._check_same(study)
         else:
-            ours = {_LOCK, RUNNING, CASES, JOURNAL_FILE, f"{STUDY_FILE}.new"}
+            ours = {_LOCK, RUNNING, CASES_FOLDER, JOURNAL_FILE, f"{STUDY_FILE}.new"}
             other = next((entry.name for entry in self.path.iterdir() if entry.name not in ours), None)
             if other is not None:
                 raise InputError(self.path, f"the folder is not empty ({other})", "Give a new or an empty folder.")

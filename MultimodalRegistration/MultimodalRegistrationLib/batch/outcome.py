@@ -12,6 +12,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.outputs import write_json
 
 __all__ = [
+    "CASES_FOLDER",
     "CASE_FILE",
     "LOG_FILE",
     "QA_FOLDER",
@@ -28,6 +29,7 @@ __all__ = [
     "write_outcome",
 ]
 
+CASES_FOLDER = "cases"
 CASE_FILE = "case.json"
 LOG_FILE = "log.txt"
 QA_FOLDER = "qa"
