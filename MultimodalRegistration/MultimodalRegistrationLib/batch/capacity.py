@@ -51,9 +51,9 @@ def worker_count(asked: int | None, study: Study) -> int:
     return min(asked, len(study.cases))
 
 
-def memory_share_bytes(workers: int) -> int:
-    """What each of so many cases may take."""
-    return int(_free_bytes() / workers)
+def memory_share_bytes(workers: int, total_bytes: float | None = None) -> int:
+    """What each of so many cases may take of the memory they have together, or of that which is free."""
+    return int((total_bytes or _free_bytes()) / workers)
 
 
 def _free_bytes() -> float:

@@ -115,8 +115,13 @@ class CaseProcess:
             self._child = SupervisedChild(
                 "MultimodalRegistrationLib.cli.case_worker",
                 [str(self._threads)],
-                # The libraries of NumPy and others would start a thread for each core.
-                environment={"OMP_NUM_THREADS": str(self._threads), "OPENBLAS_NUM_THREADS": str(self._threads)},
+                # The libraries of NumPy and others would start a thread for each core. Dask has its workers give memory
+                # back to the system at once, which would make a case half as slow again.
+                environment={
+                    "OMP_NUM_THREADS": str(self._threads),
+                    "OPENBLAS_NUM_THREADS": str(self._threads),
+                    "MALLOC_TRIM_THRESHOLD_": None,
+                },
             )
         self._child.send(json.dumps({"case": case_content(case), "folder": str(folder)}))
         log: list[str] = []

@@ -1,7 +1,6 @@
 """The folder of a study's results: one run at a time, and each case whole or not at all, also after a power cut.
 
-``cases/NAME`` appears by one rename, once everything in it is on the disk. Until then it is under ``.running``, which
-the next run empties.
+What was under way when a run ended stays below ``.running``, which the next run empties.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from MultimodalRegistrationLib.batch.case_store import RUNNING, CaseStore, to_disk
 from MultimodalRegistrationLib.batch.outcome import CASES_FOLDER
 from MultimodalRegistrationLib.batch.run_case import Finished
 from MultimodalRegistrationLib.batch.study import Case, Study, case_content
@@ -25,7 +25,6 @@ __all__ = ["JOURNAL_FILE", "STUDY_FILE", "StudyFolder", "study_names"]
 
 STUDY_FILE = "study.json"
 JOURNAL_FILE = "journal.jsonl"
-_RUNNING = ".running"
 _LOCK = ".lock"
 _SCHEMA = 1
 _LISTED = 10
@@ -42,7 +41,7 @@ def study_names(folder: Path) -> list[str]:
     return [str(case["name"]) for case in _read_study(folder / STUDY_FILE)["cases"]]
 
 
-class StudyFolder:
+class StudyFolder(CaseStore):
     """The folder, for one run.
 
     Parameters
@@ -61,9 +60,7 @@ class StudyFolder:
     """
 
     def __init__(self, path: Path, study: Study, *, resume: bool) -> None:
-        self.path = path.resolve()
-        self.cases = self.path / CASES_FOLDER
-        self._running = self.path / _RUNNING
+        super().__init__(path)
         try:
             self.path.mkdir(exist_ok=True)
             self._lock = _locked(self.path / _LOCK)
@@ -78,7 +75,7 @@ class StudyFolder:
             ) from error
 
     def _open(self, study: Study, *, resume: bool) -> None:
-        for folder in (self.cases, self._running):
+        for folder in (self.cases, self.running):
             if folder.is_symlink():
                 raise InputError(folder, "this is a link, which may lead anywhere", "Remove it.")
         if (self.path / STUDY_FILE).exists():
@@ -88,13 +85,13 @@ class StudyFolder:
                 )
             self._check_same(study)
         else:
-            ours = {_LOCK, _RUNNING, CASES_FOLDER, JOURNAL_FILE, f"{STUDY_FILE}.new"}
+            ours = {_LOCK, RUNNING, CASES_FOLDER, JOURNAL_FILE, f"{STUDY_FILE}.new"}
             other = next((entry.name for entry in self.path.iterdir() if entry.name not in ours), None)
             if other is not None:
                 raise InputError(self.path, f"the folder is not empty ({other})", "Give a new or an empty folder.")
-        if self._running.exists():
-            shutil.rmtree(self._running)
-        self._running.mkdir()
+        if self.running.exists():
+            shutil.rmtree(self.running)
+        self.running.mkdir()
         self.cases.mkdir(exist_ok=True)
         content = {
             "schema": _SCHEMA,
@@ -103,9 +100,9 @@ class StudyFolder:
         }
         new = self.path / f"{STUDY_FILE}.new"
         new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        _to_disk(new)
+        to_disk(new)
         new.replace(self.path / STUDY_FILE)
-        _to_disk(self.path)
+        to_disk(self.path)
 
     def _check_same(self, study: Study) -> None:
         """What has a result must not have been asked for otherwise."""
@@ -130,48 +127,27 @@ class StudyFolder:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._running, ignore_errors=True)
+        shutil.rmtree(self.running, ignore_errors=True)
         self._lock.close()
 
-    def ended(self, case: Case) -> bool:
-        """Whether a case has come to its end, in whatever way."""
-        return os.path.lexists(self.cases / case.name)
-
-    def new_staging(self, case: Case) -> Path:
-        """An empty folder for one attempt."""
-        staging = self._running / f"{case.name}-{uuid.uuid4().hex[:8]}"
-        staging.mkdir()
-        return staging
-
     def finish(self, finished: Finished) -> bool:
-        """Give the results of a case their place.
+        """Give the results of a case their place, and note it.
 
         Returns
         -------
         bool
             False if another worker was first; then these are removed.
         """
-        for folder, _, names in os.walk(finished.staging):
-            for name in names:
-                _to_disk(Path(folder) / name)
-            _to_disk(Path(folder))
-        target = self.cases / finished.case.name
-        try:
-            finished.staging.rename(target)
-        except OSError:
-            if not os.path.lexists(target):
-                raise
-            shutil.rmtree(finished.staging)
-            return False
-        _to_disk(self.cases)
-        self.note("ended", finished.case, word=finished.outcome.word)
-        return True
+        first = super().finish(finished)
+        if first:
+            self.note("ended", finished.case, word=finished.outcome.word)
+        return first
 
     def take_back(self, case: Case) -> None:
         """Remove what came of a case, so that it runs again."""
-        old = self._running / f"{case.name}-old-{uuid.uuid4().hex[:8]}"
+        old = self.running / f"{case.name}-old-{uuid.uuid4().hex[:8]}"
         (self.cases / case.name).rename(old)
-        _to_disk(self.cases)
+        to_disk(self.cases)
         shutil.rmtree(old)
 
     def note(self, event: str, case: Case, **more: Any) -> None:
@@ -193,17 +169,6 @@ def _read_study(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(path, f"this is no record of a study ({error})", "Give another folder.") from error
     return content
-
-
-def _to_disk(path: Path) -> None:
-    """Have the system write a file or folder now; Windows has no such thing for folders."""
-    if path.is_symlink() or (sys.platform == "win32" and path.is_dir()):
-        return
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() or sys.platform != "win32" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _locked(path: Path) -> IO[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
@@ -23,6 +24,8 @@ __all__ = [
     "CaseError",
     "Outcome",
     "Word",
+    "outcome_content",
+    "outcome_of",
     "read_outcome",
     "write_outcome",
 ]
@@ -102,9 +105,21 @@ class Outcome:
     moving: str
 
 
+def outcome_content(outcome: Outcome) -> dict[str, Any]:
+    """An outcome for JSON."""
+    return asdict(outcome)
+
+
+def outcome_of(content: Mapping[str, Any]) -> Outcome:
+    """The outcome of :func:`outcome_content`."""
+    error = content["error"]
+    words = {"against": tuple(content["against"]), "error": None if error is None else CaseError(**error)}
+    return Outcome(**{**content, **words})
+
+
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     """Write ``case.json``."""
-    write_json(folder / CASE_FILE, {"schema": _SCHEMA, **asdict(outcome)})
+    write_json(folder / CASE_FILE, {"schema": _SCHEMA, **outcome_content(outcome)})
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -120,9 +135,7 @@ def read_outcome(folder: Path) -> Outcome:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("schema") != _SCHEMA:
             raise ValueError("another schema")
-        error = content.pop("error")
-        against = tuple(content.pop("against"))
-        outcome = Outcome(**content, against=against, error=None if error is None else CaseError(**error))
+        outcome = outcome_of(content)
         _check(outcome)
         return outcome
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:

@@ -24,7 +24,7 @@ from MultimodalRegistrationLib.batch.outcome import (
 from MultimodalRegistrationLib.batch.study import Case
 from MultimodalRegistrationLib.errors import InputError
 
-__all__ = ["Finished", "Staging", "run_case"]
+__all__ = ["Finished", "Staging", "run_case", "unfinished"]
 
 _QUALITY_FILE = "quality.json"
 _REPORT_FILE = "report.html"
@@ -109,6 +109,15 @@ def run_case(
             _check_disk(staging)
             raise
         return Finished(case, outcome, staging)
+
+
+def unfinished(case: Case, new_staging: Staging, error: CaseError, *, attempts: int) -> Finished:
+    """A case that ends without a result, for a reason outside of its process."""
+    staging = new_staging(case)
+    (staging / LOG_FILE).write_text(f"{error.subject}: {error.found}. {error.remedy}\n", encoding="utf-8")
+    outcome = _outcome(case, staging, error, attempts, 0.0)
+    write_outcome(staging, outcome)
+    return Finished(case, outcome, staging)
 
 
 def _check_disk(folder: Path) -> None:

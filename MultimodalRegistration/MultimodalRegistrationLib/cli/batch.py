@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.batch.capacity import memory_share_bytes, worker_count
+from MultimodalRegistrationLib.batch.dask_connection import check_scheduler
 from MultimodalRegistrationLib.batch.folder import StudyFolder, study_names
 from MultimodalRegistrationLib.batch.limits import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MIN, limits_of
 from MultimodalRegistrationLib.batch.read_study import read_study, study_of_volumes
+from MultimodalRegistrationLib.batch.run_dask import run_dask
 from MultimodalRegistrationLib.batch.run_local import run_local
 from MultimodalRegistrationLib.batch.study import Case, Study
 from MultimodalRegistrationLib.batch.summary import StudySummary, read_summary, write_summary
@@ -41,6 +43,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--output-dir", metavar="D", help="new or empty folder for the results")
     parser.add_argument("--preset", metavar="NAME|FILE", help="for cases whose row states none")
     parser.add_argument("--workers", type=int, metavar="N", help="cases at a time; default: by cores and free memory")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="tcp://HOST:PORT of a Dask cluster to run on instead of this computer"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with a study that was interrupted")
     parser.add_argument(
         "--only",
@@ -67,13 +72,17 @@ def _run(options: argparse.Namespace) -> int:
         return _summary_alone(Path(options.summary), quiet=options.quiet)
     if options.output_dir is None:
         raise InputError("--output-dir", "was not given", "Say where the results go.")
+    if options.scheduler is not None and options.workers is not None:
+        raise InputError("--workers", "was given with --scheduler", "Leave it out: the cluster says how many.")
     limits = limits_of(options.timeout, options.retry)
     study = _study(options)
     workers = worker_count(options.workers, study)
+    if options.scheduler is not None:
+        check_scheduler(options.scheduler)
     printer = make_printer(options)
     if options.dry_run:
         if not options.quiet:
-            print(_plan(study, workers))
+            print(_plan(study, f"{workers} at a time" if options.scheduler is None else f"on {options.scheduler}"))
         return 0
     resume = options.resume or options.only is not None
     with signals_cancel() as cancel, StudyFolder(Path(options.output_dir), study, resume=resume) as folder:
@@ -88,15 +97,18 @@ def _run(options: argparse.Namespace) -> int:
             on_line=lambda words: _tell(printer, words, quiet=options.quiet),
         )
         try:
-            run_local(
-                folder,
-                cases,
-                limits,
-                workers=workers,
-                memory_limit_bytes=memory_share_bytes(workers),
-                telling=telling,
-                cancel=cancel,
-            )
+            if options.scheduler is not None:
+                run_dask(folder, cases, limits, scheduler=options.scheduler, telling=telling, cancel=cancel)
+            else:
+                run_local(
+                    folder,
+                    cases,
+                    limits,
+                    workers=workers,
+                    memory_limit_bytes=memory_share_bytes(workers),
+                    telling=telling,
+                    cancel=cancel,
+                )
         except Cancelled as error:
             raise Cancelled("The study; what was done stays, --resume goes on with it") from error
         finally:
@@ -130,8 +142,8 @@ def _take_back_failed(folder: StudyFolder, study: Study) -> None:
             folder.take_back(cases[found.name])
 
 
-def _plan(study: Study, workers: int) -> str:
-    lines = [f"{len(study.cases)} cases, {workers} at a time:"]
+def _plan(study: Study, how: str) -> str:
+    lines = [f"{len(study.cases)} cases, {how}:"]
     return "\n".join([*lines, *(_case_line(case) for case in study.cases)])
 
 
