@@ -72,8 +72,8 @@ class Cancelled(RegistrationError):
 
     exit_code = 4
 
-    def __init__(self, subject: str = "Registration") -> None:
-        super().__init__(subject, "cancelled", "Nothing was written.")
+    def __init__(self, subject: str = "Registration", remedy: str = "Nothing was written.") -> None:
+        super().__init__(subject, "cancelled", remedy)
 
 
 class EngineNotInstalledError(RegistrationError):

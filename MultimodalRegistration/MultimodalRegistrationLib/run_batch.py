@@ -10,6 +10,9 @@ import sys
 import traceback
 from pathlib import Path
 
+# Nothing is known to be well, whatever it was.
+_NO_RESULTS = 3
+
 
 def _run() -> int:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -18,10 +21,10 @@ def _run() -> int:
 
         return main(["batch", *sys.argv[1:]])
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+        return end.code if isinstance(end.code, int) else _NO_RESULTS
     except BaseException:
         traceback.print_exc()
-        return 1
+        return _NO_RESULTS
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from MultimodalRegistrationLib.batch.limits import PROCESS_BYTES
 from MultimodalRegistrationLib.batch.study import Study
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.memory import available_memory_bytes
@@ -12,8 +13,6 @@ from MultimodalRegistrationLib.registration.memory_need import needed_memory_byt
 
 __all__ = ["memory_share_bytes", "worker_count"]
 
-# Python, NumPy and SimpleITK in a case's process and its supervisors.
-_PROCESS_BYTES = 300_000_000
 # Where the system does not tell: a small machine.
 _ASSUMED_BYTES = 8 * 2**30
 _USED_SHARE = 0.9
@@ -38,17 +37,32 @@ def worker_count(asked: int | None, study: Study) -> int:
     Raises
     ------
     InputError
-        Fewer than one was asked for.
+        Fewer than one was asked for, or more than there is memory for.
     """
     if asked is not None and asked < 1:
         raise InputError("--workers", f"{asked} was given", "Give a whole number from 1.")
+    largest = max(
+        needed_memory_bytes("elastix", open_source(case.fixed).grid, open_source(case.moving).grid) + PROCESS_BYTES
+        for case in study.cases
+    )
+    fitting = max(1, int(_free_bytes() // largest))
     if asked is None:
-        largest = max(
-            needed_memory_bytes("elastix", open_source(case.fixed).grid, open_source(case.moving).grid) + _PROCESS_BYTES
-            for case in study.cases
+        return min(_cores(), fitting, len(study.cases))
+    if min(asked, len(study.cases)) > fitting:
+        raise InputError(
+            "--workers",
+            f"{asked} at a time need about {asked * largest / 2**30:.1f} GiB of memory, and "
+            f"{_free_bytes() / 2**30:.1f} GiB may be used",
+            f"Give at most {fitting}.",
         )
-        asked = max(1, min(os.cpu_count() or 1, int(_free_bytes() // largest)))
     return min(asked, len(study.cases))
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def memory_share_bytes(workers: int, total_bytes: float | None = None) -> int:

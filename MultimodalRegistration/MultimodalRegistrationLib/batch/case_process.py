@@ -12,16 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from MultimodalRegistrationLib.batch.limits import PROCESS_BYTES
 from MultimodalRegistrationLib.batch.outcome import CaseError
 from MultimodalRegistrationLib.batch.study import Case, case_content
 from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, end_words
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 
-__all__ = ["Attempt", "CaseProcess"]
+__all__ = ["STUDY_STAYS", "Attempt", "CaseProcess", "require_psutil"]
 
 _SECONDS_BETWEEN_WEIGHINGS = 0.5
 _GIB = 2**30
 _MOST_FAILED_STARTS = 3
+_LEAST_GIB = 0.1
+STUDY_STAYS = "What was done stays; --resume goes on with it."
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,22 @@ class Attempt:
     log: str
 
 
+def require_psutil() -> None:
+    """Check that memory can be watched.
+
+    Raises
+    ------
+    InputError
+        psutil is not installed.
+    """
+    if importlib.util.find_spec("psutil") is None:
+        raise InputError(
+            "psutil",
+            "this package is not installed, and without it nobody sees how much memory a case takes",
+            "Install it: pip install psutil, or in Slicer slicer.util.pip_install('psutil').",
+        )
+
+
 class CaseProcess:
     """A process for any number of cases, one after the other; a new one is started where the last one died.
 
@@ -62,12 +81,7 @@ class CaseProcess:
     """
 
     def __init__(self, *, threads: int, timeout_s: float, memory_limit_bytes: int) -> None:
-        if importlib.util.find_spec("psutil") is None:
-            raise InputError(
-                "psutil",
-                "this package is not installed, and without it nobody sees how much memory a case takes",
-                "Install it: pip install psutil, or in Slicer slicer.util.pip_install('psutil').",
-            )
+        require_psutil()
         self._threads = threads
         self._timeout_s = timeout_s
         self._memory_limit_bytes = memory_limit_bytes
@@ -114,7 +128,8 @@ class CaseProcess:
             self._failed_starts += 1
             self._child = SupervisedChild(
                 "MultimodalRegistrationLib.cli.case_worker",
-                [str(self._threads)],
+                # The share is what `register` may plan with, whatever its neighbours leave free for the moment.
+                [str(self._threads), f"{max(_LEAST_GIB, (self._memory_limit_bytes - PROCESS_BYTES) / _GIB):.3f}"],
                 # The libraries of NumPy and others would start a thread for each core. Dask has its workers give memory
                 # back to the system at once, which would make a case half as slow again.
                 environment={
@@ -129,7 +144,7 @@ class CaseProcess:
         while True:
             if cancel is not None and cancel.is_set():
                 self._end()
-                raise Cancelled("The study")
+                raise Cancelled("The study", STUDY_STAYS)
             heard = self._child.hear()
             if heard is not None and heard.printed:
                 _take(heard.printed, log, on_fraction)
@@ -199,6 +214,9 @@ def _attempt(error: dict[str, Any] | None, log: str) -> Attempt:
     if error is None:
         return Attempt(None, False, log)
     code = error.pop("exit_code")
+    if code == Cancelled.exit_code:
+        # The system ends it, as when it shuts down: that says nothing about the case.
+        raise Cancelled("The study", STUDY_STAYS)
     return Attempt(CaseError(**error), code == EngineError.exit_code, log)
 
 

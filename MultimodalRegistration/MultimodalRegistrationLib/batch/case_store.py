@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 import uuid
 from pathlib import Path
 
-from MultimodalRegistrationLib.batch.outcome import CASES_FOLDER, Outcome, read_outcome
+from MultimodalRegistrationLib.batch.outcome import CASE_FILE, CASES_FOLDER, Outcome, read_outcome
 from MultimodalRegistrationLib.batch.run_case import Finished
 from MultimodalRegistrationLib.batch.study import Case
+from MultimodalRegistrationLib.errors import InputError
 
 __all__ = ["RUNNING", "CaseStore", "to_disk"]
 
 RUNNING = ".running"
+_SECONDS_OF_SCANNERS = 10.0
 
 
 class CaseStore:
@@ -35,8 +38,19 @@ class CaseStore:
         self.running = self.path / RUNNING
 
     def ended(self, case: Case) -> bool:
-        """Whether a case has come to its end, in whatever way."""
-        return os.path.lexists(self.cases / case.name)
+        """Whether a case has come to its end, in whatever way.
+
+        Raises
+        ------
+        InputError
+            Something else has its place.
+        """
+        folder = self.cases / case.name
+        if not os.path.lexists(folder):
+            return False
+        if folder.is_symlink() or not (folder / CASE_FILE).is_file():
+            raise InputError(folder, "this is not the folder of a case that has ended", "Remove it, or rename it.")
+        return True
 
     def outcome(self, case: Case) -> Outcome:
         """What came of a case that has ended.
@@ -67,15 +81,28 @@ class CaseStore:
                 to_disk(Path(folder) / name)
             to_disk(Path(folder))
         target = self.cases / finished.case.name
-        try:
-            finished.staging.rename(target)
-        except OSError:
-            if not os.path.lexists(target):
-                raise
+        if not _renamed(finished.staging, target):
             shutil.rmtree(finished.staging)
             return False
         to_disk(self.cases)
         return True
+
+
+def _renamed(staging: Path, target: Path) -> bool:
+    """Rename a folder; False where there is one of that name."""
+    deadline = time.monotonic() + _SECONDS_OF_SCANNERS
+    while True:
+        try:
+            staging.rename(target)
+        except OSError:
+            if os.path.lexists(target):
+                return False
+            # On Windows, scanners for viruses keep new files open for a moment.
+            if sys.platform != "win32" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return True
 
 
 def to_disk(path: Path) -> None:

@@ -5,6 +5,7 @@ What was under way when a run ended stays below ``.running``, which the next run
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from MultimodalRegistrationLib.batch.case_store import RUNNING, CaseStore, to_disk
+from MultimodalRegistrationLib.batch.names import name_problem
 from MultimodalRegistrationLib.batch.outcome import CASES_FOLDER
 from MultimodalRegistrationLib.batch.run_case import Finished
 from MultimodalRegistrationLib.batch.study import Case, Study, case_content
@@ -28,6 +30,8 @@ JOURNAL_FILE = "journal.jsonl"
 _LOCK = ".lock"
 _SCHEMA = 1
 _LISTED = 10
+_NEW_STUDY_FILE = f"{STUDY_FILE}.new"
+_OWN = (_LOCK, RUNNING, CASES_FOLDER, JOURNAL_FILE, STUDY_FILE, _NEW_STUDY_FILE)
 
 
 def study_names(folder: Path) -> list[str]:
@@ -63,6 +67,9 @@ class StudyFolder(CaseStore):
         super().__init__(path)
         try:
             self.path.mkdir(exist_ok=True)
+            for name in _OWN:
+                if (self.path / name).is_symlink():
+                    raise InputError(self.path / name, "this is a link, which may lead anywhere", "Remove it.")
             self._lock = _locked(self.path / _LOCK)
             try:
                 self._open(study, resume=resume)
@@ -75,44 +82,52 @@ class StudyFolder(CaseStore):
             ) from error
 
     def _open(self, study: Study, *, resume: bool) -> None:
-        for folder in (self.cases, self.running):
-            if folder.is_symlink():
-                raise InputError(folder, "this is a link, which may lead anywhere", "Remove it.")
+        changed: list[Case] = []
         if (self.path / STUDY_FILE).exists():
             if not resume:
                 raise InputError(
                     self.path, "a study was run here already", "Give --resume to go on with it, or another folder."
                 )
-            self._check_same(study)
+            changed = self._check_same(study)
         else:
-            ours = {_LOCK, RUNNING, CASES_FOLDER, JOURNAL_FILE, f"{STUDY_FILE}.new"}
-            other = next((entry.name for entry in self.path.iterdir() if entry.name not in ours), None)
+            found = [entry.name for entry in self.path.iterdir() if entry.name not in _OWN]
+            if self.cases.is_dir():
+                found += [f"{CASES_FOLDER}/{entry.name}" for entry in self.cases.iterdir()]
+            other = next(iter(found), None)
             if other is not None:
                 raise InputError(self.path, f"the folder is not empty ({other})", "Give a new or an empty folder.")
         if self.running.exists():
             shutil.rmtree(self.running)
         self.running.mkdir()
         self.cases.mkdir(exist_ok=True)
+        for case in changed:
+            self.take_back(case)
         content = {
             "schema": _SCHEMA,
             "study": str(study.path),
             "cases": [{**case_content(case), "digest": case.digest} for case in study.cases],
         }
-        new = self.path / f"{STUDY_FILE}.new"
+        new = self.path / _NEW_STUDY_FILE
         new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         to_disk(new)
         new.replace(self.path / STUDY_FILE)
         to_disk(self.path)
 
-    def _check_same(self, study: Study) -> None:
-        """What has a result must not have been asked for otherwise."""
-        before = {case["name"]: case["digest"] for case in _read_study(self.path / STUDY_FILE)["cases"]}
-        now = {case.name: case.digest for case in study.cases}
-        wrong = [
-            f"{name} {'was asked for otherwise' if name in now else 'is not in the study any more'}"
-            for name, digest in before.items()
-            if now.get(name) != digest and os.path.lexists(self.cases / name)
-        ]
+    def _check_same(self, study: Study) -> list[Case]:
+        """What has a result must not have been asked for otherwise; returns what was, but has none."""
+        now = {case.name: case for case in study.cases}
+        wrong: list[str] = []
+        changed: list[Case] = []
+        for before in _read_study(self.path / STUDY_FILE)["cases"]:
+            name, case = before["name"], now.get(before["name"])
+            if case is None:
+                if os.path.lexists(self.cases / name):
+                    wrong.append(f"{name} is not in the study any more")
+            elif case.digest != before["digest"] and self.ended(case):
+                if self.outcome(case).word == "no result":
+                    changed.append(case)
+                else:
+                    wrong.append(f"{name} was asked for otherwise")
         if wrong:
             more = f"; and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
             raise InputError(
@@ -120,6 +135,7 @@ class StudyFolder(CaseStore):
                 f"there are results of another study: {'; '.join(wrong[:_LISTED])}{more}",
                 f"Remove their folders below {self.cases}, or give another folder.",
             )
+        return changed
 
     def __enter__(self) -> StudyFolder:
         return self
@@ -164,6 +180,9 @@ def _read_study(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["schema"] != _SCHEMA:
             raise ValueError(f"schema {content['schema']}")
+        for case in content["cases"]:
+            if name_problem(case["name"]) is not None or not isinstance(case["digest"], str):
+                raise ValueError(f"case {case['name']!r}")
     except FileNotFoundError as error:
         raise InputError(path.parent, "no study was run in this folder", "Check the path.") from error
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -186,6 +205,8 @@ def _locked(path: Path) -> IO[str]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
+        if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            raise
         raise InputError(
             path.parent, "another run is at work in this folder", "Wait for its end, or give another folder."
         ) from error

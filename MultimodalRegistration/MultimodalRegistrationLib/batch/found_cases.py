@@ -120,9 +120,11 @@ def write_study(path: str | Path, found: FoundCases) -> None:
     Raises
     ------
     InputError
-        There is no case, or the file cannot be written.
+        There is no case, or the file is there already or cannot be written.
     """
     path = Path(path).absolute()
+    if path.exists():
+        raise InputError(path, "there is such a file already", "Give another name, or remove it.")
     if not found.cases:
         raise InputError(path, "no case was found", "; ".join(found.warnings[:_MOST_NAMES]) or "Check the folder.")
     with OutputFiles(file for case in found.cases for file in (case.fixed, case.moving)) as outputs:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
+import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +27,16 @@ from MultimodalRegistrationLib.batch.outcome import (
     write_outcome,
 )
 from MultimodalRegistrationLib.batch.study import Case
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.errors import InputError, RegistrationError
+from MultimodalRegistrationLib.io.voxel_source import open_source
 
 __all__ = ["Finished", "Staging", "run_case", "unfinished"]
 
 _QUALITY_FILE = "quality.json"
 _REPORT_FILE = "report.html"
-# A disk with less is full: not the case is at fault then, and every other case would fail as well.
 _SMALLEST_FREE_BYTES = 20_000_000
+_BYTES_PER_VOXEL = 8
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 Staging = Callable[[Case], Path]
 
@@ -95,18 +102,18 @@ def run_case(
         attempt = process.run(case, staging, cancel=cancel, on_fraction=on_fraction)
         seconds = time.monotonic() - began
         if attempt.error is not None:
-            _check_disk(staging)
+            _check_disk(case, staging, attempt.error.found)
             if attempt.again and tried <= retries:
                 if on_retry is not None:
                     on_retry(attempt.error)
                 shutil.rmtree(staging)
                 continue
         try:
-            (staging / LOG_FILE).write_text(attempt.log, encoding="utf-8")
+            (staging / LOG_FILE).write_text(attempt.log, encoding="utf-8", errors="backslashreplace")
             outcome = _outcome(case, staging, attempt.error, tried, seconds)
             write_outcome(staging, outcome)
-        except OSError:
-            _check_disk(staging)
+        except OSError as error:
+            _check_disk(case, staging, str(error.strerror))
             raise
         return Finished(case, outcome, staging)
 
@@ -120,14 +127,27 @@ def unfinished(case: Case, new_staging: Staging, error: CaseError, *, attempts: 
     return Finished(case, outcome, staging)
 
 
-def _check_disk(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < _SMALLEST_FREE_BYTES:
-        raise InputError(
-            folder.parents[1],
-            f"the disk is full ({free / 1e6:.0f} MB are free)",
-            "Free space, then go on with --resume.",
-        )
+def _check_disk(case: Case, folder: Path, found: str) -> None:
+    """End the run where the disk may be why a case failed: not the case is at fault then, and others would fail too."""
+    said = any(os.strerror(code) in found for code in _FULL)
+    for place in (folder, Path(tempfile.gettempdir())):
+        free = shutil.disk_usage(place).free
+        if said or free < _needed_bytes(case):
+            raise InputError(
+                folder.parents[1] if place == folder else place,
+                f"the disk is full, or nearly so ({free / 1e6:.0f} MB are free), and {case.name} ended with: {found}",
+                "Free space, then go on with --resume.",
+            )
+
+
+def _needed_bytes(case: Case) -> float:
+    """What the resampled volume, or both volumes on their way to the engine, may take."""
+    voxels = 0
+    for path in (case.fixed, case.moving):
+        # A volume that cannot be read, which was checked before the first case, is no reason to end the run.
+        with suppress(RegistrationError):
+            voxels += math.prod(open_source(path).grid.size)
+    return _SMALLEST_FREE_BYTES + _BYTES_PER_VOXEL * voxels
 
 
 def _outcome(case: Case, folder: Path, error: CaseError | None, attempts: int, seconds: float) -> Outcome:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from MultimodalRegistrationLib.batch.case_process import STUDY_STAYS
 from MultimodalRegistrationLib.batch.case_store import CaseStore
 from MultimodalRegistrationLib.batch.dask_connection import (
     LostError,
@@ -97,7 +98,7 @@ async def _until_cancelled(work: Any, cancel: threading.Event) -> None:
             task.cancel()
             await asyncio.wait({task})
     if task.cancelled():
-        raise Cancelled("The study")
+        raise Cancelled("The study", STUDY_STAYS)
     task.result()
 
 

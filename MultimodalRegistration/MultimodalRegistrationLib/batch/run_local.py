@@ -7,12 +7,13 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from MultimodalRegistrationLib.batch.case_process import CaseProcess
+from MultimodalRegistrationLib.batch.case_process import STUDY_STAYS, CaseProcess
 from MultimodalRegistrationLib.batch.folder import StudyFolder
 from MultimodalRegistrationLib.batch.limits import Limits
 from MultimodalRegistrationLib.batch.run_case import run_case
 from MultimodalRegistrationLib.batch.study import Case
 from MultimodalRegistrationLib.batch.telling import Telling
+from MultimodalRegistrationLib.errors import Cancelled
 
 __all__ = ["run_local"]
 
@@ -88,5 +89,7 @@ def run_local(
                 ended, running = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
                 for one in ended:
                     one.result()
+            if cancel.is_set():
+                raise Cancelled("The study", STUDY_STAYS)
         finally:
             stop.set()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 __all__ = ["Case", "Step", "Study", "case_content", "case_of"]
+
+_SMALL_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,21 @@ class Case:
     moving: Path
     steps: tuple[Step, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Tells whether two runs of a case were asked for the same."""
+        """Tells whether two runs of a case were asked for the same, small files such as presets by their content."""
         steps = [[step.command, *step.arguments] for step in self.steps]
-        return hashlib.sha256(json.dumps(steps).encode()).hexdigest()[:16]
+        files = {text for step in self.steps for argument in step.arguments for text in re.split("[=,]", argument)}
+        named = [[text, *_stamp(Path(text))] for text in sorted(files) if Path(text).is_absolute()]
+        return hashlib.sha256(json.dumps([steps, named]).encode()).hexdigest()[:16]
+
+
+def _stamp(path: Path) -> tuple[int, str]:
+    """Size, and of a small file what is in it; dates change by copying."""
+    if not path.is_file():
+        return 0, ""
+    size = path.stat().st_size
+    return size, hashlib.sha256(path.read_bytes()).hexdigest() if size <= _SMALL_BYTES else ""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.batch.capacity import memory_share_bytes, worker_count
+from MultimodalRegistrationLib.batch.case_process import require_psutil
 from MultimodalRegistrationLib.batch.dask_connection import check_scheduler
 from MultimodalRegistrationLib.batch.folder import StudyFolder, study_names
 from MultimodalRegistrationLib.batch.limits import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MIN, limits_of
@@ -20,10 +23,12 @@ from MultimodalRegistrationLib.batch.telling import Telling
 from MultimodalRegistrationLib.cli.case_worker import case_parsers
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
-from MultimodalRegistrationLib.errors import Cancelled, InputError
+from MultimodalRegistrationLib.errors import Cancelled, InputError, RegistrationError
 from MultimodalRegistrationLib.registration.result import Progress
 
 __all__ = ["add_parser"]
+
+_ERROR_OF_OURS = 3
 
 
 def add_parser(commands: Any) -> None:
@@ -68,6 +73,17 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    try:
+        return _run_study(options)
+    except (RegistrationError, OSError, MemoryError):
+        raise
+    # Python would end with 1, which says that all have a result.
+    except Exception:
+        traceback.print_exc()
+        return _ERROR_OF_OURS
+
+
+def _run_study(options: argparse.Namespace) -> int:
     if options.summary is not None:
         return _summary_alone(Path(options.summary), quiet=options.quiet)
     if options.output_dir is None:
@@ -79,6 +95,8 @@ def _run(options: argparse.Namespace) -> int:
     workers = worker_count(options.workers, study)
     if options.scheduler is not None:
         check_scheduler(options.scheduler)
+    else:
+        require_psutil()
     printer = make_printer(options)
     if options.dry_run:
         if not options.quiet:
@@ -109,8 +127,9 @@ def _run(options: argparse.Namespace) -> int:
                     telling=telling,
                     cancel=cancel,
                 )
-        except Cancelled as error:
-            raise Cancelled("The study; what was done stays, --resume goes on with it") from error
+        except Cancelled:
+            _summed_up(folder.path, [case.name for case in study.cases], quiet=True)
+            raise
         finally:
             printer.finish()
         return _summed_up(folder.path, [case.name for case in study.cases], quiet=options.quiet)
@@ -130,9 +149,14 @@ def _unseen(_progress: Progress) -> None:
 
 
 def _tell(printer: Printer, words: str, *, quiet: bool) -> None:
-    if not quiet:
-        printer.finish()
+    if quiet:
+        return
+    printer.finish()
+    try:
         print(words, flush=True)
+    except BrokenPipeError:
+        # Whoever looked on has gone; the study goes on.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _take_back_failed(folder: StudyFolder, study: Study) -> None:

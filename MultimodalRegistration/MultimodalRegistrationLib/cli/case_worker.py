@@ -1,7 +1,7 @@
 """The child process that runs the cases of a study one after the other, and keeps its engines warm.
 
-``python -m MultimodalRegistrationLib.cli.case_worker THREADS``. Each line on standard input is a case and the folder of
-its results, as JSON; the answer is one event (see :mod:`~MultimodalRegistrationLib.engines.supervisor`).
+``python -m MultimodalRegistrationLib.cli.case_worker THREADS GIB``. Each line on standard input is a case and the folder
+of its results, as JSON; the answer is one event (see :mod:`~MultimodalRegistrationLib.engines.supervisor`).
 """
 
 from __future__ import annotations
@@ -45,47 +45,54 @@ def case_parsers() -> dict[str, argparse.ArgumentParser]:
 def main() -> None:
     """Run cases until standard input closes."""
     join_supervisor()
-    threads = int(sys.argv[1])
+    given = [f"--threads={int(sys.argv[1])}", f"--memory-limit={sys.argv[2]}"]
     # A step's progress comes as events on standard error, which the supervisor joins with the output.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     parsers = case_parsers()
     home = Path.cwd()
-    with EngineSessions(threads) as sessions:
+    with EngineSessions(int(sys.argv[1])) as sessions:
         tell_application({"event": "ready", "pid": os.getpid()})
         for line in sys.stdin:
             order = json.loads(line)
             # Results are named relative to their folder, so that they stay right when it gets its last name.
             os.chdir(order["folder"])
-            error = _run(case_of(order["case"]), parsers, sessions, threads)
+            error = _run(case_of(order["case"]), parsers, sessions, given)
             # A folder that is some process's own cannot be renamed everywhere.
             os.chdir(home)
             tell_application({"event": "case-ended", "error": None if error is None else _error_content(error)})
 
 
 def _run(
-    case: Case, parsers: dict[str, argparse.ArgumentParser], sessions: EngineSessions, threads: int
+    case: Case, parsers: dict[str, argparse.ArgumentParser], sessions: EngineSessions, given: Sequence[str]
 ) -> RegistrationError | None:
     preprocessed = any(step.command == "preprocess" for step in case.steps)
     try:
         for step in case.steps:
-            arguments = _arguments(step, preprocessed=preprocessed, threads=threads)
+            arguments = _arguments(step, preprocessed=preprocessed)
+            if step.command == "register":
+                arguments = [*arguments, *given]
             options = parsers[step.command].parse_args(arguments)
             options.events, options.quiet, options.command_line = True, True, [step.command, *arguments]
             run = partial(register.run_register, sessions=sessions) if step.command == "register" else options.run
             outcome = run_guarded(partial(run, options))
             if isinstance(outcome, RegistrationError):
                 return outcome
-        write_thumbnail(Path(THUMBNAIL_FILE), read_unjudged(case.fixed), read_unjudged(VOLUME_FILE))
     # The boundary of the process: one case that finds an error of ours must not end the study.
     except Exception as error:
         print(traceback.format_exc(), flush=True)
         return EngineError("This program", f"it stopped unexpectedly ({error!r})", "Report it with the case's log.")
+    try:
+        write_thumbnail(Path(THUMBNAIL_FILE), read_unjudged(case.fixed), read_unjudged(VOLUME_FILE))
+    # A result is one without a picture too; the summary shows that there is none.
+    except Exception:
+        print(f"Warning: there is no picture of this case.\n{traceback.format_exc()}", flush=True)
+        Path(THUMBNAIL_FILE).unlink(missing_ok=True)
     return None
 
 
-def _arguments(step: Step, *, preprocessed: bool, threads: int) -> Sequence[str]:
+def _arguments(step: Step, *, preprocessed: bool) -> Sequence[str]:
     """Those of the study file, and where the results go."""
     given = list(step.arguments)
     if step.command == "preprocess":
@@ -101,7 +108,7 @@ def _arguments(step: Step, *, preprocessed: bool, threads: int) -> Sequence[str]
             given.append(f"--{role}={_PREPROCESSED}/{role}.nrrd")
             if not any(text.startswith(f"--{role}-mask=") for text in given):
                 given.append(f"--{role}-mask={_PREPROCESSED}/{role}-mask.nrrd")
-    return [*given, *results, f"--threads={threads}"]
+    return [*given, *results]
 
 
 def _error_content(error: RegistrationError) -> dict[str, Any]:

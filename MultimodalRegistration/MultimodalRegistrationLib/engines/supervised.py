@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def start_supervised(
     if first_on_path is not None and first_on_path.is_dir():
         paths.insert(0, str(first_on_path))
     if inherited := os.environ.get("PYTHONPATH"):
-        paths.append(inherited)
+        paths += [str(Path(path).absolute()) for path in inherited.split(os.pathsep) if path]
     config = {
         "command": [sys.executable, "-u", "-m", module, *arguments],
         "environment": {
@@ -61,6 +62,8 @@ def start_supervised(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # Not the folder of the caller, which on Windows could then be neither renamed nor removed.
+        cwd=tempfile.gettempdir(),
         text=True,
         encoding="utf-8",
         errors="replace",

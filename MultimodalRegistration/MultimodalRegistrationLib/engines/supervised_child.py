@@ -124,5 +124,5 @@ def end_words(code: int | None) -> str:
 def _kill_if_running(pid: int) -> None:
     try:
         os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    except ProcessLookupError:
-        pass  # It ended by itself.
+    except OSError:
+        pass  # It ended by itself; Windows has no error of its own for that.

@@ -106,8 +106,8 @@ def kill(worker: subprocess.Popen[bytes], folder: Path) -> None:
     if pid_file.exists() and (text := pid_file.read_text(encoding="ascii")) and int(text) != worker.pid:
         try:
             os.kill(int(text), getattr(signal, "SIGKILL", signal.SIGTERM))
-        except ProcessLookupError:
-            pass  # It ended together with its launcher.
+        except OSError:
+            pass  # It ended together with its launcher; Windows has no error of its own for that.
     worker.wait()
 
 

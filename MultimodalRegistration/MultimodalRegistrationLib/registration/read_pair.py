@@ -114,7 +114,8 @@ def read_pair(
             f"with {_words(source.grid.size)} voxels the run and the resampled volume need about "
             f"{needed(grids) / 1e9:.1f} GB of memory, and {limit / 1e9:.1f} GB may be used",
             "Leave out --output-volume: the run then reduces the volumes, its transform holds for them as stored, "
-            "and Slicer can resample with it. Or allow more memory with --memory-limit.",
+            "and Slicer can resample with it. Or allow more memory with --memory-limit, or in a study with fewer "
+            "--workers.",
         )
     volumes, masks, warnings = [], [], []
     for source, size, mask_path in zip(sources, sizes, (fixed_mask_path, moving_mask_path), strict=True):
