@@ -10,7 +10,7 @@ __all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MIN", "PROCESS_BYTES", "Limits", 
 
 DEFAULT_TIMEOUT_MIN = 120.0
 DEFAULT_RETRIES = 1
-# Python, NumPy and SimpleITK in a case's process and its supervisors. Measured on tiny volumes: 0.72 GB with that of the
+# Python, NumPy and SimpleITK in a case's process and its supervisors. Measured on tiny volumes: 0.72 GB with the
 # engine, which is counted by itself.
 PROCESS_BYTES = 550_000_000
 

@@ -1,7 +1,7 @@
 """The child process that runs the cases of a study one after the other, and keeps its engines warm.
 
-``python -m MultimodalRegistrationLib.cli.case_worker THREADS GIB``. Each line on standard input is a case and the folder
-of its results, as JSON; the answer is one event (see :mod:`~MultimodalRegistrationLib.engines.supervisor`).
+``python -m MultimodalRegistrationLib.cli.case_worker THREADS GIB``. Each line on standard input is a case and the
+folder of its results, as JSON; the answer is one event (see :mod:`~MultimodalRegistrationLib.engines.supervisor`).
 """
 
 from __future__ import annotations
