@@ -13,7 +13,7 @@ demo: $(VENV)/.installed-demo
 	$(RUN) Resources/Demo/run_demo.py
 
 test: check
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist worksteal --durations 25
 
 # The checks that need no engine: style, types, CMake lists.
 check: $(VENV)/.installed-test
