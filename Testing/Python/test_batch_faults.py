@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -18,6 +19,7 @@ from MultimodalRegistrationLib.batch.case_process import Attempt, CaseProcess
 from MultimodalRegistrationLib.batch.outcome import CaseError, read_outcome
 from MultimodalRegistrationLib.batch.run_case import run_case
 from MultimodalRegistrationLib.batch.study import Case, Step
+from MultimodalRegistrationLib.engines import supervisor as supervisor_module
 from MultimodalRegistrationLib.errors import InputError
 from study_cases import batch, results_of, start_batch, tiny_study
 
@@ -230,18 +232,19 @@ def test_a_disk_that_is_nearly_full_is_not_the_fault_of_a_case(study, tmp_path, 
 
 
 def test_a_request_to_end_is_no_result_of_a_case(study, undisturbed, tmp_path):
-    """As when the system shuts down: first the process of a case is asked, then the command."""
-    folder = tmp_path / "D"
-    with start_batch(study, "--output-dir", folder, "--workers", "2", "--retry", "0") as process:
-        while not (workers := family(process, "MultimodalRegistrationLib.cli.case_worker")) or not stamps(folder):
-            time.sleep(0.02)
-        for worker in workers:
-            worker.terminate()
-        process.terminate()
-        printed = process.communicate()[0]
-    assert process.returncode == 4, printed
-    assert "--resume goes on" in printed
-    assert all(read_outcome(folder / "cases" / name).word == "not judged" for name in stamps(folder))
+    """As when the system shuts down: the process of a case may be asked before the command is, or its engine."""
+    folder, supervisor = tmp_path / "D", str(Path(supervisor_module.__file__))
+    for what in ("MultimodalRegistrationLib.cli.case_worker", "MultimodalRegistrationLib.engines.worker", supervisor):
+        done = stamps(folder)
+        resume = ["--resume"] if done else []
+        with start_batch(study, "--output-dir", folder, "--workers", "2", "--retry", "0", *resume) as process:
+            while not (children := family(process, what)) or stamps(folder) == done:
+                time.sleep(0.02)
+            random.Random(len(done)).choice(children).terminate()
+            printed = process.communicate()[0]
+        assert process.returncode == 4, printed
+        assert "--resume goes on" in printed
+        assert all(read_outcome(folder / "cases" / name).word == "not judged" for name in stamps(folder))
     assert batch(study, "--output-dir", folder, "--workers", "2", "--resume")[0] == ALL_RUN
     assert results_of(folder) == undisturbed
 

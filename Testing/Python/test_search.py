@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.registration.prepare import engine_volume
 from MultimodalRegistrationLib.search.agreement import Agreement
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import Candidate, coarsest_mm, distinct, find_candidates
-from MultimodalRegistrationLib.search.lattice import class_centers, classes_of, lattice_of
+from MultimodalRegistrationLib.search.lattice import Lattice, class_centers, classes_of, lattice_of
 from MultimodalRegistrationLib.search.rotations import even_rotations
 from MultimodalRegistrationLib.search.translations import best_translations
 
@@ -169,6 +169,54 @@ def test_the_best_translation_for_the_right_rotation(ct, mr, truth_ct_to_mr_lps,
     # A lattice step.
     assert displacement_mm(peaks[0].sampled_to_other_lps, truth, targets).mean() < 10.0
     assert peaks[0].score > 1.15 * peaks[1].score
+
+
+def noise_lattice(shape, seed, flat=0.0):
+    """Values at random, but for a share of the cells that have the same."""
+    random = np.random.default_rng(seed)
+    values = np.where(random.random(shape) < flat, 0.0, random.normal(size=shape)).astype(np.float32)
+    matrix = np.eye(4)
+    matrix[:3, 3] = [7.0, -4.0, 2.0]
+    return Lattice(values, np.ones(shape, dtype=bool), 1.0, matrix)
+
+
+@pytest.mark.parametrize(("shape", "flat"), [((9, 9, 9), 0.0), ((7, 7, 7), 1.0), ((3, 15, 7), 0.5), ((1, 13, 11), 0.9)])
+def test_the_score_of_a_translation_is_that_of_a_direct_count(shape, flat):
+    """For every rotation, also where the nearest places take more cells of the rotated volume than it has, or few."""
+    sampled, other = noise_lattice(shape, 1, flat), noise_lattice((13, 16, 15), 2)
+    rotations = even_rotations(180.0, 200)
+    peaks = best_translations(
+        sampled,
+        other,
+        rotations,
+        smallest_overlap=0.9,
+        overlap_power=0.5,
+        threads=1,
+        bounds=Bounds(np.zeros(3)),
+        on_fraction=lambda fraction: None,
+    )
+    sampled_labels, other_labels = classes_of(sampled, 5), classes_of(other, 5)
+    k, j, i = np.indices(other_labels.shape).reshape(3, -1)
+    places_lps = apply_matrix(other.ijk_to_lps, np.stack([i, j, k], axis=1))
+    taken = []
+    for peak in peaks:
+        to_sampled = np.linalg.inv(peak.sampled_to_other_lps @ sampled.ijk_to_lps)
+        index = apply_matrix(to_sampled, places_lps)
+        if np.any(np.abs(index % 1 - 0.5) < 1e-9):
+            continue  # Half-way between two cells either is right.
+        shown = sampled.shows(index)
+        si, sj, sk = np.rint(index[shown]).astype(int).T
+        counts = np.zeros((5, 5))
+        np.add.at(counts, (sampled_labels[sk, sj, si], other_labels[k[shown], j[shown], i[shown]]), 1)
+        share = counts / counts.sum()
+        expected = share.sum(axis=1, keepdims=True) * share.sum(axis=0, keepdims=True)
+        information = float((share[share > 0] * np.log(share[share > 0] / expected[share > 0])).sum())
+        overlap = min(counts.sum() / sampled_labels.size, 1.0)
+        assert peak.score == pytest.approx(information * overlap**0.5, abs=1e-4)
+        taken.append(counts.sum(axis=1).max())
+    assert len(taken) > 100
+    if flat == 1.0:
+        assert max(taken) > sampled_labels.size + 1
 
 
 def test_translations_beyond_the_bounds_are_left_out(ct, mr, truth_ct_to_mr_lps):

@@ -15,7 +15,7 @@ from typing import Any
 from MultimodalRegistrationLib.batch.limits import PROCESS_BYTES
 from MultimodalRegistrationLib.batch.outcome import CaseError
 from MultimodalRegistrationLib.batch.study import Case, case_content
-from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, end_words
+from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, asked_to_end, end_words
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
 
 __all__ = ["STUDY_STAYS", "Attempt", "CaseProcess", "require_psutil"]
@@ -120,7 +120,7 @@ class CaseProcess:
         Raises
         ------
         Cancelled
-            On request.
+            On request, also of its process or engine, as when the system shuts down.
         EngineError
             The process cannot be started.
         """
@@ -155,6 +155,8 @@ class CaseProcess:
                     self._failed_starts = 0
                 if heard.event["event"] == "worker-ended":
                     self._end()
+                    if asked_to_end(heard.event["code"]):
+                        raise Cancelled("The study", STUDY_STAYS)
                     self._check_start("".join(log))
                     return self._ended(end_words(heard.event["code"]), "Run it again; if it repeats, report it.", log)
             now = time.monotonic()

@@ -15,8 +15,8 @@ import SimpleITK as sitk
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_folder, require_engine
 from MultimodalRegistrationLib.engines.failures import engine_error
 from MultimodalRegistrationLib.engines.handover import JOB_FILE, RESULT_FILE, EngineJob, EngineResult, save_job
-from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, end_words
-from MultimodalRegistrationLib.errors import Cancelled, EngineError
+from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, asked_to_end, end_words
+from MultimodalRegistrationLib.errors import Cancelled, EngineError, RegistrationError
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 
 __all__ = ["EngineSession"]
@@ -101,7 +101,7 @@ class EngineSession:
         Raises
         ------
         Cancelled
-            ``cancel`` was set. The session is closed.
+            ``cancel`` was set, or the engine's process was asked to end. The session is closed.
         EngineError
             The engine failed or its process ended. The session is closed if it did.
         """
@@ -170,6 +170,8 @@ class EngineSession:
         try:
             self._wait_until_ready(log, late)
         except Cancelled as error:
+            if not late.is_set():
+                raise
             raise EngineError(
                 f"Engine {self.engine}",
                 f"it did not load within {_LONGEST_START_SECONDS:.0f} s",
@@ -221,7 +223,9 @@ class EngineSession:
             if heard.event is not None:
                 return heard.event
 
-    def _crashed(self, code: int | None, log: str) -> EngineError:
+    def _crashed(self, code: int | None, log: str) -> RegistrationError:
+        if asked_to_end(code):
+            return Cancelled()
         remedy = "Try again, or another engine (--engine); if it repeats, report it with the log."
         if code is None or code == -9:
             remedy = "Close other programs, or crop or downsample the volumes first."

@@ -16,9 +16,10 @@ from typing import Any
 from MultimodalRegistrationLib.engines.supervised import end_supervised, start_supervised
 from MultimodalRegistrationLib.engines.supervisor import RECORD_SEPARATOR
 
-__all__ = ["Heard", "SupervisedChild", "end_words"]
+__all__ = ["Heard", "SupervisedChild", "asked_to_end", "end_words"]
 
 _POLL_SECONDS = 0.05
+_REQUESTS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ class SupervisedChild:
         for line in self.supervisor.stdout:
             self._lines.put(line)
         self._lines.put(None)
+
+
+def asked_to_end(code: int | None) -> bool:
+    """Whether a child ended because somebody asked it to, as the system does when it shuts down."""
+    return code is not None and -code in _REQUESTS
 
 
 def end_words(code: int | None) -> str:

@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 RECORD_SEPARATOR = "\x1e"
@@ -43,8 +44,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix=f"{own_prefix()}{os.getpid()}-"))
     worker = None
     try:
-        # SIGTERM would skip the clean-up below; as SystemExit it runs it.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        signal.signal(signal.SIGTERM, end_on_request)
         worker = start_worker(config, folder)
         emit({"event": "started", "folder": str(folder)})
         threading.Thread(target=report_end, args=(worker,), daemon=True).start()
@@ -55,6 +55,12 @@ def main() -> None:
         remove(folder)
     # The thread that waits for the worker must not delay the end.
     os._exit(0)
+
+
+def end_on_request(number: int, _frame: FrameType | None) -> None:
+    """Tell why before the worker is killed; as SystemExit, the request runs the clean-up that it would skip."""
+    emit({"event": "worker-ended", "code": -number})
+    sys.exit(1)
 
 
 def own_prefix() -> str:

@@ -112,7 +112,8 @@ class _RotationTable:
         self.spectra = self._spectra(np.stack([other_labels == i for i in range(_CLASSES)]).astype(np.float32))
         self.smaller = min(len(occupied), int((other_labels >= 0).sum()))
         self.fewest = max(smallest_overlap * self.smaller, 1.0)
-        counts = np.arange(len(occupied) + 2, dtype=np.float64)
+        # The nearest place may be taken by more of the rotated volume than there is of it, but by no more than all.
+        counts = np.arange(len(self.offsets) + 1, dtype=np.float64)
         self.n_log_n = (counts * np.log(np.maximum(counts, 1))).astype(np.float32)
         self.allowed = self._allowed(other_labels.shape)
         self.allowed_index = np.flatnonzero(self.allowed)
@@ -187,7 +188,7 @@ class _RotationTable:
         whole = (counts + 0.5).astype(np.int32)
         rows, columns = whole.sum(axis=1), whole.sum(axis=0)
         total = rows.sum(axis=0)
-        joint = self._summed_n_log_n(whole.reshape(-1, whole.shape[-1]))
+        joint = self._summed_n_log_n(whole.reshape(_CLASSES**2, whole.shape[-1]))
         marginal = self._summed_n_log_n(rows) + self._summed_n_log_n(columns)
         n = np.maximum(total, 1).astype(np.float32)
         information = (joint - marginal) / n + np.log(n)
