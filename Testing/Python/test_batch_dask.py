@@ -24,9 +24,9 @@ from MultimodalRegistrationLib.batch.limits import Limits
 from MultimodalRegistrationLib.batch.outcome import read_outcome
 from MultimodalRegistrationLib.batch.run_dask import run_dask
 from MultimodalRegistrationLib.batch.run_local import run_local
-from MultimodalRegistrationLib.batch.study import Case, Step, Study
 from MultimodalRegistrationLib.batch.telling import Telling
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
+from MultimodalRegistrationLib.study.cases import Case, Step, Study
 from study_cases import tiny_study
 
 COUNT = 5

@@ -18,9 +18,9 @@ import SimpleITK as sitk
 from MultimodalRegistrationLib.batch.case_process import Attempt, CaseProcess
 from MultimodalRegistrationLib.batch.outcome import CaseError, read_outcome
 from MultimodalRegistrationLib.batch.run_case import run_case
-from MultimodalRegistrationLib.batch.study import Case, Step
 from MultimodalRegistrationLib.engines import supervisor as supervisor_module
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.study.cases import Case, Step
 from study_cases import batch, results_of, start_batch, tiny_study
 
 CASES = 14

@@ -13,16 +13,16 @@ import SimpleITK as sitk
 from conftest import PROJECT, centered_grid, rotation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.batch.columns import LEFT_OUT, LISTS, NAME, REPORT, all_columns
-from MultimodalRegistrationLib.batch.names import derived_name, name_problem, unique_name
-from MultimodalRegistrationLib.batch.read_study import read_study
-from MultimodalRegistrationLib.batch.study import Study
 from MultimodalRegistrationLib.cli import preprocess, qa, register
 from MultimodalRegistrationLib.engines import catalogue
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, EngineStatus
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.presets.model import preset_content
 from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.study.cases import Study
+from MultimodalRegistrationLib.study.columns import LEFT_OUT, LISTS, NAME, REPORT, all_columns
+from MultimodalRegistrationLib.study.names import derived_name, name_problem, unique_name
+from MultimodalRegistrationLib.study.read_study import read_study
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

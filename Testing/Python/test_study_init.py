@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.batch.found_cases import FoundCase, FoundCases, write_study
-from MultimodalRegistrationLib.batch.make_study import study_from_bids, study_from_pattern
-from MultimodalRegistrationLib.batch.names import name_problem
-from MultimodalRegistrationLib.batch.read_study import read_study
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.study.found_cases import FoundCase, FoundCases, write_study
+from MultimodalRegistrationLib.study.make_study import study_from_bids, study_from_pattern
+from MultimodalRegistrationLib.study.names import name_problem
+from MultimodalRegistrationLib.study.read_study import read_study
 from test_study_file import PARSERS, write_volume
 
 

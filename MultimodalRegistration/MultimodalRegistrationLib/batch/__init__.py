@@ -1,1 +1,1 @@
-"""A whole study, unattended: its cases, their runs and what came of them."""
+"""A whole study run unattended: its cases on this computer or a cluster, and what came of them."""

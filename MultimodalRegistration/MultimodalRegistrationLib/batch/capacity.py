@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from MultimodalRegistrationLib.batch.limits import PROCESS_BYTES
-from MultimodalRegistrationLib.batch.study import Study
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.memory import available_memory_bytes
 from MultimodalRegistrationLib.io.voxel_source import open_source
 from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
+from MultimodalRegistrationLib.study.cases import Study
 
 __all__ = ["memory_share_bytes", "worker_count"]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from MultimodalRegistrationLib.batch.limits import PROCESS_BYTES
 from MultimodalRegistrationLib.batch.outcome import CaseError
-from MultimodalRegistrationLib.batch.study import Case, case_content
 from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, asked_to_end, end_words
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
+from MultimodalRegistrationLib.study.cases import Case, case_content
 
 __all__ = ["STUDY_STAYS", "Attempt", "CaseProcess", "require_psutil"]
 

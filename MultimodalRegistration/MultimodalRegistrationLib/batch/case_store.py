@@ -14,8 +14,8 @@ from pathlib import Path
 
 from MultimodalRegistrationLib.batch.outcome import CASE_FILE, CASES_FOLDER, Outcome, read_outcome
 from MultimodalRegistrationLib.batch.run_case import Finished
-from MultimodalRegistrationLib.batch.study import Case
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.study.cases import Case
 
 __all__ = ["RUNNING", "CaseStore", "to_disk"]
 

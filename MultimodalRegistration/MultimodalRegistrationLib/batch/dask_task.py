@@ -21,9 +21,9 @@ from MultimodalRegistrationLib.batch.case_store import CaseStore
 from MultimodalRegistrationLib.batch.limits import Limits
 from MultimodalRegistrationLib.batch.outcome import CaseError, outcome_content
 from MultimodalRegistrationLib.batch.run_case import run_case
-from MultimodalRegistrationLib.batch.study import Case, case_content, case_of
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.errors import Cancelled, RegistrationError
+from MultimodalRegistrationLib.study.cases import Case, case_content, case_of
 
 __all__ = ["case_order", "check_order", "check_worker", "end_run", "run_on_worker", "versions"]
 

@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import IO, Any
 
 from MultimodalRegistrationLib.batch.case_store import RUNNING, CaseStore, to_disk
-from MultimodalRegistrationLib.batch.names import name_problem
 from MultimodalRegistrationLib.batch.outcome import CASES_FOLDER
 from MultimodalRegistrationLib.batch.run_case import Finished
-from MultimodalRegistrationLib.batch.study import Case, Study, case_content
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.study.cases import Case, Study, case_content
+from MultimodalRegistrationLib.study.names import name_problem
 
 __all__ = ["JOURNAL_FILE", "STUDY_FILE", "StudyFolder", "study_names"]
 

@@ -26,9 +26,9 @@ from MultimodalRegistrationLib.batch.outcome import (
     Word,
     write_outcome,
 )
-from MultimodalRegistrationLib.batch.study import Case
 from MultimodalRegistrationLib.errors import InputError, RegistrationError
 from MultimodalRegistrationLib.io.voxel_source import open_source
+from MultimodalRegistrationLib.study.cases import Case
 
 __all__ = ["Finished", "Staging", "run_case", "unfinished"]
 

@@ -30,9 +30,9 @@ from MultimodalRegistrationLib.batch.folder import StudyFolder
 from MultimodalRegistrationLib.batch.limits import Limits
 from MultimodalRegistrationLib.batch.outcome import CaseError, Outcome, outcome_of
 from MultimodalRegistrationLib.batch.run_case import unfinished
-from MultimodalRegistrationLib.batch.study import Case
 from MultimodalRegistrationLib.batch.telling import Telling
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
+from MultimodalRegistrationLib.study.cases import Case
 
 __all__ = ["run_dask"]
 

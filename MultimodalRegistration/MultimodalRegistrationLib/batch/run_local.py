@@ -11,9 +11,9 @@ from MultimodalRegistrationLib.batch.case_process import STUDY_STAYS, CaseProces
 from MultimodalRegistrationLib.batch.folder import StudyFolder
 from MultimodalRegistrationLib.batch.limits import Limits
 from MultimodalRegistrationLib.batch.run_case import run_case
-from MultimodalRegistrationLib.batch.study import Case
 from MultimodalRegistrationLib.batch.telling import Telling
 from MultimodalRegistrationLib.errors import Cancelled
+from MultimodalRegistrationLib.study.cases import Case
 
 __all__ = ["run_local"]
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 
 from MultimodalRegistrationLib.batch.outcome import CaseError, Outcome
-from MultimodalRegistrationLib.batch.study import Case
 from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.study.cases import Case
 
 __all__ = ["Telling"]
 

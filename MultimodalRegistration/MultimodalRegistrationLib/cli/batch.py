@@ -14,10 +14,8 @@ from MultimodalRegistrationLib.batch.case_process import require_psutil
 from MultimodalRegistrationLib.batch.dask_connection import check_scheduler
 from MultimodalRegistrationLib.batch.folder import StudyFolder, study_names
 from MultimodalRegistrationLib.batch.limits import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MIN, limits_of
-from MultimodalRegistrationLib.batch.read_study import read_study, study_of_volumes
 from MultimodalRegistrationLib.batch.run_dask import run_dask
 from MultimodalRegistrationLib.batch.run_local import run_local
-from MultimodalRegistrationLib.batch.study import Case, Study
 from MultimodalRegistrationLib.batch.summary import StudySummary, read_summary, write_summary
 from MultimodalRegistrationLib.batch.telling import Telling
 from MultimodalRegistrationLib.cli.case_worker import case_parsers
@@ -25,6 +23,8 @@ from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
 from MultimodalRegistrationLib.errors import Cancelled, InputError, RegistrationError
 from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.study.cases import Case, Study
+from MultimodalRegistrationLib.study.read_study import read_study, study_of_volumes
 
 __all__ = ["add_parser"]
 

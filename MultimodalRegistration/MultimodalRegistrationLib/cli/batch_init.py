@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from MultimodalRegistrationLib.batch.found_cases import write_study
-from MultimodalRegistrationLib.batch.make_study import study_from_bids, study_from_pattern
 from MultimodalRegistrationLib.cli.progress import make_printer
+from MultimodalRegistrationLib.study.found_cases import write_study
+from MultimodalRegistrationLib.study.make_study import study_from_bids, study_from_pattern
 
 __all__ = ["COMMAND", "add_parser"]
 

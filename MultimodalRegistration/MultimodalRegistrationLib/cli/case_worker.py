@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.batch.outcome import QA_FOLDER, RESULT_FILE, THUMBNAIL_FILE, TRANSFORM_FILE, VOLUME_FILE
-from MultimodalRegistrationLib.batch.study import Case, Step, case_of
 from MultimodalRegistrationLib.batch.thumbnail import write_thumbnail
 from MultimodalRegistrationLib.cli import preprocess, qa, register
 from MultimodalRegistrationLib.cli.guarded import run_guarded
@@ -26,6 +25,7 @@ from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.engines.worker import join_supervisor, tell_application
 from MultimodalRegistrationLib.errors import EngineError, RegistrationError
 from MultimodalRegistrationLib.io.volumes import read_unjudged
+from MultimodalRegistrationLib.study.cases import Case, Step, case_of
 
 __all__ = ["case_parsers", "main"]
 

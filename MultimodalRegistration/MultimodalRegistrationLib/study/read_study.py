@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from MultimodalRegistrationLib.batch.columns import (
+from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset, names_preset_file
+from MultimodalRegistrationLib.study.cases import Case, Step, Study
+from MultimodalRegistrationLib.study.columns import (
     NAME,
     PREPROCESS_PREFIX,
     QA_ONLY,
@@ -15,15 +18,12 @@ from MultimodalRegistrationLib.batch.columns import (
     Kind,
     all_columns,
 )
-from MultimodalRegistrationLib.batch.file_checks import FileKind, StudyFiles, same_outputs
-from MultimodalRegistrationLib.batch.names import derived_name, name_problem, unique_name
-from MultimodalRegistrationLib.batch.preset_checks import StudyPresets
-from MultimodalRegistrationLib.batch.problems import Problems
-from MultimodalRegistrationLib.batch.study import Case, Step, Study
-from MultimodalRegistrationLib.batch.study_rows import Row, Value, read_rows
-from MultimodalRegistrationLib.batch.value_checks import StudyValues, option_arguments
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset, names_preset_file
+from MultimodalRegistrationLib.study.file_checks import FileKind, StudyFiles, same_outputs
+from MultimodalRegistrationLib.study.names import derived_name, name_problem, unique_name
+from MultimodalRegistrationLib.study.preset_checks import StudyPresets
+from MultimodalRegistrationLib.study.problems import Problems
+from MultimodalRegistrationLib.study.rows import Row, Value, read_rows
+from MultimodalRegistrationLib.study.value_checks import StudyValues, option_arguments
 
 __all__ = ["read_study", "study_of_volumes"]
 
