@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "Cancelled",
@@ -33,6 +34,10 @@ class RegistrationError(Exception):
         self.found = found
         self.remedy = remedy
         super().__init__(f"{self.subject}: {found.rstrip('.')}. {remedy}")
+
+    def content(self) -> dict[str, Any]:
+        """What another process is told of it, as plain data."""
+        return {"subject": self.subject, "found": self.found, "remedy": self.remedy, "exit_code": self.exit_code}
 
 
 class InputError(RegistrationError):

@@ -17,7 +17,7 @@ import pytest
 from MultimodalRegistrationLib.engines import installation
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, Engine, engine_folder, engine_status
 from MultimodalRegistrationLib.engines.installation import download_command, install, missing, remove
-from MultimodalRegistrationLib.engines.supervised import end_supervised, start_supervised
+from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild
 from MultimodalRegistrationLib.errors import Cancelled, EngineNotInstalledError, InputError
 
 ENGINE = Engine("tiny", "tiny-engine", "tiny-engine>=1", 1, 2, reproducible_in_parallel=True)
@@ -204,10 +204,17 @@ def test_an_engines_folder_comes_first_in_its_process_alone(tmp_path, monkeypatc
     (tmp_path / "first").mkdir()
     make = "import os, sys; print(sys.path[1], os.environ.get('ITK_AUTOLOAD_PATH'), os.environ.get('UNWANTED'))"
     (tmp_path / "first" / "told.py").write_text(make, encoding="utf-8")
-    process = start_supervised("told", first_on_path=tmp_path / "first", environment={"UNWANTED": None})
-    lines = iter(process.stdout.readline, "")
-    assert f"{tmp_path / 'first'} None None\n" in [next(lines) for _ in range(3)]
-    end_supervised(process)
+    child, printed, ended = (
+        SupervisedChild("told", first_on_path=tmp_path / "first", environment={"UNWANTED": None}),
+        "",
+        False,
+    )
+    while not ended:
+        if (heard := child.hear()) is not None:
+            printed += heard.printed
+            ended = heard.event is not None and heard.event["event"] == "worker-ended"
+    child.close()
+    assert printed == f"{tmp_path / 'first'} None None\n"
     assert str(tmp_path / "first") not in sys.path
 
 

@@ -120,8 +120,7 @@ def run_on_worker(order: dict[str, Any]) -> dict[str, Any]:
     except Cancelled:
         return {**answer, "stopped": True}
     except RegistrationError as error:
-        words = {"subject": error.subject, "found": error.found, "remedy": error.remedy, "exit_code": error.exit_code}
-        return {**answer, "error": words}
+        return {**answer, "error": error.content()}
     except OSError:
         if run.over():
             return {**answer, "stopped": True}

@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from MultimodalRegistrationLib.batch.outcome import QA_FOLDER, RESULT_FILE, THUMBNAIL_FILE, TRANSFORM_FILE, VOLUME_FILE
 from MultimodalRegistrationLib.batch.thumbnail import write_thumbnail
@@ -61,7 +60,7 @@ def main() -> None:
             error = _run(case_of(order["case"]), parsers, sessions, given)
             # A folder that is some process's own cannot be renamed everywhere.
             os.chdir(home)
-            tell_application({"event": "case-ended", "error": None if error is None else _error_content(error)})
+            tell_application({"event": "case-ended", "error": None if error is None else error.content()})
 
 
 def _run(
@@ -109,15 +108,6 @@ def _arguments(step: Step, *, preprocessed: bool) -> Sequence[str]:
             if not any(text.startswith(f"--{role}-mask=") for text in given):
                 given.append(f"--{role}-mask={_PREPROCESSED}/{role}-mask.nrrd")
     return [*given, *results]
-
-
-def _error_content(error: RegistrationError) -> dict[str, Any]:
-    return {
-        "subject": error.subject,
-        "found": error.found,
-        "remedy": error.remedy,
-        "exit_code": error.exit_code,
-    }
 
 
 if __name__ == "__main__":

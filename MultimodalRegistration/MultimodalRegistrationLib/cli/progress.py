@@ -60,7 +60,7 @@ class EventPrinter:
 
     def error(self, error: RegistrationError) -> None:
         """Tell why the command ends without a result."""
-        self._emit("error", subject=error.subject, found=error.found, remedy=error.remedy, exit_code=error.exit_code)
+        self._emit("error", **error.content())
 
     def finish(self) -> None:
         """Nothing to leave."""

@@ -7,17 +7,21 @@ import os
 import queue
 import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.engines.supervised import end_supervised, start_supervised
+from MultimodalRegistrationLib.engines import supervisor
 from MultimodalRegistrationLib.engines.supervisor import RECORD_SEPARATOR
 
 __all__ = ["Heard", "SupervisedChild", "asked_to_end", "end_words"]
 
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.05
 _REQUESTS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
@@ -62,7 +66,7 @@ class SupervisedChild:
         first_on_path: Path | None = None,
         environment: Mapping[str, str | None] | None = None,
     ) -> None:
-        self.supervisor = start_supervised(module, arguments, first_on_path=first_on_path, environment=environment)
+        self.supervisor = _started([sys.executable, "-u", "-m", module, *arguments], first_on_path, environment or {})
         self.folder: Path | None = None
         self.pid: int | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -101,7 +105,7 @@ class SupervisedChild:
         if self.supervisor.poll() is not None and self.pid is not None:
             # The supervisor was killed: the child may still run.
             _kill_if_running(self.pid)
-        end_supervised(self.supervisor)
+        _end(self.supervisor)
         self._reader.join(timeout=10)
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -132,3 +136,52 @@ def _kill_if_running(pid: int) -> None:
         os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     except OSError:
         pass  # It ended by itself; Windows has no error of its own for that.
+
+
+def _started(
+    command: Sequence[str], first_on_path: Path | None, environment: Mapping[str, str | None]
+) -> subprocess.Popen[str]:
+    """The supervisor; its output holds the child's lines and its own events."""
+    paths = [str(_PACKAGE_PARENT)]
+    if first_on_path is not None and first_on_path.is_dir():
+        paths.insert(0, str(first_on_path))
+    if inherited := os.environ.get("PYTHONPATH"):
+        paths += [str(Path(path).absolute()) for path in inherited.split(os.pathsep) if path]
+    config = {
+        "command": command,
+        "environment": {
+            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONUTF8": "1",
+            # Set by Slicer's launcher; it would make the engine's own ITK load Slicer's plugins and crash.
+            "ITK_AUTOLOAD_PATH": None,
+            **environment,
+        },
+    }
+    return subprocess.Popen(
+        [sys.executable, "-S", "-u", str(Path(supervisor.__file__)), json.dumps(config)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # Not the folder of the caller, which on Windows could then be neither renamed nor removed.
+        cwd=tempfile.gettempdir(),
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        # Its own session: Ctrl-C in the terminal reaches the application alone, which then ends it in order.
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill the child if it still runs, and wait until its temporary folder is gone."""
+    if process.stdin is not None and not process.stdin.closed:
+        try:
+            process.stdin.close()
+        except OSError:
+            pass  # The supervisor is gone already.
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
