@@ -22,6 +22,7 @@ from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.phantom import target_points_lps
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps, find_steps
 from MultimodalRegistrationLib.registration.apply_steps import apply_steps
+from MultimodalRegistrationLib.registration.masks import Masks
 
 TARGETS = target_points_lps(CT_POSE)
 
@@ -191,10 +192,8 @@ def test_metal_is_left_out_of_a_mask_of_the_user_and_of_raw_values(head_ct):
     image.CopyInformation(head_ct.image)
     raw = Volume(image, "raw ct")
     given = Volume(sitk.Cast(head_ct.image > -2000, sitk.sitkUInt8), "everything")
-    done = apply_steps(
-        AUTOMATIC, raw, raw, fixed_mask=given, moving_mask=None, tell=lambda words, share: None, cancel=None
-    )
-    for mask in (done.fixed_mask, done.moving_mask):
+    done = apply_steps(AUTOMATIC, raw, raw, masks=Masks(given), tell=lambda words, share: None, cancel=None)
+    for mask in (done.masks.fixed, done.masks.moving):
         assert mask.voxels[k, j, i] == 0
         assert 0.99 < mask.voxels.mean() < 1
 

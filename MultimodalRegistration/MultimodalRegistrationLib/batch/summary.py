@@ -91,11 +91,6 @@ class StudySummary:
     cases: tuple[CaseSummary, ...]
 
     @property
-    def not_run(self) -> tuple[str, ...]:
-        """Names of the cases that have not ended yet."""
-        return tuple(case.name for case in self.cases if case.word == "not run")
-
-    @property
     def counts(self) -> dict[SummaryWord, int]:
         """How many cases there are of each word, also of those that do not occur."""
         words = [case.word for case in self.cases]

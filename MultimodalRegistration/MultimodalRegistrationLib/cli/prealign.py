@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 
 from MultimodalRegistrationLib.cli.landmark_options import (
     add_landmark_options,
@@ -22,9 +21,10 @@ from MultimodalRegistrationLib.cli.prealign_shapes import (
 )
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.landmark_weights import read_confidence
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
-from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_linear_transform
+from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_linear_transform, write_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.landmarks.models import MODELS, LinearFit
 from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
@@ -128,5 +128,5 @@ def _write(result: Prealignment, reference: VolumeGrid | None, path: str) -> str
     if reference is not None:
         box = np.stack([reference.corners_lps.min(axis=0), reference.corners_lps.max(axis=0)])
     made = spline_grid(result.fit, box)
-    sitk.WriteTransform(made.transform, path)
+    write_transform(path, SpatialTransform("spline", made.transform))
     return f" (grid of {made.grid.spacing_mm[0]:.0f} mm, within {made.error_mm:.2f} mm of the spline)"

@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.errors import Cancelled, InputError
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
-from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform
+from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform, write_transform
 from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, Volume, read_volume
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.landmark_start import landmark_start
@@ -157,9 +157,9 @@ def _run(options: argparse.Namespace) -> int:
             with writing(folder):
                 write_linear_transform(file, one.result.fixed_to_moving_lps)
         if combined is not None:
-            with writing(folder / COMBINED):
-                sitk.WriteTransform(combined.transform, str(outputs.add(folder / COMBINED, (".h5",))))
-            resampled = resample_to_fixed(fixed, moving, SpatialTransform("combined", combined.transform))
+            spatial = SpatialTransform("combined", combined.transform)
+            write_transform(outputs.add(folder / COMBINED, (".h5",)), spatial, target=folder / COMBINED)
+            resampled = resample_to_fixed(fixed, moving, spatial)
             with writing(folder / RESAMPLED):
                 sitk.WriteImage(resampled.image, str(outputs.add(folder / RESAMPLED, (".nrrd",))), True)
         content = structures_content(registered, combined, files=names, inputs=inputs, warnings=warnings)

@@ -19,6 +19,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.run_records import RunRecord
+from MultimodalRegistrationLib.io.transforms import write_transform
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.pairing import pair_targets
 from MultimodalRegistrationLib.mrml.child_job import ChildJob
@@ -151,7 +152,7 @@ class QualityJob(ChildJob):
             if record is not None:
                 self._handover.records[str(path)] = record
         yield 0.5
-        yield from _shares(in_thread(lambda: sitk.WriteTransform(spatial.transform, str(path))))
+        yield from _shares(in_thread(lambda: write_transform(path, spatial)))
         yield 1.0
 
     def _add_targets(self, inputs: QualityInputs, results: list[Any]) -> None:

@@ -10,6 +10,7 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.bias import correct_bias
 from MultimodalRegistrationLib.preprocess.masks.choose import choose_mask
 from MultimodalRegistrationLib.preprocess.steps import ROLES, Role, Steps
+from MultimodalRegistrationLib.registration.masks import Masks
 
 __all__ = ["Prepared", "apply_steps"]
 
@@ -22,16 +23,15 @@ class Prepared:
     ----------
     fixed, moving : Volume
         Corrected copies, or the volumes themselves.
-    fixed_mask, moving_mask : Volume or None
-        The user's, else the automatic one, else None.
+    masks : Masks
+        The user's, else the automatic ones, else none.
     facts : tuple of str
         What was done, in words.
     """
 
     fixed: Volume
     moving: Volume
-    fixed_mask: Volume | None
-    moving_mask: Volume | None
+    masks: Masks
     facts: tuple[str, ...]
 
 
@@ -40,8 +40,7 @@ def apply_steps(
     fixed: Volume,
     moving: Volume,
     *,
-    fixed_mask: Volume | None,
-    moving_mask: Volume | None,
+    masks: Masks,
     tell: Callable[[str, float], None],
     cancel: threading.Event | None,
 ) -> Prepared:
@@ -53,8 +52,8 @@ def apply_steps(
         What to do.
     fixed, moving : Volume
         World coordinates.
-    fixed_mask, moving_mask : Volume or None
-        The user's, on the grid of its volume.
+    masks : Masks
+        The user's, on the grids of their volumes.
     tell : callable
         Called with words and the share of this that is done; what it raises ends the work.
     cancel : threading.Event or None
@@ -71,13 +70,13 @@ def apply_steps(
         From the steps.
     """
     volumes: dict[Role, Volume] = {"fixed": fixed, "moving": moving}
-    masks: dict[Role, Volume | None] = {"fixed": fixed_mask, "moving": moving_mask}
+    chosen: dict[Role, Volume | None] = {"fixed": masks.fixed, "moving": masks.moving}
     facts: list[str] = []
     for number, role in enumerate(ROLES):
         volume = volumes[role]
         if steps.mask != "none":
             tell(f"looking for what to leave out of {volume.name}", number / 2)
-        masks[role], found = choose_mask(volume, masks[role], steps.mask)
+        chosen[role], found = choose_mask(volume, chosen[role], steps.mask)
         facts += [f"{volume.name}: {fact}" for fact in found]
         if role in steps.bias_correct:
             words = f"correcting the bias field of {volume.name}"
@@ -85,7 +84,7 @@ def apply_steps(
             def on_progress(share: float, words: str = words, number: int = number) -> None:
                 tell(words, (number + share) / 2)
 
-            corrected = correct_bias(volume, mask=masks[role], on_progress=on_progress, cancel=cancel)
+            corrected = correct_bias(volume, mask=chosen[role], on_progress=on_progress, cancel=cancel)
             volumes[role] = corrected.corrected
             facts.append(f"{volume.name}: the bias field was taken out.")
-    return Prepared(volumes["fixed"], volumes["moving"], masks["fixed"], masks["moving"], tuple(facts))
+    return Prepared(volumes["fixed"], volumes["moving"], Masks(chosen["fixed"], chosen["moving"]), tuple(facts))

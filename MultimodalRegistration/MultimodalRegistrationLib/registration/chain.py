@@ -160,13 +160,11 @@ def register_in_stages(
                     steps,
                     fixed,
                     moving,
-                    fixed_mask=part.masks.fixed,
-                    moving_mask=part.masks.moving,
+                    masks=part.masks,
                     tell=_silent,
                     cancel=cancel,
                 )
             prepared = prepared_for[part.masks]
-            masks = Masks(prepared.fixed_mask, prepared.moving_mask)
 
             def on_share(words: str, share: float, tell: Callable[[Progress], None] = tell) -> None:
                 tell(Progress(words, share))
@@ -180,8 +178,8 @@ def register_in_stages(
                     prepared.moving,
                     result.transform,
                     part.preset,
-                    fixed_mask=masks.fixed,
-                    moving_mask=masks.moving,
+                    fixed_mask=prepared.masks.fixed,
+                    moving_mask=prepared.masks.moving,
                     verdict=verdict,
                     seed=seed,
                     on_progress=on_share,
@@ -195,7 +193,7 @@ def register_in_stages(
                     prepared.moving,
                     result,
                     part.preset,
-                    masks=masks,
+                    masks=prepared.masks,
                     crop_margin_mm=steps.crop_margin_mm,
                     seed=seed,
                     on_progress=on_share,

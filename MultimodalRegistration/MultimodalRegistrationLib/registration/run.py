@@ -196,14 +196,13 @@ def register(
             steps,
             fixed,
             moving,
-            fixed_mask=given.fixed,
-            moving_mask=given.moving,
+            masks=given,
             tell=lambda words, share: tell(words, 0.01 + 0.02 * share),
             cancel=cancel,
         )
         # From here on the copies; the user's volumes are only named.
         fixed, moving = prepared.fixed, prepared.moving
-        masks = {"fixed_mask": prepared.fixed_mask, "moving_mask": prepared.moving_mask}
+        masks = {"fixed_mask": prepared.masks.fixed, "moving_mask": prepared.masks.moving}
         by_landmarks: LandmarkStart | None = None
         if landmarks is not None:
             by_landmarks = _start_of_landmarks(

@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.report.markup import Html, element
 __all__ = ["fill_page"]
 
 _PAGE = Path(__file__).with_name("page")
+_HEAD = "head.html"
 _PLACE = re.compile(r"\{\{([a-z_]+)\}\}")
 
 
@@ -24,9 +25,9 @@ def fill_page(
     Parameters
     ----------
     template : str
-        A file of ``page/``. It has the places ``policy``, ``style`` and ``script`` and those of the parts.
+        A file of ``page/``: what follows the head, with the place ``script`` and those of the parts.
     parts : mapping of str to Html or None
-        What stands at each place; None for nothing.
+        What stands at each place; None for nothing. ``title`` is that of the page.
     styles, scripts : sequence of str
         Files of ``page/``, which are put into the page one after the other.
     images : str
@@ -49,7 +50,7 @@ def fill_page(
         "script": element("script", Html(script)),
     }
     # One pass: what is put in is never looked at again.
-    return _PLACE.sub(lambda match: filled[match[1]] or "", _read(template))
+    return _PLACE.sub(lambda match: filled[match[1]] or "", _read(_HEAD) + _read(template))
 
 
 def _read(file: str) -> str:
