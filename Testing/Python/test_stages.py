@@ -50,7 +50,7 @@ def quick(name: str, engine: str) -> Preset:
     fewer = {"elastix": {"MaximumNumberOfIterations": 40}, "ants": {"iterations": [8, 4]}}[engine]
     stages = [{**stage, **fewer} for stage in preset.engines[engine]]
     return Preset(
-        preset.name, preset.title, preset.description, preset.winsorize_percentiles, {engine: stages}, preset.path
+        preset.name, preset.title, preset.description, preset.winsorize_percentiles, 0.0, {engine: stages}, preset.path
     )
 
 

@@ -52,7 +52,7 @@ def imported_preset(
     Parameters
     ----------
     label : mapping
-        Name, title, description and percentiles as far as the file tells them.
+        Name, title, description and what is done to intensities, as far as the file tells them.
     engine : str
         Name of the engine.
     stages : list of dict
@@ -81,6 +81,7 @@ def imported_preset(
         "title": label.get("title") or chosen,
         "description": label.get("description") or f"Imported from {path.name}.",
         "winsorize_percentiles": list(label.get("winsorize_percentiles") or winsorize_percentiles),
+        "equalised_share": label.get("equalised_share", 0.0),
         "engines": {engine: stages},
     }
     return preset_of(content, path)

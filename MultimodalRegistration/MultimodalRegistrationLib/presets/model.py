@@ -15,6 +15,7 @@ __all__ = ["SCHEMA_VERSION", "Preset", "changed_preset", "load_preset_file", "pr
 
 SCHEMA_VERSION = 1
 _KEYS = {"schema": int, "name": str, "title": str, "description": str, "winsorize_percentiles": list, "engines": dict}
+_OPTIONAL = ("equalised_share",)
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Preset:
         What it is for, in one or two sentences.
     winsorize_percentiles : tuple of 2 float
         Intensities below and above these percentiles are clipped for the engine.
+    equalised_share : float
+        How far the engine's intensities are replaced by their rank, 0 (not at all; the default in a file) to 1.
     engines : mapping
         For each engine, its stages: a list of mappings from setting to value, run one after the other.
     path : Path
@@ -41,6 +44,7 @@ class Preset:
     title: str
     description: str
     winsorize_percentiles: tuple[float, float]
+    equalised_share: float
     engines: Mapping[str, list[dict[str, Any]]]
     path: Path
 
@@ -115,6 +119,7 @@ def preset_content(preset: Preset) -> dict[str, Any]:
         "title": preset.title,
         "description": preset.description,
         "winsorize_percentiles": list(preset.winsorize_percentiles),
+        "equalised_share": preset.equalised_share,
         "engines": dict(preset.engines),
     }
 
@@ -159,6 +164,7 @@ def _preset(content: dict[str, Any], path: Path) -> Preset:
         title=content["title"],
         description=content["description"],
         winsorize_percentiles=(float(low), float(high)),
+        equalised_share=float(content.get("equalised_share", 0.0)),
         engines=content["engines"],
         path=path,
     )
@@ -169,7 +175,8 @@ def _problems(content: Any) -> list[str]:
         return ["the file must hold one JSON object"]
     if content.get("schema") != SCHEMA_VERSION:
         return [f"'schema' is {content.get('schema')!r}; this version reads schema {SCHEMA_VERSION}"]
-    problems = [f"unknown key '{key}'.{suggest(key, list(_KEYS))}" for key in content if key not in _KEYS]
+    known = [*_KEYS, *_OPTIONAL]
+    problems = [f"unknown key '{key}'.{suggest(key, known)}" for key in content if key not in known]
     problems += [f"'{key}' is missing" for key in _KEYS if key not in content]
     problems += [
         f"'{key}' must be a {kind.__name__}"
@@ -185,6 +192,9 @@ def _problems(content: Any) -> list[str]:
         and 0 <= percentiles[0] < percentiles[1] <= 100
     ):
         problems.append("'winsorize_percentiles' must be two rising numbers from 0 to 100")
+    share = content.get("equalised_share", 0.0)
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        problems.append("'equalised_share' must be a number from 0 to 1")
     if not content["engines"]:
         problems.append("'engines' is empty")
     for engine, stages in content["engines"].items():

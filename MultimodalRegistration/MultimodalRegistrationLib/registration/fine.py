@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import EngineError
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration.crop_pair import crop_pair
-from MultimodalRegistrationLib.registration.pair import Pair, moved
+from MultimodalRegistrationLib.registration.pair import Pair, equalised_volume, moved
 from MultimodalRegistrationLib.verdict.convergence import Convergence, judge_convergence
 
 __all__ = ["FineResult", "follow_engine", "run_fine_stage"]
@@ -111,7 +111,9 @@ def run_fine_stage(
         sampled, other = pair.sampled, pair.other
         if crop_margin_mm is not None:
             sampled, other = crop_pair(sampled, other, pose_lps, crop_margin_mm)
-        job = EngineJob(sampled, moved(other, pose_lps), preset.engines[session.engine], seed)
+        share = preset.equalised_share
+        sampled, other = equalised_volume(sampled, share), equalised_volume(moved(other, pose_lps), share)
+        job = EngineJob(sampled, other, preset.engines[session.engine], seed)
         try:
             found, convergence = follow_engine(session, job, tell, on_log=on_log, cancel=cancel, keep=keep)
         except EngineError as error:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.preprocess.equalise import equalised
 from MultimodalRegistrationLib.registration import prepare
 
-__all__ = ["Pair", "make_pair", "moved"]
+__all__ = ["Pair", "equalised_volume", "make_pair", "moved"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Pair:
 def moved(other: EngineVolume, pose_lps: NDArray[np.float64]) -> EngineVolume:
     """The other volume of a pair, moved so that a rigid pose, shape (4, 4), becomes the identity; voxels are shared."""
     return replace(other, grid=other.grid.moved(np.linalg.inv(pose_lps)))
+
+
+def equalised_volume(volume: EngineVolume, share: float) -> EngineVolume:
+    """What an engine gets of a volume: intensities that use little of their range are mixed with their ranks."""
+    return replace(volume, voxels=equalised(volume.voxels, share, mask=volume.mask))
 
 
 def make_pair(

@@ -1,0 +1,129 @@
+"""Intensities mixed with their rank: known answers, where it is done, and what must not change."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import rigid
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.preprocess.equalise import equalised, used_part
+from MultimodalRegistrationLib.presets.model import preset_content, preset_of
+from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.registration.fine import run_fine_stage
+from MultimodalRegistrationLib.registration.pair import make_pair
+
+
+def volume_of(values):
+    return np.asarray(values, dtype=np.float32).reshape(1, 1, -1)
+
+
+NARROW = volume_of([*range(9), 1000])  # Nine values in a heap and one far off.
+
+
+def test_the_range_that_is_used():
+    """The background, half of all, does not count; the rest fills 8 of 32 bins evenly, or all of the others."""
+    background = np.zeros(3200)
+    assert used_part(np.concatenate([background, np.repeat(np.linspace(2.5, 30, 8), 100), [32]])) == pytest.approx(
+        8 / 32, rel=0.02
+    )
+    assert used_part(np.concatenate([background, np.linspace(1, 32, 3100)])) == pytest.approx(31 / 32, rel=0.01)
+
+
+def test_a_share_of_one_gives_ranks_and_of_zero_the_range():
+    ranks = equalised(NARROW, 1.0).ravel()
+    # Within a bin of the histogram, a quarter of an intensity wide, the rank rises from that before to that after.
+    assert np.all((ranks >= np.arange(10) / 10 - 1e-6) & (ranks <= np.arange(1, 11) / 10 + 1e-6))
+    np.testing.assert_array_equal(equalised(NARROW, 0.0), NARROW)
+    np.testing.assert_allclose(equalised(NARROW, 0.5), (equalised(NARROW, 1.0) + NARROW / 1000) / 2, atol=1e-6)
+
+
+def test_intensities_that_spread_are_left_alone():
+    even = volume_of(np.linspace(0, 1, 1001))
+    assert equalised(even, 0.5) is even
+    head = np.random.default_rng(3).gamma(4.0, 25.0, 20000) * (np.arange(20000) % 3 > 0)
+    assert equalised(volume_of(np.clip(head, 0, 250)), 0.5).max() > 1
+
+
+def test_ranks_are_those_of_the_mask():
+    """What is not marked would make the range wide and the ranks of the marked low."""
+    values = volume_of([*NARROW.ravel(), *np.linspace(-1000, 900, 1000)])
+    mask = volume_of([*[1] * 10, *[0] * 1000]).astype(np.uint8)
+    assert equalised(values, 1.0) is values
+    found = equalised(values, 1.0, mask=mask)[mask > 0]
+    assert np.all((found >= np.arange(10) / 10 - 1e-6) & (found <= np.arange(1, 11) / 10 + 1e-6))
+
+
+@given(
+    values=st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=50),
+    share=st.floats(0, 1),
+    power=st.integers(-6, 6),
+)
+def test_it_rises_with_the_intensities_whatever_their_unit(values, share, power):
+    volume = volume_of(values)
+    assume(np.ptp(volume) > 1)
+    found = equalised(volume, share)
+    assert found.dtype == np.float32
+    order = np.argsort(volume.ravel(), kind="stable")
+    steps = np.diff(found.ravel()[order].astype(np.float64))
+    assert np.all(steps >= -1e-6 * max(1.0, float(np.abs(found).max())))
+    other = equalised(volume * np.float32(2.0**power), share)
+    if found is volume:
+        np.testing.assert_array_equal(other, volume * np.float32(2.0**power))
+    else:
+        np.testing.assert_allclose(other, found, atol=1e-6)
+
+
+def test_one_value_is_no_error():
+    flat = volume_of([3.0, 3.0])
+    assert equalised(flat, 0.5) is flat
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, "half", True, None])
+def test_a_share_that_is_none_is_refused(share):
+    preset = find_preset("rigid")
+    with pytest.raises(InputError, match="'equalised_share' must be a number from 0 to 1"):
+        preset_of({**preset_content(preset), "equalised_share": share}, preset.path)
+
+
+def test_a_preset_without_it_leaves_intensities_alone():
+    content = preset_content(find_preset("rigid"))
+    del content["equalised_share"]
+    assert preset_of(json.loads(json.dumps(content)), find_preset("rigid").path).equalised_share == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
+    """The pair, from which the search and the verdict are made, stays as it is."""
+
+    class Asked:
+        engine = "elastix"
+        jobs: list[EngineJob] = []
+
+        def run(self, job, **_):
+            self.jobs.append(job)
+            return EngineResult(SpatialTransform.of_matrix("found", np.eye(4)), 0.0, "")
+
+    preset = replace(find_preset("rigid"), equalised_share=share)
+    pair = make_pair(
+        head_ct, head_mr, np.eye(4), fixed_mask=None, moving_mask=None, winsorize_percentiles=(0.01, 99.99)
+    )
+    narrow = replace(pair, sampled=replace(pair.sampled, voxels=np.exp(pair.sampled.voxels / 40)))
+    before = narrow.sampled.voxels.copy(), narrow.other.voxels.copy()
+    asked = Asked()
+    run_fine_stage(
+        asked, narrow, [rigid([1, 2, 3], 20, [4, 5, 6])], preset, seed=1, crop_margin_mm=None,
+        on_progress=lambda words, share: None, on_warning=print, on_log=None, cancel=None, keep=None,
+    )  # fmt: skip
+    for in_job, kept, was in zip(
+        (asked.jobs[0].fixed, asked.jobs[0].moving), (narrow.sampled, narrow.other), before, strict=True
+    ):
+        np.testing.assert_array_equal(kept.voxels, was)
+        np.testing.assert_array_equal(in_job.voxels, equalised(was, share))
+    assert (asked.jobs[0].fixed.voxels.max() <= 1) == (share > 0)
