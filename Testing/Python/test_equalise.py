@@ -102,12 +102,13 @@ def test_a_preset_without_it_leaves_intensities_alone():
 def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
     """The pair, from which the search and the verdict are made, stays as it is."""
 
+    jobs: list[EngineJob] = []
+
     class Asked:
         engine = "elastix"
-        jobs: list[EngineJob] = []
 
         def run(self, job, **_):
-            self.jobs.append(job)
+            jobs.append(job)
             return EngineResult(SpatialTransform.of_matrix("found", np.eye(4)), 0.0, "")
 
     preset = replace(find_preset("rigid"), equalised_share=share)
@@ -116,14 +117,11 @@ def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
     )
     narrow = replace(pair, sampled=replace(pair.sampled, voxels=np.exp(pair.sampled.voxels / 40)))
     before = narrow.sampled.voxels.copy(), narrow.other.voxels.copy()
-    asked = Asked()
     run_fine_stage(
-        asked, narrow, [rigid([1, 2, 3], 20, [4, 5, 6])], preset, seed=1, crop_margin_mm=None,
+        Asked(), narrow, [rigid([1, 2, 3], 20, [4, 5, 6])], preset, seed=1, crop_margin_mm=None,
         on_progress=lambda words, share: None, on_warning=print, on_log=None, cancel=None, keep=None,
     )  # fmt: skip
-    for in_job, kept, was in zip(
-        (asked.jobs[0].fixed, asked.jobs[0].moving), (narrow.sampled, narrow.other), before, strict=True
-    ):
+    for in_job, kept, was in zip((jobs[0].fixed, jobs[0].moving), (narrow.sampled, narrow.other), before, strict=True):
         np.testing.assert_array_equal(kept.voxels, was)
         np.testing.assert_array_equal(in_job.voxels, equalised(was, share))
-    assert (asked.jobs[0].fixed.voxels.max() <= 1) == (share > 0)
+    assert (jobs[0].fixed.voxels.max() <= 1) == (share > 0)
