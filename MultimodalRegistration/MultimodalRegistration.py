@@ -54,13 +54,15 @@ class MultimodalRegistration(ScriptedLoadableModule):
 class MultimodalRegistrationParameterNode:
     """Everything that the user chooses; it is kept in the scene.
 
-    Zero millimetres or degrees stand for any; an empty engine for the best one installed. The changed parameters of
+    Zero millimetres or degrees stand for any; an empty engine for the best one installed, no second stage where
+    ``then`` is empty. The changed parameters of
     presets are JSON: preset, engine, stages.
     """
 
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
     preset: str = "rigid"
+    then: str = ""
     fixedLandmarks: vtkMRMLMarkupsFiducialNode
     movingLandmarks: vtkMRMLMarkupsFiducialNode
     pairing: str = "order"

@@ -186,6 +186,21 @@ def test_settings_become_arguments(slicer_app, ready, pair):
     ready.ui.registerButton.click()
 
 
+def test_a_second_stage_goes_on_from_the_first(slicer_app, ready):
+    ui, parameters = ready.ui, ready.widget._parameterNode
+    assert ui.thenBox.currentText == "Nothing more"
+    assert "--then" not in start(slicer_app, ready).arguments
+    ui.registerButton.click()
+    ui.thenBox.setCurrentIndex([ui.thenBox.itemText(i) for i in range(ui.thenBox.count)].index("Deformation only"))
+    assert parameters.then == "warp"
+    process = start(slicer_app, ready)
+    assert json.loads(process.file("--then").read_text())["name"] == "warp"
+    assert json.loads(process.file("--preset").read_text())["name"] == "rigid"
+    ui.registerButton.click()
+    parameters.then = ""
+    assert ui.thenBox.currentText == "Nothing more"
+
+
 def test_a_changed_parameter_is_checked_kept_and_used(slicer_app, ready):
     ui, parameters = ready.ui, ready.widget._parameterNode
     table = ui.parametersTable

@@ -28,7 +28,7 @@ from MultimodalRegistrationLib.io.transforms import read_transform
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.mrml.transforms import add_file_transform_node
-from MultimodalRegistrationLib.presets.model import Preset
+from MultimodalRegistrationLib.presets.model import Preset, preset_content
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
 from MultimodalRegistrationLib.quality.health.health import JacobianStatistics
@@ -259,6 +259,17 @@ def test_orders_that_make_no_sense_are_refused(head_ct, head_mr):
         register_in_stages(
             head_ct, head_mr, preset=find_preset("deformable"), then=[NextStage(find_preset("rigid"))], engine="elastix"
         )
+
+
+def test_names_and_paths_with_commas(tmp_path):
+    """As of a user who is called that."""
+    folder = tmp_path / "Doe, Jane"
+    folder.mkdir()
+    content = preset_content(find_preset("affine"))
+    (folder / "a, b.json").write_text(json.dumps(content), encoding="utf-8")
+    sitk.WriteImage(sitk.Image([4, 4, 4], sitk.sitkUInt8) + 1, str(folder / "m, 1.nrrd"))
+    then = then_of(f"{folder / 'a, b.json'},engine=elastix,fixed-mask={folder / 'm, 1.nrrd'}")
+    assert (then.preset.name, then.engine, then.fixed_mask) == ("affine", "elastix", str(folder / "m, 1.nrrd"))
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,10 @@ class Settings:
     ----------
     preset : Preset
         Its settings, changed or not.
+    then : Preset or None
+        Of a second stage, which goes on from the result of the first with the best engine installed.
     engine : str or None
-        None for the best one installed.
+        Of the first stage; None for the best one installed.
     start : str
         As for :func:`~MultimodalRegistrationLib.registration.run.register`; also the bounds.
     max_translation_mm, max_rotation_deg : float or None
@@ -63,6 +65,7 @@ class Settings:
     """
 
     preset: Preset
+    then: Preset | None = None
     engine: str | None = None
     start: StartMethod = "auto"
     max_translation_mm: float | None = None

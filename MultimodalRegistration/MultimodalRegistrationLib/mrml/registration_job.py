@@ -26,7 +26,7 @@ from MultimodalRegistrationLib.mrml.volume_pair_job import VolumePairJob
 from MultimodalRegistrationLib.mrml.volumes import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, box_slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
-from MultimodalRegistrationLib.presets.model import preset_content
+from MultimodalRegistrationLib.presets.model import Preset, preset_content
 from MultimodalRegistrationLib.registration.run import select_engine
 
 __all__ = ["RegistrationJob"]
@@ -76,7 +76,10 @@ class RegistrationJob(VolumePairJob):
             check_placement(slabs.grid, node.GetName())
         check_pair(fixed.grid, inputs.fixed.GetName(), moving.grid, inputs.moving.GetName())
         self._fixed_grid, self._moving_grid, self._moving_type = fixed.grid, moving.grid, moving.dtype
-        self._options += ["--preset", str(self._write_preset())]
+        self._options += ["--preset", str(self._write_preset("preset", settings.preset))]
+        if settings.then is not None:
+            select_engine(settings.then, None)
+            self._options += ["--then", str(self._write_preset("then", settings.then))]
         self._add_volume("fixed", fixed)
         self._add_volume("moving", moving)
         self._add_masks(inputs)
@@ -97,10 +100,10 @@ class RegistrationJob(VolumePairJob):
             if slabs is not None:
                 self._add_volume(role, slabs)
 
-    def _write_preset(self) -> Path:
-        path = self._folder / "preset.json"
-        path.write_text(json.dumps(preset_content(self.settings.preset)), encoding="utf-8")
-        self._names[str(path)] = self.settings.preset.name
+    def _write_preset(self, stem: str, preset: Preset) -> Path:
+        path = self._folder / f"{stem}.json"
+        path.write_text(json.dumps(preset_content(preset)), encoding="utf-8")
+        self._names[str(path)] = preset.name
         return path
 
     def write(self) -> Iterator[float]:

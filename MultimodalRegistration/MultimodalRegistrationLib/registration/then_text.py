@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
@@ -20,6 +21,7 @@ __all__ = ["MASK_KEYS", "ROI_KEYS", "Then", "split_then", "then_of"]
 MASK_KEYS = ("fixed-mask", "moving-mask")
 ROI_KEYS = ("fixed-roi", "moving-roi")
 _KEYS = ("engine", *MASK_KEYS, *ROI_KEYS)
+_SETTING = re.compile(r",(?=[\w-]+=)")
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def split_then(text: str) -> tuple[str, dict[str, str]]:
     InputError
         An unknown key, or one without a value.
     """
-    name, *settings = text.split(",")
+    # Names of presets and paths may hold commas.
+    name, *settings = _SETTING.split(text)
     given: dict[str, str] = {}
     for setting in settings:
         key, separator, value = setting.partition("=")

@@ -150,8 +150,8 @@ class RegistrationPanel:
         self._tell(None)
 
     def _engine_ready(self) -> bool:
-        """Whether the engine is installed, after an offer to install it; the panel may be gone afterwards."""
-        engine, parameters = self._preset.engine(), self._parameters
+        """Whether the engines are installed, after an offer to install them; the panel may be gone afterwards."""
+        parameters = self._parameters
 
         def begin() -> None:
             self._tell(None)
@@ -159,8 +159,9 @@ class RegistrationPanel:
             self._progress.show(texts.INSTALLING, 0.0)
 
         try:
-            ready = self._offer.ensure(engine, on_start=begin)
-            problem = None if ready else texts.engine_declined(engine)
+            engines = self._preset.engines()
+            declined = next((engine for engine in engines if not self._offer.ensure(engine, on_start=begin)), None)
+            ready, problem = declined is None, None if declined is None else texts.engine_declined(declined)
         except RegistrationError as error:
             ready, problem = False, texts.problem_words(error)
         self._progress.stop()

@@ -35,7 +35,7 @@ class PresetSection:
     Parameters
     ----------
     ui : namespace
-        With ``presetBox``, ``engineBox``, ``savePresetButton``, ``importPresetsButton`` and what
+        With ``presetBox``, ``thenBox``, ``engineBox``, ``savePresetButton``, ``importPresetsButton`` and what
         :class:`PresetTable` needs.
     on_problem : callable
         Called with what is wrong with the table, or None.
@@ -51,6 +51,7 @@ class PresetSection:
         self._ready: dict[str, bool] = {}
         self._on_told = on_told
         self._preset_box = ChoiceBox(ui.presetBox, lambda value: self._choose("preset", value))
+        self._then_box = ChoiceBox(ui.thenBox, lambda value: self._choose("then", value))
         self._presets: dict[str, Preset] = {}
         self.unreadable = self._look_for_presets()
         self._engine_box = ChoiceBox(ui.engineBox, lambda value: self._choose("engine", value))
@@ -73,6 +74,7 @@ class PresetSection:
         try:
             preset = self._preset()
             self._preset_box.show(self._parameters.preset)
+            self._then_box.show(self._parameters.then)
             choices = [("", texts.best_engine_label(self._best(preset)), "")]
             for name in preset.engines:
                 label = texts.engine_label(name, ready=self._ready[name], size_mb=ENGINES[name].size_mb)
@@ -90,8 +92,13 @@ class PresetSection:
         chosen = self._parameters.engine
         return chosen if chosen in preset.engines else self._best(preset)
 
-    def chosen(self) -> tuple[Preset, str | None]:
-        """The preset with its changes, and the engine that was asked for, or None for the best one.
+    def engines(self) -> list[str]:
+        """The engines that will run, each once."""
+        then = self._presets.get(self._parameters.then)
+        return list(dict.fromkeys([self.engine(), *([] if then is None else [self._best(then)])]))
+
+    def chosen(self) -> tuple[Preset, Preset | None, str | None]:
+        """The preset with its changes, that of the second stage, and the engine asked for, or None for the best one.
 
         Raises
         ------
@@ -101,12 +108,15 @@ class PresetSection:
         preset = find_preset(self._parameters.preset)
         for engine, stages in self._changes().items():
             preset = changed_preset(preset, engine, stages)
-        return preset, self._parameters.engine if self._parameters.engine in preset.engines else None
+        then = find_preset(self._parameters.then) if self._parameters.then else None
+        return preset, then, self._parameters.engine if self._parameters.engine in preset.engines else None
 
     def _look_for_presets(self) -> list[str]:
         """Offer all presets there are; gives what is wrong with those that cannot be read."""
         self._presets, problems = _presets()
-        self._preset_box.fill((name, _label(name, each), each.description) for name, each in self._presets.items())
+        choices = [(name, _label(name, each), each.description) for name, each in self._presets.items()]
+        self._preset_box.fill(choices)
+        self._then_box.fill([("", *texts.no_second_stage()), *choices])
         return problems
 
     def _save(self) -> None:

@@ -161,6 +161,11 @@ def choice_texts() -> dict[str, dict[str, tuple[str, str]]]:
     }
 
 
+def no_second_stage() -> tuple[str, str]:
+    """The first entry of the list of second stages, and its explanation."""
+    return _("Nothing more"), _("One stage alone")
+
+
 def engine_label(name: str, *, ready: bool, size_mb: int) -> str:
     """An engine in the list."""
     if ready:
