@@ -70,6 +70,7 @@ class MultimodalRegistrationParameterNode:
     fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
     movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
     roi: vtkMRMLMarkupsROINode
+    structures: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
     start: str = "auto"
     maxTranslation: Annotated[float, WithinRange(0, 2000)] = 0.0
     maxRotation: Annotated[float, WithinRange(0, 180)] = 0.0

@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
+from MultimodalRegistrationLib.io.segmentations import read_segmentation
+from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
+from MultimodalRegistrationLib.structures.structure import structures_of
 from panel_helpers import (
     MOVING_TO_FIXED_RAS,
     add_scan,
+    add_voxels,
     scene_content,
     scene_state,
 )
@@ -199,6 +203,35 @@ def test_a_second_stage_goes_on_from_the_first(slicer_app, ready):
     ui.registerButton.click()
     parameters.then = ""
     assert ui.thenBox.currentText == "Nothing more"
+
+
+def test_structures_are_registered_on_their_own(slicer_app, ready, pair):
+    ui, parameters = ready.ui, ready.widget._parameterNode
+    voxels = np.zeros(slicer.util.arrayFromVolume(pair[0]).shape, dtype=np.uint8)
+    voxels[10:20, 10:20, 10:20], voxels[25:30, 10:20, 10:20] = 1, 2
+    bones = add_voxels("bones", voxels, slabs_of_node(pair[0]).grid, kind="vtkMRMLLabelMapVolumeNode")
+    ui.structuresSelector.setCurrentNode(bones)
+    assert parameters.structures is bones
+    assert ui.registerButton.toolTip == "Put what scan B shows of each structure of bones onto scan A"
+    for name, value, words in (
+        ("fixedMask", bones, "Leave out bones"),
+        ("then", "warp", "have no second stage"),
+        ("start", "center", "start where a search"),
+    ):
+        before = getattr(parameters, name)
+        setattr(parameters, name, value)
+        assert not ui.registerButton.enabled
+        assert words in ui.messageLabel.text
+        setattr(parameters, name, before)
+    assert ui.registerButton.enabled
+    parameters.maxRotation = 20.0
+    process = start(slicer_app, ready)
+    assert process.arguments[:2] == ["--events", "structures"]
+    assert "--start" not in process.arguments
+    assert process.arguments[process.arguments.index("--max-rotation") + 1] == "20.0"
+    written = read_segmentation(process.file("--segmentation"))
+    assert [(one.name, len(one.points_lps)) for one in structures_of(written)] == [("1", 1000), ("2", 500)]
+    ui.registerButton.click()
 
 
 def test_a_changed_parameter_is_checked_kept_and_used(slicer_app, ready):

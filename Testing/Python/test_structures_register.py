@@ -6,12 +6,14 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import threading
 from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import slicer
 from conftest import centered_grid, rigid, rotation
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
@@ -22,9 +24,12 @@ from MultimodalRegistrationLib.geometry.linear import (
     rotation_angle_deg,
     sitk_from_matrix,
 )
-from MultimodalRegistrationLib.io.segmentations import Segmentation
+from MultimodalRegistrationLib.io.segmentations import Segmentation, read_segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, read_transform
 from MultimodalRegistrationLib.io.volumes import Volume, read_volume
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
+from MultimodalRegistrationLib.mrml.structures_job import StructuresJob
+from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, start_from_node
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.structures import register_each
 from MultimodalRegistrationLib.structures.combine import combine_rigid
@@ -32,6 +37,7 @@ from MultimodalRegistrationLib.structures.files import file_names
 from MultimodalRegistrationLib.structures.regions import structure_region
 from MultimodalRegistrationLib.structures.register_each import register_structures, worker_count
 from MultimodalRegistrationLib.structures.structure import structures_of
+from panel_helpers import add_voxels
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
@@ -198,6 +204,64 @@ def test_colliding_structures_keep_their_own_transforms(files, bones, run, tmp_p
     content = json.loads((tmp_path / "out" / "RESULT.json").read_text(encoding="utf-8"))
     assert content["combined"] is None
     assert any("'3' and '7'" in one for one in content["warnings"])
+
+
+@pytest.fixture
+def job(files, bones, tmp_path, slicer_app):
+    """A job of nodes, with which the command was run."""
+    fixed, labels = bones
+    kinds = ["vtkMRMLScalarVolumeNode", "vtkMRMLScalarVolumeNode", "vtkMRMLLabelMapVolumeNode"]
+    nodes = [
+        add_voxels(name, one.voxels, one.grid, kind=kind)
+        for name, one, kind in zip(
+            ("ct", "mr", "bones"), (fixed, read_volume(files / "mr.nrrd"), labels), kinds, strict=True
+        )
+    ]
+    inputs = Inputs(nodes[0], nodes[1], structures=nodes[2])
+    settings = Settings(find_preset("rigid"), resampled_volume=True)
+    made = StructuresJob(inputs, settings, tmp_path)
+    assert [*made.write()][-1] == pytest.approx(1)
+    return made
+
+
+def test_nodes_in_and_nodes_out(files, run, job, tmp_path):
+    given = dict(zip(job.arguments[2::2], job.arguments[3::2], strict=False))
+    for option, file in (("--fixed", "ct.nrrd"), ("--moving", "mr.nrrd")):
+        written, original = read_volume(given[option]), read_volume(files / file)
+        np.testing.assert_array_equal(written.voxels, original.voxels)
+        assert written.grid.coincides_with(original.grid)
+    assert [one.name for one in structures_of(read_segmentation(given["--segmentation"]))] == ["3", "7"]
+    shutil.copytree(run[0], given["--output-dir"])
+    assert [*job.read()][-1] == 1
+    assert job.moves_all
+    node, others, _ = job.finish(slicer.mrmlScene)
+    assert [one.GetName() for one in (node, *others)] == ["mr to ct", "mr to ct: 3", "mr to ct: 7", "mr resampled"]
+    for name, one in zip("37", others[:2], strict=True):
+        found = read_linear_transform(run[0] / f"{name}.h5")
+        np.testing.assert_allclose(start_from_node(one), found, atol=1e-9)
+    told = json.loads(node.GetAttribute(SETTINGS_ATTRIBUTE))
+    assert (told["verdict"]["word"], told["transform"]["type"]) == ("verified", "composite")
+    assert [words.split(":")[0] for words in told["verdict"]["facts"]] == ["3", "7", "Together they bend"]
+    points = points_of(FIXED_GRID)[::500]
+    mapped = [node.GetTransformFromParent().TransformPoint(point) for point in points * [-1, -1, 1]]
+    np.testing.assert_allclose(
+        np.array(mapped) * [-1, -1, 1], read_transform(run[0] / "combined.h5").to_moving(points), atol=1e-4
+    )
+
+
+def test_structures_without_a_combined_transform(run, job, tmp_path):
+    """The one that is trusted least is shown."""
+    shutil.copytree(run[0], tmp_path / "results")
+    content = json.loads((run[0] / "RESULT.json").read_text())
+    content["combined"] = None
+    content["structures"][1]["registration"]["verdict"]["word"] = "uncertain"
+    (tmp_path / "results" / "RESULT.json").write_text(json.dumps(content))
+    for name in ("combined.h5", "moving-resampled.nrrd"):
+        (tmp_path / "results" / name).unlink()
+    assert [*job.read()] == []
+    assert not job.moves_all
+    node, others, _ = job.finish(slicer.mrmlScene)
+    assert (node.GetName(), [one.GetName() for one in others]) == ("mr to ct: 7", ["mr to ct: 3"])
 
 
 @pytest.mark.parametrize(

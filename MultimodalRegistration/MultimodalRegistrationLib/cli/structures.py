@@ -29,7 +29,7 @@ from MultimodalRegistrationLib.registration.result import Progress
 from MultimodalRegistrationLib.registration.run import fallback_warning, select_engine
 from MultimodalRegistrationLib.registration.searched_start import searched_start
 from MultimodalRegistrationLib.structures.combine import CombinedTransform, combine_rigid
-from MultimodalRegistrationLib.structures.files import file_names
+from MultimodalRegistrationLib.structures.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE, file_names
 from MultimodalRegistrationLib.structures.regions import DEFAULT_MARGIN_MM
 from MultimodalRegistrationLib.structures.register_each import (
     DEFAULT_MAX_ROTATION_DEG,
@@ -42,9 +42,6 @@ from MultimodalRegistrationLib.structures.structure import Structure, structures
 
 __all__ = ["add_parser"]
 
-COMBINED = "combined.h5"
-RESAMPLED = "moving-resampled.nrrd"
-RESULT = "RESULT.json"
 _INPUTS = ("fixed", "moving", "segmentation", "initial_transform", "fixed_landmarks", "moving_landmarks")
 # Shares of the run: the search for the prealignment, then the registrations, then the combination.
 _AFTER_SEARCH, _AFTER_REGISTRATION = 0.1, 0.7
@@ -97,7 +94,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
     parser.add_argument("--output-dir", required=True, metavar="D", help="new or empty folder for the results")
-    parser.add_argument("--json", metavar="R.json", help=f"{RESULT}, also here")
+    parser.add_argument("--json", metavar="R.json", help=f"{RESULT_FILE}, also here")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
     parser.set_defaults(run=_run)
 
@@ -125,9 +122,9 @@ def _run(options: argparse.Namespace) -> int:
     structures = structures_of(segmentation, options.segments)
     folder = output_folder(options.output_dir)
     with OutputFiles([str(path) for path in inputs.values() if path]) as outputs, signals_cancel() as cancel:
-        names = file_names([one.name for one in structures], ".h5", taken=[COMBINED])
+        names = file_names([one.name for one in structures], ".h5", taken=[COMBINED_FILE])
         files = [outputs.add(folder / name, (".h5",)) for name in names]
-        json_files = [outputs.add(folder / RESULT, (".json",))]
+        json_files = [outputs.add(folder / RESULT_FILE, (".json",))]
         if options.json:
             json_files.append(outputs.add(options.json, (".json",)))
         printer.progress(Progress("reading", 0.0))
@@ -158,10 +155,10 @@ def _run(options: argparse.Namespace) -> int:
                 write_linear_transform(file, one.result.fixed_to_moving_lps)
         if combined is not None:
             spatial = SpatialTransform("combined", combined.transform)
-            write_transform(outputs.add(folder / COMBINED, (".h5",)), spatial, target=folder / COMBINED)
+            write_transform(outputs.add(folder / COMBINED_FILE, (".h5",)), spatial, target=folder / COMBINED_FILE)
             resampled = resample_to_fixed(fixed, moving, spatial)
-            with writing(folder / RESAMPLED):
-                sitk.WriteImage(resampled.image, str(outputs.add(folder / RESAMPLED, (".nrrd",))), True)
+            with writing(folder / RESAMPLED_FILE):
+                sitk.WriteImage(resampled.image, str(outputs.add(folder / RESAMPLED_FILE, (".nrrd",))), True)
         content = structures_content(registered, combined, files=names, inputs=inputs, warnings=warnings)
         for file in json_files:
             write_json(file, content)
@@ -240,7 +237,7 @@ def _words(
         worst = max(one.deviation_max_mm for one in combined.structures)
         jacobian = combined.jacobian
         lines.append(
-            f"Combined: {COMBINED}, within {worst:.2f} mm of each structure's own transform; smallest Jacobian "
+            f"Combined: {COMBINED_FILE}, within {worst:.2f} mm of each structure's own transform; smallest Jacobian "
             f"determinant {jacobian.minimum:.2f}, {jacobian.folded_share:.2%} folded; comes back to "
             f"{combined.round_trip.p95_mm:.2g} mm (95th percentile)."
         )

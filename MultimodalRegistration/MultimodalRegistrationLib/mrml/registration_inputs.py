@@ -28,6 +28,8 @@ class Inputs:
         What is used of the volume: its visible segments, or voxels above zero.
     roi : vtkMRMLMarkupsROINode, optional
         Only what lies in it is used of the fixed volume.
+    structures : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode, optional
+        Of the fixed volume; each segment moves on its own.
     """
 
     fixed: Any
@@ -38,6 +40,7 @@ class Inputs:
     fixed_mask: Any = None
     moving_mask: Any = None
     roi: Any = None
+    structures: Any = None
 
 
 @dataclass(frozen=True)

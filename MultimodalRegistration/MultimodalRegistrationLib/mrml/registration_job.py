@@ -126,18 +126,21 @@ class RegistrationJob(VolumePairJob):
     @property
     def arguments(self) -> list[str]:
         """Of the command, which writes nothing outside the folder."""
-        settings = self.settings
-        options = [*self._options, "--start", settings.start]
+        options = [*self._options, "--start", self.settings.start, *self._engine_options()]
+        if self.settings.resampled_volume:
+            options += ["--output-volume", str(self._resampled_file)]
+        outputs = ["--output-transform", str(self._transform_file), "--json", str(self._result_file)]
+        return ["--events", "register", *options, *outputs]
+
+    def _engine_options(self) -> list[str]:
+        settings, options = self.settings, []
         if settings.engine is not None:
             options += ["--engine", settings.engine]
         if settings.max_translation_mm is not None:
             options += ["--max-translation", str(settings.max_translation_mm)]
         if settings.max_rotation_deg is not None:
             options += ["--max-rotation", str(settings.max_rotation_deg)]
-        if settings.resampled_volume:
-            options += ["--output-volume", str(self._resampled_file)]
-        outputs = ["--output-transform", str(self._transform_file), "--json", str(self._result_file)]
-        return ["--events", "register", *options, *outputs]
+        return options
 
     def read(self) -> Iterator[float]:
         """Read the resampled volume, where one was asked for.
@@ -160,7 +163,12 @@ class RegistrationJob(VolumePairJob):
         node = self.node("moving")
         return node is not None and slabs_of_node(node).grid.coincides_with(self._moving_grid)
 
-    def finish(self, scene: Any) -> tuple[Any, Any, dict[str, Any]]:
+    @property
+    def moves_all(self) -> bool:
+        """Whether the result holds for the whole moving volume."""
+        return True
+
+    def finish(self, scene: Any) -> tuple[Any, list[Any], dict[str, Any]]:
         """Add the result to a scene.
 
         Parameters
@@ -172,8 +180,8 @@ class RegistrationJob(VolumePairJob):
         -------
         transform_node : vtkMRMLTransformNode
             As of :func:`~MultimodalRegistrationLib.mrml.register.register_nodes`.
-        resampled_node : vtkMRMLScalarVolumeNode or None
-            The moving volume on the fixed grid.
+        others : list of vtkMRMLNode
+            The moving volume on the fixed grid, where it was asked for.
         content : dict
             Everything about the run, as kept in the transform node.
 
@@ -196,15 +204,15 @@ class RegistrationJob(VolumePairJob):
         )
         return node, self._add_resampled(scene, moving), content
 
-    def _add_resampled(self, scene: Any, moving: Any) -> Any:
+    def _add_resampled(self, scene: Any, moving: Any) -> list[Any]:
         if self._resampled is None:
-            return None
+            return []
         name = scene.GenerateUniqueName(f"{moving.GetName()} resampled")
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
         node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(self._fixed_grid.ijk_to_lps)))
         node.SetAndObserveImageData(self._resampled)
         add_display_node(node, like=moving.GetScalarVolumeDisplayNode())
-        return node
+        return [node]
 
 
 def _mask(node: Any, grid: Any) -> Slabs | None:

@@ -1,11 +1,15 @@
-"""File names of structures."""
+"""Names of the files of structures that were registered."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
 
-__all__ = ["file_names", "is_device"]
+__all__ = ["COMBINED_FILE", "RESAMPLED_FILE", "RESULT_FILE", "file_names", "is_device"]
+
+COMBINED_FILE = "combined.h5"
+RESAMPLED_FILE = "moving-resampled.nrrd"
+RESULT_FILE = "RESULT.json"
 
 _LONGEST_NAME = 60
 # Windows takes these for devices, whatever follows the dot.

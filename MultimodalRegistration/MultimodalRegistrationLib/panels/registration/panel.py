@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
+from MultimodalRegistrationLib.mrml.structures_job import StructuresJob
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
@@ -133,13 +134,15 @@ class RegistrationPanel:
             parameters.fixedMask,
             parameters.movingMask,
             parameters.roi,
+            parameters.structures,
         )
+        make_job = RegistrationJob if inputs.structures is None else StructuresJob
         others = [node for node in parameters.carried if node not in (None, inputs.fixed, inputs.moving)]
         apply, carried = parameters.applyToMoving, {node.GetID(): node.GetName() for node in others}
         try:
             settings = self._settings()
             self._runs.start(
-                lambda folder: RegistrationJob(inputs, settings, folder),
+                lambda folder: make_job(inputs, settings, folder),
                 done=lambda job: self._done(job, apply, carried),
                 failed=self._failed,
                 make_process=self.make_process,
@@ -209,16 +212,17 @@ class RegistrationPanel:
         change = SceneChange(scene)
         stayed = job.moving_stayed
         try:
-            node, resampled, _content = job.finish(scene)
+            node, others, _content = job.finish(scene)
         except RegistrationError as error:
             self._failed(error)
             return
-        change.add(node)
-        if resampled is not None:
-            change.add(resampled)
+        for added in (node, *others):
+            change.add(added)
         moving = job.node("moving")
         notes = []
-        if apply and stayed:
+        if not job.moves_all:
+            notes.append(texts.not_combined(node.GetName()))
+        elif apply and stayed:
             there = {identifier: scene.GetNodeByID(identifier) for identifier in carried}
             for each in (moving, *there.values()):
                 if each is not None:
@@ -263,7 +267,9 @@ class RegistrationPanel:
         if self.running:
             button.toolTip = texts.CANCEL_HINT
         else:
-            button.toolTip = missing or texts.ready_words(parameters.fixedVolume, parameters.movingVolume)
+            button.toolTip = missing or texts.ready_words(
+                parameters.fixedVolume, parameters.movingVolume, parameters.structures
+            )
 
     def _missing(self) -> str | None:
         parameters = self._parameters
@@ -275,6 +281,10 @@ class RegistrationPanel:
             fixed_landmarks=parameters.fixedLandmarks,
             moving_landmarks=parameters.movingLandmarks,
             initial=parameters.initialTransform,
+            structures=parameters.structures,
+            limits=[node for node in (parameters.fixedMask, parameters.movingMask, parameters.roi) if node is not None],
+            start=parameters.start,
+            then=parameters.then,
         )
 
     def _choose(self, name: str, value: str) -> None:

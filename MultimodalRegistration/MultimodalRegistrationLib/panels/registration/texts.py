@@ -43,6 +43,10 @@ def missing_words(
     fixed_landmarks: Any = None,
     moving_landmarks: Any = None,
     initial: Any = None,
+    structures: Any = None,
+    limits: Sequence[Any] = (),
+    start: str = "auto",
+    then: str = "",
 ) -> str | None:
     """What has to be chosen before a run can start; None when nothing is missing."""
     missing = volumes_missing(fixed, moving)
@@ -59,7 +63,32 @@ def missing_words(
         return _("Both points and the transform {name} are chosen as the start. Leave one of them out.").format(
             name=initial.GetName()
         )
+    return None if structures is None else _in_the_way_of_structures(structures, limits, initial, start, then)
+
+
+def _in_the_way_of_structures(
+    structures: Any, limits: Sequence[Any], initial: Any, start: str, then: str
+) -> str | None:
+    name = structures.GetName()
+    if limits:
+        return _("The structures of {name} are the region already. Leave out {other}.").format(
+            name=name, other=limits[0].GetName()
+        )
+    if then:
+        return _("The structures of {name} have no second stage. Choose Nothing more.").format(name=name)
+    if start != "auto" and not (start == "given" and initial is not None):
+        return _(
+            "The structures of {name} start where a search of all poses, or what you give, puts them. Choose that."
+        ).format(name=name)
     return None
+
+
+def not_combined(name: str) -> str:
+    """Structures that have no combined transform."""
+    return _(
+        "The transforms of the structures could not be combined, so nothing was moved: each has one of its own. Shown "
+        "is {name}, which is trusted least."
+    ).format(name=name)
 
 
 def transform_name(fixed: Any, moving: Any) -> str:
@@ -69,8 +98,12 @@ def transform_name(fixed: Any, moving: Any) -> str:
     return f"{moving.GetName()} to {fixed.GetName()}"
 
 
-def ready_words(fixed: Any, moving: Any) -> str:
+def ready_words(fixed: Any, moving: Any, structures: Any = None) -> str:
     """What the button will do."""
+    if structures is not None:
+        return _("Put what {moving} shows of each structure of {structures} onto {fixed}").format(
+            moving=moving.GetName(), structures=structures.GetName(), fixed=fixed.GetName()
+        )
     return _("Put {moving} onto {fixed}").format(moving=moving.GetName(), fixed=fixed.GetName())
 
 

@@ -1,0 +1,122 @@
+"""A registration of structures that move separately, which another process carries out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.mrml.placement import placement_in_world
+from MultimodalRegistrationLib.mrml.register import add_registration_node
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
+from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
+from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
+from MultimodalRegistrationLib.structures.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE
+from MultimodalRegistrationLib.structures.summary import joint_content, worst_structure
+
+__all__ = ["StructuresJob"]
+
+_SEGMENTS_SHARE = 0.2
+
+
+class StructuresJob(RegistrationJob):
+    """What one run needs and gives: a rigid transform for each segment, and one that combines them.
+
+    Parameters
+    ----------
+    inputs, settings, folder
+        As for :class:`~MultimodalRegistrationLib.mrml.registration_job.RegistrationJob`; with structures, and without
+        masks, region of interest or second stage.
+
+    Raises
+    ------
+    InputError
+        A node that cannot be used, by name.
+    """
+
+    def __init__(self, inputs: Inputs, settings: Settings, folder: Path) -> None:
+        super().__init__(inputs, settings, folder)
+        self._results = folder / "results"
+        self._result_file, self._transform_file = self._results / RESULT_FILE, self._results / COMBINED_FILE
+        self._resampled_file = self._results / RESAMPLED_FILE
+        self._segments = SegmentFile(inputs.structures, placement_in_world(inputs.structures))
+        self._segments_path = self._file("structures", ".seg.nrrd", option="--segmentation")
+
+    def write(self) -> Iterator[float]:
+        """Write the volumes and the segments.
+
+        Yields
+        ------
+        float
+            How much is written, 0 to 1; a step takes some milliseconds.
+        """
+        for share in super().write():
+            yield (1 - _SEGMENTS_SHARE) * share
+        for share in self._segments.write(self._segments_path):
+            yield 1 - _SEGMENTS_SHARE + _SEGMENTS_SHARE * share
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of the command, which writes nothing outside the folder."""
+        return ["--events", "structures", *self._options, *self._engine_options(), "--output-dir", str(self._results)]
+
+    def read(self) -> Iterator[float]:
+        """Read the resampled volume, where one was asked for and there is one.
+
+        Yields
+        ------
+        float
+            How much is read, 0 to 1.
+        """
+        if self._resampled_file.exists():
+            yield from super().read()
+
+    def finish(self, scene: Any) -> tuple[Any, list[Any], dict[str, Any]]:
+        """Add the results to a scene.
+
+        Parameters
+        ----------
+        scene : vtkMRMLScene
+            That of the nodes.
+
+        Returns
+        -------
+        transform_node : vtkMRMLTransformNode
+            The combined transform; where there is none, as of structures that collide, that of the structure that is
+            trusted least.
+        others : list of vtkMRMLNode
+            The transforms of the structures, and the resampled volume.
+        content : dict
+            The whole run, as ``RESULT.json`` of the command.
+
+        Raises
+        ------
+        InputError
+            A volume was removed while the registration ran; the scene is as it was.
+        """
+        fixed, moving = self._present("fixed"), self._present("moving")
+        content = self.renamed(json.loads(self._result_file.read_text(encoding="utf-8")))
+        common = {"fixed_node": fixed, "moving_node": moving}
+        title = self.settings.transform_name or f"{moving.GetName()} to {fixed.GetName()}"
+        structures = content["structures"]
+        combined = None
+        if content["combined"] is not None:
+            combined = add_registration_node(scene, joint_content(content), self._transform_file, name=title, **common)
+        nodes = [
+            add_registration_node(
+                scene,
+                {**one["registration"], "inputs": content["inputs"]},
+                self._results / one["file"],
+                name=f"{title}: {one['name']}",
+                **common,
+            )
+            for one in structures
+        ]
+        result = nodes.pop(structures.index(worst_structure(structures))) if combined is None else combined
+        return result, [*nodes, *self._add_resampled(scene, moving)], content
+
+    @property
+    def moves_all(self) -> bool:
+        """Whether the result holds for the whole moving volume: a transform of one structure does not."""
+        return self._transform_file.exists()

@@ -1,0 +1,72 @@
+"""The results of structures that move separately, told as one registration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["joint_content", "worst_structure"]
+
+_WORDS = ("failed", "uncertain", "verified")
+
+
+def worst_structure(structures: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The structure whose result is trusted least; among equals the one with the largest estimated error.
+
+    Parameters
+    ----------
+    structures : sequence of mapping
+        Entries ``structures`` of :func:`~MultimodalRegistrationLib.structures.report.structures_content`.
+    """
+
+    def trust(one: Mapping[str, Any]) -> tuple[int, float]:
+        verdict = one["registration"]["verdict"]
+        return _WORDS.index(verdict["word"]), -(verdict["estimated_error_mm"] or 0.0)
+
+    return min(structures, key=trust)
+
+
+def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a registration's ``RESULT.json`` for the combined transform.
+
+    Parameters
+    ----------
+    content : mapping
+        From :func:`~MultimodalRegistrationLib.structures.report.structures_content`, with a combined transform.
+
+    Returns
+    -------
+    dict
+        The verdict is that on the worst structure, with what speaks against each; how far it moved is that of the
+        structure that moved most. What is the same for all, such as the engine, is that of the worst one.
+    """
+    structures = content["structures"]
+    worst = worst_structure(structures)["registration"]
+    most = max((one["registration"]["moved_from_start"] for one in structures), key=lambda moved: moved["mean_mm"])
+    combined = content["combined"]
+    against = [f"{one['name']}: {words}" for one in structures for words in one["registration"]["verdict"]["against"]]
+    inside_mm = max(one["deviation_max_mm"] for one in combined["rigid_inside"])
+    facts = [_of_structure(one) for one in structures]
+    facts.append(
+        f"Together they bend: rigid to {inside_mm:.2f} mm inside each, smallest Jacobian determinant "
+        f"{combined['jacobian']['minimum']:.2f}, {combined['jacobian']['folded_share']:.2%} folded."
+    )
+    return {
+        **worst,
+        "inputs": content["inputs"],
+        "transform": {"type": "composite", "moving_to_fixed_ras": combined["common_moving_to_fixed_ras"]},
+        "verdict": {**worst["verdict"], "against": against, "facts": facts},
+        "moved_from_start": most,
+        "warnings": content["warnings"],
+        "structures": [one["name"] for one in structures],
+    }
+
+
+def _of_structure(one: Mapping[str, Any]) -> str:
+    verdict, moved = one["registration"]["verdict"], one["registration"]["moved_from_start"]
+    error_mm = verdict["estimated_error_mm"]
+    error = "" if error_mm is None else f", estimated error {error_mm:.1f} mm"
+    return (
+        f"{one['name']}: {verdict['word']}{error}; it moved by {moved['mean_mm']:.1f} mm and "
+        f"{moved['rotation_deg']:.1f} degrees from the common start."
+    )
