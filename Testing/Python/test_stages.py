@@ -24,10 +24,14 @@ from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
 from MultimodalRegistrationLib.io.roi import write_roi
-from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.io.run_records import RunRecord, find_record
+from MultimodalRegistrationLib.io.transforms import read_transform, write_transform
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.mrml.quality_inputs import record_of
+from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.transforms import add_file_transform_node
+from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from MultimodalRegistrationLib.presets.model import Preset, preset_content
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
@@ -36,6 +40,7 @@ from MultimodalRegistrationLib.registration.bending import within_reach
 from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
 from MultimodalRegistrationLib.registration.masks import Masks
 from MultimodalRegistrationLib.registration.pair import Pair
+from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.run import register
 from MultimodalRegistrationLib.registration.then_text import then_of
 from MultimodalRegistrationLib.verdict.bending import BendingEvidence, judge_bending
@@ -105,6 +110,28 @@ def test_slicer_gets_every_part(chained, head_ct, tmp_path):
     linear = apply_matrix(chained.linear_fixed_to_moving_lps, points)
     assert np.linalg.norm(chained.transform.to_moving(points) - linear, axis=1).max() > 3, "it bends"
     np.testing.assert_allclose(flip_points_lps_ras(mapped), chained.transform.to_moving(points), atol=0.1)
+
+
+def test_a_bent_result_is_known_by_its_record(chained, head_ct, tmp_path):
+    """From its file beside it and from its node, and no more once it was changed."""
+    content = json.loads(json.dumps(result_content(chained, inputs={})))
+    write_transform(tmp_path / "T.h5", chained.transform)
+    (tmp_path / "any name.json").write_text(json.dumps(content))
+    record = find_record(tmp_path / "T.h5", read_transform(tmp_path / "T.h5"))
+    assert record.verdict == content["verdict"]
+    scene = slicer.vtkMRMLScene()
+    fixed, moving = (scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("F", "M"))
+    nodes = {"fixed_node": fixed, "moving_node": moving}
+    node = add_file_transform_node(scene, tmp_path / "T.h5", name="M to F", settings=content, **nodes)
+
+    def found():
+        return record_of(node, spatial_transform_of_node(node, head_ct.grid)[0], head_ct.grid)
+
+    assert found() == (RunRecord("M to F", content), ())
+    node.ApplyTransformMatrix(vtk_from_matrix(rigid([0, 0, 1], 0.5, [0.5, 0, 0])))
+    record, warnings = found()
+    assert record is None
+    assert "was changed after it was computed" in warnings[0]
 
 
 def test_a_file_that_slicer_cannot_read_leaves_no_node(tmp_path):

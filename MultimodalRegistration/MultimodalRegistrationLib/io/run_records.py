@@ -18,6 +18,8 @@ __all__ = ["RunRecord", "describes", "find_record"]
 _MOST_FILES = 200
 _MOST_BYTES = 20_000_000
 _SAME = 1e-6
+# A field is read with 32 bits, and another program may store it as a grid.
+_SAME_BENT_MM = 0.1
 # A grid follows its spline to 0.1 mm where nothing limits its fineness.
 _SAME_SPLINE_MM = 0.2
 
@@ -89,6 +91,9 @@ def describes(content: dict[str, Any], transform: SpatialTransform) -> bool:
             matrix = np.array(made["moving_to_fixed_ras"], dtype=np.float64).reshape(4, 4)
             # The same file was written from the same numbers.
             return bool(np.allclose(resampling_lps_from_modelling_ras(matrix), transform.matrix, rtol=0, atol=_SAME))
+        if made["type"] == "composite":
+            fixed, moving = (np.array(made["probes"][key], dtype=float) for key in ("fixed_lps", "moving_lps"))
+            return bool(np.all(np.linalg.norm(transform.to_moving(fixed) - moving, axis=1) < _SAME_BENT_MM))
         if made["type"] != "thin-plate spline":
             return False
         pairs = content["pairs"]

@@ -11,14 +11,17 @@ import SimpleITK as sitk
 
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.engines.catalogue import engine_status
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors
 from MultimodalRegistrationLib.registration.later_stages import BentStage, LinearStage
 from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
-__all__ = ["RESULT_SCHEMA_VERSION", "result_content"]
+__all__ = ["RESULT_SCHEMA_VERSION", "probes_content", "result_content"]
 
 RESULT_SCHEMA_VERSION = 4
+_PROBES_PER_AXIS = 3
 
 
 def result_content(result: RegistrationResult, *, inputs: dict[str, str | None]) -> dict[str, Any]:
@@ -42,6 +45,7 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
         "transform": {
             "type": "linear" if result.transform.matrix is not None else "composite",
             "moving_to_fixed_ras": result.moving_to_fixed_ras.tolist(),
+            **({} if result.transform.matrix is not None else probes_content(result.transform, result.fixed_grid)),
         },
         "later_stages": [_stage_content(stage) for stage in result.later],
         "preprocess": {**asdict(result.steps), "facts": list(result.preprocess_facts)},
@@ -84,6 +88,12 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "system": platform.platform(),
         },
     }
+
+
+def probes_content(transform: SpatialTransform, over: VolumeGrid) -> dict[str, Any]:
+    """Where a transform that bends takes some points of a volume, by which it is known again."""
+    points_lps = over.sample_points_lps(_PROBES_PER_AXIS)
+    return {"probes": {"fixed_lps": points_lps.tolist(), "moving_lps": transform.to_moving(points_lps).tolist()}}
 
 
 def _stage_content(stage: LinearStage | BentStage) -> dict[str, Any]:

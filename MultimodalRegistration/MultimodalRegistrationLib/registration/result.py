@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.preprocess.steps import Steps
 from MultimodalRegistrationLib.presets.model import Preset
@@ -62,6 +63,8 @@ class RegistrationResult:
         The start in words.
     start_fixed_to_moving_lps : array, shape (4, 4)
         The start.
+    fixed_grid : VolumeGrid
+        Of the fixed volume.
     max_translation_mm, max_rotation_deg : float or None
         Bounds of the run.
     candidates : int
@@ -100,6 +103,7 @@ class RegistrationResult:
     start_method: str
     start: str
     start_fixed_to_moving_lps: NDArray[np.float64]
+    fixed_grid: VolumeGrid
     max_translation_mm: float | None
     max_rotation_deg: float | None
     candidates: int

@@ -302,6 +302,7 @@ def register(
         start_method=start,
         start=f"search around {start_words}" if start == "auto" else start_words,
         start_fixed_to_moving_lps=start_lps,
+        fixed_grid=fixed.grid,
         max_translation_mm=max_translation_mm,
         max_rotation_deg=max_rotation_deg,
         candidates=len(starts),

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.registration.report import result_content
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.registration.report import probes_content, result_content
 from MultimodalRegistrationLib.structures.combine import CombinedTransform
 from MultimodalRegistrationLib.structures.register_each import RegisteredStructure
 
@@ -65,6 +66,7 @@ def structures_content(
 def _combined_content(combined: CombinedTransform) -> dict[str, Any]:
     jacobian = combined.jacobian
     return {
+        **probes_content(SpatialTransform("combined", combined.transform), combined.nodes),
         "spacing_mm": list(combined.nodes.spacing_mm),
         "size": list(combined.nodes.size),
         "common_moving_to_fixed_ras": modelling_ras_from_resampling_lps(combined.common_fixed_to_moving_lps).tolist(),

@@ -54,7 +54,11 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **worst,
         "inputs": content["inputs"],
-        "transform": {"type": "composite", "moving_to_fixed_ras": combined["common_moving_to_fixed_ras"]},
+        "transform": {
+            "type": "composite",
+            "moving_to_fixed_ras": combined["common_moving_to_fixed_ras"],
+            "probes": combined["probes"],
+        },
         "verdict": {**worst["verdict"], "against": against, "facts": facts},
         "moved_from_start": most,
         "warnings": content["warnings"],
