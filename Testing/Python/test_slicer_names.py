@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from xml.etree import ElementTree
 
 import pytest
 from conftest import PROJECT
@@ -51,6 +52,14 @@ def missing(text, widgets=None):
         for each in findings
         if not each.guarded or each in everywhere
     ]
+
+
+@pytest.mark.parametrize("path", PANELS, ids=lambda path: path.stem)
+def test_no_place_of_a_panel_is_taken_twice(path):
+    """Qt draws what comes second over the first, or at the corner of the window."""
+    for layout in ElementTree.parse(path).iter("layout"):
+        places = [(item.get("row"), item.get("column")) for item in layout.findall("item") if item.get("row")]
+        assert len(places) == len(set(places)), f"{layout.get('name')}: {sorted(places)}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PROJECT)))

@@ -75,7 +75,7 @@ def _in_the_way_of_structures(
             name=name, other=limits[0].GetName()
         )
     if then:
-        return _("The structures of {name} have no second stage. Choose Nothing more.").format(name=name)
+        return _("The structures of {name} have no second stage. Under Then, choose Nothing more.").format(name=name)
     if start != "auto" and not (start == "given" and initial is not None):
         return _(
             "The structures of {name} start where a search of all poses, or what you give, puts them. Choose that."
