@@ -80,6 +80,14 @@ def test_it_rises_with_the_intensities_whatever_their_unit(values, share, power)
         np.testing.assert_allclose(other, found, atol=1e-6)
 
 
+@pytest.mark.parametrize("offset", [30_000, -5_000])
+def test_a_narrow_range_far_from_zero(offset):
+    """Where 32 bits leave only some values."""
+    found = equalised(NARROW / 1000 + offset, 1.0)
+    assert np.all(np.diff(found.ravel()) >= 0)
+    assert (float(found.min()), float(found.max())) == pytest.approx((0.0, 1.0), abs=0.3)
+
+
 def test_one_value_is_no_error():
     flat = volume_of([3.0, 3.0])
     assert equalised(flat, 0.5) is flat
@@ -115,13 +123,15 @@ def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
     pair = make_pair(
         head_ct, head_mr, np.eye(4), fixed_mask=None, moving_mask=None, winsorize_percentiles=(0.01, 99.99)
     )
-    narrow = replace(pair, sampled=replace(pair.sampled, voxels=np.exp(pair.sampled.voxels / 40)))
+    mask = (pair.sampled.voxels > 20).astype(np.uint8)
+    narrow = replace(pair, sampled=replace(pair.sampled, voxels=np.exp(pair.sampled.voxels / 40), mask=mask))
     before = narrow.sampled.voxels.copy(), narrow.other.voxels.copy()
     run_fine_stage(
         Asked(), narrow, [rigid([1, 2, 3], 20, [4, 5, 6])], preset, seed=1, crop_margin_mm=None,
         on_progress=lambda words, share: None, on_warning=print, on_log=None, cancel=None, keep=None,
     )  # fmt: skip
-    for in_job, kept, was in zip((jobs[0].fixed, jobs[0].moving), (narrow.sampled, narrow.other), before, strict=True):
-        np.testing.assert_array_equal(kept.voxels, was)
-        np.testing.assert_array_equal(in_job.voxels, equalised(was, share))
+    in_job, kept, masks = (jobs[0].fixed, jobs[0].moving), (narrow.sampled, narrow.other), (mask, None)
+    for one, same, was, where in zip(in_job, kept, before, masks, strict=True):
+        np.testing.assert_array_equal(same.voxels, was)
+        np.testing.assert_array_equal(one.voxels, equalised(was, share, mask=where))
     assert (jobs[0].fixed.voxels.max() <= 1) == (share > 0)

@@ -217,6 +217,8 @@ def test_structures_are_registered_on_their_own(slicer_app, ready, pair):
         ("fixedMask", bones, "Leave out bones"),
         ("then", "warp", "have no second stage"),
         ("start", "center", "start where a search"),
+        ("start", "given", "start where a search"),
+        ("preset", "affine", "keep their size"),
     ):
         before = getattr(parameters, name)
         setattr(parameters, name, value)
@@ -231,7 +233,43 @@ def test_structures_are_registered_on_their_own(slicer_app, ready, pair):
     assert process.arguments[process.arguments.index("--max-rotation") + 1] == "20.0"
     written = read_segmentation(process.file("--segmentation"))
     assert [(one.name, len(one.points_lps)) for one in structures_of(written)] == [("1", 1000), ("2", 500)]
-    ui.registerButton.click()
+    # Their transforms are added and nothing is moved, because these could not be combined; all can be undone.
+    before = scene_content()
+    results = process.file("--output-dir")
+    results.mkdir()
+    one = {
+        "transform": {"type": "linear", "moving_to_fixed_ras": MOVING_TO_FIXED_RAS.tolist()},
+        "verdict": {"word": "verified", "against": [], "facts": [], "estimated_error_mm": 1.0},
+        "moved_from_start": {"mean_mm": 3.0, "rotation_deg": 4.0},
+        "later_stages": [],
+        "engine": "elastix",
+        "preset": "rigid",
+        "warnings": [],
+    }
+    other = {
+        **one,
+        "verdict": {**one["verdict"], "word": "failed", "against": ["It is off."], "estimated_error_mm": None},
+    }
+    content = {
+        "inputs": dict.fromkeys(("fixed", "moving")),
+        "structures": [
+            {"name": name, "file": f"{name}.h5", "registration": each} for name, each in (("1", one), ("2", other))
+        ],
+        "combined": None,
+        "not_combined": "The structures '1' and '2': they would overlap.",
+        "warnings": [],
+    }
+    (results / "RESULT.json").write_text(json.dumps(content))
+    process.end(0)
+    slicer_app.wait_for(lambda: not ready.widget.panel.running)
+    slicer_app.process_events(20)
+    assert parameters.resultTransform.GetName() == "scan B to scan A: 2"
+    assert slicer.util.getNode("scan B to scan A: 1") is not None
+    assert "FAILED" in ui.verdictLabel.text
+    assert "they would overlap" in ui.messageLabel.text
+    assert pair[1].GetParentTransformNode() is None
+    ui.undoButton.click()
+    assert scene_content() == before
 
 
 def test_a_changed_parameter_is_checked_kept_and_used(slicer_app, ready):

@@ -215,6 +215,8 @@ def test_the_score_of_a_translation_is_that_of_a_direct_count(shape, flat):
         assert peak.score == pytest.approx(information * overlap**0.5, abs=1e-4)
         taken.append(counts.sum(axis=1).max())
     assert len(taken) > 100
+    if shape == (3, 15, 7):
+        assert len(peaks) < 3 * len(rotations), "some rotations have few good places"
     if flat == 1.0:
         assert max(taken) > sampled_labels.size + 1
 

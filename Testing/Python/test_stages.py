@@ -40,6 +40,7 @@ from MultimodalRegistrationLib.registration.bending import within_reach
 from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
 from MultimodalRegistrationLib.registration.masks import Masks
 from MultimodalRegistrationLib.registration.pair import Pair
+from MultimodalRegistrationLib.registration.parts import plan_parts
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.run import register
 from MultimodalRegistrationLib.registration.then_text import then_of
@@ -286,6 +287,18 @@ def test_orders_that_make_no_sense_are_refused(head_ct, head_mr):
         register_in_stages(
             head_ct, head_mr, preset=find_preset("deformable"), then=[NextStage(find_preset("rigid"))], engine="elastix"
         )
+
+
+def test_linear_stages_are_one_run_where_their_intensities_are_the_same():
+    """One run gets one copy of the volumes."""
+    first, second, masks = find_preset("rigid"), find_preset("affine"), Masks()
+    assert [part.preset.name for part in plan_parts([(first, "elastix", masks), (second, "elastix", masks)])] == [
+        "rigid, affine"
+    ]
+    for other in (replace(second, equalised_share=0.0), replace(second, winsorize_percentiles=(1.0, 99.0))):
+        parts = plan_parts([(first, "elastix", masks), (other, "elastix", masks)])
+        assert [part.preset.name for part in parts] == ["rigid", "affine"]
+        assert parts[1].preset == other
 
 
 def test_names_and_paths_with_commas(tmp_path):

@@ -27,7 +27,9 @@ from MultimodalRegistrationLib.geometry.linear import (
 from MultimodalRegistrationLib.io.segmentations import Segmentation, read_segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, read_transform
 from MultimodalRegistrationLib.io.volumes import Volume, read_volume
+from MultimodalRegistrationLib.mrml.quality_inputs import record_of
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
+from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.structures_job import StructuresJob
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, start_from_node
 from MultimodalRegistrationLib.presets.store import find_preset
@@ -37,6 +39,7 @@ from MultimodalRegistrationLib.structures.files import file_names
 from MultimodalRegistrationLib.structures.regions import structure_region
 from MultimodalRegistrationLib.structures.register_each import register_structures, worker_count
 from MultimodalRegistrationLib.structures.structure import structures_of
+from MultimodalRegistrationLib.structures.summary import joint_content
 from panel_helpers import add_voxels
 from scipy import ndimage
 from scipy.spatial import cKDTree
@@ -242,6 +245,8 @@ def test_nodes_in_and_nodes_out(files, run, job, tmp_path):
     told = json.loads(node.GetAttribute(SETTINGS_ATTRIBUTE))
     assert (told["verdict"]["word"], told["transform"]["type"]) == ("verified", "composite")
     assert [words.split(":")[0] for words in told["verdict"]["facts"]] == ["3", "7", "Together they bend"]
+    record, warnings = record_of(node, spatial_transform_of_node(node, FIXED_GRID)[0], FIXED_GRID)
+    assert (record.content, warnings) == (told, ())
     points = points_of(FIXED_GRID)[::500]
     mapped = [node.GetTransformFromParent().TransformPoint(point) for point in points * [-1, -1, 1]]
     np.testing.assert_allclose(
@@ -254,7 +259,7 @@ def test_structures_without_a_combined_transform(run, job, tmp_path):
     shutil.copytree(run[0], tmp_path / "results")
     content = json.loads((run[0] / "RESULT.json").read_text())
     content["combined"] = None
-    content["structures"][1]["registration"]["verdict"]["word"] = "uncertain"
+    content["structures"][1]["registration"]["verdict"].update(word="uncertain", estimated_error_mm=None)
     (tmp_path / "results" / "RESULT.json").write_text(json.dumps(content))
     for name in ("combined.h5", "moving-resampled.nrrd"):
         (tmp_path / "results" / name).unlink()
@@ -264,9 +269,27 @@ def test_structures_without_a_combined_transform(run, job, tmp_path):
     assert (node.GetName(), [one.GetName() for one in others]) == ("mr to ct: 7", ["mr to ct: 3"])
 
 
+def test_the_joint_verdict_is_no_better_than_the_worst(run):
+    content = json.loads((run[0] / "RESULT.json").read_text())
+    one, other = (each["registration"] for each in content["structures"])
+    one["verdict"].update(word="uncertain", against=["The optimum is blunt."], estimated_error_mm=3.0)
+    other["verdict"].update(word="uncertain", against=["A rival is close."], estimated_error_mm=None)
+    content["warnings"] = ["3: This result is uncertain. The optimum is blunt.", "Something else."]
+    joint = joint_content(content)
+    assert joint["verdict"]["word"] == "uncertain"
+    assert joint["verdict"]["estimated_error_mm"] is None
+    assert joint["verdict"]["against"] == ["3: The optimum is blunt.", "7: A rival is close."]
+    assert joint["warnings"] == ["Something else."]
+    assert (
+        joint["moved_from_start"]
+        == max((one, other), key=lambda e: e["moved_from_start"]["mean_mm"])["moved_from_start"]
+    )
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
+        (["--preset", "affine"], "this preset is not rigid"),
         (["--segments", "3", "9"], "no segment '9'"),
         (["--margin", "-1"], "--margin: -1 was given"),
         (["--workers", "0"], "--workers: 0 was given"),

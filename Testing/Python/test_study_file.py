@@ -164,6 +164,14 @@ def test_csv_in_all_its_forms(folder, encoding, delimiter, line_end):
     assert f"--fixed-mask={folder / 'label map.nrrd'}" in arguments(study, "register")
 
 
+def test_paths_of_a_stage_may_hold_commas(folder):
+    (folder / "Doe, Jane").mkdir()
+    (folder / "Doe, Jane" / "mask.nrrd").write_bytes((folder / "label map.nrrd").read_bytes())
+    case = {"fixed": "ct.nrrd", "moving": "P01/../mr.nii.gz"}
+    study = read_cases(folder, {**case, "then": ["rigid,moving-mask=Doe, Jane/mask.nrrd"]})
+    assert parsed(study, "register").then == [f"rigid,moving-mask={folder / 'Doe, Jane' / 'mask.nrrd'}"]
+
+
 def test_the_commands_understand_what_a_case_asks_for(folder):
     study = read_cases(
         folder,

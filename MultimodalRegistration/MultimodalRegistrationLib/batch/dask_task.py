@@ -98,7 +98,8 @@ def run_on_worker(order: dict[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``worker``, and one of: ``outcome`` and the errors after which it was run again (``retried``); ``error``, which
-        concerns all cases; ``stopped``.
+        concerns all cases; ``stopped``: whether that was because the run does not go on here, or only the case was
+        asked to end.
     """
     from distributed import get_worker
 
@@ -118,7 +119,7 @@ def run_on_worker(order: dict[str, Any]) -> dict[str, Any]:
             )
         outcome = finished.outcome if store.finish(finished) else store.outcome(case)
     except Cancelled:
-        return {**answer, "stopped": True}
+        return {**answer, "stopped": run.over()}
     except RegistrationError as error:
         return {**answer, "error": error.content()}
     except OSError:

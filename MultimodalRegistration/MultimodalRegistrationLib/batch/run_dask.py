@@ -229,6 +229,8 @@ class _Study:
             return self._again(case, f"it failed on its worker ({error!r})")
         if "stopped" in answer:
             await self._check_workers(client, list(self._good))
+            if not answer["stopped"]:
+                return self._again(case, f"its process was asked to end (worker {answer['worker']})")
             return False
         if "error" in answer:
             words = answer["error"]

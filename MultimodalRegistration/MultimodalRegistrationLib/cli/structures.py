@@ -153,7 +153,7 @@ def _run(options: argparse.Namespace) -> int:
         for file, one in zip(files, registered, strict=True):
             with writing(folder):
                 write_linear_transform(file, one.result.fixed_to_moving_lps)
-        if combined is not None:
+        if not isinstance(combined, str):
             spatial = SpatialTransform("combined", combined.transform)
             write_transform(outputs.add(folder / COMBINED_FILE, (".h5",)), spatial, target=folder / COMBINED_FILE)
             resampled = resample_to_fixed(fixed, moving, spatial)
@@ -203,8 +203,8 @@ def _combined(
     printer: Printer,
     warn: Any,
     cancel: threading.Event,
-) -> CombinedTransform | None:
-    """None where there can be none, as for structures that collide: their own transforms are of use all the same."""
+) -> CombinedTransform | str:
+    """Why there can be none, as for structures that collide: their own transforms are of use all the same."""
 
     def tell(fraction: float) -> None:
         if cancel.is_set():
@@ -217,14 +217,14 @@ def _combined(
         )
     except InputError as error:
         warn(f"There is no combined transform. {error}")
-        return None
+        return str(error)
     for words in combined.warnings:
         warn(words)
     return combined
 
 
 def _words(
-    registered: tuple[RegisteredStructure, ...], names: list[str], combined: CombinedTransform | None, folder: Path
+    registered: tuple[RegisteredStructure, ...], names: list[str], combined: CombinedTransform | str, folder: Path
 ) -> list[str]:
     lines = []
     for one, name in zip(registered, names, strict=True):
@@ -233,7 +233,7 @@ def _words(
         moved = f"{one.result.moved_mm:.1f} mm and {one.result.rotated_deg:.1f} degrees from the start"
         lines.append(f"{one.structure.name}: {verdict.word.upper()}, {moved}: {name}")
         lines += [f"- {words}" for words in verdict.against]
-    if combined is not None:
+    if not isinstance(combined, str):
         worst = max(one.deviation_max_mm for one in combined.structures)
         jacobian = combined.jacobian
         lines.append(

@@ -162,6 +162,8 @@ class EngineSession:
         ------
         EngineError
             It could not be loaded, or not within two minutes.
+        Cancelled
+            Its process was asked to end.
         """
         log: list[str] = []
         late = threading.Event()

@@ -118,7 +118,7 @@ class SupervisedChild:
 
 
 def asked_to_end(code: int | None) -> bool:
-    """Whether a child ended because somebody asked it to, as the system does when it shuts down."""
+    """Whether a child ended because somebody asked it to, as Linux and macOS do when they shut down."""
     return code is not None and -code in _REQUESTS
 
 

@@ -44,7 +44,9 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix=f"{own_prefix()}{os.getpid()}-"))
     worker = None
     try:
-        signal.signal(signal.SIGTERM, end_on_request)
+        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), end_on_request)
         worker = start_worker(config, folder)
         emit({"event": "started", "folder": str(folder)})
         threading.Thread(target=report_end, args=(worker,), daemon=True).start()

@@ -88,6 +88,9 @@ def describes(content: dict[str, Any], transform: SpatialTransform) -> bool:
         return False
     try:
         if transform.matrix is not None:
+            # The linear part of a transform that bends is not that transform.
+            if made.get("type") == "composite":
+                return False
             matrix = np.array(made["moving_to_fixed_ras"], dtype=np.float64).reshape(4, 4)
             # The same file was written from the same numbers.
             return bool(np.allclose(resampling_lps_from_modelling_ras(matrix), transform.matrix, rtol=0, atol=_SAME))

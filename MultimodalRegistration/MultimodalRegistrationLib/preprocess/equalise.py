@@ -32,7 +32,9 @@ def used_part(voxels: NDArray[np.float32]) -> float:
     voxels : array
         Intensities, not all the same.
     """
-    counts, _ = np.histogram(voxels, _COARSE_BINS)
+    # From zero: edges in 32 bits cannot part a narrow range far from it.
+    low = voxels.min()
+    counts, _ = np.histogram(voxels - low, _COARSE_BINS, (0.0, float(voxels.max() - low)))
     beside = np.delete(counts, counts.argmax())
     shares = beside[beside > 0] / beside.sum()
     return float(2.0 ** -(shares * np.log2(shares)).sum() / _COARSE_BINS)
@@ -57,18 +59,22 @@ def equalised(
     array, shape (K, J, I)
         The voxels themselves where there is nothing to do, else a copy, 0 to 1, rising with the intensities.
     """
+    if share == 0:
+        return voxels
     inside = voxels if mask is None else voxels[mask > 0]
     if inside.min() == inside.max():
         return voxels
     share *= float(np.interp(used_part(inside), (_LITTLE, _ENOUGH), (1.0, 0.0)))
     if share == 0:
         return voxels
-    low, high = float(voxels.min()), float(voxels.max())
-    counts, edges = np.histogram(inside, _BINS, (low, high))
+    low = voxels.min()
+    extent = float(voxels.max() - low)
+    counts, _ = np.histogram(inside - low, _BINS, (0.0, extent))
+    edges = np.linspace(0.0, extent, _BINS + 1)
     ranks = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
-    mapped = (1 - share) * (edges - low) / (high - low) + share * ranks
+    mapped = (1 - share) * edges / extent + share * ranks
     result = np.empty_like(voxels)
     # Slice by slice: what numpy.interp returns is twice as large as the volume.
     for slice_in, slice_out in zip(voxels, result, strict=True):
-        slice_out[...] = np.interp(slice_in, edges, mapped)
+        slice_out[...] = np.interp(slice_in - low, edges, mapped)
     return result

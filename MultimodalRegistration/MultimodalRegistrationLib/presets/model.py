@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.presets.specification import ENGINE_CHECKS, any_bends, suggest
+from MultimodalRegistrationLib.presets.specification import ENGINE_CHECKS, all_rigid, any_bends, suggest
 
 __all__ = ["SCHEMA_VERSION", "Preset", "changed_preset", "load_preset_file", "preset_content", "preset_of"]
 
@@ -33,7 +33,8 @@ class Preset:
     winsorize_percentiles : tuple of 2 float
         Intensities below and above these percentiles are clipped for the engine.
     equalised_share : float
-        How far the engine's intensities are replaced by their rank, 0 (not at all; the default in a file) to 1.
+        Largest share of the rank in the intensities of linear stages, 0 (the default in a file) to 1; see
+        :func:`~MultimodalRegistrationLib.preprocess.equalise.equalised`.
     engines : mapping
         For each engine, its stages: a list of mappings from setting to value, run one after the other.
     path : Path
@@ -51,6 +52,10 @@ class Preset:
     def bends(self, engine: str) -> bool:
         """Whether a stage for an engine that it has settings for is not linear."""
         return any_bends(engine, self.engines[engine])
+
+    def is_rigid(self, engine: str) -> bool:
+        """Whether all stages for an engine that it has settings for are rigid."""
+        return all_rigid(engine, self.engines[engine])
 
 
 def load_preset_file(path: str | Path) -> Preset:

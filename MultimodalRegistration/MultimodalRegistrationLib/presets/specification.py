@@ -15,6 +15,7 @@ __all__ = [
     "ENGINE_CHECKS",
     "STAGE_SETTINGS",
     "Setting",
+    "all_rigid",
     "any_bends",
     "bends",
     "elastix_reserved",
@@ -155,6 +156,12 @@ def bends(engine: str, stage: Mapping[str, Any]) -> bool:
 def any_bends(engine: str, stages: Iterable[Mapping[str, Any]]) -> bool:
     """Whether one of several stages is not linear."""
     return any(bends(engine, stage) for stage in stages)
+
+
+def all_rigid(engine: str, stages: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether every stage leaves sizes as they are."""
+    key, rigid = ("Transform", "EulerTransform") if engine == "elastix" else ("transform", "rigid")
+    return all(stage[key] == rigid for stage in stages)
 
 
 def suggest(word: str, known: list[str]) -> str:

@@ -28,7 +28,6 @@ from MultimodalRegistrationLib.quality.working_grid import node_grid
 from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.fine import follow_engine
 from MultimodalRegistrationLib.registration.later_stages import BentStage
-from MultimodalRegistrationLib.registration.pair import equalised_volume
 from MultimodalRegistrationLib.registration.similarity import compared_information, inside_volume
 from MultimodalRegistrationLib.transforms.resample import resample
 from MultimodalRegistrationLib.verdict.bending import BendingEvidence, BendingVerdict, judge_bending
@@ -102,11 +101,7 @@ def run_bending_stage(
     moving_copy = _placed(moving, moving_mask, before, fixed_copy.grid, percentiles)
     # The engine draws its samples in the first volume, and gives up when too few of them lie in the second.
     pair = within_reach(fixed_copy, moving_copy, fixed.name), moving_copy
-
-    def job_of(sampled: EngineVolume, other: EngineVolume) -> EngineJob:
-        volumes = (equalised_volume(sampled, preset.equalised_share), equalised_volume(other, preset.equalised_share))
-        return EngineJob(*volumes, preset.engines[session.engine], seed)
-
+    stages = preset.engines[session.engine]
     share = 0.5 if verdict else 1.0
 
     def tell_forward(words: str, fraction: float) -> None:
@@ -116,14 +111,15 @@ def run_bending_stage(
         on_progress(f"bending, roles exchanged: {words}", share + (0.98 - share) * fraction)
 
     following: dict[str, Any] = {"on_log": on_log, "cancel": cancel, "keep": keep}
-    found, convergence = follow_engine(session, job_of(*pair), tell_forward, **following)
+    found, convergence = follow_engine(session, EngineJob(*pair, stages, seed), tell_forward, **following)
     transform = SpatialTransform(f"{preset.name} ({session.engine})", found.transform.transform)
     judged: BendingVerdict | None = None
     if verdict:
         back: SpatialTransform | None = None
         try:
             exchanged = within_reach(moving_copy, fixed_copy, moving.name), fixed_copy
-            back = follow_engine(session, job_of(*exchanged), tell_backward, **following)[0].transform
+            job = EngineJob(*exchanged, stages, seed)
+            back = follow_engine(session, job, tell_backward, **following)[0].transform
         except EngineError as error:
             on_warning(f"With exchanged roles the engine stopped: {error.found}.")
         on_progress("judging the bending", 0.98)

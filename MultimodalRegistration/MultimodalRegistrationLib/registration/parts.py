@@ -74,10 +74,17 @@ def _parts_of(preset: Preset, engine: str, masks: Masks) -> list[Part]:
 def _joined(before: Part, after: Part) -> list[Part]:
     if before.bends or after.bends or before.engine != after.engine or before.masks is not after.masks:
         return [before, after]
+    # One run gets one copy of the volumes.
+    if _intensities(before.preset) != _intensities(after.preset):
+        return [before, after]
     stages = [*before.preset.engines[before.engine], *after.preset.engines[after.engine]]
     names = f"{before.preset.name}, {after.preset.name}"
     joined = dataclasses.replace(_only(before.preset, before.engine, stages), name=names)
     return [dataclasses.replace(before, preset=joined)]
+
+
+def _intensities(preset: Preset) -> tuple[tuple[float, float], float]:
+    return preset.winsorize_percentiles, preset.equalised_share
 
 
 def _only(preset: Preset, engine: str, stages: list[dict[str, Any]]) -> Preset:

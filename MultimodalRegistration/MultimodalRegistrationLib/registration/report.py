@@ -21,7 +21,7 @@ from MultimodalRegistrationLib.verdict.rule import Verdict
 __all__ = ["RESULT_SCHEMA_VERSION", "probes_content", "result_content"]
 
 RESULT_SCHEMA_VERSION = 4
-_PROBES_PER_AXIS = 3
+_PROBES_PER_AXIS = 5
 
 
 def result_content(result: RegistrationResult, *, inputs: dict[str, str | None]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ __all__ = ["MASK_KEYS", "ROI_KEYS", "Then", "split_then", "then_of"]
 MASK_KEYS = ("fixed-mask", "moving-mask")
 ROI_KEYS = ("fixed-roi", "moving-roi")
 _KEYS = ("engine", *MASK_KEYS, *ROI_KEYS)
-_SETTING = re.compile(r",(?=[\w-]+=)")
+_SETTING = re.compile(r",\s*(?=[\w-]+=)")
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def split_then(text: str) -> tuple[str, dict[str, str]]:
     name, *settings = _SETTING.split(text)
     given: dict[str, str] = {}
     for setting in settings:
-        key, separator, value = setting.partition("=")
-        if key not in _KEYS or not separator or not value:
+        key, _, value = setting.partition("=")
+        if key not in _KEYS or not value:
             raise InputError(
                 f"--then {text}",
                 f"'{setting}' is no setting of a stage",

@@ -148,7 +148,7 @@ def register_structures(
     Raises
     ------
     InputError
-        From the regions and the registrations, with the name of the structure.
+        The preset is not rigid; or from the regions and the registrations, with the name of the structure.
     EngineError, EngineNotInstalledError, Cancelled
         From the engines.
     """
@@ -156,6 +156,8 @@ def register_structures(
     if not structures:
         raise InputError("The structures", "there is none", "Give at least one.")
     name = select_engine(preset, engine)
+    if not preset.is_rigid(name):
+        raise InputError(preset.name, "this preset is not rigid", "Use a rigid preset: bones keep their size.")
     matrix = np.asarray(fixed_to_moving_lps, dtype=np.float64)
     others = list(dict.fromkeys((*structures, *neighbours)))
     regions = [

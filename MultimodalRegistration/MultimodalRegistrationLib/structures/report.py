@@ -19,7 +19,7 @@ _SCHEMA_VERSION = 1
 
 def structures_content(
     registered: Sequence[RegisteredStructure],
-    combined: CombinedTransform | None,
+    combined: CombinedTransform | str,
     *,
     files: Sequence[str],
     inputs: dict[str, Any],
@@ -31,8 +31,8 @@ def structures_content(
     ----------
     registered : sequence of RegisteredStructure
         Each structure.
-    combined : CombinedTransform or None
-        None where there is none.
+    combined : CombinedTransform or str
+        Why there is none, where there is none.
     files : sequence of str
         Name of the transform file of each structure.
     inputs : dict
@@ -58,7 +58,8 @@ def structures_content(
             }
             for one, file in zip(registered, files, strict=True)
         ],
-        "combined": None if combined is None else _combined_content(combined),
+        "combined": None if isinstance(combined, str) else _combined_content(combined),
+        "not_combined": combined if isinstance(combined, str) else None,
         "warnings": list(warnings),
     }
 

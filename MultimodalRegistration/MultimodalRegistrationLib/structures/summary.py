@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,8 @@ def worst_structure(structures: Sequence[Mapping[str, Any]]) -> Mapping[str, Any
 
     def trust(one: Mapping[str, Any]) -> tuple[int, float]:
         verdict = one["registration"]["verdict"]
-        return _WORDS.index(verdict["word"]), -(verdict["estimated_error_mm"] or 0.0)
+        error_mm = verdict["estimated_error_mm"]
+        return _WORDS.index(verdict["word"]), -math.inf if error_mm is None else -error_mm
 
     return min(structures, key=trust)
 
@@ -44,6 +46,7 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
     worst = worst_structure(structures)["registration"]
     most = max((one["registration"]["moved_from_start"] for one in structures), key=lambda moved: moved["mean_mm"])
     combined = content["combined"]
+    sentences = [words for one in structures for words in one["registration"]["verdict"]["against"]]
     against = [f"{one['name']}: {words}" for one in structures for words in one["registration"]["verdict"]["against"]]
     inside_mm = max(one["deviation_max_mm"] for one in combined["rigid_inside"])
     facts = [_of_structure(one) for one in structures]
@@ -61,7 +64,8 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
         },
         "verdict": {**worst["verdict"], "against": against, "facts": facts},
         "moved_from_start": most,
-        "warnings": content["warnings"],
+        # Those about a verdict say again what speaks against it.
+        "warnings": [words for words in content["warnings"] if not any(said in words for said in sentences)],
         "structures": [one["name"] for one in structures],
     }
 

@@ -112,8 +112,10 @@ class StudyPresets:
                 self._files.check(path, "mask" if key in MASK_KEYS else "file")
                 value = str(path)
             parts.append(f"{key}={value}")
-        if any("," in part for part in parts):
-            raise InputError(text, "the path of a file in it holds a comma", "Rename the folder or the file.")
         whole = ",".join(parts)
+        if [split_then(whole)[0], *(f"{key}={value}" for key, value in split_then(whole)[1].items())] != parts:
+            raise InputError(
+                text, "the path of a file in it holds what looks like a setting", "Rename the folder or the file."
+            )
         require_engine(then_of(whole).engine)
         return whole

@@ -33,13 +33,15 @@ class EngineOffer:
         """Stop an installation; nothing is left of it."""
         self._stopped = True
 
-    def ensure(self, engine: str, *, on_start: Callable[[], None]) -> bool:
+    def ensure(self, engine: str, *, second: bool, on_start: Callable[[], None]) -> bool:
         """Make sure that an engine is installed, asking first.
 
         Parameters
         ----------
         engine : str
             Its name.
+        second : bool
+            Whether only the second stage needs it.
         on_start : callable
             Called when an installation begins.
 
@@ -56,7 +58,7 @@ class EngineOffer:
         need = engine_packages.missing(engine)
         if need is None:
             return True
-        question = texts.install_question(engine, need.download_mb, need.installed_mb)
+        question = texts.install_question(engine, need.download_mb, need.installed_mb, second=second)
         if not slicer.util.confirmOkCancelDisplay(question, windowTitle=texts.INSTALL_TITLE):
             return False
         self._stopped, self.installing = False, True

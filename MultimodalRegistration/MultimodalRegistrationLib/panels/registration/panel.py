@@ -162,9 +162,11 @@ class RegistrationPanel:
             self._progress.show(texts.INSTALLING, 0.0)
 
         try:
-            engines = self._preset.engines()
-            declined = next((engine for engine in engines if not self._offer.ensure(engine, on_start=begin)), None)
-            ready, problem = declined is None, None if declined is None else texts.engine_declined(declined)
+            ready, problem = True, None
+            for number, engine in enumerate(self._preset.engines()):
+                if not self._offer.ensure(engine, second=number > 0, on_start=begin):
+                    ready, problem = False, texts.engine_declined(engine, second=number > 0)
+                    break
         except RegistrationError as error:
             ready, problem = False, texts.problem_words(error)
         self._progress.stop()
@@ -212,7 +214,7 @@ class RegistrationPanel:
         change = SceneChange(scene)
         stayed = job.moving_stayed
         try:
-            node, others, _content = job.finish(scene)
+            node, others, content = job.finish(scene)
         except RegistrationError as error:
             self._failed(error)
             return
@@ -221,7 +223,7 @@ class RegistrationPanel:
         moving = job.node("moving")
         notes = []
         if not job.moves_all:
-            notes.append(texts.not_combined(node.GetName()))
+            notes.append(texts.not_combined(node.GetName(), content["not_combined"]))
         elif apply and stayed:
             there = {identifier: scene.GetNodeByID(identifier) for identifier in carried}
             for each in (moving, *there.values()):
@@ -285,6 +287,7 @@ class RegistrationPanel:
             limits=[node for node in (parameters.fixedMask, parameters.movingMask, parameters.roi) if node is not None],
             start=parameters.start,
             then=parameters.then,
+            is_rigid=self._preset.is_rigid(),
         )
 
     def _choose(self, name: str, value: str) -> None:

@@ -92,6 +92,10 @@ class PresetSection:
         chosen = self._parameters.engine
         return chosen if chosen in preset.engines else self._best(preset)
 
+    def is_rigid(self) -> bool:
+        """Whether the first stage is."""
+        return self._preset().is_rigid(self.engine())
+
     def engines(self) -> list[str]:
         """The engines that will run, each once."""
         then = self._presets.get(self._parameters.then)

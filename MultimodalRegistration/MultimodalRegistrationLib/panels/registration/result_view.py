@@ -72,9 +72,8 @@ class ResultView:
             self._change = SceneChange(node.GetScene())
         content = json.loads(settings)
         verdict = content.get("verdict") or {"word": "", "estimated_error_mm": None}
-        self._ui.verdictLabel.text = texts.verdict_words(
-            verdict["word"], verdict["estimated_error_mm"], bent=content["transform"]["type"] != "linear"
-        )
+        bent = any(stage["type"] == "bending" for stage in content.get("later_stages", ()))
+        self._ui.verdictLabel.text = texts.verdict_words(verdict["word"], verdict["estimated_error_mm"], bent=bent)
         self._ui.verdictLabel.setStyleSheet(texts.verdict_style(verdict["word"]))
         self._ui.evidenceLabel.text = texts.evidence_html(content, node.GetName())
         self.update()

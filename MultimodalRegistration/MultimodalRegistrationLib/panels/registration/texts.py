@@ -47,6 +47,7 @@ def missing_words(
     limits: Sequence[Any] = (),
     start: str = "auto",
     then: str = "",
+    is_rigid: bool = True,
 ) -> str | None:
     """What has to be chosen before a run can start; None when nothing is missing."""
     missing = volumes_missing(fixed, moving)
@@ -63,11 +64,14 @@ def missing_words(
         return _("Both points and the transform {name} are chosen as the start. Leave one of them out.").format(
             name=initial.GetName()
         )
-    return None if structures is None else _in_the_way_of_structures(structures, limits, initial, start, then)
+    started = start == "auto" or (start == "given" and (initial or fixed_landmarks) is not None)
+    if structures is None:
+        return None
+    return _in_the_way_of_structures(structures, limits, then, started=started, is_rigid=is_rigid)
 
 
 def _in_the_way_of_structures(
-    structures: Any, limits: Sequence[Any], initial: Any, start: str, then: str
+    structures: Any, limits: Sequence[Any], then: str, *, started: bool, is_rigid: bool
 ) -> str | None:
     name = structures.GetName()
     if limits:
@@ -76,19 +80,21 @@ def _in_the_way_of_structures(
         )
     if then:
         return _("The structures of {name} have no second stage. Under Then, choose Nothing more.").format(name=name)
-    if start != "auto" and not (start == "given" and initial is not None):
+    if not is_rigid:
+        return _("The structures of {name} keep their size. Choose a preset that is rigid.").format(name=name)
+    if not started:
         return _(
             "The structures of {name} start where a search of all poses, or what you give, puts them. Choose that."
         ).format(name=name)
     return None
 
 
-def not_combined(name: str) -> str:
+def not_combined(name: str, reason: str) -> str:
     """Structures that have no combined transform."""
     return _(
-        "The transforms of the structures could not be combined, so nothing was moved: each has one of its own. Shown "
+        "Nothing was moved: each structure has a transform of its own, but they could not be combined. {reason} Shown "
         "is {name}, which is trusted least."
-    ).format(name=name)
+    ).format(name=name, reason=reason)
 
 
 def transform_name(fixed: Any, moving: Any) -> str:
@@ -265,13 +271,21 @@ WHEELS_TITLE = _("Folder of wheels")
 INSTALLING = _("Installing the engine")
 
 
-def install_question(engine: str, download_mb: int, installed_mb: int) -> str:
-    """Before an engine is downloaded."""
-    return _(
+def install_question(engine: str, download_mb: int, installed_mb: int, *, second: bool) -> str:
+    """Before an engine is downloaded, that of the second stage or of the first."""
+    question = _(
         "The engine {engine} is not installed. Download it (about {download} MB, {installed} MB on the disk)? It goes "
-        "into a folder of its own; Slicer's other packages stay as they are. Without it, choose the engine simpleitk "
-        "under Search and engine: it comes with Slicer."
+        "into a folder of its own; Slicer's other packages stay as they are."
     ).format(engine=engine, download=download_mb, installed=installed_mb)
+    return f"{question} {_without_second() if second else _without_first()}"
+
+
+def _without_first() -> str:
+    return _("Without it, choose the engine simpleitk under Search and engine: it comes with Slicer.")
+
+
+def _without_second() -> str:
+    return _("Without it, choose Nothing more under Then.")
 
 
 def wheels_question(problem: str) -> str:
@@ -281,6 +295,8 @@ def wheels_question(problem: str) -> str:
     )
 
 
-def engine_declined(engine: str) -> str:
+def engine_declined(engine: str, *, second: bool) -> str:
     """The user wanted no installation."""
+    if second:
+        return _("{engine} was not installed. Choose Nothing more under Then.").format(engine=engine)
     return _("{engine} was not installed. Choose an installed engine under Search and engine.").format(engine=engine)
