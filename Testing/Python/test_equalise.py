@@ -93,17 +93,24 @@ def test_one_value_is_no_error():
     assert equalised(flat, 0.5) is flat
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.5, "half", True, None])
-def test_a_share_that_is_none_is_refused(share):
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [
+        *(({"elastix": share}, "of elastix must be a number from 0 to 1") for share in (-0.1, 1.5, "half", True, None)),
+        ({"elastics": 0.5}, "Did you mean elastix"),
+        (0.5, "a number for each engine"),
+    ],
+)
+def test_a_share_that_is_none_is_refused(shares, words):
     preset = find_preset("rigid")
-    with pytest.raises(InputError, match="'equalised_share' must be a number from 0 to 1"):
-        preset_of({**preset_content(preset), "equalised_share": share}, preset.path)
+    with pytest.raises(InputError, match=f"'equalised_shares'.*{words}"):
+        preset_of({**preset_content(preset), "equalised_shares": shares}, preset.path)
 
 
 def test_a_preset_without_it_leaves_intensities_alone():
     content = preset_content(find_preset("rigid"))
-    del content["equalised_share"]
-    assert preset_of(json.loads(json.dumps(content)), find_preset("rigid").path).equalised_share == 0
+    del content["equalised_shares"]
+    assert preset_of(json.loads(json.dumps(content)), find_preset("rigid").path).equalised_shares == {}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -119,7 +126,7 @@ def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
             jobs.append(job)
             return EngineResult(SpatialTransform.of_matrix("found", np.eye(4)), 0.0, "")
 
-    preset = replace(find_preset("rigid"), equalised_share=share)
+    preset = replace(find_preset("rigid"), equalised_shares={"elastix": share, "ants": 0.9})
     pair = make_pair(
         head_ct, head_mr, np.eye(4), fixed_mask=None, moving_mask=None, winsorize_percentiles=(0.01, 99.99)
     )

@@ -56,7 +56,7 @@ def quick(name: str, engine: str) -> Preset:
     fewer = {"elastix": {"MaximumNumberOfIterations": 40}, "ants": {"iterations": [8, 4]}}[engine]
     stages = [{**stage, **fewer} for stage in preset.engines[engine]]
     return Preset(
-        preset.name, preset.title, preset.description, preset.winsorize_percentiles, 0.0, {engine: stages}, preset.path
+        preset.name, preset.title, preset.description, preset.winsorize_percentiles, {}, {engine: stages}, preset.path
     )
 
 
@@ -295,7 +295,7 @@ def test_linear_stages_are_one_run_where_their_intensities_are_the_same():
     assert [part.preset.name for part in plan_parts([(first, "elastix", masks), (second, "elastix", masks)])] == [
         "rigid, affine"
     ]
-    for other in (replace(second, equalised_share=0.0), replace(second, winsorize_percentiles=(1.0, 99.0))):
+    for other in (replace(second, equalised_shares={}), replace(second, winsorize_percentiles=(1.0, 99.0))):
         parts = plan_parts([(first, "elastix", masks), (other, "elastix", masks)])
         assert [part.preset.name for part in parts] == ["rigid", "affine"]
         assert parts[1].preset == other

@@ -81,7 +81,7 @@ def imported_preset(
         "title": label.get("title") or chosen,
         "description": label.get("description") or f"Imported from {path.name}.",
         "winsorize_percentiles": list(label.get("winsorize_percentiles") or winsorize_percentiles),
-        "equalised_share": label.get("equalised_share", 0.0),
+        "equalised_shares": label.get("equalised_shares", {}),
         "engines": {engine: stages},
     }
     return preset_of(content, path)

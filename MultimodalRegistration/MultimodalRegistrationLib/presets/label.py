@@ -39,4 +39,4 @@ def usable_label(content: object) -> dict[str, Any]:
         return {}
     if not all(isinstance(content.get(key), kind) for key, kind in _KINDS.items()):
         return {}
-    return {key: content[key] for key in (*_KINDS, "equalised_share") if key in content}
+    return {key: content[key] for key in (*_KINDS, "equalised_shares") if key in content}

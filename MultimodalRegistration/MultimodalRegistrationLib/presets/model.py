@@ -15,7 +15,7 @@ __all__ = ["SCHEMA_VERSION", "Preset", "changed_preset", "load_preset_file", "pr
 
 SCHEMA_VERSION = 1
 _KEYS = {"schema": int, "name": str, "title": str, "description": str, "winsorize_percentiles": list, "engines": dict}
-_OPTIONAL = ("equalised_share",)
+_OPTIONAL = ("equalised_shares",)
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Preset:
         What it is for, in one or two sentences.
     winsorize_percentiles : tuple of 2 float
         Intensities below and above these percentiles are clipped for the engine.
-    equalised_share : float
-        Largest share of the rank in the intensities of linear stages, 0 (the default in a file) to 1; see
-        :func:`~MultimodalRegistrationLib.preprocess.equalise.equalised`.
+    equalised_shares : mapping
+        For each engine, the largest share of the rank in the intensities of linear stages, 0 to 1; 0 where an engine is
+        missing. See :func:`~MultimodalRegistrationLib.preprocess.equalise.equalised`.
     engines : mapping
         For each engine, its stages: a list of mappings from setting to value, run one after the other.
     path : Path
@@ -45,7 +45,7 @@ class Preset:
     title: str
     description: str
     winsorize_percentiles: tuple[float, float]
-    equalised_share: float
+    equalised_shares: Mapping[str, float]
     engines: Mapping[str, list[dict[str, Any]]]
     path: Path
 
@@ -124,7 +124,7 @@ def preset_content(preset: Preset) -> dict[str, Any]:
         "title": preset.title,
         "description": preset.description,
         "winsorize_percentiles": list(preset.winsorize_percentiles),
-        "equalised_share": preset.equalised_share,
+        "equalised_shares": dict(preset.equalised_shares),
         "engines": dict(preset.engines),
     }
 
@@ -169,7 +169,7 @@ def _preset(content: dict[str, Any], path: Path) -> Preset:
         title=content["title"],
         description=content["description"],
         winsorize_percentiles=(float(low), float(high)),
-        equalised_share=float(content.get("equalised_share", 0.0)),
+        equalised_shares=dict(content.get("equalised_shares", {})),
         engines=content["engines"],
         path=path,
     )
@@ -197,9 +197,7 @@ def _problems(content: Any) -> list[str]:
         and 0 <= percentiles[0] < percentiles[1] <= 100
     ):
         problems.append("'winsorize_percentiles' must be two rising numbers from 0 to 100")
-    share = content.get("equalised_share", 0.0)
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-        problems.append("'equalised_share' must be a number from 0 to 1")
+    problems += _share_problems(content.get("equalised_shares", {}))
     if not content["engines"]:
         problems.append("'engines' is empty")
     for engine, stages in content["engines"].items():
@@ -214,3 +212,18 @@ def _problems(content: Any) -> list[str]:
                 for problem in ENGINE_CHECKS[engine](stage)
             ]
     return problems
+
+
+def _share_problems(shares: Any) -> list[str]:
+    if not isinstance(shares, dict):
+        return ["'equalised_shares' must hold a number for each engine"]
+    problems = [
+        f"'equalised_shares': unknown engine '{engine}'.{suggest(engine, list(ENGINE_CHECKS))}"
+        for engine in shares
+        if engine not in ENGINE_CHECKS
+    ]
+    return problems + [
+        f"'equalised_shares' of {engine} must be a number from 0 to 1"
+        for engine, share in shares.items()
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1
+    ]

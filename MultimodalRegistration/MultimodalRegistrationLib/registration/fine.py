@@ -111,7 +111,7 @@ def run_fine_stage(
         sampled, other = pair.sampled, pair.other
         if crop_margin_mm is not None:
             sampled, other = crop_pair(sampled, other, pose_lps, crop_margin_mm)
-        share = preset.equalised_share
+        share = preset.equalised_shares.get(session.engine, 0.0)
         sampled, other = equalised_volume(sampled, share), equalised_volume(moved(other, pose_lps), share)
         job = EngineJob(sampled, other, preset.engines[session.engine], seed)
         try:

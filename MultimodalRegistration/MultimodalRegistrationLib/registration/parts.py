@@ -75,7 +75,7 @@ def _joined(before: Part, after: Part) -> list[Part]:
     if before.bends or after.bends or before.engine != after.engine or before.masks is not after.masks:
         return [before, after]
     # One run gets one copy of the volumes.
-    if _intensities(before.preset) != _intensities(after.preset):
+    if _intensities(before) != _intensities(after):
         return [before, after]
     stages = [*before.preset.engines[before.engine], *after.preset.engines[after.engine]]
     names = f"{before.preset.name}, {after.preset.name}"
@@ -83,8 +83,8 @@ def _joined(before: Part, after: Part) -> list[Part]:
     return [dataclasses.replace(before, preset=joined)]
 
 
-def _intensities(preset: Preset) -> tuple[tuple[float, float], float]:
-    return preset.winsorize_percentiles, preset.equalised_share
+def _intensities(part: Part) -> tuple[tuple[float, float], float]:
+    return part.preset.winsorize_percentiles, part.preset.equalised_shares.get(part.engine, 0.0)
 
 
 def _only(preset: Preset, engine: str, stages: list[dict[str, Any]]) -> Preset:

@@ -146,7 +146,7 @@ def _facts(e: Evidence) -> tuple[str, ...]:
     )
     if e.distances_mm:
         facts.append(f"Restarts with other samples and with the roles exchanged: {_restarts(e)}.")
-    if abs(e.mirror_margin) <= _MIRROR_EQUAL:
+    if _MIRROR_WINS <= e.mirror_margin <= _MIRROR_EQUAL:
         facts.append(
             "A mirrored volume would fit as well: that left and right are right rests on the files, not on the images."
         )
