@@ -181,6 +181,7 @@ def test_folders_of_killed_supervisors_are_removed_at_the_next_start(tmp_path):
 
 def test_one_session_runs_many_jobs(head_ct, head_mr):
     job = job_for("simpleitk", head_ct, head_mr)
+    job = EngineJob(job.fixed, job.moving, [{**job.stages[0], "samples": 10_000}], job.seed)
     with EngineSession("simpleitk") as session:
         results = [session.run(job).fixed_to_moving_lps for _ in range(2)]
         assert [path.name for path in session.folder.iterdir()] == ["worker.pid"], "jobs are removed when they end"
