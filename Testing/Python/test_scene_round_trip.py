@@ -126,7 +126,7 @@ def register(app, module, inputs):
     choose(
         module, inputs, fixedMask="parts CT", movingMask="parts MR", roi="box", maxTranslation=40.0, maxRotation=33.0
     )
-    choose(module, inputs, engine="simpleitk", changedParameters='{"affine": {}}', transformName="result")
+    choose(module, inputs, engine="simpleitk", changedParameters='{"affine": {}}', transformName="result", then="warp")
     choose(module, inputs, carried=["points MR"], resampledVolume=True)
     module.ui.registerButton.click()
     assert module.widget.panel.running, module.ui.messageLabel.text
@@ -137,8 +137,8 @@ def register(app, module, inputs):
     process.finish()
     app.wait_for(lambda: not module.widget.panel.running)
     assert "UNCERTAIN" in module.ui.verdictLabel.text
-    # Either of two starts can be used, both can be chosen; and this result was applied.
-    choose(module, inputs, initialTransform="start", applyToMoving=False)
+    # Either of two starts can be used, both can be chosen, and structures beside masks; and this result was applied.
+    choose(module, inputs, initialTransform="start", structures="parts CT", applyToMoving=False)
     return set()
 
 
