@@ -54,9 +54,8 @@ class MultimodalRegistration(ScriptedLoadableModule):
 class MultimodalRegistrationParameterNode:
     """Everything that the user chooses; it is kept in the scene.
 
-    Zero millimetres or degrees stand for any; an empty engine for the best one installed, no second stage where
-    ``then`` is empty. The changed parameters of
-    presets are JSON: preset, engine, stages.
+    Zero millimetres or degrees stand for any; an empty engine for the best one installed; an empty ``then`` for no
+    second stage. The changed parameters of presets are JSON: preset, engine, stages.
     """
 
     fixedVolume: vtkMRMLScalarVolumeNode

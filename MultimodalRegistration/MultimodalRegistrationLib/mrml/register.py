@@ -22,7 +22,7 @@ from MultimodalRegistrationLib.registration.chain import NextStage, register_in_
 from MultimodalRegistrationLib.registration.report import result_content
 from MultimodalRegistrationLib.registration.result import RegistrationResult
 
-__all__ = ["add_registration_node", "register_nodes"]
+__all__ = ["add_registration_node", "register_nodes", "result_name"]
 
 
 def register_nodes(
@@ -126,6 +126,11 @@ def register_nodes(
     return node, result
 
 
+def result_name(fixed_node: Any, moving_node: Any) -> str:
+    """What a result is called where no name is given."""
+    return f"{moving_node.GetName()} to {fixed_node.GetName()}"
+
+
 def add_registration_node(
     scene: Any, content: dict[str, Any], file: Path, *, fixed_node: Any, moving_node: Any, name: str | None = None
 ) -> Any:
@@ -150,7 +155,7 @@ def add_registration_node(
         Linear, unless a stage bends. Its parent is the world.
     """
     common: dict[str, Any] = {
-        "name": name or f"{moving_node.GetName()} to {fixed_node.GetName()}",
+        "name": name or result_name(fixed_node, moving_node),
         "fixed_node": fixed_node,
         "moving_node": moving_node,
         "settings": content,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
-from MultimodalRegistrationLib.mrml.register import add_registration_node
+from MultimodalRegistrationLib.mrml.register import add_registration_node, result_name
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
@@ -98,7 +98,7 @@ class StructuresJob(RegistrationJob):
         fixed, moving = self._present("fixed"), self._present("moving")
         content = self.renamed(json.loads(self._result_file.read_text(encoding="utf-8")))
         common = {"fixed_node": fixed, "moving_node": moving}
-        title = self.settings.transform_name or f"{moving.GetName()} to {fixed.GetName()}"
+        title = self.settings.transform_name or result_name(fixed, moving)
         structures = content["structures"]
         combined = None
         if content["combined"] is not None:

@@ -39,13 +39,15 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
     dict
         Keys and values are documented in ``Resources/Docs/command-line.md``.
     """
+    transform = result.transform
+    bent = transform.matrix is None
     return {
         "schema": RESULT_SCHEMA_VERSION,
         "inputs": inputs,
         "transform": {
-            "type": "linear" if result.transform.matrix is not None else "composite",
+            "type": "composite" if bent else "linear",
             "moving_to_fixed_ras": result.moving_to_fixed_ras.tolist(),
-            **({} if result.transform.matrix is not None else probes_content(result.transform, result.fixed_grid)),
+            **(probes_content(transform, result.fixed_grid) if bent else {}),
         },
         "later_stages": [_stage_content(stage) for stage in result.later],
         "preprocess": {**asdict(result.steps), "facts": list(result.preprocess_facts)},

@@ -46,8 +46,7 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
     worst = worst_structure(structures)["registration"]
     most = max((one["registration"]["moved_from_start"] for one in structures), key=lambda moved: moved["mean_mm"])
     combined = content["combined"]
-    sentences = [words for one in structures for words in one["registration"]["verdict"]["against"]]
-    against = [f"{one['name']}: {words}" for one in structures for words in one["registration"]["verdict"]["against"]]
+    against = [(one["name"], words) for one in structures for words in one["registration"]["verdict"]["against"]]
     inside_mm = max(one["deviation_max_mm"] for one in combined["rigid_inside"])
     facts = [_of_structure(one) for one in structures]
     facts.append(
@@ -62,10 +61,10 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
             "moving_to_fixed_ras": combined["common_moving_to_fixed_ras"],
             "probes": combined["probes"],
         },
-        "verdict": {**worst["verdict"], "against": against, "facts": facts},
+        "verdict": {**worst["verdict"], "against": [": ".join(one) for one in against], "facts": facts},
         "moved_from_start": most,
         # Those about a verdict say again what speaks against it.
-        "warnings": [words for words in content["warnings"] if not any(said in words for said in sentences)],
+        "warnings": [words for words in content["warnings"] if not any(said in words for _, said in against)],
         "structures": [one["name"] for one in structures],
     }
 

@@ -105,15 +105,14 @@ class StudyPresets:
 
     def _then(self, text: str) -> str:
         name, settings = split_then(text)
-        parts = [self.preset(name)]
+        name = self.preset(name)
         for key, value in settings.items():
             if key in (*MASK_KEYS, *ROI_KEYS):
                 path = self._files.absolute(value)
                 self._files.check(path, "mask" if key in MASK_KEYS else "file")
-                value = str(path)
-            parts.append(f"{key}={value}")
-        whole = ",".join(parts)
-        if [split_then(whole)[0], *(f"{key}={value}" for key, value in split_then(whole)[1].items())] != parts:
+                settings[key] = str(path)
+        whole = ",".join([name, *(f"{key}={value}" for key, value in settings.items())])
+        if split_then(whole) != (name, settings):
             raise InputError(
                 text, "the path of a file in it holds what looks like a setting", "Rename the folder or the file."
             )

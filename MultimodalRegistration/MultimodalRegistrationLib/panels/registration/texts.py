@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.mrml.register import result_name
 from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
 from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
 
@@ -101,7 +102,7 @@ def transform_name(fixed: Any, moving: Any) -> str:
     """What the transform is called where no name is given."""
     if fixed is None or moving is None:
         return ""
-    return f"{moving.GetName()} to {fixed.GetName()}"
+    return result_name(fixed, moving)
 
 
 def ready_words(fixed: Any, moving: Any, structures: Any = None) -> str:
