@@ -60,6 +60,7 @@ class MultimodalRegistrationParameterNode:
 
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
+    furtherVolumes: list[vtkMRMLScalarVolumeNode]
     preset: str = "rigid"
     then: str = ""
     fixedLandmarks: vtkMRMLMarkupsFiducialNode
@@ -79,6 +80,8 @@ class MultimodalRegistrationParameterNode:
     applyToMoving: bool = True
     carried: list[vtkMRMLTransformableNode]
     resampledVolume: bool = False
+    originalVolume: vtkMRMLScalarVolumeNode
+    resampledCopy: vtkMRMLScalarVolumeNode
     resultTransform: vtkMRMLTransformNode
 
 

@@ -60,6 +60,9 @@ class MultimodalRegistrationQAParameterNode:
     tolerance: Annotated[float, WithinRange(0.01, 100)] = 1.3
     reference: vtkMRMLTransformNode
     region: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]
+    pictureMode: str = "overlay"
+    pictureAt: str = "views"
+    pictureField: Annotated[float, WithinRange(0, 10_000)] = 0.0
     outputFolder: str = ""
     reviewer: str = ""
     comment: str = ""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import slicer
 
-__all__ = ["SliceViews", "slice_composite_nodes"]
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
+
+__all__ = ["SliceViews", "slice_composite_nodes", "views_cross_at"]
+
+# Sine of the angle below which two planes have no crossing worth the name.
+_PARALLEL = 0.05
 
 
 def slice_composite_nodes() -> list[Any]:
@@ -15,6 +21,28 @@ def slice_composite_nodes() -> list[Any]:
     if layout is None:
         return []
     return [layout.sliceWidget(name).mrmlSliceCompositeNode() for name in layout.sliceViewNames()]
+
+
+def views_cross_at() -> list[float] | None:
+    """Where the planes of the slice views cross.
+
+    Returns
+    -------
+    list of 3 float, or None
+        World coordinates, RAS, mm; None without three views of different directions.
+    """
+    layout = slicer.app.layoutManager()
+    if layout is None:
+        return None
+    names = layout.sliceViewNames()
+    planes = [matrix_from_vtk(layout.sliceWidget(name).mrmlSliceNode().GetSliceToRAS()) for name in names]
+    normals = np.array([plane[:3, 2] for plane in planes]).reshape(-1, 3)
+    if np.linalg.matrix_rank(normals, tol=_PARALLEL) < 3:
+        return None
+    distances = [normal @ plane[:3, 3] for normal, plane in zip(normals, planes, strict=True)]
+    # With more than three views, the point that is nearest to all planes.
+    crossing: list[float] = np.linalg.lstsq(normals, np.array(distances), rcond=None)[0].tolist()
+    return crossing
 
 
 class SliceViews:

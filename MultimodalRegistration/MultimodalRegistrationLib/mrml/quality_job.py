@@ -11,15 +11,13 @@ import uuid
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.run_records import RunRecord
-from MultimodalRegistrationLib.io.transforms import write_transform
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.pairing import pair_targets
 from MultimodalRegistrationLib.mrml.child_job import ChildJob
@@ -31,16 +29,13 @@ from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed, command_o
 from MultimodalRegistrationLib.mrml.quality_nodes import QualityNodes, quality_node_steps, remove_quality_nodes
 from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
 from MultimodalRegistrationLib.mrml.segments import segment_slabs
-from MultimodalRegistrationLib.mrml.spatial import GOOD_ENOUGH_MM, spatial_transform_steps
+from MultimodalRegistrationLib.mrml.spatial import GOOD_ENOUGH_MM
+from MultimodalRegistrationLib.mrml.transform_file import shares, write_transform_node
 from MultimodalRegistrationLib.mrml.volumes import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, slabs_of_node, write_nrrd
 from MultimodalRegistrationLib.quality.tolerance import TG_132, Tolerance
 
 __all__ = ["QualityInputs", "QualityJob"]
-
-# A finer grid takes longer to write than a window may stand still.
-_MOST_NODES = 1_000_000
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,9 +134,7 @@ class QualityJob(ChildJob):
         self._writers.append(self._write_transform(self._next_file(role, name, ".h5"), role, node, name, fixed))
 
     def _write_transform(self, path: Path, role: str, node: Any, name: str, fixed: Slabs) -> Iterator[float]:
-        steps = spatial_transform_steps(node, fixed.grid, most_nodes=_MOST_NODES)
-        found: tuple[SpatialTransform, float] = yield from _shares(steps)
-        spatial, error_mm = found
+        spatial, error_mm = yield from write_transform_node(path, node, fixed.grid)
         if error_mm > GOOD_ENOUGH_MM:
             self._handover.warnings.append(
                 f"{name} bends so sharply that it was sampled to within {error_mm:.2f} mm only."
@@ -151,9 +144,6 @@ class QualityJob(ChildJob):
             self._handover.warnings += warnings
             if record is not None:
                 self._handover.records[str(path)] = record
-        yield 0.5
-        yield from _shares(in_thread(lambda: write_transform(path, spatial)))
-        yield 1.0
 
     def _add_targets(self, inputs: QualityInputs, results: list[Any]) -> None:
         if not both_given("The targets", inputs.targets_fixed, inputs.targets_moving):
@@ -241,7 +231,7 @@ class QualityJob(ChildJob):
         yield 0.0
         files = sorted(self.output_folder.glob("*.nrrd"))
         for number, file in enumerate(files, start=1):
-            image = yield from _shares(
+            image = yield from shares(
                 in_thread(functools.partial(sitk.ReadImage, str(file))), (number - 1) / len(files)
             )
             self._maps[file.stem] = Volume(image, file.stem)
@@ -264,14 +254,3 @@ def _region(node: Any, fixed: Slabs) -> Slabs:
     if node.IsA("vtkMRMLSegmentationNode"):
         return segment_slabs(node, fixed.grid)
     return slabs_of_node(node, nearest=True)
-
-
-def _shares(steps: Generator[None, None, _Result], share: float = 0.5) -> Generator[float, None, _Result]:
-    """Steps of which nobody knows how many they are."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: _Result = end.value
-            return found
-        yield share

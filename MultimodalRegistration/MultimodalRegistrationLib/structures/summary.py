@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["joint_content", "worst_structure"]
+from MultimodalRegistrationLib.verdict.trust import least_trusted
 
-_WORDS = ("failed", "uncertain", "verified")
+__all__ = ["joint_content", "worst_structure"]
 
 
 def worst_structure(structures: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -19,13 +18,7 @@ def worst_structure(structures: Sequence[Mapping[str, Any]]) -> Mapping[str, Any
     structures : sequence of mapping
         Entries ``structures`` of :func:`~MultimodalRegistrationLib.structures.report.structures_content`.
     """
-
-    def trust(one: Mapping[str, Any]) -> tuple[int, float]:
-        verdict = one["registration"]["verdict"]
-        error_mm = verdict["estimated_error_mm"]
-        return _WORDS.index(verdict["word"]), -math.inf if error_mm is None else -error_mm
-
-    return min(structures, key=trust)
+    return structures[least_trusted([one["registration"]["verdict"] for one in structures])]
 
 
 def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class ProgressView:
         self._ui = ui
         self._began = 0.0
         self._fraction = 0.0
+        self._subject = ""
         self._timer = qt.QTimer()
         self._timer.setInterval(_MILLISECONDS_BETWEEN_UPDATES)
         self._timer.connect("timeout()", self._show_times)
@@ -34,8 +35,9 @@ class ProgressView:
         ui.progressBar.setTextVisible(False)
         ui.progressWidget.visible = False
 
-    def start(self) -> None:
-        """Show an empty bar and an empty log."""
+    def start(self, subject: str = "") -> None:
+        """Show an empty bar and an empty log; the stages are those of the subject, where one is given."""
+        self._subject = subject
         self._began = time.monotonic()
         self._fraction = 0.0
         self._ui.logText.clear()
@@ -53,7 +55,7 @@ class ProgressView:
         """Show a stage and the fraction of the whole run."""
         self._fraction = fraction
         self._ui.progressBar.value = round(1000 * fraction)
-        self._ui.stageLabel.text = stage
+        self._ui.stageLabel.text = f"{self._subject}: {stage}" if self._subject and stage else self._subject or stage
 
     def log(self, line: str) -> None:
         """Add a line; the oldest ones go."""

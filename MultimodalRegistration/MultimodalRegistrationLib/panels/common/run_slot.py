@@ -47,6 +47,7 @@ class RunSlot(Generic[AnyJob]):
         done: Callable[[AnyJob], None],
         failed: Callable[[RegistrationError], None],
         make_process: Callable[[list[str]], ChildProcess] = QtProcess,
+        subject: str = "",
     ) -> None:
         """Start a run; the caller knows that there is none.
 
@@ -56,6 +57,8 @@ class RunSlot(Generic[AnyJob]):
             As for :class:`~MultimodalRegistrationLib.panels.common.child_run.ChildRun`.
         done, failed
             As of :class:`~MultimodalRegistrationLib.panels.common.child_run.Listener`.
+        subject : str
+            What it is about, where the panel has several to do.
 
         Raises
         ------
@@ -80,7 +83,7 @@ class RunSlot(Generic[AnyJob]):
         )
         self._run = ChildRun(self._label, make_job, listener, make_process=make_process)
         if progress is not None:
-            progress.start()
+            progress.start(subject)
         self._run.start()
 
     def cancel(self) -> bool:

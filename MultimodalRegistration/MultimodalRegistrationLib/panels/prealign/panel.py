@@ -13,9 +13,9 @@ from MultimodalRegistrationLib.mrml.moved_nodes import harden_moved, is_moved_by
 from MultimodalRegistrationLib.mrml.shapes_job import ShapesJob
 from MultimodalRegistrationLib.mrml.transforms import inverted_copy
 from MultimodalRegistrationLib.panels.common.buttons import offer
+from MultimodalRegistrationLib.panels.common.checked_nodes import CheckedNodes
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.prealign import texts
-from MultimodalRegistrationLib.panels.prealign.carried import CarriedBox
 from MultimodalRegistrationLib.panels.prealign.points_view import PointsView
 from MultimodalRegistrationLib.panels.prealign.shapes_view import ShapesView
 
@@ -39,7 +39,7 @@ class PrealignPanel:
         self._updating = False
         self._message = MessageLine(ui.messageLabel)
         self._points = PointsView(ui, on_judged=self._update_buttons)
-        self._carried = CarriedBox(ui.carriedSelector)
+        self._carried = CheckedNodes(ui.carriedSelector, "carried")
         self._shapes = ShapesView(ui, self._shapes_aligned)
         for button, action in (
             (ui.applyButton, self.apply),

@@ -22,6 +22,7 @@ from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
+from MultimodalRegistrationLib.panels.quality.picture_box import PictureBox
 from MultimodalRegistrationLib.panels.quality.report_box import ReportBox
 from MultimodalRegistrationLib.panels.quality.result_box import ResultBox
 from MultimodalRegistrationLib.panels.quality.transform_list import TransformList, transforms_to_assess
@@ -45,7 +46,14 @@ class QualityPanel:
         self._updating = False
         self._list = TransformList(ui.transformList, self._choose_transforms)
         self._message = MessageLine(ui.messageLabel)
-        self._runs: RunSlot[QualityJob] = RunSlot(texts.RUN, on_stopped=self._update_button, progress=ProgressView(ui))
+        progress = ProgressView(ui)
+        self._runs: RunSlot[QualityJob] = RunSlot(texts.RUN, on_stopped=self._update_button, progress=progress)
+        self._picture = PictureBox(
+            ui,
+            progress,
+            on_stopped=self._update_button,
+            on_told=self._told,
+        )
         self._views = ComparisonViews(ui)
         self._result = ResultBox(ui, self._views, self._tell)
         self._report = ReportBox(ui, self._tell)
@@ -55,8 +63,8 @@ class QualityPanel:
 
     @property
     def running(self) -> bool:
-        """Whether something is being measured."""
-        return self._runs.running
+        """Whether something is being measured or drawn."""
+        return self._runs.running or self._picture.running
 
     def use_parameters(self, parameters: Any) -> None:
         """Take the settings from a parameter node, or None while there is no scene."""
@@ -138,7 +146,7 @@ class QualityPanel:
 
     def cancel(self) -> None:
         """End the run; the scene is as it was."""
-        if self._runs.cancel():
+        if self._picture.cancel() or self._runs.cancel():
             self._tell(texts.CANCELLED, problem=False)
 
     def leave(self) -> None:
@@ -148,6 +156,7 @@ class QualityPanel:
     def forget(self) -> None:
         """The scene is being closed."""
         self._runs.cancel()
+        self._picture.cancel()
         self._result.forget()
         self._report.close()
         self._tell(None)
@@ -155,6 +164,7 @@ class QualityPanel:
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
         self._runs.end()
+        self._picture.end()
         self._update_button()
         self._views.hide()
         self._report.close()
@@ -195,13 +205,21 @@ class QualityPanel:
         else:
             self._message.note(words)
 
+    def _told(self, words: str | None, problem: bool) -> None:
+        """The picture has something to say."""
+        self._tell(words, problem=problem)
+        self._update_button()
+
     def _update_button(self) -> None:
         button, parameters = self._ui.measureButton, self._parameters
+        missing = texts.missing_words() if parameters is None else self._missing()
+        self._picture.show(
+            parameters, self._chosen_transforms(), missing=texts.busy_words() if self.running else missing
+        )
         if self.running:
             button.text, button.enabled, button.toolTip = texts.CANCEL, True, texts.CANCEL_HINT
             return
         button.text = texts.MEASURE
-        missing = texts.missing_words() if parameters is None else self._missing()
         button.enabled = missing is None
         self._ui.missingLabel.text = missing or ""
         self._ui.missingLabel.visible = missing is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ _OPTIONS = {
     "--tolerance": _("the tolerance"),
     "--targets-fixed": _("the targets in the fixed volume"),
     "--targets-moving": _("the targets in the moving volume"),
+    "--at": _("the point where the slice views cross"),
 }
 _COLORS = {"good": GOOD, "doubtful": DOUBTFUL, "bad": BAD}
 _MARK_COLORS = {"approved": GOOD, "doubtful": DOUBTFUL, "rejected": BAD}
@@ -90,6 +92,49 @@ def ready_words(fixed: Any, moving: Any, count: int) -> str:
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
     return without_options(str(error), _OPTIONS)
+
+
+PICTURE_RUN = _("The picture")
+PICTURE_HINT = _("Draw three planes before and after the transform, and save them as a PNG file")
+SAVE_PICTURE = _("Save a picture")
+
+
+def mode_words(mode: str) -> tuple[str, str]:
+    """A kind of picture, and what it shows."""
+    return {
+        "overlay": (_("Overlay"), _("Both volumes in two colours; grey where they agree")),
+        "checkerboard": (_("Checkerboard"), _("Fields of both volumes in turn")),
+        "edges": (_("Edges"), _("The edges of the moving volume over the fixed one")),
+        "side-by-side": (_("Side by side"), _("The fixed volume, and the moving one in rows of its own")),
+    }[mode]
+
+
+def place_words() -> dict[str, tuple[str, str]]:
+    """Where the planes of a picture may cross, by value."""
+    return {
+        "views": (_("Where the slice views cross"), _("The centre of the fixed volume where there are no views")),
+        "center": (_("Centre of the fixed volume"), _("The middle of its voxels")),
+    }
+
+
+def picture_name(transform_name: str) -> str:
+    """Suggested file name."""
+    return re.sub(r"[^\w .-]+", "_", transform_name).strip(" .") + ".png"
+
+
+def picture_filter() -> str:
+    """Of the dialog that saves a picture."""
+    return _("Pictures") + " (*.png)"
+
+
+def picture_saved(path: str) -> str:
+    """After a picture was saved."""
+    return _("Saved: {path}.").format(path=path)
+
+
+def busy_words() -> str:
+    """Why nothing else can be started."""
+    return _("Wait for what is running, or cancel it first.")
 
 
 def already_running() -> str:

@@ -11,10 +11,9 @@ import slicer
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
-from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
-from MultimodalRegistrationLib.mrml.structures_job import StructuresJob
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
+from MultimodalRegistrationLib.panels.common.checked_nodes import CheckedNodes
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
@@ -22,7 +21,9 @@ from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.panels.registration.engine_offer import EngineOffer
 from MultimodalRegistrationLib.panels.registration.preset_section import PresetSection
+from MultimodalRegistrationLib.panels.registration.recover_box import RecoverBox
 from MultimodalRegistrationLib.panels.registration.result_view import ResultView
+from MultimodalRegistrationLib.panels.registration.series import Series
 
 __all__ = ["RegistrationPanel"]
 
@@ -60,24 +61,38 @@ class RegistrationPanel:
         self._runs: RunSlot[RegistrationJob] = RunSlot(
             texts.RUN, on_stopped=self._update_button, progress=self._progress
         )
+        self._series: Series | None = None
+        self._checked = [
+            CheckedNodes(ui.furtherSelector, "furtherVolumes"),
+            CheckedNodes(ui.carriedSelector, "carried"),
+        ]
+        self._recover = RecoverBox(
+            ui,
+            self._progress,
+            on_stopped=self._update_button,
+            on_told=lambda words, problem: self._tell(words, problem=problem),
+        )
         self._result = ResultView(ui, on_undone=self._undone)
         self._offer = EngineOffer(on_line=self._progress.log)
         self._preset = PresetSection(
             ui, on_problem=self._table_has, on_told=lambda words, problem: self._tell(words, problem=problem)
         )
-        ui.carriedSelector.connect("checkedNodesChanged()", self._choose_carried)
+        ui.recoverButton.connect("clicked(bool)", lambda _checked=False: self._recover.start(self.make_process))
         self._tell(" ".join(self._preset.unreadable) or None)
 
     @property
     def running(self) -> bool:
-        """Whether a registration runs, or an engine is installed for it."""
-        return self._runs.running or self._offer.installing
+        """Whether a registration or a search runs, or an engine is installed."""
+        return self._runs.running or self._recover.running or self._offer.installing
 
     def use_parameters(self, parameters: Any) -> None:
         """Take the settings from a parameter node, or None while there is no scene."""
         self._parameters = parameters
         self._preset.use_parameters(parameters)
-        if parameters is not None:
+        if parameters is None:
+            for nodes in self._checked:
+                nodes.show(None)
+        else:
             self._preset.look_for_engines()
             self.update()
 
@@ -100,7 +115,8 @@ class RegistrationPanel:
             for name, box in self._boxes.items():
                 box.show(getattr(parameters, name))
             self._preset.update()
-            self._show_carried()
+            for nodes in self._checked:
+                nodes.show(parameters)
             self._ui.transformNameEdit.placeholderText = texts.transform_name(
                 parameters.fixedVolume, parameters.movingVolume
             )
@@ -136,21 +152,46 @@ class RegistrationPanel:
             parameters.roi,
             parameters.structures,
         )
-        make_job = RegistrationJob if inputs.structures is None else StructuresJob
-        others = [node for node in parameters.carried if node not in (None, inputs.fixed, inputs.moving)]
-        apply, carried = parameters.applyToMoving, {node.GetID(): node.GetName() for node in others}
         try:
-            settings = self._settings()
-            self._runs.start(
-                lambda folder: make_job(inputs, settings, folder),
-                done=lambda job: self._done(job, apply, carried),
-                failed=self._failed,
-                make_process=self.make_process,
+            self._series = Series(
+                slicer.mrmlScene,
+                inputs,
+                self._further(),
+                self._settings(),
+                apply=parameters.applyToMoving,
+                carried=[node for node in parameters.carried if node not in (None, inputs.fixed, inputs.moving)],
             )
         except RegistrationError as error:
-            self._failed(error)
+            self._tell(texts.problem_words(error))
             return
-        self._tell(None)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Register the next volume, or show what there is."""
+        series = self._series
+        assert series is not None, "there is one while volumes are registered"
+        while series.left:
+            subject = series.subject
+            try:
+                self._runs.start(
+                    series.next_job,
+                    done=self._done,
+                    failed=self._failed,
+                    make_process=self.make_process,
+                    subject=subject,
+                )
+            except RegistrationError as error:
+                series.miss(error)
+                continue
+            self._tell(None)
+            return
+        self._series = None
+        self._show(series)
+
+    def _further(self) -> list[Any]:
+        parameters = self._parameters
+        given = (None, parameters.fixedVolume, parameters.movingVolume)
+        return [node for node in parameters.furtherVolumes if node not in given]
 
     def _engine_ready(self) -> bool:
         """Whether the engines are installed, after an offer to install them; the panel may be gone afterwards."""
@@ -180,13 +221,20 @@ class RegistrationPanel:
     def cancel(self) -> None:
         """End the run; the scene is as it was."""
         self._offer.stop()
+        if self._recover.cancel():
+            self._tell(texts.CANCELLED, problem=False)
         if self._runs.cancel():
+            if self._series is not None:
+                self._series.cancel()
+                self._series = None
             self._tell(texts.CANCELLED, problem=False)
 
     def forget(self) -> None:
         """The scene is being closed."""
         self._offer.stop()
         self._runs.cancel()
+        self._recover.cancel()
+        self._series = None
         self._result.forget()
         self._tell(None)
 
@@ -194,6 +242,7 @@ class RegistrationPanel:
         """The panel goes: end the run and wait for its process."""
         self._offer.stop()
         self._runs.end()
+        self._recover.end()
         self._update_button()
         self._result.close()
 
@@ -209,40 +258,29 @@ class RegistrationPanel:
             parameters.transformName.strip(),
         )
 
-    def _done(self, job: RegistrationJob, apply: bool, carried: dict[str, str]) -> None:
-        scene = slicer.mrmlScene
-        change = SceneChange(scene)
-        stayed = job.moving_stayed
+    def _done(self, job: RegistrationJob) -> None:
+        assert self._series is not None, "there is one while a volume is registered"
         try:
-            node, others, content = job.finish(scene)
+            self._series.take(job)
         except RegistrationError as error:
-            self._failed(error)
-            return
-        for added in (node, *others):
-            change.add(added)
-        moving = job.node("moving")
-        notes = []
-        if not job.moves_all:
-            notes.append(texts.not_combined(node.GetName(), content["not_combined"]))
-        elif apply and stayed:
-            there = {identifier: scene.GetNodeByID(identifier) for identifier in carried}
-            for each in (moving, *there.values()):
-                if each is not None:
-                    change.apply(node, each)
-            gone = [carried[identifier] for identifier, each in there.items() if each is None]
-            notes += [texts.carried_skipped(gone)] if gone else []
-        elif apply:
-            notes.append(texts.moving_moved(moving.GetName()))
-        # The node is already what the parameter node names when the panel is updated, with what can be undone.
-        self._result.show(node, change)
-        # In the next turn of the event loop: the views take their time.
-        qt.QTimer.singleShot(0, self._result.look)
-        self._words = " ".join(notes) or None
-        self._parameters.resultTransform = node
-        self._tell(self._words)
+            self._series.miss(error)
+        self._go_on()
 
     def _failed(self, error: RegistrationError) -> None:
-        self._tell(texts.problem_words(error))
+        assert self._series is not None, "there is one while a volume is registered"
+        self._series.miss(error)
+        self._go_on()
+
+    def _show(self, series: Series) -> None:
+        node = series.result
+        if node is not None:
+            # The node is already what the parameter node names when the panel is updated, with what can be undone.
+            self._result.show(node, series.change)
+            # In the next turn of the event loop: the views take their time.
+            qt.QTimer.singleShot(0, self._result.look)
+            self._words, self._is_problem = series.words, series.has_problem
+            self._parameters.resultTransform = node
+        self._tell(series.words, problem=series.has_problem)
 
     def _undone(self) -> None:
         self._tell(None)
@@ -263,6 +301,7 @@ class RegistrationPanel:
         else:
             self._message.note(words)
         self._result.set_running(self.running)
+        self._recover.show(parameters, busy=self.running)
         button = ui.registerButton
         button.text = texts.CANCEL if self.running else texts.REGISTER
         button.enabled = self.running or missing is None
@@ -270,7 +309,10 @@ class RegistrationPanel:
             button.toolTip = texts.CANCEL_HINT
         else:
             button.toolTip = missing or texts.ready_words(
-                parameters.fixedVolume, parameters.movingVolume, parameters.structures
+                parameters.fixedVolume,
+                parameters.movingVolume,
+                parameters.structures,
+                self._further(),
             )
 
     def _missing(self) -> str | None:
@@ -284,6 +326,8 @@ class RegistrationPanel:
             moving_landmarks=parameters.movingLandmarks,
             initial=parameters.initialTransform,
             structures=parameters.structures,
+            further=self._further(),
+            moving_mask=parameters.movingMask,
             limits=[node for node in (parameters.fixedMask, parameters.movingMask, parameters.roi) if node is not None],
             start=parameters.start,
             then=parameters.then,
@@ -293,19 +337,6 @@ class RegistrationPanel:
     def _choose(self, name: str, value: str) -> None:
         if self._parameters is not None and not self._updating:
             setattr(self._parameters, name, value)
-
-    def _choose_carried(self) -> None:
-        if self._parameters is not None and not self._updating:
-            self._parameters.carried = list(self._ui.carriedSelector.checkedNodes())
-
-    def _show_carried(self) -> None:
-        box = self._ui.carriedSelector
-        wanted = [node for node in self._parameters.carried if node is not None]
-        for node in box.checkedNodes():
-            if node not in wanted:
-                box.setCheckState(node, qt.Qt.Unchecked)
-        for node in wanted:
-            box.setCheckState(node, qt.Qt.Checked)
 
     def _table_has(self, problem: str | None) -> None:
         self._table_problem = problem

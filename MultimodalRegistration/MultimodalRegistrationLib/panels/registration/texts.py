@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -45,6 +45,8 @@ def missing_words(
     moving_landmarks: Any = None,
     initial: Any = None,
     structures: Any = None,
+    further: Sequence[Any] = (),
+    moving_mask: Any = None,
     limits: Sequence[Any] = (),
     start: str = "auto",
     then: str = "",
@@ -64,6 +66,11 @@ def missing_words(
     if fixed_landmarks is not None and initial is not None:
         return _("Both points and the transform {name} are chosen as the start. Leave one of them out.").format(
             name=initial.GetName()
+        )
+    own = next((node for node in (structures, moving_landmarks, initial, moving_mask) if node is not None), None)
+    if further and own is not None:
+        return _("{name} is for {moving} alone. Leave it out, or the further moving volumes.").format(
+            name=own.GetName(), moving=moving.GetName()
         )
     started = start == "auto" or (start == "given" and (initial or fixed_landmarks) is not None)
     if structures is None:
@@ -105,8 +112,12 @@ def transform_name(fixed: Any, moving: Any) -> str:
     return result_name(fixed, moving)
 
 
-def ready_words(fixed: Any, moving: Any, structures: Any = None) -> str:
+def ready_words(fixed: Any, moving: Any, structures: Any = None, further: Sequence[Any] = ()) -> str:
     """What the button will do."""
+    if further:
+        return _("Put {moving} onto {fixed}, one after the other").format(
+            moving=", ".join(node.GetName() for node in (moving, *further)), fixed=fixed.GetName()
+        )
     if structures is not None:
         return _("Put what {moving} shows of each structure of {structures} onto {fixed}").format(
             moving=moving.GetName(), structures=structures.GetName(), fixed=fixed.GetName()
@@ -117,6 +128,11 @@ def ready_words(fixed: Any, moving: Any, structures: Any = None) -> str:
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
     return without_options(str(error), _OPTIONS)
+
+
+def busy_words() -> str:
+    """Why nothing else can be started."""
+    return _("Wait for what is running, or cancel it first.")
 
 
 def already_running() -> str:
@@ -130,6 +146,63 @@ def moving_moved(name: str) -> str:
         "{name} was moved while the registration ran. The transform was added, but not applied: it holds for where the "
         "volume lay before."
     ).format(name=name)
+
+
+RECOVER_RUN = _("The search for the transform")
+RECOVER_HINT = _("Find the transform and add it to the scene; nothing is moved")
+
+
+def recover_missing(original: Any, resampled: Any) -> str | None:
+    """What has to be chosen before a lost transform can be looked for; None when nothing is missing."""
+    if original is None:
+        return _("Choose the volume as it was before it was resampled.")
+    if resampled is None:
+        return _("Choose the resampled copy of {name}.").format(name=original.GetName())
+    if original is resampled:
+        return _("{name} is chosen as both volumes. Choose its resampled copy.").format(name=original.GetName())
+    return None
+
+
+def recovered_words(name: str, content: Mapping[str, Any]) -> str:
+    """What was found of a lost transform."""
+    left = content["rms_residual"] / content["intensity_sd"]
+    if not content["explained"]:
+        return _(
+            "{name} was added, but do not trust it: it leaves {left:.0%} of the intensities unexplained. Another "
+            "volume, other intensities, or a transform that is not linear."
+        ).format(name=name, left=left)
+    motions = {"rigid": _("rigid"), "similarity": _("similarity"), "affine": _("affine")}
+    return _(
+        "{name} was added, a {motion} transform; nothing was moved. It explains the resampled copy: {left:.1%} of the "
+        "intensities are left."
+    ).format(name=name, motion=motions[content["motion"]], left=left)
+
+
+def one_of_several(name: str, number: int, count: int) -> str:
+    """Which of several moving volumes is registered."""
+    return _("{name} ({number} of {count})").format(name=name, number=number, count=count)
+
+
+def removed_meanwhile() -> tuple[str, str]:
+    """Finding and remedy where a node was removed before its turn."""
+    return (
+        _("it was removed from the scene before its turn came"),
+        _("Load it and register again."),
+    )
+
+
+def verdict_on(name: str, verdict: Mapping[str, Any]) -> str:
+    """The verdict on one of several moving volumes."""
+    words = {"verified": _("verified"), "uncertain": _("uncertain"), "failed": _("failed")}
+    word, error_mm = words.get(verdict["word"], verdict["word"]), verdict["estimated_error_mm"]
+    if error_mm is None or verdict["word"] == "failed":
+        return _("{name}: {word}.").format(name=name, word=word)
+    return _("{name}: {word}, estimated error {error:.1f} mm.").format(name=name, word=word, error=error_mm)
+
+
+def trusted_least(name: str) -> str:
+    """Which of several results is shown."""
+    return _("Shown is {name}, which is trusted least.").format(name=name)
 
 
 def carried_skipped(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The nodes that are moved along: a list of the parameter node and a checkable selector, kept the same."""
+"""Nodes of which any number can be ticked: a list of the parameter node and a selector, kept the same."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from typing import Any
 
 import qt
 
-__all__ = ["CarriedBox"]
+__all__ = ["CheckedNodes"]
 
 
-class CarriedBox:
-    """Keeps the selector and the parameter ``carried`` the same.
+class CheckedNodes:
+    """Keeps a selector and a parameter the same.
 
     Parameters
     ----------
     selector : qMRMLCheckableNodeComboBox
         Offers the nodes.
+    name : str
+        Of the parameter, a list of nodes.
     """
 
-    def __init__(self, selector: Any) -> None:
+    def __init__(self, selector: Any, name: str) -> None:
         self._selector = selector
+        self._name = name
         self._parameters: Any = None
         self._showing = False
         selector.connect("checkedNodesChanged()", self._chosen)
@@ -30,7 +33,7 @@ class CarriedBox:
         if parameters is None or self._showing:
             return
         self._showing = True
-        wanted = [node for node in parameters.carried if node is not None]
+        wanted = [node for node in getattr(parameters, self._name) if node is not None]
         for node in self._selector.checkedNodes():
             if node not in wanted:
                 self._selector.setCheckState(node, qt.Qt.Unchecked)
@@ -40,4 +43,4 @@ class CarriedBox:
 
     def _chosen(self) -> None:
         if self._parameters is not None and not self._showing:
-            self._parameters.carried = list(self._selector.checkedNodes())
+            setattr(self._parameters, self._name, list(self._selector.checkedNodes()))

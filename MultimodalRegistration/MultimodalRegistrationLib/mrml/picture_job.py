@@ -1,0 +1,115 @@
+"""A picture of two volume nodes, which another process draws."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.mrml.placement import placement_without
+from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed
+from MultimodalRegistrationLib.mrml.transform_file import write_transform_node
+from MultimodalRegistrationLib.mrml.volumes import check_kind
+from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, write_nrrd
+
+__all__ = ["PictureJob", "PictureSettings"]
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """What a picture shows.
+
+    Parameters
+    ----------
+    mode : str
+        One of :data:`~MultimodalRegistrationLib.pictures.modes.MODES`.
+    center_ras : sequence of 3 float, optional
+        Where the planes cross, world, mm; None for the centre of the fixed volume.
+    field_mm : float, optional
+        Side of a square part around it; None for all of the fixed volume.
+    """
+
+    mode: str
+    center_ras: Sequence[float] | None = None
+    field_mm: float | None = None
+
+
+class PictureJob(ChildJob):
+    """What one picture needs.
+
+    Making it checks the nodes; nothing is written yet.
+
+    Parameters
+    ----------
+    fixed, moving : vtkMRMLScalarVolumeNode
+        The volumes; not changed.
+    transform : vtkMRMLTransformNode
+        Applied to the moving volume or not: the picture shows before and after.
+    settings : PictureSettings
+        What is shown.
+    folder : Path
+        An empty folder, which the caller removes.
+
+    Raises
+    ------
+    InputError
+        A node that cannot be used, by name.
+    """
+
+    def __init__(self, fixed: Any, moving: Any, transform: Any, settings: PictureSettings, folder: Path) -> None:
+        super().__init__(folder, {"fixed": fixed, "moving": moving, "transform": transform})
+        check_fixed(fixed, [transform])
+        for node in (fixed, moving):
+            check_kind(node)
+        of_fixed = slabs_of_node(fixed)
+        of_moving = slabs_of_node(moving, placement=placement_without(moving, [transform]))
+        self._picture = folder / "picture.png"
+        self._writers: list[Iterator[float]] = [
+            write_nrrd(self._file("fixed", ".nrrd", option="--fixed"), of_fixed),
+            write_nrrd(self._file("moving", ".nrrd", option="--moving"), of_moving),
+            write_transform_node(self._file("transform", ".h5", option="--transform"), transform, of_fixed.grid),
+        ]
+        self._options += ["--mode", settings.mode]
+        if settings.center_ras is not None:
+            self._options.append("--at=" + ",".join(repr(float(mm)) for mm in settings.center_ras))
+        if settings.field_mm is not None:
+            self._options += ["--field", repr(settings.field_mm)]
+
+    def write(self) -> Iterator[float]:
+        """Write the volumes and the transform.
+
+        Yields
+        ------
+        float
+            How much is written, 0 to 1; a step takes some milliseconds.
+        """
+        for number, writer in enumerate(self._writers):
+            for share in writer:
+                yield (number + share) / len(self._writers)
+        # The voxels are not needed any more.
+        self._writers.clear()
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of the command, which writes nothing outside the folder."""
+        return ["--events", "picture", *self._options, "--output", str(self._picture)]
+
+    def read(self) -> Iterator[float]:
+        """Nothing is added to the scene."""
+        yield from ()
+
+    def save(self, target: Path) -> None:
+        """Put the picture where the user wants it, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            It cannot be written there.
+        """
+        with OutputFiles() as outputs:
+            shutil.copyfile(self._picture, outputs.add(target, (".png",)))
+            outputs.commit()

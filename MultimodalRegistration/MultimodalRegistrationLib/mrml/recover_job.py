@@ -1,0 +1,105 @@
+"""The search for the transform that a volume was resampled with, which another process carries out on nodes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node
+from MultimodalRegistrationLib.mrml.volumes import check_kind
+from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, write_nrrd
+
+__all__ = ["RecoverJob"]
+
+
+class RecoverJob(ChildJob):
+    """What one search needs and gives.
+
+    Making it checks the nodes; nothing is written yet.
+
+    Parameters
+    ----------
+    original, resampled : vtkMRMLScalarVolumeNode
+        The volume as it was, and what was saved of it on another grid. Not changed.
+    folder : Path
+        An empty folder, which the caller removes.
+
+    Raises
+    ------
+    InputError
+        A node that cannot be used, by name.
+    """
+
+    def __init__(self, original: Any, resampled: Any, folder: Path) -> None:
+        super().__init__(folder, {"original": original, "resampled": resampled})
+        if original is resampled:
+            raise InputError(original.GetName(), "it was chosen as both volumes", "Choose the resampled volume too.")
+        for node in (original, resampled):
+            check_kind(node)
+        self._result_file = folder / "recovered.json"
+        self._slabs = {
+            self._file("original", ".nrrd", option="--original"): slabs_of_node(original),
+            self._file("resampled", ".nrrd", option="--resampled"): slabs_of_node(resampled),
+        }
+
+    def write(self) -> Iterator[float]:
+        """Write the volumes.
+
+        Yields
+        ------
+        float
+            How much is written, 0 to 1; a step takes some milliseconds.
+        """
+        for number, (path, slabs) in enumerate(self._slabs.items()):
+            for share in write_nrrd(path, slabs):
+                yield (number + share) / len(self._slabs)
+        # The voxels are not needed any more.
+        self._slabs.clear()
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of the command, which writes nothing outside the folder."""
+        return ["--events", "transform", "recover", *self._options, "--json", str(self._result_file)]
+
+    def read(self) -> Iterator[float]:
+        """Nothing has to be read before :meth:`finish`."""
+        yield from ()
+
+    def finish(self, scene: Any) -> tuple[Any, dict[str, Any]]:
+        """Add the transform to a scene.
+
+        Parameters
+        ----------
+        scene : vtkMRMLScene
+            That of the nodes.
+
+        Returns
+        -------
+        node : vtkMRMLTransformNode
+            Moves the original, from where it lies in the world, onto the resampled volume; applied to nothing.
+        content : dict
+            What the command says about it, with the names of the nodes.
+
+        Raises
+        ------
+        InputError
+            A volume was removed meanwhile; the scene is as it was.
+        """
+        original, resampled = self._present("original"), self._present("resampled")
+        content: dict[str, Any] = self.renamed(json.loads(self._result_file.read_text(encoding="utf-8")))
+        node = add_linear_transform_node(
+            scene,
+            modelling_ras_from_resampling_lps(np.asarray(content["transform"]["matrix_lps"])),
+            name=f"{original.GetName()} to {resampled.GetName()} (recovered)",
+            fixed_node=resampled,
+            moving_node=original,
+            settings={"made_by": "recover", **content},
+        )
+        return node, content

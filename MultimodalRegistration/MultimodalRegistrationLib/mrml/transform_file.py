@@ -1,0 +1,62 @@
+"""Transform nodes written as files, in steps between which a window can live."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.transforms import write_transform
+from MultimodalRegistrationLib.mrml.in_thread import in_thread
+from MultimodalRegistrationLib.mrml.spatial import spatial_transform_steps
+
+__all__ = ["shares", "write_transform_node"]
+
+# A finer grid takes longer to write than a window may stand still.
+_MOST_NODES = 1_000_000
+_Result = TypeVar("_Result")
+
+
+def write_transform_node(
+    path: Path, node: Any, over: VolumeGrid
+) -> Generator[float, None, tuple[SpatialTransform, float]]:
+    """Write what a node does to points of the world, with all its parents.
+
+    Parameters
+    ----------
+    path : Path
+        ITK transform, ``fixed_to_moving_lps``.
+    node : vtkMRMLTransformNode
+        Moves the moving volume onto the fixed one; may be changed or removed between two steps.
+    over : VolumeGrid
+        Of the fixed volume: a transform that bends is sampled there.
+
+    Yields
+    ------
+    float
+        How much is done, 0 to 1.
+
+    Returns
+    -------
+    spatial : SpatialTransform
+        What was written.
+    error_mm : float
+        The largest error of the sampling.
+    """
+    spatial, error_mm = yield from shares(spatial_transform_steps(node, over, most_nodes=_MOST_NODES))
+    yield from shares(in_thread(lambda: write_transform(path, spatial)))
+    yield 1.0
+    return spatial, error_mm
+
+
+def shares(steps: Generator[None, None, _Result], share: float = 0.5) -> Generator[float, None, _Result]:
+    """Steps of which nobody knows how many they are."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: _Result = end.value
+            return found
+        yield share

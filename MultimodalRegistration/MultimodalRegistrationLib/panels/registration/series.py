@@ -1,0 +1,164 @@
+"""The volumes that one press of the button registers, one after the other, and what becomes of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.errors import InputError, RegistrationError
+from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
+from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
+from MultimodalRegistrationLib.mrml.scene_change import SceneChange
+from MultimodalRegistrationLib.mrml.structures_job import StructuresJob
+from MultimodalRegistrationLib.panels.registration import texts
+from MultimodalRegistrationLib.verdict.trust import least_trusted
+
+__all__ = ["Series"]
+
+
+class Series:
+    """Makes the jobs of one press of the button, and gathers what they give.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the results.
+    inputs : Inputs
+        With the first of the moving volumes.
+    further : sequence of vtkMRMLScalarVolumeNode
+        The other moving volumes.
+    settings : Settings
+        The same for all.
+    apply : bool
+        Put each moving volume under its result.
+    carried : sequence of vtkMRMLTransformableNode
+        Nodes that go with the first moving volume.
+    """
+
+    def __init__(
+        self,
+        scene: Any,
+        inputs: Inputs,
+        further: Sequence[Any],
+        settings: Settings,
+        *,
+        apply: bool,
+        carried: Sequence[Any],
+    ) -> None:
+        self._scene, self._inputs, self._settings = scene, inputs, settings
+        self._apply = apply
+        self._moving = [inputs.moving, *further]
+        self._names = [str(node.GetName()) for node in self._moving]
+        self._carried = {str(node.GetID()): str(node.GetName()) for node in carried}
+        self._begun = 0
+        self._results: list[tuple[str, Any, dict[str, Any] | None]] = []
+        self._notes: list[str] = []
+        self._problems: list[str] = []
+        self.change = SceneChange(scene)
+
+    @property
+    def left(self) -> bool:
+        """Whether there is a volume that no job was made for."""
+        return self._begun < len(self._moving)
+
+    @property
+    def subject(self) -> str:
+        """What the next job is about, where there are several."""
+        if len(self._moving) == 1:
+            return ""
+        return texts.one_of_several(self._names[self._begun], self._begun + 1, len(self._moving))
+
+    def next_job(self, folder: Path) -> RegistrationJob:
+        """Make the job of the next volume.
+
+        Parameters
+        ----------
+        folder : Path
+            An empty folder.
+
+        Raises
+        ------
+        RegistrationError
+            A node cannot be used, or was removed since the button was pressed.
+        """
+        moving = self._moving[self._begun]
+        self._begun += 1
+        inputs, settings = dataclasses.replace(self._inputs, moving=moving), self._settings
+        for node in vars(inputs).values():
+            if node is not None and node.GetScene() is None:
+                raise InputError(node.GetName(), *texts.removed_meanwhile())
+        if len(self._moving) > 1 and settings.transform_name:
+            name = f"{settings.transform_name}: {self._names[self._begun - 1]}"
+            settings = dataclasses.replace(settings, transform_name=name)
+        make = RegistrationJob if inputs.structures is None else StructuresJob
+        return make(inputs, settings, folder)
+
+    def take(self, job: RegistrationJob) -> None:
+        """Add what a job gives to the scene, and move what is to be moved.
+
+        Raises
+        ------
+        RegistrationError
+            A volume was removed meanwhile; nothing was added.
+        """
+        stayed = job.moving_stayed
+        node, others, content = job.finish(self._scene)
+        for added in (node, *others):
+            self.change.add(added)
+        moving = job.node("moving")
+        if not job.moves_all:
+            self._notes.append(texts.not_combined(node.GetName(), content["not_combined"]))
+        elif self._apply and stayed:
+            self.change.apply(node, moving)
+            if not self._results and self._begun == 1:
+                self._apply_to_carried(node)
+        elif self._apply:
+            self._notes.append(texts.moving_moved(moving.GetName()))
+        self._results.append((self._names[self._begun - 1], node, content.get("verdict")))
+
+    def _apply_to_carried(self, result_node: Any) -> None:
+        there = {identifier: self._scene.GetNodeByID(identifier) for identifier in self._carried}
+        for node in there.values():
+            if node is not None:
+                self.change.apply(result_node, node)
+        gone = [self._carried[identifier] for identifier, node in there.items() if node is None]
+        if gone:
+            self._notes.append(texts.carried_skipped(gone))
+
+    def miss(self, error: RegistrationError) -> None:
+        """Take note that a volume has no result."""
+        self._problems.append(texts.problem_words(error))
+
+    def cancel(self) -> None:
+        """Take back what was added so far."""
+        self.change.undo()
+
+    @property
+    def result(self) -> Any:
+        """The transform that is trusted least of those that are still there; None where there is none."""
+        there = self._there()
+        if len(there) <= 1:
+            return there[0][1] if there else None
+        return there[least_trusted([verdict for _, _, verdict in there if verdict is not None])][1]
+
+    @property
+    def words(self) -> str | None:
+        """What is to be said at the end, or None."""
+        words = [*self._notes, *self._problems]
+        if len(self._moving) > 1:
+            there = self._there()
+            result = self.result
+            lines = [texts.verdict_on(name, verdict) for name, _, verdict in there if verdict is not None]
+            shown = [] if len(there) <= 1 else [texts.trusted_least(result.GetName())]
+            words = [*lines, *shown, *words]
+        return " ".join(words) or None
+
+    @property
+    def has_problem(self) -> bool:
+        """Whether what is to be said is more than how it went."""
+        return bool(self._notes or self._problems)
+
+    def _there(self) -> list[tuple[str, Any, dict[str, Any] | None]]:
+        return [one for one in self._results if one[1].GetScene() is not None]

@@ -1,0 +1,218 @@
+"""The registration panel with several moving volumes, and with a lost transform, in the stand-in for Slicer."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+from conftest import SCREENSHOTS, centered_grid, rigid, rotation
+from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.mrml.volumes import add_volume_node
+from panel_helpers import FakeProcess, add_scan, assert_lively, scene_content
+from registration_panel import finish, folders, matrix_of, opened, pair, ready, start  # noqa: F401
+from StandIn.blocks import BlockMeter
+
+
+def verdict(word, error_mm=None, against=()):
+    return {"verdict": {"word": word, "against": list(against), "facts": [], "estimated_error_mm": error_mm}}
+
+
+@pytest.fixture
+def three(ready, pair):  # noqa: F811
+    """The panel with two further moving volumes ticked."""
+    further = [add_scan(name, "CT", size=(30, 30, 30), seed=number) for number, name in enumerate(("late", "venous"))]
+    for node in further:
+        ready.ui.furtherSelector.setCheckState(node, 2)
+    return [pair[1], *further]
+
+
+def next_process(slicer_app, **changes):
+    """End the run that goes on, and wait for the next one."""
+    before = len(FakeProcess.made)
+    FakeProcess.made[-1].finish(**changes)
+    slicer_app.wait_for(lambda: len(FakeProcess.made) > before)
+    return FakeProcess.made[-1]
+
+
+def test_each_volume_gets_its_own_transform_and_the_worst_verdict_is_shown(slicer_app, ready, pair, three):  # noqa: F811
+    ui, parameters = ready.ui, ready.widget._parameterNode
+    assert parameters.furtherVolumes == three[1:]
+    assert ui.registerButton.toolTip == "Put scan B, late, venous onto scan A, one after the other"
+    before = scene_content()
+    parameters.transformName = "phase"
+    first = start(slicer_app, ready)
+    assert "scan B (1 of 3)" in ui.stageLabel.text
+    # What is chosen meanwhile is for the next time.
+    parameters.furtherVolumes = []
+    second = next_process(slicer_app, **verdict("verified", 0.7))
+    assert ready.widget.panel.running
+    assert "late (2 of 3)" in ui.stageLabel.text
+    assert first.arguments[:2] == second.arguments[:2] == ["--events", "register"]
+    next_process(slicer_app, **verdict("failed", None, ["It is off."]))
+    finish(slicer_app, ready, **verdict("uncertain", 2.25))
+    names = ["phase: scan B", "phase: late", "phase: venous"]
+    assert [node.GetTransformNodeID() for node in three] == [slicer.util.getNode(name).GetID() for name in names]
+    assert parameters.resultTransform.GetName() == "phase: late"
+    assert "FAILED" in ui.verdictLabel.text
+    assert ui.messageLabel.text == (
+        "scan B: verified, estimated error 0.7 mm. late: failed. venous: uncertain, estimated error 2.2 mm. "
+        "Shown is phase: late, which is trusted least."
+    )
+    ui.undoButton.click()
+    assert scene_content() == before
+    assert folders(slicer_app) == []
+
+
+def test_one_without_a_result_does_not_stop_the_others(slicer_app, ready, pair, three):  # noqa: F811
+    ui = ready.ui
+    start(slicer_app, ready)
+    slicer.mrmlScene.RemoveNode(three[1])
+    FakeProcess.made[-1].tell(event="error", subject="x", found="too flat", remedy="Look at it.", exit_code=3)
+    FakeProcess.made[-1].end(3)
+    slicer_app.wait_for(lambda: len(FakeProcess.made) == 2)
+    finish(slicer_app, ready, **verdict("verified", 0.5))
+    assert "too flat" in ui.messageLabel.text
+    assert "late: it was removed from the scene before its turn came" in ui.messageLabel.text
+    assert "venous: verified" in ui.messageLabel.text
+    assert "trusted least" not in ui.messageLabel.text
+    assert "VERIFIED" in ui.verdictLabel.text
+    assert three[0].GetParentTransformNode() is None
+    assert three[2].GetParentTransformNode() is not None
+
+
+def test_none_with_a_result(slicer_app, ready, pair, three):  # noqa: F811
+    before = scene_content()
+    start(slicer_app, ready)
+    for count in (2, 3, 3):
+        FakeProcess.made[-1].tell(event="error", subject="x", found="too flat", remedy="Look at it.", exit_code=3)
+        FakeProcess.made[-1].end(3)
+        slicer_app.wait_for(lambda: len(FakeProcess.made) == count)  # noqa: B023
+    slicer_app.wait_for(lambda: not ready.widget.panel.running)
+    assert ready.ui.messageLabel.text.count("too flat") == 3
+    assert ready.ui.resultCollapsibleButton.isHidden()
+    assert scene_content() == before
+
+
+def test_cancel_takes_back_what_was_added(slicer_app, ready, pair, three):  # noqa: F811
+    before = scene_content()
+    start(slicer_app, ready)
+    next_process(slicer_app, **verdict("verified", 0.7))
+    assert scene_content() != before
+    ready.ui.registerButton.click()
+    assert ready.ui.messageLabel.text == "Cancelled; the scene is as it was."
+    assert scene_content() == before
+    slicer_app.wait_for(lambda: folders(slicer_app) == [])
+
+
+@pytest.mark.parametrize("how", ["scene", "module"])
+def test_the_scene_or_the_module_goes_between_two_volumes(slicer_app, ready, pair, three, how):  # noqa: F811
+    start(slicer_app, ready)
+    next_process(slicer_app, **verdict("verified", 0.7))
+    if how == "scene":
+        slicer.mrmlScene.Clear()
+    else:
+        ready.widget.cleanup()
+    assert not ready.widget.panel.running
+    slicer_app.process_events(50)
+    assert len(FakeProcess.made) == 2
+    slicer_app.wait_for(lambda: folders(slicer_app) == [])
+
+
+def test_what_is_for_one_volume_alone_is_refused(ready, pair, three):  # noqa: F811
+    parameters = ready.widget._parameterNode
+    mask = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "region")
+    start_node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "by hand")
+    for name, node in (("movingMask", mask), ("structures", mask), ("initialTransform", start_node)):
+        setattr(parameters, name, node)
+        assert not ready.ui.registerButton.enabled
+        assert f"{node.GetName()} is for scan B alone" in ready.ui.messageLabel.text
+        setattr(parameters, name, None)
+    parameters.fixedMask = mask
+    assert ready.ui.registerButton.enabled
+    # The volumes that are chosen above are not registered twice.
+    parameters.furtherVolumes = list(pair)
+    assert ready.ui.registerButton.toolTip == "Put scan B onto scan A"
+
+
+@pytest.fixture
+def lost(slicer_app, opened, head_ct):  # noqa: F811
+    """A volume, its resampled copy, and the transform that was lost."""
+    truth = rigid([0.4, 1, -0.3], 40, [-20, 12, 25])
+    center = np.linalg.inv(truth) @ [*head_ct.grid.center_lps, 1]
+    grid = centered_grid([60, 70, 50], [2.6, 2.5, 2.7], rotation([1, -1, 0.5], 8), center[:3] + np.array([8, -6, 5]))
+    image = sitk.Resample(
+        head_ct.image,
+        grid.size,
+        sitk_from_matrix(truth),
+        sitk.sitkLinear,
+        grid.origin_lps,
+        grid.spacing_mm,
+        grid.direction,
+        -1024.0,
+    )
+    nodes = (
+        add_volume_node(slicer.mrmlScene, head_ct, name="CT"),
+        add_volume_node(slicer.mrmlScene, Volume(image, "copy"), name="copy"),
+    )
+    opened.ui.originalSelector.setCurrentNode(nodes[0])
+    opened.ui.resampledSelector.setCurrentNode(nodes[1])
+    return nodes, modelling_ras_from_resampling_lps(truth)
+
+
+def test_a_lost_transform_is_recovered(slicer_app, opened, lost):  # noqa: F811
+    (original, resampled), truth_ras = lost
+    ui = opened.ui
+    assert ui.recoverButton.enabled, ui.recoverButton.toolTip
+    ui.recoverButton.click()
+    assert ui.registerButton.text == "Cancel"
+    assert not ui.recoverButton.enabled
+    with BlockMeter() as meter:
+        slicer_app.wait_for(lambda: not opened.widget.panel.running, 120)
+    assert_lively(meter)
+    node = slicer.util.getNode("CT to copy (recovered)")
+    corners = np.array([[x, y, z, 1] for x in (-80, 80) for y in (-80, 80) for z in (-60, 60)], dtype=float).T
+    assert np.abs((matrix_of(node) - truth_ras) @ corners).max() < 0.2
+    assert "a rigid transform; nothing was moved" in ui.messageLabel.text
+    assert original.GetParentTransformNode() is resampled.GetParentTransformNode() is None
+    assert node.GetNodeReference(node.GetMovingNodeReferenceRole()) is original
+    assert node.GetNodeReference(node.GetFixedNodeReferenceRole()) is resampled
+    assert folders(slicer_app) == []
+    ui.recoverCollapsibleButton.collapsed = False
+    slicer_app.screenshot(opened.parent, SCREENSHOTS / "registration-recover.png")
+
+
+def test_a_lost_transform_that_is_not_found_is_told(slicer_app, ready, pair):  # noqa: F811
+    ui = ready.ui
+    assert ui.recoverButton.toolTip == "Choose the volume as it was before it was resampled."
+    ui.originalSelector.setCurrentNode(pair[0])
+    ui.resampledSelector.setCurrentNode(pair[0])
+    assert "is chosen as both volumes" in ui.recoverButton.toolTip
+    ui.resampledSelector.setCurrentNode(pair[1])
+    before = scene_content()
+    ui.recoverButton.click()
+    slicer_app.wait_for(lambda: FakeProcess.made)
+    process = FakeProcess.made[-1]
+    assert process.arguments[:3] == ["--events", "transform", "recover"]
+    ui.registerButton.click()
+    assert scene_content() == before
+    ui.recoverButton.click()
+    slicer_app.wait_for(lambda: len(FakeProcess.made) == 2)
+    process = FakeProcess.made[-1]
+    content = {
+        "transform": {"matrix_lps": np.eye(4).tolist()},
+        "motion": "affine",
+        "explained": False,
+        "rms_residual": 30.0,
+        "intensity_sd": 60.0,
+    }
+    process.file("--json").write_text(json.dumps(content))
+    process.end(0)
+    slicer_app.wait_for(lambda: not ready.widget.panel.running)
+    assert "do not trust it: it leaves 50% of the intensities unexplained" in ui.messageLabel.text
+    slicer.mrmlScene.Clear()
+    assert not ui.recoverButton.enabled
