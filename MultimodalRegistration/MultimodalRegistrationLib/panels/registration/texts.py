@@ -173,8 +173,8 @@ def recovered_words(name: str, content: Mapping[str, Any]) -> str:
         ).format(name=name, left=left)
     motions = {"rigid": _("rigid"), "similarity": _("similarity"), "affine": _("affine")}
     return _(
-        "{name} was added, a {motion} transform; nothing was moved. It explains the resampled copy but for {left:.1%} of "
-        "its intensities."
+        "{name} was added, a {motion} transform; nothing was moved. It explains the resampled copy but for {left:.1%} "
+        "of its intensities."
     ).format(name=name, motion=motions[content["motion"]], left=left)
 
 
