@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Union
 
 import slicer
@@ -48,6 +49,53 @@ class MultimodalRegistration(ScriptedLoadableModule):
         self.parent.acknowledgementText = _("Engines: elastix, ANTs and SimpleITK.")
         use_slicer_engines()
         slicer.app.connect("startupCompleted()", register_sample_data)
+
+
+class MultimodalRegistrationFileReader:
+    """Loads transforms of elastix and FreeSurfer where Slicer loads files; its methods are those that Slicer calls."""
+
+    def __init__(self, parent: Any) -> None:
+        self.parent = parent
+
+    def description(self) -> str:
+        """What the user may choose in the dialog."""
+        return str(_("Transform of elastix or FreeSurfer"))
+
+    def fileType(self) -> str:
+        """The type for ``slicer.util.loadNodeFromFile``."""
+        return "MultimodalRegistrationTransform"
+
+    def extensions(self) -> list[str]:
+        """Names of files that may be such transforms."""
+        return [str(_("Transform of elastix")) + " (*.txt *.toml)", str(_("Transform of FreeSurfer")) + " (*.lta)"]
+
+    def canLoadFile(self, filePath: str) -> bool:
+        """Whether a file is such a transform, by what is in it."""
+        from MultimodalRegistrationLib.mrml.tool_transforms import is_tool_transform
+
+        return is_tool_transform(Path(filePath))
+
+    def canLoadFileConfidence(self, filePath: str) -> float:
+        """Above that of readers that go by the name alone: many programs write .txt."""
+        return 0.9 if self.canLoadFile(filePath) else 0.0
+
+    def load(self, properties: dict[str, Any]) -> bool:
+        """Load a file; messages tell why it cannot be, or how far the node is from it."""
+        from MultimodalRegistrationLib.errors import RegistrationError
+        from MultimodalRegistrationLib.mrml.tool_transforms import add_tool_transform
+
+        messages = self.parent.userMessages()
+        try:
+            node, warning = add_tool_transform(slicer.mrmlScene, Path(properties["fileName"]))
+        except RegistrationError as error:
+            messages.AddMessage(vtk.vtkCommand.ErrorEvent, str(error))
+            return False
+        if warning is not None:
+            messages.AddMessage(vtk.vtkCommand.WarningEvent, warning)
+        if properties.get("name"):
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(properties["name"]))
+        self.parent.loadedNodes = [node.GetID()]
+        return True
 
 
 @parameterNodeWrapper

@@ -33,6 +33,7 @@ __all__ = [
     "add_thin_plate_spline_node",
     "apply_to_moving",
     "inverted_copy",
+    "read_node_file",
     "start_from_node",
     "volumes_of_result",
 ]
@@ -136,13 +137,32 @@ def add_file_transform_node(
         Slicer cannot read the file; the scene is as it was.
     """
     node = _result_node(scene, None, name, fixed_node, moving_node, settings)
+    read_node_file(node, path)
+    return node
+
+
+def read_node_file(node: Any, path: Path) -> None:
+    """Fill a node with the ITK transform in a file, which is not needed afterwards.
+
+    Parameters
+    ----------
+    node : vtkMRMLTransformNode
+        In a scene, which it leaves where the file cannot be read.
+    path : Path
+        ``fixed_to_moving_lps``.
+
+    Raises
+    ------
+    InputError
+        Slicer cannot read the file.
+    """
+    scene = node.GetScene()
     storage = slicer.vtkMRMLTransformStorageNode()
     storage.SetScene(scene)
     storage.SetFileName(str(path))
     if not storage.ReadData(node, True):
         scene.RemoveNode(node)
-        raise InputError(path, "Slicer cannot read this transform", "Report it, with the preset and the engine used.")
-    return node
+        raise InputError(path, "Slicer cannot read this transform", "Report it, with how the transform was made.")
 
 
 def add_grid_node(scene: Any, made: DisplacementGrid, *, name: str) -> Any:
