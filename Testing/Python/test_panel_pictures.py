@@ -8,7 +8,6 @@ import SimpleITK as sitk
 import slicer
 from MultimodalRegistrationLib.application.result_views import center_views_on
 from MultimodalRegistrationLib.application.slice_views import views_cross_at
-from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from panel_helpers import assert_lively, scene_content
 from registration_panel import folders
 from StandIn.blocks import BlockMeter
@@ -19,6 +18,7 @@ def save(opened, path):  # noqa: F811
     opened.app.dialog_answers.append(str(path))
     opened.ui.pictureButton.click()
     opened.app.wait_for(lambda: not opened.panel.running, 60)
+    return pixels(path) if path.exists() else None
 
 
 def pixels(path):
@@ -38,17 +38,35 @@ def test_a_picture_where_the_views_cross(opened, tmp_path):  # noqa: F811
     assert scene_content() == before
     assert folders(opened.app) == []
     first = pixels(tmp_path / "a.png")
-    # The same picture when the transform is applied to the moving volume; another one elsewhere, and otherwise.
+    # The same picture when the transform is applied to the moving volume.
     opened.moving.SetAndObserveTransformNodeID(opened.right.GetID())
-    save(opened, tmp_path / "b.png")
-    np.testing.assert_array_equal(pixels(tmp_path / "b.png"), first)
-    assert placement_in_world(opened.moving).matrix_ras is not None
-    opened.ui.pictureAtBox.setCurrentIndex(1)
-    opened.ui.pictureModeBox.setCurrentIndex(1)
+    assert_same(save(opened, tmp_path / "applied.png"), first)
+    opened.moving.SetAndObserveTransformNodeID(None)
+    # Each of the choices changes it.
+    for box, index, parameter, value in (
+        (opened.ui.pictureAtBox, 1, "pictureAt", "center"),
+        (opened.ui.pictureModeBox, 1, "pictureMode", "checkerboard"),
+        (opened.ui.pictureTransformBox, 1, None, None),
+    ):
+        box.setCurrentIndex(index)
+        assert parameter is None or getattr(opened.parameters, parameter) == value
+        other = save(opened, tmp_path / "other.png")
+        assert other.shape == first.shape
+        assert (other != first).mean() > 0.02
+        box.setCurrentIndex(0)
     opened.ui.pictureFieldBox.value = 80
-    assert (opened.parameters.pictureAt, opened.parameters.pictureMode) == ("center", "checkerboard")
-    save(opened, tmp_path / "c.png")
-    assert first.shape != pixels(tmp_path / "c.png").shape or (pixels(tmp_path / "c.png") != first).any()
+    part = save(opened, tmp_path / "part.png")
+    assert part.shape != first.shape or (part != first).mean() > 0.02
+    opened.ui.pictureFieldBox.value = 0
+    assert_same(save(opened, tmp_path / "again.png"), first)
+    # Measuring needs more than a picture does.
+    opened.ui.movingTargetsSelector.setCurrentNode(None)
+    assert not opened.ui.measureButton.enabled
+    assert opened.ui.pictureButton.enabled
+
+
+def assert_same(one, other):
+    np.testing.assert_array_equal(one, other)
 
 
 def test_what_cannot_be_drawn_or_saved_is_told(opened, tmp_path):  # noqa: F811
@@ -81,15 +99,79 @@ def test_a_picture_is_cancelled(opened, tmp_path):  # noqa: F811
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("views", [0, 1])
-def test_views_that_do_not_cross(slicer_app, heads, views, tmp_path):  # noqa: F811
-    if views:
-        slicer_app.open_slice_views()
-        layout = slicer.app.layoutManager()
-        for name in layout.sliceViewNames():
-            layout.sliceWidget(name).mrmlSliceNode().SetOrientationToAxial()
-    assert views_cross_at() is None
-    opened = Opened(slicer_app, heads)  # noqa: F811
+def test_views_that_do_not_cross(opened, tmp_path):  # noqa: F811
     opened.fill_in()
+    opened.ui.pictureAtBox.setCurrentIndex(1)
+    center = save(opened, tmp_path / "center.png")
+    opened.ui.pictureAtBox.setCurrentIndex(0)
+    layout = slicer.app.layoutManager()
+    nodes = [layout.sliceWidget(name).mrmlSliceNode() for name in layout.sliceViewNames()]
+    for node in nodes:
+        node.SetOrientationToAxial()
+    assert views_cross_at() is None
+    assert_same(save(opened, tmp_path / "views.png"), center)
+
+
+def test_views_that_are_not_shown_do_not_count(opened):  # noqa: F811
+    layout = slicer.app.layoutManager()
+    nodes = [layout.sliceWidget(name).mrmlSliceNode() for name in layout.sliceViewNames()]
+    center_views_on([10, 20, 30])
+    np.testing.assert_allclose(views_cross_at(), [10, 20, 30], atol=1e-6)
+    nodes[0].SetMappedInLayout(0)
+    assert views_cross_at() is None
+
+
+def test_no_views_and_the_centre(slicer_app, heads, tmp_path):  # noqa: F811
+    assert views_cross_at() is None
+    without = Opened(slicer_app, heads)
+    without.fill_in()
+    assert save(without, tmp_path / "a.png") is not None, without.ui.messageLabel.text
+
+
+@pytest.mark.parametrize("what", ["moving", "panel"])
+def test_something_goes_while_the_file_is_chosen(opened, tmp_path, monkeypatch, what):  # noqa: F811
+    import qt
+
+    opened.fill_in()
+
+    def choose(*_arguments):
+        if what == "panel":
+            opened.module.widget.cleanup()
+        else:
+            slicer.mrmlScene.RemoveNode(opened.moving)
+        return str(tmp_path / "a.png")
+
+    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", choose)
+    opened.ui.pictureButton.click()
+    opened.app.process_events(50)
+    assert not opened.panel.running
+    if what == "moving":
+        assert "MR: it was removed from the scene meanwhile" in opened.ui.messageLabel.text
+    assert list(tmp_path.iterdir()) == []
+    assert folders(opened.app) == []
+
+
+def test_another_picture_is_replaced_only_when_asked(opened, tmp_path, monkeypatch):  # noqa: F811
+    opened.fill_in()
+    (tmp_path / "a.png").write_text("other")
+    asked = []
+    monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda words, **_: asked.append(words))
+    opened.app.dialog_answers.append(str(tmp_path / "a"))
+    opened.ui.pictureButton.click()
+    assert not opened.panel.running
+    assert asked == ["a.png exists already. Replace it?"]
+    assert (tmp_path / "a.png").read_text() == "other"
+
+
+def test_a_full_disk_is_told(opened, tmp_path, monkeypatch):  # noqa: F811
+    import errno
+    import shutil
+
+    def full(_source, target):
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    opened.fill_in()
+    monkeypatch.setattr(shutil, "copyfile", full)
     save(opened, tmp_path / "a.png")
-    assert (tmp_path / "a.png").exists(), opened.ui.messageLabel.text
+    assert "No space left on device" in opened.ui.messageLabel.text
+    assert list(tmp_path.iterdir()) == []

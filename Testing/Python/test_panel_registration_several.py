@@ -12,10 +12,16 @@ from conftest import SCREENSHOTS, centered_grid, rigid, rotation
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.mrml.quality_inputs import record_of
+from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node
+from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
+from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from panel_helpers import FakeProcess, add_scan, assert_lively, scene_content
-from registration_panel import finish, folders, matrix_of, opened, pair, ready, start  # noqa: F401
+from registration_panel import finish, folders, matrix_of, opened, pair, ready, shown, start  # noqa: F401
 from StandIn.blocks import BlockMeter
+
+AWAY_RAS = rigid([0, 0.4, 1], 12, [15, -6, 9])
 
 
 def verdict(word, error_mm=None, against=()):
@@ -45,14 +51,17 @@ def test_each_volume_gets_its_own_transform_and_the_worst_verdict_is_shown(slice
     assert ui.registerButton.toolTip == "Put scan B, late, venous onto scan A, one after the other"
     before = scene_content()
     parameters.transformName = "phase"
-    first = start(slicer_app, ready)
+    start(slicer_app, ready)
     assert "scan B (1 of 3)" in ui.stageLabel.text
     # What is chosen meanwhile is for the next time.
     parameters.furtherVolumes = []
     second = next_process(slicer_app, **verdict("verified", 0.7))
     assert ready.widget.panel.running
     assert "late (2 of 3)" in ui.stageLabel.text
-    assert first.arguments[:2] == second.arguments[:2] == ["--events", "register"]
+    assert second.arguments[:2] == ["--events", "register"]
+    sizes = [sitk.ReadImage(str(second.file(option))).GetSize() for option in ("--fixed", "--moving")]
+    assert sizes == [(36, 40, 44), (30, 30, 30)]
+    assert ui.logText.toPlainText().splitlines() == ["scan B (1 of 3)", "late (2 of 3)"]
     next_process(slicer_app, **verdict("failed", None, ["It is off."]))
     finish(slicer_app, ready, **verdict("uncertain", 2.25))
     names = ["phase: scan B", "phase: late", "phase: venous"]
@@ -60,10 +69,20 @@ def test_each_volume_gets_its_own_transform_and_the_worst_verdict_is_shown(slice
     assert parameters.resultTransform.GetName() == "phase: late"
     assert "FAILED" in ui.verdictLabel.text
     assert ui.messageLabel.text == (
-        "scan B: verified, estimated error 0.7 mm. late: failed. venous: uncertain, estimated error 2.2 mm. "
-        "Shown is phase: late, which is trusted least."
+        "phase: scan B: verified, estimated error 0.7 mm. phase: late: failed. phase: venous: uncertain, estimated "
+        "error 2.2 mm. Shown is phase: late, which is trusted least."
     )
+    # The others can be looked at; where the one that is shown is removed, another one is.
+    assert [ui.resultsBox.itemText(n) for n in range(ui.resultsBox.count)] == names
+    ui.resultsBox.setCurrentIndex(0)
+    assert parameters.resultTransform.GetName() == "phase: scan B"
+    assert "VERIFIED" in ui.verdictLabel.text
+    slicer.mrmlScene.RemoveNode(parameters.resultTransform)
+    slicer_app.process_events(20)
+    assert parameters.resultTransform.GetName() == "phase: late"
+    assert ui.undoButton.enabled
     ui.undoButton.click()
+    assert not shown(ui.resultsBox)
     assert scene_content() == before
     assert folders(slicer_app) == []
 
@@ -78,7 +97,7 @@ def test_one_without_a_result_does_not_stop_the_others(slicer_app, ready, pair, 
     finish(slicer_app, ready, **verdict("verified", 0.5))
     assert "too flat" in ui.messageLabel.text
     assert "late: it was removed from the scene before its turn came" in ui.messageLabel.text
-    assert "venous: verified" in ui.messageLabel.text
+    assert "venous to scan A: verified" in ui.messageLabel.text
     assert "trusted least" not in ui.messageLabel.text
     assert "VERIFIED" in ui.verdictLabel.text
     assert three[0].GetParentTransformNode() is None
@@ -111,27 +130,86 @@ def test_cancel_takes_back_what_was_added(slicer_app, ready, pair, three):  # no
 
 @pytest.mark.parametrize("how", ["scene", "module"])
 def test_the_scene_or_the_module_goes_between_two_volumes(slicer_app, ready, pair, three, how):  # noqa: F811
+    before = scene_content()
     start(slicer_app, ready)
     next_process(slicer_app, **verdict("verified", 0.7))
     if how == "scene":
         slicer.mrmlScene.Clear()
     else:
         ready.widget.cleanup()
+        assert scene_content() == before
     assert not ready.widget.panel.running
     slicer_app.process_events(50)
     assert len(FakeProcess.made) == 2
     slicer_app.wait_for(lambda: folders(slicer_app) == [])
 
 
+def test_what_is_carried_goes_with_the_first_and_nothing_is_moved_twice(slicer_app, ready, pair, three):  # noqa: F811
+    parameters = ready.widget._parameterNode
+    extra = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points of scan B")
+    old = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "bed")
+    three[2].SetAndObserveTransformNodeID(old.GetID())
+    parameters.carried = [extra, three[1]]
+    parameters.resampledVolume = True
+    before = scene_content()
+    start(slicer_app, ready)
+    for _ in range(2):
+        resampled(FakeProcess.made[-1])
+        next_process(slicer_app, **verdict("verified", 0.7))
+    resampled(FakeProcess.made[-1])
+    finish(slicer_app, ready, **verdict("verified", 0.8))
+    names = [node.GetParentTransformNode().GetName() for node in (*three, extra)]
+    assert names == ["scan B to scan A", "late to scan A", "venous to scan A after bed", "scan B to scan A"]
+    assert slicer.util.getNode("late resampled").GetParentTransformNode() is None
+    ready.ui.undoButton.click()
+    assert scene_content() == before
+    parameters.applyToMoving = False
+    start(slicer_app, ready)
+    for _ in range(2):
+        resampled(FakeProcess.made[-1])
+        next_process(slicer_app, **verdict("verified", 0.7))
+    resampled(FakeProcess.made[-1])
+    finish(slicer_app, ready, **verdict("verified", 0.8))
+    assert three[0].GetParentTransformNode() is None
+    assert three[2].GetParentTransformNode() is old
+
+
+def resampled(process):
+    image = sitk.Image([36, 40, 44], sitk.sitkFloat32)
+    sitk.WriteImage(image, str(process.file("--output-volume")), True)
+
+
+@pytest.mark.parametrize(("what", "words"), [("removed", "scan A: it was removed"), ("moved", "scan A: it was moved")])
+def test_the_fixed_volume_goes_or_moves_between_two_volumes(slicer_app, ready, pair, three, what, words):  # noqa: F811
+    start(slicer_app, ready)
+    next_process(slicer_app, **verdict("verified", 0.7))
+    if what == "removed":
+        slicer.mrmlScene.RemoveNode(pair[0])
+    else:
+        pair[0].SetOrigin(1, 2, 3)
+    finish(slicer_app, ready, **verdict("verified", 0.7))
+    assert len(FakeProcess.made) == 2
+    assert ready.ui.messageLabel.text.count(words) == 1
+    assert "Not registered: venous" in ready.ui.messageLabel.text
+
+
 def test_what_is_for_one_volume_alone_is_refused(ready, pair, three):  # noqa: F811
     parameters = ready.widget._parameterNode
     mask = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "region")
     start_node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "by hand")
-    for name, node in (("movingMask", mask), ("structures", mask), ("initialTransform", start_node)):
+    points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "clicked")
+    parameters.fixedLandmarks = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "on the fixed one")
+    for name, node, words in (
+        ("movingLandmarks", points, "clicked is for scan B alone"),
+        ("movingMask", mask, "region is for scan B alone"),
+        ("structures", mask, "one moving volume at a time"),
+        ("initialTransform", start_node, "by hand is for scan B alone"),
+    ):
         setattr(parameters, name, node)
         assert not ready.ui.registerButton.enabled
-        assert f"{node.GetName()} is for scan B alone" in ready.ui.messageLabel.text
+        assert words in ready.ui.messageLabel.text
         setattr(parameters, name, None)
+        parameters.fixedLandmarks = None
     parameters.fixedMask = mask
     assert ready.ui.registerButton.enabled
     # The volumes that are chosen above are not registered twice.
@@ -159,9 +237,13 @@ def lost(slicer_app, opened, head_ct):  # noqa: F811
         add_volume_node(slicer.mrmlScene, head_ct, name="CT"),
         add_volume_node(slicer.mrmlScene, Volume(image, "copy"), name="copy"),
     )
+    # Where it lies in the world counts, not where its file puts it.
+    away = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "bed")
+    away.SetMatrixTransformToParent(vtk_from_matrix(AWAY_RAS))
+    nodes[0].SetAndObserveTransformNodeID(away.GetID())
     opened.ui.originalSelector.setCurrentNode(nodes[0])
     opened.ui.resampledSelector.setCurrentNode(nodes[1])
-    return nodes, modelling_ras_from_resampling_lps(truth)
+    return nodes, modelling_ras_from_resampling_lps(truth) @ np.linalg.inv(AWAY_RAS)
 
 
 def test_a_lost_transform_is_recovered(slicer_app, opened, lost):  # noqa: F811
@@ -178,7 +260,11 @@ def test_a_lost_transform_is_recovered(slicer_app, opened, lost):  # noqa: F811
     corners = np.array([[x, y, z, 1] for x in (-80, 80) for y in (-80, 80) for z in (-60, 60)], dtype=float).T
     assert np.abs((matrix_of(node) - truth_ras) @ corners).max() < 0.2
     assert "a rigid transform; nothing was moved" in ui.messageLabel.text
-    assert original.GetParentTransformNode() is resampled.GetParentTransformNode() is None
+    # To the assessment it is a transform like any other.
+    spatial, _error = spatial_transform_of_node(node, slabs_of_node(resampled).grid)
+    assert record_of(node, spatial, slabs_of_node(resampled).grid) == (None, ())
+    assert original.GetParentTransformNode().GetName() == "bed"
+    assert resampled.GetParentTransformNode() is None
     assert node.GetNodeReference(node.GetMovingNodeReferenceRole()) is original
     assert node.GetNodeReference(node.GetFixedNodeReferenceRole()) is resampled
     assert folders(slicer_app) == []
@@ -213,6 +299,6 @@ def test_a_lost_transform_that_is_not_found_is_told(slicer_app, ready, pair):  #
     process.file("--json").write_text(json.dumps(content))
     process.end(0)
     slicer_app.wait_for(lambda: not ready.widget.panel.running)
-    assert "do not trust it: it leaves 50% of the intensities unexplained" in ui.messageLabel.text
+    assert "do not trust it: what it leaves unexplained is 50% of the spread" in ui.messageLabel.text
     slicer.mrmlScene.Clear()
     assert not ui.recoverButton.enabled

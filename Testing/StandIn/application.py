@@ -67,6 +67,7 @@ class qMRMLLayoutManager:
             logic.SetMRMLScene(scene)
             node = logic.AddSliceNode(name)
             node.SetOrientation(orientation)
+            node.SetMappedInLayout(1)
             view = qMRMLSliceWidget()
             view._logic = logic
             self._views[name] = view

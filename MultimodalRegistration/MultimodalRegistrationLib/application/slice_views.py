@@ -11,8 +11,8 @@ from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
 __all__ = ["SliceViews", "slice_composite_nodes", "views_cross_at"]
 
-# Sine of the angle below which two planes have no crossing worth the name.
-_PARALLEL = 0.05
+# Smallest singular value of the normals of planes whose crossing is worth the name; 0 where two are parallel.
+_DIFFERENT = 0.05
 
 
 def slice_composite_nodes() -> list[Any]:
@@ -24,25 +24,31 @@ def slice_composite_nodes() -> list[Any]:
 
 
 def views_cross_at() -> list[float] | None:
-    """Where the planes of the slice views cross.
+    """Where the planes of the slice views that the user sees cross.
 
     Returns
     -------
     list of 3 float, or None
-        World coordinates, RAS, mm; None without three views of different directions.
+        World coordinates, RAS, mm; None without three views of different directions. Of parallel ones the first counts.
     """
     layout = slicer.app.layoutManager()
     if layout is None:
         return None
-    names = layout.sliceViewNames()
-    planes = [matrix_from_vtk(layout.sliceWidget(name).mrmlSliceNode().GetSliceToRAS()) for name in names]
-    normals = np.array([plane[:3, 2] for plane in planes]).reshape(-1, 3)
-    if np.linalg.matrix_rank(normals, tol=_PARALLEL) < 3:
-        return None
-    distances = [normal @ plane[:3, 3] for normal, plane in zip(normals, planes, strict=True)]
-    # With more than three views, the point that is nearest to all planes.
-    crossing: list[float] = np.linalg.lstsq(normals, np.array(distances), rcond=None)[0].tolist()
-    return crossing
+    normals, distances = np.empty((0, 3)), []
+    for name in layout.sliceViewNames():
+        node = layout.sliceWidget(name).mrmlSliceNode()
+        # The names are also those of views of layouts that were left.
+        if not node.IsMappedInLayout():
+            continue
+        plane = matrix_from_vtk(node.GetSliceToRAS())
+        more = np.vstack([normals, plane[:3, 2]])
+        if np.linalg.svd(more, compute_uv=False).min() > _DIFFERENT:
+            normals = more
+            distances.append(plane[:3, 2] @ plane[:3, 3])
+        if len(distances) == 3:
+            crossing: list[float] = np.linalg.solve(normals, distances).tolist()
+            return crossing
+    return None
 
 
 class SliceViews:

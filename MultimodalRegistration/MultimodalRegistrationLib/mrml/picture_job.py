@@ -108,7 +108,9 @@ class PictureJob(ChildJob):
         Raises
         ------
         InputError
-            It cannot be written there.
+            No file can be made there.
+        OSError
+            The disk is full, say.
         """
         with OutputFiles() as outputs:
             shutil.copyfile(self._picture, outputs.add(target, (".png",)))

@@ -16,6 +16,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.run_records import RunRecord
 from MultimodalRegistrationLib.io.volumes import Volume
@@ -134,16 +135,18 @@ class QualityJob(ChildJob):
         self._writers.append(self._write_transform(self._next_file(role, name, ".h5"), role, node, name, fixed))
 
     def _write_transform(self, path: Path, role: str, node: Any, name: str, fixed: Slabs) -> Iterator[float]:
-        spatial, error_mm = yield from write_transform_node(path, node, fixed.grid)
-        if error_mm > GOOD_ENOUGH_MM:
-            self._handover.warnings.append(
-                f"{name} bends so sharply that it was sampled to within {error_mm:.2f} mm only."
-            )
-        if role == "transform":
-            record, warnings = record_of(node, spatial, fixed.grid)
-            self._handover.warnings += warnings
-            if record is not None:
-                self._handover.records[str(path)] = record
+        def note(spatial: SpatialTransform, error_mm: float) -> None:
+            if error_mm > GOOD_ENOUGH_MM:
+                self._handover.warnings.append(
+                    f"{name} bends so sharply that it was sampled to within {error_mm:.2f} mm only."
+                )
+            if role == "transform":
+                record, warnings = record_of(node, spatial, fixed.grid)
+                self._handover.warnings += warnings
+                if record is not None:
+                    self._handover.records[str(path)] = record
+
+        yield from write_transform_node(path, node, fixed.grid, note)
 
     def _add_targets(self, inputs: QualityInputs, results: list[Any]) -> None:
         if not both_given("The targets", inputs.targets_fixed, inputs.targets_moving):

@@ -75,7 +75,7 @@ class RegistrationJob(VolumePairJob):
         for node, slabs in ((inputs.fixed, fixed), (inputs.moving, moving)):
             check_placement(slabs.grid, node.GetName())
         check_pair(fixed.grid, inputs.fixed.GetName(), moving.grid, inputs.moving.GetName())
-        self._fixed_grid, self._moving_grid, self._moving_type = fixed.grid, moving.grid, moving.dtype
+        self.fixed_grid, self._moving_grid, self._moving_type = fixed.grid, moving.grid, moving.dtype
         self._options += ["--preset", str(self._write_preset("preset", settings.preset))]
         if settings.then is not None:
             select_engine(settings.then, None)
@@ -89,12 +89,12 @@ class RegistrationJob(VolumePairJob):
         self._files[self._file(role, ".nrrd", option=f"--{role.replace('_', '-')}")] = slabs
 
     def _add_masks(self, inputs: Inputs) -> None:
-        fixed = _mask(inputs.fixed_mask, self._fixed_grid)
+        fixed = _mask(inputs.fixed_mask, self.fixed_grid)
         if inputs.roi is not None:
             box = box_of_roi_node(inputs.roi)
             names = [self.node_names[role] for role in ("fixed_mask", "roi") if role in self.node_names]
             self.node_names["fixed_mask"] = " and ".join(names)
-            fixed = box_slabs(self._fixed_grid if fixed is None else fixed.grid, box, fixed)
+            fixed = box_slabs(self.fixed_grid if fixed is None else fixed.grid, box, fixed)
         moving = _mask(inputs.moving_mask, self._moving_grid)
         for role, slabs in (("fixed_mask", fixed), ("moving_mask", moving)):
             if slabs is not None:
@@ -152,7 +152,7 @@ class RegistrationJob(VolumePairJob):
         """
         if self.settings.resampled_volume:
             image = vtk.vtkImageData()
-            image.SetDimensions(*self._fixed_grid.size)
+            image.SetDimensions(*self.fixed_grid.size)
             image.AllocateScalars(get_vtk_array_type(self._moving_type), 1)
             yield from read_gzip_nrrd(self._resampled_file, vtk_to_numpy(image.GetPointData().GetScalars()))
             self._resampled = image
@@ -209,7 +209,7 @@ class RegistrationJob(VolumePairJob):
             return []
         name = scene.GenerateUniqueName(f"{moving.GetName()} resampled")
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-        node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(self._fixed_grid.ijk_to_lps)))
+        node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(self.fixed_grid.ijk_to_lps)))
         node.SetAndObserveImageData(self._resampled)
         add_display_node(node, like=moving.GetScalarVolumeDisplayNode())
         return [node]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 def write_transform_node(
-    path: Path, node: Any, over: VolumeGrid
+    path: Path, node: Any, over: VolumeGrid, on_read: Callable[[SpatialTransform, float], None] | None = None
 ) -> Generator[float, None, tuple[SpatialTransform, float]]:
     """Write what a node does to points of the world, with all its parents.
 
@@ -32,6 +32,8 @@ def write_transform_node(
         Moves the moving volume onto the fixed one; may be changed or removed between two steps.
     over : VolumeGrid
         Of the fixed volume: a transform that bends is sampled there.
+    on_read : callable, optional
+        Called with what is returned once the node is not needed any more.
 
     Yields
     ------
@@ -46,6 +48,8 @@ def write_transform_node(
         The largest error of the sampling.
     """
     spatial, error_mm = yield from shares(spatial_transform_steps(node, over, most_nodes=_MOST_NODES))
+    if on_read is not None:
+        on_read(spatial, error_mm)
     yield from shares(in_thread(lambda: write_transform(path, spatial)))
     yield 1.0
     return spatial, error_mm

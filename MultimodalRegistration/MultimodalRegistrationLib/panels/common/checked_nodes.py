@@ -33,13 +33,15 @@ class CheckedNodes:
         if parameters is None or self._showing:
             return
         self._showing = True
-        wanted = [node for node in getattr(parameters, self._name) if node is not None]
-        for node in self._selector.checkedNodes():
-            if node not in wanted:
-                self._selector.setCheckState(node, qt.Qt.Unchecked)
-        for node in wanted:
-            self._selector.setCheckState(node, qt.Qt.Checked)
-        self._showing = False
+        try:
+            wanted = [node for node in getattr(parameters, self._name) if node is not None]
+            for node in self._selector.checkedNodes():
+                if node not in wanted:
+                    self._selector.setCheckState(node, qt.Qt.Unchecked)
+            for node in wanted:
+                self._selector.setCheckState(node, qt.Qt.Checked)
+        finally:
+            self._showing = False
 
     def _chosen(self) -> None:
         if self._parameters is not None and not self._showing:

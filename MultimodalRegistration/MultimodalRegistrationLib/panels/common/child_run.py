@@ -82,7 +82,10 @@ class ChildRun(Generic[AnyJob]):
         self._error: RegistrationError | None = None
         self._process: BackgroundJob | None = None
         self._process_gone = True
-        self._folder = Path(tempfile.mkdtemp(prefix="multimodal-registration-", dir=temporary_folder()))
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix="multimodal-registration-", dir=temporary_folder()))
+        except OSError as error:
+            raise EngineError(*texts.file_problem(error)) from error
         self.active = True
         try:
             self._job = make_job(self._folder)

@@ -35,12 +35,23 @@ class ProgressView:
         ui.progressBar.setTextVisible(False)
         ui.progressWidget.visible = False
 
-    def start(self, subject: str = "") -> None:
-        """Show an empty bar and an empty log; the stages are those of the subject, where one is given."""
+    def start(self, subject: str = "", *, goes_on: bool = False) -> None:
+        """Show an empty bar.
+
+        Parameters
+        ----------
+        subject : str
+            What the stages are about, where there are several runs.
+        goes_on : bool
+            Whether the log of the run before stays.
+        """
         self._subject = subject
         self._began = time.monotonic()
         self._fraction = 0.0
-        self._ui.logText.clear()
+        if not goes_on:
+            self._ui.logText.clear()
+        if subject:
+            self.log(subject)
         self.show("", 0.0)
         self._show_times()
         self._ui.progressWidget.visible = True

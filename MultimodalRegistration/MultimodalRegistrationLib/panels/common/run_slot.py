@@ -48,6 +48,7 @@ class RunSlot(Generic[AnyJob]):
         failed: Callable[[RegistrationError], None],
         make_process: Callable[[list[str]], ChildProcess] = QtProcess,
         subject: str = "",
+        goes_on: bool = False,
     ) -> None:
         """Start a run; the caller knows that there is none.
 
@@ -57,8 +58,8 @@ class RunSlot(Generic[AnyJob]):
             As for :class:`~MultimodalRegistrationLib.panels.common.child_run.ChildRun`.
         done, failed
             As of :class:`~MultimodalRegistrationLib.panels.common.child_run.Listener`.
-        subject : str
-            What it is about, where the panel has several to do.
+        subject, goes_on
+            As for :meth:`~MultimodalRegistrationLib.panels.common.progress_view.ProgressView.start`.
 
         Raises
         ------
@@ -83,7 +84,7 @@ class RunSlot(Generic[AnyJob]):
         )
         self._run = ChildRun(self._label, make_job, listener, make_process=make_process)
         if progress is not None:
-            progress.start(subject)
+            progress.start(subject, goes_on=goes_on)
         self._run.start()
 
     def cancel(self) -> bool:

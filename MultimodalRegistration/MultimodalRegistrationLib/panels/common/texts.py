@@ -60,6 +60,11 @@ def file_problem(error: OSError) -> tuple[str, str, str]:
     )
 
 
+def busy_words() -> str:
+    """Why nothing else can be started."""
+    return _("Wait for what is running, or cancel it first.")
+
+
 def stage_words(stage: str) -> str:
     """A stage with a capital letter."""
     return stage[:1].upper() + stage[1:]

@@ -10,7 +10,7 @@ import qt
 import slicer
 
 from MultimodalRegistrationLib.application.slice_views import views_cross_at
-from MultimodalRegistrationLib.errors import RegistrationError
+from MultimodalRegistrationLib.errors import InputError, RegistrationError
 from MultimodalRegistrationLib.mrml.picture_job import PictureJob, PictureSettings
 from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
@@ -105,15 +105,14 @@ class PictureBox:
             views_cross_at() if parameters.pictureAt == _VIEWS else None,
             parameters.pictureField or None,
         )
-        chosen = qt.QFileDialog.getSaveFileName(
-            slicer.util.mainWindow(),
-            texts.SAVE_PICTURE,
-            texts.picture_name(transform.GetName()),
-            texts.picture_filter(),
-        )
-        if not chosen or self._parameters is not parameters or transform.GetScene() is None:
+        target = _ask_for_file(transform.GetName())
+        # The dialog was open for a while: the panel or the scene may have gone.
+        if target is None or self._parameters is not parameters:
             return
-        target = Path(chosen) if chosen.lower().endswith(".png") else Path(f"{chosen}.png")
+        for node in (fixed, moving, transform):
+            if node.GetScene() is None:
+                self._failed(InputError(node.GetName(), *texts.removed_meanwhile()))
+                return
         try:
             self._runs.start(
                 lambda folder: PictureJob(fixed, moving, transform, settings, folder),
@@ -128,6 +127,9 @@ class PictureBox:
     def _done(self, job: PictureJob, target: Path) -> None:
         try:
             job.save(target)
+        except OSError as error:
+            self._failed(InputError(*texts.file_problem(error)))
+            return
         except RegistrationError as error:
             self._failed(error)
             return
@@ -135,3 +137,17 @@ class PictureBox:
 
     def _failed(self, error: RegistrationError) -> None:
         self._on_told(texts.problem_words(error), True)
+
+
+def _ask_for_file(transform_name: str) -> Path | None:
+    """Where the picture goes; the dialog asks before a file is replaced, but not about a suffix that was left out."""
+    suggested = texts.picture_name(transform_name)
+    chosen = qt.QFileDialog.getSaveFileName(
+        slicer.util.mainWindow(), texts.SAVE_PICTURE, suggested, texts.picture_filter()
+    )
+    if not chosen or chosen.lower().endswith(".png"):
+        return Path(chosen) if chosen else None
+    path = Path(f"{chosen}.png")
+    if path.exists() and not slicer.util.confirmYesNoDisplay(texts.replace_question(path.name)):
+        return None
+    return path

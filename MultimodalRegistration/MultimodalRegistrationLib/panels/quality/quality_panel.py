@@ -20,6 +20,7 @@ from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
+from MultimodalRegistrationLib.panels.common.texts import busy_words
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
 from MultimodalRegistrationLib.panels.quality.picture_box import PictureBox
@@ -69,7 +70,9 @@ class QualityPanel:
     def use_parameters(self, parameters: Any) -> None:
         """Take the settings from a parameter node, or None while there is no scene."""
         self._parameters = parameters
-        if parameters is not None:
+        if parameters is None:
+            self._picture.show(None, [], missing=texts.missing_words())
+        else:
             self.update()
 
     def choose_inputs(self) -> None:
@@ -120,7 +123,7 @@ class QualityPanel:
     def start(self) -> None:
         """Start a run; a message tells why where it cannot."""
         if self.running:
-            self._tell(texts.already_running())
+            self._tell(busy_words())
             return
         parameters = self._parameters
         inputs = QualityInputs(
@@ -214,7 +217,7 @@ class QualityPanel:
         button, parameters = self._ui.measureButton, self._parameters
         missing = texts.missing_words() if parameters is None else self._missing()
         self._picture.show(
-            parameters, self._chosen_transforms(), missing=texts.busy_words() if self.running else missing
+            parameters, self._chosen_transforms(), missing=busy_words() if self.running else self._missing_for_picture()
         )
         if self.running:
             button.text, button.enabled, button.toolTip = texts.CANCEL, True, texts.CANCEL_HINT
@@ -225,6 +228,14 @@ class QualityPanel:
         self._ui.missingLabel.visible = missing is not None
         button.toolTip = missing or texts.ready_words(
             parameters.fixedVolume, parameters.movingVolume, len(self._chosen_transforms())
+        )
+
+    def _missing_for_picture(self) -> str | None:
+        parameters = self._parameters
+        if parameters is None:
+            return texts.missing_words()
+        return texts.missing_words(
+            fixed=parameters.fixedVolume, moving=parameters.movingVolume, transforms=self._chosen_transforms()
         )
 
     def _missing(self) -> str | None:

@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.panels.common.texts import escaped, without_optio
 
 MEASURE = _("Measure")
 CANCEL = _("Cancel")
-CANCEL_HINT = _("Stop measuring; the scene stays as it is")
+CANCEL_HINT = _("Stop what is running; the scene stays as it is")
 CANCELLED = _("Cancelled; the scene is as it was.")
 RUN = _("The measurement")
 NO_TRANSFORMS = _("There is no transform in the scene. Register the volumes first, or load a transform.")
@@ -42,6 +42,7 @@ _OPTIONS = {
     "--targets-fixed": _("the targets in the fixed volume"),
     "--targets-moving": _("the targets in the moving volume"),
     "--at": _("the point where the slice views cross"),
+    "--field": _("the part that is shown"),
 }
 _COLORS = {"good": GOOD, "doubtful": DOUBTFUL, "bad": BAD}
 _MARK_COLORS = {"approved": GOOD, "doubtful": DOUBTFUL, "rejected": BAD}
@@ -127,19 +128,19 @@ def picture_filter() -> str:
     return _("Pictures") + " (*.png)"
 
 
+def replace_question(name: str) -> str:
+    """Before a picture is written over another file."""
+    return _("{name} exists already. Replace it?").format(name=name)
+
+
+def removed_meanwhile() -> tuple[str, str]:
+    """Finding and remedy where a node went while the user chose a file."""
+    return _("it was removed from the scene meanwhile"), _("Load it and try again.")
+
+
 def picture_saved(path: str) -> str:
     """After a picture was saved."""
     return _("Saved: {path}.").format(path=path)
-
-
-def busy_words() -> str:
-    """Why nothing else can be started."""
-    return _("Wait for what is running, or cancel it first.")
-
-
-def already_running() -> str:
-    """A second run was asked for."""
-    return _("A measurement is running. Wait for it, or cancel it first.")
 
 
 def file_problem(error: OSError) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
+from MultimodalRegistrationLib.panels.common.texts import busy_words
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.panels.registration.engine_offer import EngineOffer
 from MultimodalRegistrationLib.panels.registration.preset_section import PresetSection
@@ -62,6 +63,9 @@ class RegistrationPanel:
             texts.RUN, on_stopped=self._update_button, progress=self._progress
         )
         self._series: Series | None = None
+        self._shown: Series | None = None
+        self._results = ChoiceBox(ui.resultsBox, self._choose_result)
+        ui.resultsBox.visible = False
         self._checked = [
             CheckedNodes(ui.furtherSelector, "furtherVolumes"),
             CheckedNodes(ui.carriedSelector, "carried"),
@@ -121,7 +125,7 @@ class RegistrationPanel:
                 parameters.fixedVolume, parameters.movingVolume
             )
             if not self.running:
-                self._result.show(parameters.resultTransform, None)
+                self._show_result()
             self._update_button()
         finally:
             self._updating = False
@@ -136,7 +140,7 @@ class RegistrationPanel:
     def start(self) -> None:
         """Start a run; a message tells why where it cannot."""
         if self.running:
-            self._tell(texts.already_running())
+            self._tell(busy_words())
             return
         if not self._engine_ready():
             return
@@ -159,7 +163,11 @@ class RegistrationPanel:
                 self._further(),
                 self._settings(),
                 apply=parameters.applyToMoving,
-                carried=[node for node in parameters.carried if node not in (None, inputs.fixed, inputs.moving)],
+                carried=[
+                    node
+                    for node in parameters.carried
+                    if node not in (None, inputs.fixed, inputs.moving, *self._further())
+                ],
             )
         except RegistrationError as error:
             self._tell(texts.problem_words(error))
@@ -171,7 +179,7 @@ class RegistrationPanel:
         series = self._series
         assert series is not None, "there is one while volumes are registered"
         while series.left:
-            subject = series.subject
+            subject, goes_on = series.subject, series.begun
             try:
                 self._runs.start(
                     series.next_job,
@@ -179,6 +187,7 @@ class RegistrationPanel:
                     failed=self._failed,
                     make_process=self.make_process,
                     subject=subject,
+                    goes_on=goes_on,
                 )
             except RegistrationError as error:
                 series.miss(error)
@@ -234,7 +243,7 @@ class RegistrationPanel:
         self._offer.stop()
         self._runs.cancel()
         self._recover.cancel()
-        self._series = None
+        self._series = self._shown = None
         self._result.forget()
         self._tell(None)
 
@@ -243,6 +252,9 @@ class RegistrationPanel:
         self._offer.stop()
         self._runs.end()
         self._recover.end()
+        if self._series is not None:
+            self._series.cancel()
+        self._series = self._shown = None
         self._update_button()
         self._result.close()
 
@@ -272,17 +284,35 @@ class RegistrationPanel:
         self._go_on()
 
     def _show(self, series: Series) -> None:
-        node = series.result
-        if node is not None:
-            # The node is already what the parameter node names when the panel is updated, with what can be undone.
-            self._result.show(node, series.change)
+        if series.worst is not None:
+            self._shown = series
             # In the next turn of the event loop: the views take their time.
             qt.QTimer.singleShot(0, self._result.look)
             self._words, self._is_problem = series.words, series.has_problem
-            self._parameters.resultTransform = node
+            self._parameters.resultTransform = series.worst
+            self._show_result()
         self._tell(series.words, problem=series.has_problem)
 
+    def _show_result(self) -> None:
+        """Show the result that is chosen, with what can be undone; another one where it was removed."""
+        series, node = self._shown, self._parameters.resultTransform
+        if series is not None and node is None and series.worst is not None:
+            node = self._parameters.resultTransform = series.worst
+        results = [] if series is None else series.results
+        known = node is not None and node in results
+        self._results.fill((one.GetID(), one.GetName(), one.GetName()) for one in (results if known else ()))
+        if known:
+            self._results.show(node.GetID())
+        self._ui.resultsBox.visible = known and len(results) > 1
+        self._result.show(node, series.change if known and series is not None else None)
+
+    def _choose_result(self, identifier: str) -> None:
+        if self._parameters is not None and not self._updating:
+            self._parameters.resultTransform = slicer.mrmlScene.GetNodeByID(identifier)
+            self._result.look()
+
     def _undone(self) -> None:
+        self._shown = None
         self._tell(None)
         self.update()
 

@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.panels.common.background_job import ChildProcess
 from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
+from MultimodalRegistrationLib.panels.common.texts import busy_words
 from MultimodalRegistrationLib.panels.registration import texts
 
 __all__ = ["RecoverBox"]
@@ -54,7 +55,7 @@ class RecoverBox:
     def show(self, parameters: Any, *, busy: bool) -> None:
         """Show whether a search can start now, with the volumes of the parameter node."""
         self._parameters = parameters
-        missing = texts.busy_words() if busy else None
+        missing = busy_words() if busy else None
         if missing is None:
             chosen = None if parameters is None else (parameters.originalVolume, parameters.resampledCopy)
             missing = texts.recover_missing(*chosen) if chosen else texts.recover_missing(None, None)

@@ -58,7 +58,7 @@ class ResultView:
         change : SceneChange, optional
             What can be undone; without it, the result came with the scene.
         """
-        if node is not None and node is self._node and change is None:
+        if node is not None and node is self._node and change in (None, self._change):
             self.update()
             return
         self._end_checkerboard()
@@ -71,10 +71,8 @@ class ResultView:
         if self._change is None:
             self._change = SceneChange(node.GetScene())
         content = json.loads(settings)
-        verdict = content.get("verdict") or {"word": "", "estimated_error_mm": None}
-        bent = any(stage["type"] == "bending" for stage in content.get("later_stages", ()))
-        self._ui.verdictLabel.text = texts.verdict_words(verdict["word"], verdict["estimated_error_mm"], bent=bent)
-        self._ui.verdictLabel.setStyleSheet(texts.verdict_style(verdict["word"]))
+        self._ui.verdictLabel.text = texts.verdict_words(content)
+        self._ui.verdictLabel.setStyleSheet(texts.verdict_style((content.get("verdict") or {"word": ""})["word"]))
         self._ui.evidenceLabel.text = texts.evidence_html(content, node.GetName())
         self.update()
 

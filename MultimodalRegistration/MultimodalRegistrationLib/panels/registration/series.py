@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError, RegistrationError
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
@@ -16,6 +17,12 @@ from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.verdict.trust import least_trusted
 
 __all__ = ["Series"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Result:
+    node: Any
+    content: dict[str, Any]
 
 
 class Series:
@@ -53,7 +60,8 @@ class Series:
         self._names = [str(node.GetName()) for node in self._moving]
         self._carried = {str(node.GetID()): str(node.GetName()) for node in carried}
         self._begun = 0
-        self._results: list[tuple[str, Any, dict[str, Any] | None]] = []
+        self._fixed_grid: VolumeGrid | None = None
+        self._results: list[_Result] = []
         self._notes: list[str] = []
         self._problems: list[str] = []
         self.change = SceneChange(scene)
@@ -62,6 +70,11 @@ class Series:
     def left(self) -> bool:
         """Whether there is a volume that no job was made for."""
         return self._begun < len(self._moving)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a job was made."""
+        return self._begun > 0
 
     @property
     def subject(self) -> str:
@@ -81,19 +94,31 @@ class Series:
         Raises
         ------
         RegistrationError
-            A node cannot be used, or was removed since the button was pressed.
+            A node cannot be used. One that all volumes need, and that was removed or moved meanwhile, ends the series.
         """
         moving = self._moving[self._begun]
-        self._begun += 1
+        if moving.GetScene() is None:
+            self._begun += 1
+            raise InputError(self._names[self._begun - 1], *texts.removed_meanwhile())
+        for node in vars(self._inputs).values():
+            if node not in (None, self._inputs.moving) and node.GetScene() is None:
+                raise self._end(node, texts.REMOVED)
         inputs, settings = dataclasses.replace(self._inputs, moving=moving), self._settings
-        for node in vars(inputs).values():
-            if node is not None and node.GetScene() is None:
-                raise InputError(node.GetName(), *texts.removed_meanwhile())
         if len(self._moving) > 1 and settings.transform_name:
-            name = f"{settings.transform_name}: {self._names[self._begun - 1]}"
+            name = f"{settings.transform_name}: {self._names[self._begun]}"
             settings = dataclasses.replace(settings, transform_name=name)
         make = RegistrationJob if inputs.structures is None else StructuresJob
-        return make(inputs, settings, folder)
+        self._begun += 1
+        job = make(inputs, settings, folder)
+        if self._fixed_grid is not None and not job.fixed_grid.coincides_with(self._fixed_grid):
+            self._begun -= 1
+            raise self._end(inputs.fixed, texts.MOVED)
+        self._fixed_grid = job.fixed_grid
+        return job
+
+    def _end(self, node: Any, found: str) -> InputError:
+        names, self._begun = self._names[self._begun :], len(self._moving)
+        return InputError(node.GetName(), found, texts.not_registered(names))
 
     def take(self, job: RegistrationJob) -> None:
         """Add what a job gives to the scene, and move what is to be moved.
@@ -105,6 +130,7 @@ class Series:
         """
         stayed = job.moving_stayed
         node, others, content = job.finish(self._scene)
+        self._results.append(_Result(node, content))
         for added in (node, *others):
             self.change.add(added)
         moving = job.node("moving")
@@ -112,11 +138,10 @@ class Series:
             self._notes.append(texts.not_combined(node.GetName(), content["not_combined"]))
         elif self._apply and stayed:
             self.change.apply(node, moving)
-            if not self._results and self._begun == 1:
+            if self._begun == 1:
                 self._apply_to_carried(node)
         elif self._apply:
             self._notes.append(texts.moving_moved(moving.GetName()))
-        self._results.append((self._names[self._begun - 1], node, content.get("verdict")))
 
     def _apply_to_carried(self, result_node: Any) -> None:
         there = {identifier: self._scene.GetNodeByID(identifier) for identifier in self._carried}
@@ -136,12 +161,18 @@ class Series:
         self.change.undo()
 
     @property
-    def result(self) -> Any:
-        """The transform that is trusted least of those that are still there; None where there is none."""
+    def results(self) -> list[Any]:
+        """The transforms that are still in the scene, in the order of the volumes."""
+        return [one.node for one in self._there()]
+
+    @property
+    def worst(self) -> Any:
+        """The one of these that is trusted least; None where there is none."""
         there = self._there()
-        if len(there) <= 1:
-            return there[0][1] if there else None
-        return there[least_trusted([verdict for _, _, verdict in there if verdict is not None])][1]
+        judged = [one for one in there if one.content.get("verdict") is not None]
+        if judged:
+            return judged[least_trusted([one.content["verdict"] for one in judged])].node
+        return there[0].node if there else None
 
     @property
     def words(self) -> str | None:
@@ -149,16 +180,16 @@ class Series:
         words = [*self._notes, *self._problems]
         if len(self._moving) > 1:
             there = self._there()
-            result = self.result
-            lines = [texts.verdict_on(name, verdict) for name, _, verdict in there if verdict is not None]
-            shown = [] if len(there) <= 1 else [texts.trusted_least(result.GetName())]
+            lines = [texts.verdict_on(one.node.GetName(), one.content) for one in there]
+            shown = [] if len(there) <= 1 else [texts.trusted_least(self.worst.GetName())]
             words = [*lines, *shown, *words]
         return " ".join(words) or None
 
     @property
     def has_problem(self) -> bool:
-        """Whether what is to be said is more than how it went."""
-        return bool(self._notes or self._problems)
+        """Whether what is to be said needs attention."""
+        failed = any((one.content.get("verdict") or {}).get("word") == "failed" for one in self._there())
+        return bool(self._notes or self._problems or (failed and len(self._moving) > 1))
 
-    def _there(self) -> list[tuple[str, Any, dict[str, Any] | None]]:
-        return [one for one in self._results if one[1].GetScene() is not None]
+    def _there(self) -> list[_Result]:
+        return [one for one in self._results if one.node.GetScene() is not None]

@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missi
 
 REGISTER = _("Register")
 CANCEL = _("Cancel")
-CANCEL_HINT = _("Stop the registration; the scene stays as it is")
+CANCEL_HINT = _("Stop what is running, and put the scene back to what it was before")
 CANCELLED = _("Cancelled; the scene is as it was.")
 RUN = _("The registration")
 NO_RESULT_TO_UNDO = _("Nothing to take back: this result was loaded with the scene, or undone already.")
@@ -67,7 +67,11 @@ def missing_words(
         return _("Both points and the transform {name} are chosen as the start. Leave one of them out.").format(
             name=initial.GetName()
         )
-    own = next((node for node in (structures, moving_landmarks, initial, moving_mask) if node is not None), None)
+    if further and structures is not None:
+        return _(
+            "Structures are registered for one moving volume at a time. Leave out {name}, or the further volumes."
+        ).format(name=structures.GetName())
+    own = next((node for node in (moving_landmarks, initial, moving_mask) if node is not None), None)
     if further and own is not None:
         return _("{name} is for {moving} alone. Leave it out, or the further moving volumes.").format(
             name=own.GetName(), moving=moving.GetName()
@@ -130,16 +134,6 @@ def problem_words(error: RegistrationError) -> str:
     return without_options(str(error), _OPTIONS)
 
 
-def busy_words() -> str:
-    """Why nothing else can be started."""
-    return _("Wait for what is running, or cancel it first.")
-
-
-def already_running() -> str:
-    """A second run was asked for."""
-    return _("A registration is running. Wait for it, or cancel it first.")
-
-
 def moving_moved(name: str) -> str:
     """The moving volume was moved meanwhile."""
     return _(
@@ -165,16 +159,17 @@ def recover_missing(original: Any, resampled: Any) -> str | None:
 
 def recovered_words(name: str, content: Mapping[str, Any]) -> str:
     """What was found of a lost transform."""
+    # A copy without contrast was refused.
     left = content["rms_residual"] / content["intensity_sd"]
     if not content["explained"]:
         return _(
-            "{name} was added, but do not trust it: it leaves {left:.0%} of the intensities unexplained. Another "
-            "volume, other intensities, or a transform that is not linear."
+            "{name} was added, but do not trust it: what it leaves unexplained is {left:.0%} of the spread of the "
+            "intensities. Perhaps it is another volume, has other intensities, or its transform was not linear."
         ).format(name=name, left=left)
     motions = {"rigid": _("rigid"), "similarity": _("similarity"), "affine": _("affine")}
     return _(
-        "{name} was added, a {motion} transform; nothing was moved. It explains the resampled copy but for {left:.1%} "
-        "of its intensities."
+        "{name} was added, a {motion} transform; nothing was moved. It explains the resampled copy: what is left is "
+        "{left:.1%} of the spread of its intensities."
     ).format(name=name, motion=motions[content["motion"]], left=left)
 
 
@@ -183,21 +178,37 @@ def one_of_several(name: str, number: int, count: int) -> str:
     return _("{name} ({number} of {count})").format(name=name, number=number, count=count)
 
 
+REMOVED = _("it was removed from the scene while the volumes were registered")
+MOVED = _("it was moved while the volumes were registered")
+
+
 def removed_meanwhile() -> tuple[str, str]:
-    """Finding and remedy where a node was removed before its turn."""
-    return (
-        _("it was removed from the scene before its turn came"),
-        _("Load it and register again."),
-    )
+    """Finding and remedy where a volume was removed before its turn."""
+    return _("it was removed from the scene before its turn came"), _("Load it and register again.")
 
 
-def verdict_on(name: str, verdict: Mapping[str, Any]) -> str:
-    """The verdict on one of several moving volumes."""
+def not_registered(names: Sequence[str]) -> str:
+    """Remedy where several volumes cannot be registered any more."""
+    return _("Not registered: {names}. Register them again.").format(names=", ".join(names))
+
+
+def verdict_on(name: str, content: Mapping[str, Any]) -> str:
+    """The verdict on one of several results, from what is kept of its registration."""
     words = {"verified": _("verified"), "uncertain": _("uncertain"), "failed": _("failed")}
-    word, error_mm = words.get(verdict["word"], verdict["word"]), verdict["estimated_error_mm"]
-    if error_mm is None or verdict["word"] == "failed":
-        return _("{name}: {word}.").format(name=name, word=word)
-    return _("{name}: {word}, estimated error {error:.1f} mm.").format(name=name, word=word, error=error_mm)
+    word = words.get((content.get("verdict") or {"word": ""})["word"], _("not judged"))
+    error = error_words(content)
+    return _("{name}: {word}.").format(name=name, word=f"{word}, {error}" if error else word)
+
+
+def error_words(content: Mapping[str, Any]) -> str:
+    """The estimated error of a registration; empty where there is none. It is that of the linear stages."""
+    verdict = content.get("verdict")
+    if verdict is None or verdict["estimated_error_mm"] is None or verdict["word"] == "failed":
+        return ""
+    error_mm = verdict["estimated_error_mm"]
+    if any(stage["type"] == "bending" for stage in content.get("later_stages", ())):
+        return _("estimated error before the bending {error:.1f} mm").format(error=error_mm)
+    return _("estimated error {error:.1f} mm").format(error=error_mm)
 
 
 def trusted_least(name: str) -> str:
@@ -210,21 +221,16 @@ def carried_skipped(names: list[str]) -> str:
     return _("Removed while the registration ran, so not carried along: {names}.").format(names=", ".join(names))
 
 
-def verdict_words(word: str, error_mm: float | None, *, bent: bool) -> str:
-    """The verdict in one line; the error is that of the linear stages."""
+def verdict_words(content: Mapping[str, Any]) -> str:
+    """The verdict on a registration in one line."""
     sentences = {
         "verified": _("VERIFIED: nothing speaks against this result"),
         "uncertain": _("UNCERTAIN: look closely before you use this result"),
         "failed": _("FAILED: do not use this result"),
     }
-    sentence = sentences.get(word, _("NOT JUDGED"))
-    if error_mm is None or word == "failed":
-        return sentence
-    if bent:
-        return _("{sentence} (estimated error before the bending {error:.1f} mm)").format(
-            sentence=sentence, error=error_mm
-        )
-    return _("{sentence} (estimated error {error:.1f} mm)").format(sentence=sentence, error=error_mm)
+    sentence = sentences.get((content.get("verdict") or {"word": ""})["word"], _("NOT JUDGED"))
+    error = error_words(content)
+    return f"{sentence} ({error})" if error else sentence
 
 
 def verdict_style(word: str) -> str:
