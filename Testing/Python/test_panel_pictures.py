@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from conftest import SCREENSHOTS
 from MultimodalRegistrationLib.application.result_views import center_views_on
 from MultimodalRegistrationLib.application.slice_views import views_cross_at
 from panel_helpers import assert_lively, scene_content
@@ -29,6 +30,8 @@ def test_a_picture_where_the_views_cross(opened, tmp_path):  # noqa: F811
     opened.fill_in()
     center_views_on(opened.points_ras[3])
     np.testing.assert_allclose(views_cross_at(), opened.points_ras[3], atol=1e-6)
+    opened.ui.pictureCollapsibleButton.collapsed = False
+    opened.app.screenshot(opened.module.parent, SCREENSHOTS / "qa-pictures.png")
     before = scene_content()
     assert opened.ui.pictureTransformBox.currentText == "right"
     with BlockMeter() as meter:

@@ -69,9 +69,11 @@ def test_each_volume_gets_its_own_transform_and_the_worst_verdict_is_shown(slice
     assert parameters.resultTransform.GetName() == "phase: late"
     assert "FAILED" in ui.verdictLabel.text
     assert ui.messageLabel.text == (
-        "phase: scan B: verified, estimated error 0.7 mm. phase: late: failed. phase: venous: uncertain, estimated "
-        "error 2.2 mm. Shown is phase: late, which is trusted least."
+        "phase: scan B is verified, estimated error 0.7 mm.\nphase: late failed.\nphase: venous is uncertain, "
+        "estimated error 2.2 mm.\nShown is phase: late, which is trusted least."
     )
+    ui.furtherCollapsibleButton.collapsed = False
+    slicer_app.screenshot(ready.parent, SCREENSHOTS / "registration-several.png")
     # The others can be looked at; where the one that is shown is removed, another one is.
     assert [ui.resultsBox.itemText(n) for n in range(ui.resultsBox.count)] == names
     ui.resultsBox.setCurrentIndex(0)
@@ -97,7 +99,7 @@ def test_one_without_a_result_does_not_stop_the_others(slicer_app, ready, pair, 
     finish(slicer_app, ready, **verdict("verified", 0.5))
     assert "too flat" in ui.messageLabel.text
     assert "late: it was removed from the scene before its turn came" in ui.messageLabel.text
-    assert "venous to scan A: verified" in ui.messageLabel.text
+    assert "venous to scan A is verified" in ui.messageLabel.text
     assert "trusted least" not in ui.messageLabel.text
     assert "VERIFIED" in ui.verdictLabel.text
     assert three[0].GetParentTransformNode() is None

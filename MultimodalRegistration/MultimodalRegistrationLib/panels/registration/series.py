@@ -178,12 +178,12 @@ class Series:
     def words(self) -> str | None:
         """What is to be said at the end, or None."""
         words = [*self._notes, *self._problems]
-        if len(self._moving) > 1:
-            there = self._there()
-            lines = [texts.verdict_on(one.node.GetName(), one.content) for one in there]
-            shown = [] if len(there) <= 1 else [texts.trusted_least(self.worst.GetName())]
-            words = [*lines, *shown, *words]
-        return " ".join(words) or None
+        if len(self._moving) == 1:
+            return " ".join(words) or None
+        there = self._there()
+        lines = [texts.verdict_on(one.node.GetName(), one.content) for one in there]
+        shown = [] if len(there) <= 1 else [texts.trusted_least(self.worst.GetName())]
+        return "\n".join([*lines, *shown, *words])
 
     @property
     def has_problem(self) -> bool:

@@ -194,10 +194,14 @@ def not_registered(names: Sequence[str]) -> str:
 
 def verdict_on(name: str, content: Mapping[str, Any]) -> str:
     """The verdict on one of several results, from what is kept of its registration."""
-    words = {"verified": _("verified"), "uncertain": _("uncertain"), "failed": _("failed")}
-    word = words.get((content.get("verdict") or {"word": ""})["word"], _("not judged"))
+    sentences = {
+        "verified": _("{name} is verified"),
+        "uncertain": _("{name} is uncertain"),
+        "failed": _("{name} failed"),
+    }
+    sentence = sentences.get((content.get("verdict") or {"word": ""})["word"], _("{name} was not judged"))
     error = error_words(content)
-    return _("{name}: {word}.").format(name=name, word=f"{word}, {error}" if error else word)
+    return sentence.format(name=name) + (f", {error}." if error else ".")
 
 
 def error_words(content: Mapping[str, Any]) -> str:
