@@ -108,6 +108,20 @@ def test_the_two_sampling_directions_agree(head_ct, head_mr, truth_ct_to_mr_lps)
     assert error_mm(results["mr"], truth_ct_to_mr_lps) < LIMIT_MM
 
 
+def test_thick_slices(head_ct):
+    """Slices of 10 mm, averaged over their thickness as a scanner does it, of a volume of nearly the same extent."""
+    fine = centered_grid([88, 92, 120], [2.2, 2.2, 1.25], rotation([0.3, 1, -0.4], 16), [10, -14, 22])
+    pose = rigid([0.5, 0.2, 1], 9, [6, -8, 5])
+    scan = make_head("T1", fine, pose, seed=2)
+    thick = Volume(sitk.BinShrink(scan.image, [1, 1, 8]), "thick")
+    assert thick.grid.spacing_mm[2] == pytest.approx(10)
+    truth = pose @ np.linalg.inv(CT_POSE)
+    start = truth @ CT_POSE @ rigid([1, 1, 0], 3, [2, -2, 3]) @ np.linalg.inv(CT_POSE)
+    result = run(head_ct, thick, preset=find_preset("rigid"), initial_fixed_to_moving_lps=start)
+    assert result.sampled == "moving"
+    assert error_mm(result, truth) < LIMIT_MM
+
+
 def two_heads(modality, axes, moves, seed):
     """A scan of two small heads side by side that moved differently, and a mask of the half that holds each."""
     grid = centered_grid([112, 74, 74], [1.7, 1.7, 1.8], axes, [0, 0, 0])

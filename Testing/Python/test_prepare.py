@@ -5,19 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, rigid
+from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.marked import box_of_marked, some_marked
+from MultimodalRegistrationLib.geometry.thick_slices import has_thick_slices
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.registration import prepare
 from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
 from MultimodalRegistrationLib.registration.similarity import mutual_information, mutual_information_of_samples
+from MultimodalRegistrationLib.registration.slice_profile import averaged_over_slices
 from MultimodalRegistrationLib.registration.start import center_start
 
+THIN_GRID = centered_grid([9, 9, 9], [1, 1, 1], np.eye(3), [0, 0, 0])
 MOVE = rigid([0.4, 0.2, -1], 33, [20, -35, 50])
 
 
@@ -59,6 +63,43 @@ def test_the_volume_with_the_smaller_field_of_view_is_sampled(head_ct, head_mr):
     assert prepare.sample_moving(head_ct, crop)
     padded = Volume(sitk.ConstantPad(crop.image, (40, 40, 40), (40, 40, 40), -3000.0), "padded crop")
     assert prepare.sample_moving(head_ct, padded), "padding is no field of view"
+
+
+def test_the_volume_with_thick_slices_is_sampled(head_ct, head_mr):
+    thin, thick = (head_ct, head_mr) if prepare.sample_moving(head_mr, head_ct) else (head_mr, head_ct)
+    assert not prepare.sample_moving(thin, thick), "the smaller one is sampled"
+    few = Volume(sitk.Image(thick.image), "thick")
+    few.image.SetSpacing([few.image.GetSpacing()[0], few.image.GetSpacing()[1], 10.0])
+    few = Volume(few.image[:, :, : int(thick.grid.extent_mm[2] / 10)], "thick")
+    assert has_thick_slices(few.grid, thin.grid)
+    assert not has_thick_slices(thin.grid, few.grid)
+    assert prepare.sample_moving(thin, few)
+    assert not prepare.sample_moving(few, thin)
+    # Not where most of its samples would miss the other.
+    small = Volume(thin.image[20:40, 20:40, 10:30], "small")
+    assert has_thick_slices(few.grid, small.grid)
+    assert not prepare.sample_moving(small, few)
+    # Neither two alike nor thin ones are thick.
+    assert not has_thick_slices(few.grid, few.grid)
+    assert not has_thick_slices(centered_grid([9, 9, 9], [1, 1, 4.9], np.eye(3), [0, 0, 0]), THIN_GRID)
+    assert has_thick_slices(centered_grid([9, 9, 9], [5.1, 1, 1], np.eye(3), [0, 0, 0]), THIN_GRID)
+
+
+def test_a_volume_is_averaged_over_the_slices_of_another():
+    """A ramp stays a ramp; a plane across the slices becomes as wide as a slice, one along them stays."""
+    axes = rotation([1, -0.5, 2], 30)
+    grid = centered_grid([41, 41, 41], [1, 1, 1], axes, [5, -3, 8])
+    thick = centered_grid([10, 12, 5], [1.5, 1.5, 8], axes, [0, 0, 0])
+    ramp = np.arange(41, dtype=np.float32)[:, None, None] + np.zeros((41, 41, 41), dtype=np.float32)
+    found = averaged_over_slices(EngineVolume(ramp, grid), thick)
+    np.testing.assert_allclose(found.voxels[8:-8], ramp[8:-8], atol=1e-3)
+    assert found.voxels.dtype == np.float32
+    across, along = np.zeros_like(ramp), np.zeros_like(ramp)
+    across[20], along[:, :, 20] = 1, 1
+    blurred = averaged_over_slices(EngineVolume(across, grid), thick).voxels[:, 20, 20]
+    assert blurred.sum() == pytest.approx(1, abs=1e-3)
+    assert np.sqrt((blurred * (np.arange(41) - 20) ** 2).sum()) == pytest.approx(8 / np.sqrt(12), rel=0.05)
+    np.testing.assert_allclose(averaged_over_slices(EngineVolume(along, grid), thick).voxels, along, atol=1e-3)
 
 
 def test_mask_on_another_grid_is_resampled(head_ct, head_mr):

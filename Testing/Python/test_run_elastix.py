@@ -49,3 +49,24 @@ def test_the_spline_is_that_of_elastix(direction, stages, monkeypatch, tmp_path)
     assert np.abs(np.subtract(expected, points_lps)).max() > 1, "it bends"
     found = [transform.TransformPoint(point) for point in points_lps.tolist()]
     np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_thick_slices_are_sampled_at_their_voxels_and_not_smoothed_across():
+    thin, thick = noise([2, 2, 3], np.eye(3), [0, 0, 0]), noise([9, 2, 2], np.eye(3), [0, 0, 0])
+    (rigid,), (bending,) = (find_preset(name).engines["elastix"] for name in ("rigid", "warp"))
+    found = run_elastix._for_thick_slices(rigid, EngineJob(thick, thin, [rigid], 1))
+    assert found == {
+        "ImageSampler": "Random",
+        "FixedImagePyramidSchedule": [1, 4, 4, 0, 2, 2, 0, 1, 1],
+        "MovingImagePyramidSchedule": [4, 4, 4, 2, 2, 2, 1, 1, 1],
+    }
+    own = {**rigid, "ImageSampler": "Grid"}
+    assert "ImageSampler" not in run_elastix._for_thick_slices(own, EngineJob(thick, thin, [own], 1))
+    without = {key: value for key, value in rigid.items() if key != "ImagePyramidSchedule"}
+    for fixed, moving, stage in (
+        (thin, thick, rigid),
+        (thick, thick, rigid),
+        (thick, thin, bending),
+        (thick, thin, without),
+    ):
+        assert run_elastix._for_thick_slices(stage, EngineJob(fixed, moving, [stage], 1)) == {}

@@ -14,9 +14,11 @@ from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult
 from MultimodalRegistrationLib.engines.logs import Iteration, LogReader
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import EngineError
+from MultimodalRegistrationLib.geometry.thick_slices import has_thick_slices
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration.crop_pair import crop_pair
 from MultimodalRegistrationLib.registration.pair import Pair, equalised_volume, moved
+from MultimodalRegistrationLib.registration.slice_profile import averaged_over_slices
 from MultimodalRegistrationLib.verdict.convergence import Convergence, judge_convergence
 
 __all__ = ["FineResult", "follow_engine", "run_fine_stage"]
@@ -111,8 +113,12 @@ def run_fine_stage(
         sampled, other = pair.sampled, pair.other
         if crop_margin_mm is not None:
             sampled, other = crop_pair(sampled, other, pose_lps, crop_margin_mm)
+        other = moved(other, pose_lps)
+        # Measured with elastix alone, which then samples at the voxels of the thick slices.
+        if session.engine == "elastix" and has_thick_slices(sampled.grid, other.grid):
+            other = averaged_over_slices(other, sampled.grid)
         share = preset.equalised_shares.get(session.engine, 0.0)
-        sampled, other = equalised_volume(sampled, share), equalised_volume(moved(other, pose_lps), share)
+        sampled, other = equalised_volume(sampled, share), equalised_volume(other, share)
         job = EngineJob(sampled, other, preset.engines[session.engine], seed)
         try:
             found, convergence = follow_engine(session, job, tell, on_log=on_log, cancel=cancel, keep=keep)

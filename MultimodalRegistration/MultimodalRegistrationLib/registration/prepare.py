@@ -4,9 +4,9 @@ The engine always starts at the identity: the start transform is folded into the
 nothing, so that every engine honours it in the same way.
 
 The engine samples its metric in one of the two volumes, and it does so in the one with the smaller field of view,
-whatever its role. Sampling the larger one wastes most points outside the other volume and pulls the result; the
-figures are in ``Resources/Docs/decisions.md``. It also makes the result independent of which volume the user calls
-fixed.
+whatever its role. Sampling the larger one wastes most points outside the other volume and pulls the result. Where the
+slices of one are much thicker than the voxels of the other, that one is sampled instead, at its voxels. The figures
+are in ``Resources/Docs/decisions.md``. It also makes the result independent of which volume the user calls fixed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import is_rigid, sitk_from_matrix
+from MultimodalRegistrationLib.geometry.thick_slices import has_thick_slices
 from MultimodalRegistrationLib.io.volumes import Volume
 
 __all__ = [
@@ -33,6 +34,10 @@ __all__ = [
     "resampled_words",
     "sample_moving",
 ]
+
+
+# A volume with thick slices is not sampled where it is so much larger that most samples would miss the other.
+_NOT_TOO_LARGE = 2.0
 
 
 def padding_value(voxels: NDArray[Any]) -> float | None:
@@ -63,13 +68,17 @@ def informative_extent_mm3(volume: Volume, mask: Volume | None = None) -> float:
 def sample_moving(
     fixed: Volume, moving: Volume, *, fixed_mask: Volume | None = None, moving_mask: Volume | None = None
 ) -> bool:
-    """Whether the engine should sample the moving volume, because there is less of it to compare.
+    """Whether the engine should sample the moving volume: its slices are thick, or there is less of it to compare.
 
     Two equal extents, as of two scans on one grid, are told apart by their content, so that the answer never depends on
     which of them is called fixed.
     """
     fixed_extent = informative_extent_mm3(fixed, fixed_mask)
     moving_extent = informative_extent_mm3(moving, moving_mask)
+    if has_thick_slices(moving.grid, fixed.grid) and moving_extent < _NOT_TOO_LARGE * fixed_extent:
+        return True
+    if has_thick_slices(fixed.grid, moving.grid) and fixed_extent < _NOT_TOO_LARGE * moving_extent:
+        return False
     if fixed_extent == moving_extent:
         return bool(sitk.Hash(moving.image) < sitk.Hash(fixed.image))
     return moving_extent < fixed_extent
