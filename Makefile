@@ -31,8 +31,8 @@ quick: $(VENV)/.installed-test
 
 # Hours; the capture range goes on where it was interrupted.
 bench: $(VENV)/.installed-test
-	$(RUN) Testing/Benchmarks/capture_range.py run --results capture-range.jsonl
-	$(RUN) Testing/Benchmarks/capture_range.py table --results capture-range.jsonl
+	$(RUN) Testing/Benchmarks/capture_range.py run --results Testing/Benchmarks/capture-range.jsonl
+	$(RUN) Testing/Benchmarks/capture_range.py table --results Testing/Benchmarks/capture-range.jsonl
 	$(RUN) Testing/Benchmarks/accuracy.py
 	$(RUN) Testing/Benchmarks/overhead.py
 
