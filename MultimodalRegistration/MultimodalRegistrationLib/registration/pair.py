@@ -22,7 +22,7 @@ class Pair:
     Parameters
     ----------
     sampled : EngineVolume
-        The one with the smaller field of view, in which metrics are sampled; where it was.
+        The one with the smaller field of view or thick slices, in which metrics are sampled; where it was.
     other : EngineVolume
         Moved by the start.
     sampled_is_moving : bool

@@ -89,7 +89,7 @@ def find_candidates(
     Parameters
     ----------
     sampled, other : EngineVolume
-        The start is the identity; ``sampled`` is the one with the smaller field of view.
+        The start is the identity; ``sampled`` is the one that metrics are sampled in, mostly the smaller one.
     bounds : Bounds
         Limits of the movement.
     seed : int
