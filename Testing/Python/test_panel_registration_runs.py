@@ -124,7 +124,7 @@ def test_another_module_opened_meanwhile(slicer_app, ready, pair):
 def test_a_second_run_is_refused(slicer_app, ready):
     start(slicer_app, ready)
     ready.widget.panel.start()
-    assert "A registration is running" in ready.ui.messageLabel.text
+    assert "Wait for what is running" in ready.ui.messageLabel.text
     assert len(FakeProcess.made) == 1
     finish(slicer_app, ready)
 
