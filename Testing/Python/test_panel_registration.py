@@ -289,7 +289,7 @@ def test_a_changed_parameter_is_checked_kept_and_used(slicer_app, ready):
     assert preset["name"] == "rigid, changed"
     ready.ui.registerButton.click()
     ui.resetParametersButton.click()
-    assert table.item(row, 1).text() == "[100, 150, 500]"
+    assert table.item(row, 1).text() == "[200, 200, 500]"
     assert json.loads(parameters.changedParameters) == {"rigid": {}}
 
 
