@@ -139,6 +139,7 @@ def register(app, module, inputs):
     assert "UNCERTAIN" in module.ui.verdictLabel.text
     # Either of two starts can be used, both can be chosen, and structures beside masks; and this result was applied.
     choose(module, inputs, initialTransform="start", structures="parts CT", applyToMoving=False)
+    choose(module, inputs, furtherVolumes=["MR"], originalVolume="MR", resampledCopy="CT")
     return set()
 
 
@@ -148,6 +149,7 @@ def assess(app, module, inputs):
     result = slicer.util.getNode("result")
     choose(module, {**inputs, "result": result}, transforms=["result", "start"], reference="screws", tolerance=2.5)
     choose(module, inputs, outputFolder="/reports", reviewer="A. Reader", comment="looks right")
+    choose(module, inputs, pictureMode="edges", pictureAt="center", pictureField=80.0)
     assert module.ui.measureButton.enabled, module.ui.missingLabel.text
     module.ui.measureButton.click()
     app.wait_for(lambda: not module.widget.panel.running, 120)
