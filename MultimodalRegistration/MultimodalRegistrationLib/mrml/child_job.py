@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import vtk
 
 from MultimodalRegistrationLib.errors import InputError
 
-__all__ = ["ChildJob"]
+__all__ = ["ChildJob", "in_turn"]
 
 
 class ChildJob:
@@ -105,6 +105,13 @@ class ChildJob:
         if isinstance(content, list):
             return [self.renamed(value) for value in content]
         return content
+
+
+def in_turn(parts: Sequence[Iterator[float]]) -> Iterator[float]:
+    """Steps of one part after the other, each of which tells its share: how much of all is done, 0 to 1."""
+    for number, part in enumerate(parts):
+        for share in part:
+            yield (number + share) / len(parts)
 
 
 def _weak(node: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
 from MultimodalRegistrationLib.mrml.placement import placement_without
 from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed
 from MultimodalRegistrationLib.mrml.transform_file import write_transform_node
@@ -87,9 +87,7 @@ class PictureJob(ChildJob):
         float
             How much is written, 0 to 1; a step takes some milliseconds.
         """
-        for number, writer in enumerate(self._writers):
-            for share in writer:
-                yield (number + share) / len(self._writers)
+        yield from in_turn(self._writers)
         # The voxels are not needed any more.
         self._writers.clear()
 

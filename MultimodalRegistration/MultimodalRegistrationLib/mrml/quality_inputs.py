@@ -55,10 +55,10 @@ def record_of(node: Any, transform: SpatialTransform, over: VolumeGrid) -> tuple
         raise InputError(
             result.GetName(), f"its attribute {SETTINGS_ATTRIBUTE} is no JSON ({error})", "Remove the attribute."
         ) from error
-    made = transform if result is node else spatial_transform_of_node(result, over)[0]
     if "made_by" in content:
         # Recovered, or of the preprocessing: nothing is known about it that would count here.
         return None, ()
+    made = transform if result is node else spatial_transform_of_node(result, over)[0]
     if describes(content, made):
         return RunRecord(result.GetName(), content), ()
     warning = f"{result.GetName()} was changed after it was computed"

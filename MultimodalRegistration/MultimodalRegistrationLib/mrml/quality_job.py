@@ -21,7 +21,7 @@ from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.run_records import RunRecord
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.pairing import pair_targets
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
 from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.placement import placement_in_world, placement_without
@@ -175,9 +175,7 @@ class QualityJob(ChildJob):
         float
             How much is written, 0 to 1; a step takes some milliseconds.
         """
-        for number, writer in enumerate(self._writers):
-            for share in writer:
-                yield (number + share) / len(self._writers)
+        yield from in_turn(self._writers)
         content = {
             "names": self._names,
             "records": {path: vars(record) for path, record in self._handover.records.items()},

@@ -11,7 +11,7 @@ import numpy as np
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node
 from MultimodalRegistrationLib.mrml.volumes import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, write_nrrd
@@ -44,10 +44,10 @@ class RecoverJob(ChildJob):
         for node in (original, resampled):
             check_kind(node)
         self._result_file = folder / "recovered.json"
-        self._slabs = {
-            self._file("original", ".nrrd", option="--original"): slabs_of_node(original),
-            self._file("resampled", ".nrrd", option="--resampled"): slabs_of_node(resampled),
-        }
+        self._writers: list[Iterator[float]] = [
+            write_nrrd(self._file("original", ".nrrd", option="--original"), slabs_of_node(original)),
+            write_nrrd(self._file("resampled", ".nrrd", option="--resampled"), slabs_of_node(resampled)),
+        ]
 
     def write(self) -> Iterator[float]:
         """Write the volumes.
@@ -57,11 +57,9 @@ class RecoverJob(ChildJob):
         float
             How much is written, 0 to 1; a step takes some milliseconds.
         """
-        for number, (path, slabs) in enumerate(self._slabs.items()):
-            for share in write_nrrd(path, slabs):
-                yield (number + share) / len(self._slabs)
+        yield from in_turn(self._writers)
         # The voxels are not needed any more.
-        self._slabs.clear()
+        self._writers.clear()
 
     @property
     def arguments(self) -> list[str]:

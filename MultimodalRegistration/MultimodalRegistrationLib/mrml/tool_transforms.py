@@ -16,19 +16,20 @@ from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 
 __all__ = ["add_tool_transform", "is_tool_transform"]
 
-# What a file tells by itself, and Slicer has no reader for. DICOM objects come by way of Slicer's DICOM database.
-_FORMATS = ("elastix", "lta")
 # In every file of elastix that holds a transform, and in none that says how to register.
 _HOLDS_TRANSFORM = re.compile(rb"^\s*\(?(NumberOfParameters|TransformParameters)\b", re.MULTILINE)
 _HEAD_BYTES = 65536
 
 
 def is_tool_transform(path: Path) -> bool:
-    """Whether a file is one that :func:`add_tool_transform` reads: of elastix, or an LTA of FreeSurfer."""
+    """Whether a file tells its transform by itself, and Slicer has no reader for it: of elastix, or a FreeSurfer LTA.
+
+    DICOM objects come by way of Slicer's DICOM database.
+    """
     try:
         name = recognised_format(path)
         if name != "elastix":
-            return name in _FORMATS
+            return name == "lta"
         with path.open("rb") as file:
             return _HOLDS_TRANSFORM.search(file.read(_HEAD_BYTES)) is not None
     except (OSError, RegistrationError):

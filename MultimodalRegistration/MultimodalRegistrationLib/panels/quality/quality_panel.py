@@ -215,7 +215,6 @@ class QualityPanel:
 
     def _update_button(self) -> None:
         button, parameters = self._ui.measureButton, self._parameters
-        missing = texts.missing_words() if parameters is None else self._missing()
         self._picture.show(
             parameters, self._chosen_transforms(), missing=busy_words() if self.running else self._missing_for_picture()
         )
@@ -223,6 +222,7 @@ class QualityPanel:
             button.text, button.enabled, button.toolTip = texts.CANCEL, True, texts.CANCEL_HINT
             return
         button.text = texts.MEASURE
+        missing = texts.missing_words() if parameters is None else self._missing()
         button.enabled = missing is None
         self._ui.missingLabel.text = missing or ""
         self._ui.missingLabel.visible = missing is not None

@@ -55,10 +55,12 @@ class RecoverBox:
     def show(self, parameters: Any, *, busy: bool) -> None:
         """Show whether a search can start now, with the volumes of the parameter node."""
         self._parameters = parameters
-        missing = busy_words() if busy else None
-        if missing is None:
-            chosen = None if parameters is None else (parameters.originalVolume, parameters.resampledCopy)
-            missing = texts.recover_missing(*chosen) if chosen else texts.recover_missing(None, None)
+        if busy:
+            missing: str | None = busy_words()
+        elif parameters is None:
+            missing = texts.recover_missing(None, None)
+        else:
+            missing = texts.recover_missing(parameters.originalVolume, parameters.resampledCopy)
         offer(self._ui.recoverButton, texts.RECOVER_HINT, missing)
 
     def start(self, make_process: Callable[[list[str]], ChildProcess]) -> None:
