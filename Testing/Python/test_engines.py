@@ -143,13 +143,19 @@ def _geometry(image):
     return image.GetSize(), image.GetOrigin(), image.GetSpacing(), image.GetDirection()
 
 
-@pytest.mark.parametrize("engine", sorted(ENGINES))
-@pytest.mark.parametrize("sides", [["fixed_mask"], ["moving_mask"], ["fixed_mask", "moving_mask"]], ids="+".join)
-def test_the_mask_says_which_of_two_heads_is_registered(engine, sides):
+@pytest.fixture(scope="module")
+def two_scans_of_two_heads():
     still = [np.eye(4), np.eye(4)]
     moves = [rigid([0.3, -0.2, 1], 6, [2, -3, 1]), rigid([-0.2, 0.4, 1], -6, [-2, 3, -2])]
-    ct, ct_masks, ct_poses = two_heads("CT", rotation([1, 0, 1], 5), still, seed=1)
-    mr, mr_masks, mr_poses = two_heads("T1", rotation([0, 1, 0], 6), moves, seed=2)
+    ct = two_heads("CT", rotation([1, 0, 1], 5), still, seed=1)
+    mr = two_heads("T1", rotation([0, 1, 0], 6), moves, seed=2)
+    return ct, mr
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+@pytest.mark.parametrize("sides", [["fixed_mask"], ["moving_mask"], ["fixed_mask", "moving_mask"]], ids="+".join)
+def test_the_mask_says_which_of_two_heads_is_registered(two_scans_of_two_heads, engine, sides):
+    (ct, ct_masks, ct_poses), (mr, mr_masks, mr_poses) = two_scans_of_two_heads
     for half in (0, 1):
         masks = {"fixed_mask": ct_masks[half], "moving_mask": mr_masks[half]}
         chosen = {side: masks[side] for side in sides}

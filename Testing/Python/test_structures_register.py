@@ -339,7 +339,7 @@ def test_workers_by_cores_memory_and_structures(bones, motions, monkeypatch):
     both = structures_of(Segmentation.of_labels(labels))
     options = {"fixed_to_moving_lps": COMMON, "max_translation_mm": 10, "max_rotation_deg": 10}
     regions = [structure_region(fixed, moving, one, both, **options) for one in both] * 4
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(register_each, "usable_cores", lambda: 6)
     monkeypatch.setattr(register_each, "default_memory_limit_bytes", lambda: 1e12)
     assert worker_count(None, regions, "elastix") == 6
     assert worker_count(None, regions[:2], "elastix") == 2

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from MultimodalRegistrationLib.batch.limits import PROCESS_BYTES
+from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.memory import available_memory_bytes
 from MultimodalRegistrationLib.io.voxel_source import open_source
@@ -47,7 +46,7 @@ def worker_count(asked: int | None, study: Study) -> int:
     )
     fitting = max(1, int(_free_bytes() // largest))
     if asked is None:
-        return min(_cores(), fitting, len(study.cases))
+        return min(usable_cores(), fitting, len(study.cases))
     if min(asked, len(study.cases)) > fitting:
         raise InputError(
             "--workers",
@@ -56,13 +55,6 @@ def worker_count(asked: int | None, study: Study) -> int:
             f"Give at most {fitting}.",
         )
     return min(asked, len(study.cases))
-
-
-def _cores() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def memory_share_bytes(workers: int, total_bytes: float | None = None) -> int:

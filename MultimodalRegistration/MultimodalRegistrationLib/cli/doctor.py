@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import MultimodalRegistrationLib
+from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status, engines_folder, install_command
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import EngineError
@@ -30,7 +30,7 @@ def _run(options: argparse.Namespace) -> int:
     free = available_memory_bytes()
     print(f"multimodal-registration {MultimodalRegistrationLib.__version__}")
     print(f"Python {platform.python_version()} at {sys.executable}; numpy {np.__version__}; {platform.platform()}")
-    print(f"{os.cpu_count()} cores; {'unknown' if free is None else f'{free / 1e9:.1f} GB'} of memory free")
+    print(f"{usable_cores()} cores; {'unknown' if free is None else f'{free / 1e9:.1f} GB'} of memory free")
     print(f"Own engines folder: {engines_folder()}{'' if engines_folder().is_dir() else ' (not there)'}")
     print(f"Own presets folder: {user_preset_folder()}{'' if user_preset_folder().is_dir() else ' (not there)'}")
     print()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.errors import EngineNotInstalledError
 from MultimodalRegistrationLib.io.user_folder import user_folder
 
@@ -62,7 +63,7 @@ class Engine:
     @property
     def default_threads(self) -> int:
         """Threads to use when the user does not say: all cores where the result does not depend on it, else one."""
-        return (os.cpu_count() or 1) if self.reproducible_in_parallel else 1
+        return usable_cores() if self.reproducible_in_parallel else 1
 
 
 @dataclass(frozen=True)

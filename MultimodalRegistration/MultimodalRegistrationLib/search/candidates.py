@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.search.agreement import Agreement
@@ -95,7 +95,7 @@ def find_candidates(
     seed : int
         Of the random points.
     threads : int, optional
-        By default as many as there are cores; the result does not depend on it.
+        By default as many as there are usable cores; the result does not depend on it.
     on_fraction : callable, optional
         Called with the share done, 0 to 1; what it raises ends the search.
 
@@ -104,7 +104,7 @@ def find_candidates(
     list of Candidate
         Poses further apart than one step of the coarse lattice, best first; at least one.
     """
-    threads = threads or os.cpu_count() or 1
+    threads = threads or usable_cores()
     tell = on_fraction or (lambda fraction: None)
     spacing_mm = search_step_mm(sampled, other)
     probe = sampled.grid.sample_points_lps(4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import InputError
@@ -87,7 +87,7 @@ def worker_count(asked: int | None, regions: Sequence[StructureRegion], engine: 
         needed_memory_bytes(engine, one.fixed.grid, one.moving.grid, given_masks=["fixed"]) for one in regions
     )
     fitting = default_memory_limit_bytes() // largest
-    return int(max(1, min(len(regions), os.cpu_count() or 1, fitting)))
+    return int(max(1, min(len(regions), usable_cores(), fitting)))
 
 
 def register_structures(
@@ -174,7 +174,7 @@ def register_structures(
         for one in structures
     ]
     count = worker_count(workers, regions, name)
-    threads = max(1, (os.cpu_count() or 1) // count)
+    threads = max(1, usable_cores() // count)
     stop = _Stop(cancel)
     telling = _Telling([one.name for one in structures], on_progress, on_warning)
     with ExitStack() as stack:

@@ -7,7 +7,6 @@ after it is mirrored back. Agreement of restarts alone proves nothing, since all
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.linear import (
     apply_matrix,
@@ -116,7 +116,7 @@ class Examiner:
     seed : int
         Of the random points and perturbations.
     threads : int, optional
-        By default as many as there are cores; the result does not depend on it.
+        By default as many as there are usable cores; the result does not depend on it.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Examiner:
     ) -> None:
         self.step_mm = search_step_mm(sampled, other)
         self._bounds, self._seed = bounds, seed
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or usable_cores()
         self._sampled, self._other = (lattice_of(volume, self.step_mm / 4) for volume in (sampled, other))
         self._middle = lattice_of(sampled, self.step_mm / 2), lattice_of(other, self.step_mm / 2)
         self._fine = lattice_of(sampled, self.step_mm / 6), lattice_of(other, self.step_mm / 6)
