@@ -27,6 +27,14 @@ SCREENSHOTS = Path(os.environ.get("SCREENSHOTS_FOLDER") or Path(tempfile.gettemp
 SCREENSHOTS.mkdir(exist_ok=True)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A core for each process of pytest-xdist: two that both start threads on all cores take longer than in turn."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker["workerid"].removeprefix("gw")) % len(cores)]})
+
+
 def rotation(axis: list[float], angle_deg: float) -> np.ndarray:
     """Rodrigues' formula, shape (3, 3)."""
     x, y, z = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
