@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.file_names import is_device, plain_file_name
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 
 
@@ -107,3 +110,19 @@ def test_an_interruption_while_files_are_moved_puts_all_back(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         work()
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "old", "b.json": "old"}
+
+
+@given(st.text(max_size=120))
+def test_a_plain_file_name_is_one_everywhere(name):
+    plain = plain_file_name(name, "picture")
+    assert 0 < len(plain) <= 60 + len("picture_")
+    assert not set(plain) & set('/\\:*?"<>| \n\t\0')
+    assert plain.strip(".") == plain
+    assert not is_device(plain)
+
+
+def test_a_plain_file_name_keeps_what_can_be_read():
+    names = ["CT to T1 (2)", "Läsion", "...", "nul", "a" * 99]
+    assert [plain_file_name(name, "picture") for name in names] == [
+        *("CT_to_T1_2", "Läsion", "picture", "picture_nul", "a" * 60)
+    ]

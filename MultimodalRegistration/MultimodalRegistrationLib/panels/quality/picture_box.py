@@ -11,6 +11,7 @@ import slicer
 
 from MultimodalRegistrationLib.application.slice_views import views_cross_at
 from MultimodalRegistrationLib.errors import InputError, RegistrationError
+from MultimodalRegistrationLib.io.file_names import plain_file_name
 from MultimodalRegistrationLib.mrml.picture_job import PictureJob, PictureSettings
 from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
@@ -141,7 +142,7 @@ class PictureBox:
 
 def _ask_for_file(transform_name: str) -> Path | None:
     """Where the picture goes; the dialog asks before a file is replaced, but not about a suffix that was left out."""
-    suggested = texts.picture_name(transform_name)
+    suggested = f"{plain_file_name(transform_name, 'picture')}.png"
     chosen = qt.QFileDialog.getSaveFileName(
         slicer.util.mainWindow(), texts.SAVE_PICTURE, suggested, texts.picture_filter()
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import qt
 
 from MultimodalRegistrationLib.errors import InputError, RegistrationError
+from MultimodalRegistrationLib.io.file_names import plain_file_name
 from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE
 from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
@@ -24,7 +24,6 @@ __all__ = ["REPORT_ATTRIBUTE", "ReportBox"]
 # Of the table of methods: the folder of the report.
 REPORT_ATTRIBUTE = "MultimodalRegistration.QualityReport"
 _PAGE = "report.html"
-_LONGEST_NAME = 60
 
 
 class ReportBox:
@@ -170,10 +169,10 @@ class ReportBox:
 
 def _new_folder(parent: Path, name: str) -> Path:
     """A folder that nobody else uses; names of nodes may hold anything."""
-    plain = re.sub(r"[^\w .-]+", "_", name).strip(" .")[:_LONGEST_NAME].strip(" .") or "report"
+    plain = plain_file_name(name, "report")
     number = 1
     while True:
-        folder = parent / (plain if number == 1 else f"{plain} {number}")
+        folder = parent / (plain if number == 1 else f"{plain}_{number}")
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -116,11 +115,6 @@ def place_words() -> dict[str, tuple[str, str]]:
         "views": (_("Where the slice views cross"), _("The centre of the fixed volume where there are no views")),
         "center": (_("Centre of the fixed volume"), _("The middle of its voxels")),
     }
-
-
-def picture_name(transform_name: str) -> str:
-    """Suggested file name."""
-    return re.sub(r"[^\w .-]+", "_", transform_name).strip(" .") + ".png"
 
 
 def picture_filter() -> str:
