@@ -37,9 +37,13 @@ def large_volume(dtype=np.int16):
 
 
 def computed_ms(function):
-    began = time.thread_time()
-    result = function()
-    return result, (time.thread_time() - began) * 1000
+    """A result, and the least of three times: what else the machine does can only add to them."""
+    times = []
+    for _ in range(3):
+        began = time.thread_time()
+        result = function()
+        times.append((time.thread_time() - began) * 1000)
+    return result, min(times)
 
 
 def test_a_resampled_volume_is_added_while_the_window_lives(slicer_app):
@@ -81,8 +85,7 @@ def test_prepared_volumes_are_added_at_once(slicer_app):
     def add():
         return add_prepared(scene, prepared, np.eye(4), fixed_node=fixed, moving_node=moving)
 
-    # The smallest of three: what else the machine does can only add to it.
-    made, ms = min((computed_ms(add) for _ in range(3)), key=lambda one: one[1])
+    made, ms = computed_ms(add)
     print(f"computed for {ms:.0f} ms")
     assert ms < 100
     expected = large_voxels()[200, 100].copy()
