@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.geometry.linear import displacement_mm
@@ -176,7 +177,7 @@ def _run_here(planned: PlannedRun) -> dict[str, Any] | None:
 
 def _records(todo: list[PlannedRun], jobs: int, start: str, deadline: float) -> Iterator[dict[str, Any]]:
     """Do the runs, in this process or shared between several, and give each record as it is done."""
-    settings = (max(1, (os.cpu_count() or 1) // jobs), start, deadline)
+    settings = (max(1, usable_cores() // jobs), start, deadline)
     if jobs == 1:
         _open_runner(*settings)
         yield from filter(None, map(_run_here, todo))

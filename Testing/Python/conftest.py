@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,11 +29,14 @@ SCREENSHOTS.mkdir(exist_ok=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A core for each process of pytest-xdist: two that both start threads on all cores take longer than in turn."""
-    worker = getattr(config, "workerinput", None)
+    """A core for each process of pytest-xdist: two that both start threads on all cores take longer than in turn.
+
+    Processes and threads that tests start have the same core; those that NumPy started before have all of them.
+    """
+    worker = re.fullmatch(r"gw(\d+)", getattr(config, "workerinput", {}).get("workerid", ""))
     if worker is not None and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores[int(worker["workerid"].removeprefix("gw")) % len(cores)]})
+        os.sched_setaffinity(0, {cores[int(worker[1]) % len(cores)]})
 
 
 def rotation(axis: list[float], angle_deg: float) -> np.ndarray:

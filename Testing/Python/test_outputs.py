@@ -122,7 +122,7 @@ def test_a_plain_file_name_is_one_everywhere(name):
 
 
 def test_a_plain_file_name_keeps_what_can_be_read():
-    names = ["CT to T1 (2)", "Läsion", "...", "nul", "a" * 99]
+    names = ["CT to T1 (2)", "La\u0308sion", "हिन्दी", "...", "nul", "COM¹.x", "a" * 99]
     assert [plain_file_name(name, "picture") for name in names] == [
-        *("CT_to_T1_2", "Läsion", "picture", "picture_nul", "a" * 60)
+        *("CT_to_T1_2", "Läsion", "हिन्दी", "picture", "picture_nul", "picture_COM¹.x", "a" * 60)
     ]

@@ -293,7 +293,7 @@ def test_report_is_saved_opened_and_marked(opened, tmp_path):
     opened.fill_in()
     (tmp_path / "reports").mkdir()
     opened.ui.folderEdit.currentPath = str(tmp_path / "reports")
-    for name in ("Quality of MR to CT", "Quality of MR to CT 2"):
+    for name in ("Quality_of_MR_to_CT", "Quality_of_MR_to_CT_2"):
         opened.measure()
         page = tmp_path / "reports" / name / "report.html"
         opened.app.wait_for(lambda: opened.ui.reportLabel.text.endswith(page.parent.name), 5)  # noqa: B023

@@ -457,6 +457,8 @@ def test_a_preset_is_copied_edited_shared_and_imported(tmp_path, capsys):
         ("rigid", "built-in"),
         ("MINE", "a preset of yours"),
         ("a/b", "cannot be the name"),
+        ("con", "Windows"),
+        ("COM1.x", "Windows"),
         ("..", "cannot"),
         ("", "cannot"),
     ],

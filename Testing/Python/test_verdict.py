@@ -109,12 +109,13 @@ def test_the_pose_at_zero_is_the_pose(pair, truth_ct_to_mr_lps):
 def test_evidence_at_the_truth_and_at_a_rival(pair, truth_ct_to_mr_lps):
     upside_down = truth_ct_to_mr_lps @ CT_POSE @ rigid([1, 0, 0], 180, [0, 0, 0]) @ np.linalg.inv(CT_POSE)
     candidates = [Candidate(truth_ct_to_mr_lps, 1.0), Candidate(upside_down, 0.5)]
-    examiner = Examiner(*pair, Bounds(CT_GRID.center_lps), seed=1)
+    examiner = Examiner(*pair, Bounds(CT_GRID.center_lps), seed=1, threads=1)
     at_truth = examiner.examine(truth_ct_to_mr_lps, candidates)
     assert judge(at_truth).word == "verified", judge(at_truth).against
     assert at_truth.rival_rotation_deg > 90
     assert max(at_truth.distances_mm) < 1.5
-    assert examiner.examine(truth_ct_to_mr_lps, candidates) == at_truth, "same seed, same evidence"
+    again = Examiner(*pair, Bounds(CT_GRID.center_lps), seed=1, threads=2)
+    assert again.examine(truth_ct_to_mr_lps, candidates) == at_truth, "same seed, same evidence on any number of cores"
     at_rival = examiner.examine(upside_down, candidates)
     assert at_rival.margin < -0.1
     assert judge(at_rival).word == "failed"

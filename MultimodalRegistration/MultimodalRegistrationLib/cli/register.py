@@ -98,7 +98,7 @@ def add_parser(commands: Any) -> None:
         "--threads",
         type=int,
         metavar="N",
-        help="default: all cores, but 1 for the engines ants and simpleitk, whose last digits vary with more",
+        help="default: all usable cores, but 1 for the engines ants and simpleitk, whose last digits vary with more",
     )
     parser.add_argument(
         "--memory-limit",

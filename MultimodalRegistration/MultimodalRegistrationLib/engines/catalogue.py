@@ -44,8 +44,8 @@ class Engine:
     installed_mb : int
         The same on disk.
     reproducible_in_parallel : bool
-        Whether the result stays the same to the last digit with several threads. The metrics of ITK itself add up
-        their threads' shares in the order in which they end.
+        Whether runs with the same number of threads, several, end with the same digits. The metrics of ITK itself add
+        up their threads' shares in the order in which they end.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Engine:
 
     @property
     def default_threads(self) -> int:
-        """Threads to use when the user does not say: all cores where the result does not depend on it, else one."""
+        """Threads where the user does not say: all usable cores if the result does not depend on it, else one."""
         return usable_cores() if self.reproducible_in_parallel else 1
 
 

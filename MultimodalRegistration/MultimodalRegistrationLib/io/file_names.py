@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 __all__ = ["is_device", "plain_file_name"]
 
 _LONGEST_NAME = 60
 # Windows takes these for devices, whatever follows the dot.
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])$", re.IGNORECASE)
 
 
 def is_device(name: str) -> bool:
@@ -31,5 +32,11 @@ def plain_file_name(name: str, kind: str) -> str:
     str
         At most 60 letters of any script, digits, and ``. _ -``, and the kind where it was put before.
     """
-    plain = re.sub(r"[^\w.-]+", "_", name)[:_LONGEST_NAME].strip("._- ") or kind
+    kept = (letter if _stays(letter) else " " for letter in unicodedata.normalize("NFC", name))
+    plain = re.sub(" +", "_", "".join(kept))[:_LONGEST_NAME].strip("._-") or kind
     return f"{kind}_{plain}" if is_device(plain) else plain
+
+
+def _stays(letter: str) -> bool:
+    # Vowel signs, and accents without a composed letter, are marks (M), which \w does not count as part of a word.
+    return unicodedata.category(letter).startswith("M") or re.match(r"[\w.-]", letter) is not None

@@ -20,6 +20,7 @@ from MultimodalRegistrationLib.io.roi import write_roi
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.io.voxel_source import grid_of_header
 from MultimodalRegistrationLib.landmarks.points import Pairing
+from MultimodalRegistrationLib.mrml.child_job import in_turn
 from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
 from MultimodalRegistrationLib.mrml.preprocess import refuse_wrong_kinds
@@ -126,17 +127,19 @@ class PreprocessJob(VolumePairJob):
         InputError
             A node that was removed meanwhile, or whose voxels cannot be used.
         """
+        yield from in_turn([self._write_role(role) for role in ROLES])
+
+    def _write_role(self, role: Role) -> Iterator[float]:
         yield 0.0
-        for number, role in enumerate(ROLES):
-            slabs = slabs_of_node(self._present(role))
-            for share in write_nrrd(self._file(role, ".nrrd"), slabs):
-                yield (number + 0.7 * share) / len(ROLES)
-            for part_role, option in self._parts(role):
-                node = self._present(part_role)
-                is_segmentation = node.IsA("vtkMRMLSegmentationNode")
-                parts = segment_slabs(node, slabs.grid) if is_segmentation else slabs_of_node(node, nearest=True)
-                for share in write_nrrd(self._file(part_role, ".nrrd", option=option), parts):
-                    yield (number + 0.7 + 0.3 * share) / len(ROLES)
+        slabs = slabs_of_node(self._present(role))
+        for share in write_nrrd(self._file(role, ".nrrd"), slabs):
+            yield 0.7 * share
+        for part_role, option in self._parts(role):
+            node = self._present(part_role)
+            is_segmentation = node.IsA("vtkMRMLSegmentationNode")
+            parts = segment_slabs(node, slabs.grid) if is_segmentation else slabs_of_node(node, nearest=True)
+            for share in write_nrrd(self._file(part_role, ".nrrd", option=option), parts):
+                yield 0.7 + 0.3 * share
 
     def _parts(self, role: Role) -> list[tuple[str, str]]:
         """Segmentations and label maps that go with a volume, each with the option that hands it over."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.errors import EngineError, InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.register_surfaces import add_surface_registration, check_shapes, movement_so_far
@@ -32,7 +32,7 @@ from MultimodalRegistrationLib.mrml.surfaces import (
 )
 from MultimodalRegistrationLib.mrml.volumes import grid_in_world
 from MultimodalRegistrationLib.mrml.voxel_slabs import write_nrrd
-from MultimodalRegistrationLib.preprocess.steps import ROLES
+from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
 from MultimodalRegistrationLib.surfaces.planes import Model
 from MultimodalRegistrationLib.surfaces.report import surface_registration_of
 from MultimodalRegistrationLib.surfaces.result import SurfaceRegistration
@@ -117,23 +117,24 @@ class ShapesJob(ChildJob):
         InputError
             A shape that was removed meanwhile, or holds nothing.
         """
-        for number, role in enumerate(ROLES):
-            yield number / len(ROLES)
-            node, segment, option = self._present(role), self._segments[role], f"--{role}-surface"
-            if node.IsA("vtkMRMLMarkupsNode"):
-                path = self._file(role, ".mrk.json", option=f"--{role}-landmarks")
-                write_landmarks(path, landmarks_of_node(node))
-                continue
-            grid = None if segment is None else _label_map_grid(node, segment)
-            if grid is not None:
-                assert segment is not None
-                slabs = segment_slabs(node, grid, segments=[segment])
-                for share in write_nrrd(self._file(role, ".nrrd", option=option), slabs):
-                    yield (number + share) / len(ROLES)
-            else:
-                data = polydata_of_model(node) if segment is None else polydata_of_segment(node, segment)
-                yield (number + 0.5) / len(ROLES)
-                _write_polydata(self._file(role, ".vtp", option=option), data)
+        yield from in_turn([self._write_role(role) for role in ROLES])
+
+    def _write_role(self, role: Role) -> Iterator[float]:
+        yield 0.0
+        node, segment, option = self._present(role), self._segments[role], f"--{role}-surface"
+        if node.IsA("vtkMRMLMarkupsNode"):
+            path = self._file(role, ".mrk.json", option=f"--{role}-landmarks")
+            write_landmarks(path, landmarks_of_node(node))
+            return
+        grid = None if segment is None else _label_map_grid(node, segment)
+        if grid is not None:
+            assert segment is not None
+            slabs = segment_slabs(node, grid, segments=[segment])
+            yield from write_nrrd(self._file(role, ".nrrd", option=option), slabs)
+        else:
+            data = polydata_of_model(node) if segment is None else polydata_of_segment(node, segment)
+            yield 0.5
+            _write_polydata(self._file(role, ".vtp", option=option), data)
 
     @property
     def arguments(self) -> list[str]:

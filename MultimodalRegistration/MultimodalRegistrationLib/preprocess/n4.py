@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import SimpleITK as sitk
 
+from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.errors import Cancelled, EngineError
 
 __all__ = ["log_bias_fields"]
@@ -54,7 +55,7 @@ def log_bias_fields(
     Cancelled
         ``cancel`` was set.
     """
-    cores = max(1, sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() // len(images))
+    cores = max(1, min(usable_cores(), sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()) // len(images))
     runs = [_Run(image, mask, cores) for image, mask in zip(images, masks, strict=True)]
     for run in runs:
         run.start()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.file_names import is_device
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
 from MultimodalRegistrationLib.io.user_folder import user_folder
 from MultimodalRegistrationLib.presets.model import Preset, load_preset_file, preset_content
@@ -104,11 +105,12 @@ def save_presets(presets: Sequence[Preset], *, file: str | Path | None = None) -
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or name[-1] in ". ":
+    if not _NAME.fullmatch(name) or name[-1] in ". " or is_device(name):
         raise InputError(
             f"'{name}'",
             "this cannot be the name of a preset",
-            "Use letters, digits, blanks and - _ + , . only, 80 at most; begin and end with a letter or a digit.",
+            "Use letters, digits, blanks and - _ + , . only, 80 at most; begin and end with a letter or a digit. "
+            "Windows keeps names such as con and com1 for devices.",
         )
 
 

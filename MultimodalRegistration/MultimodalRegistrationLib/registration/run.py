@@ -140,8 +140,8 @@ def register(
     seed : int
         Same seed, inputs and machine: same transform.
     threads : int, optional
-        For the search, the verdict and the engine; by default all cores, or for an engine as many as leave the result
-        reproducible. A ``session`` keeps its own number.
+        For the search, the verdict and the engine; by default all usable cores, or for an engine as many as leave the
+        result reproducible. A ``session`` keeps its own number.
     on_progress, on_warning, on_log : callable, optional
         Called as the run goes on; the last one with each line that the engine prints.
     cancel : threading.Event, optional

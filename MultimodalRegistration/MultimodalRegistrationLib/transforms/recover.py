@@ -106,7 +106,7 @@ def recover(
     seed : int
         Of the search and of the voxels that are looked at.
     threads : int, optional
-        Of the search; by default all cores.
+        Of the search; by default all usable cores.
     on_progress : callable, optional
         Called with words and the share done.
 
