@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.coarse_voxels import has_coarse_voxels, has_thick_slices
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.marked import box_of_marked, some_marked
-from MultimodalRegistrationLib.geometry.thick_slices import has_thick_slices
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.registration import prepare
@@ -83,6 +83,22 @@ def test_the_volume_with_thick_slices_is_sampled(head_ct, head_mr):
     assert not has_thick_slices(few.grid, few.grid)
     assert not has_thick_slices(centered_grid([9, 9, 9], [1, 1, 4.9], np.eye(3), [0, 0, 0]), THIN_GRID)
     assert has_thick_slices(centered_grid([9, 9, 9], [5.1, 1, 1], np.eye(3), [0, 0, 0]), THIN_GRID)
+
+
+def test_the_volume_with_coarse_voxels_is_sampled(head_ct, head_mr):
+    fine, other = (head_ct, head_mr) if prepare.sample_moving(head_mr, head_ct) else (head_mr, head_ct)
+    coarse = Volume(sitk.BinShrink(other.image, [3, 3, 3]), "coarse")
+    assert has_coarse_voxels(coarse.grid, fine.grid)
+    assert not has_coarse_voxels(fine.grid, coarse.grid)
+    assert not prepare.sample_moving(fine, other), "the smaller one is sampled"
+    assert prepare.sample_moving(fine, coarse)
+    assert not prepare.sample_moving(coarse, fine)
+    small = Volume(fine.image[20:40, 20:40, 10:30], "small")
+    assert has_coarse_voxels(coarse.grid, small.grid)
+    assert not prepare.sample_moving(small, coarse), "most of its samples would miss the other"
+    assert not has_coarse_voxels(coarse.grid, coarse.grid)
+    assert has_coarse_voxels(centered_grid([9, 9, 9], [4, 2, 1], np.eye(3), [0, 0, 0]), THIN_GRID)
+    assert not has_coarse_voxels(centered_grid([9, 9, 9], [3.9, 2, 1], np.eye(3), [0, 0, 0]), THIN_GRID)
 
 
 def test_a_volume_is_averaged_over_the_slices_of_another():

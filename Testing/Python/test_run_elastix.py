@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -54,14 +55,14 @@ def test_the_spline_is_that_of_elastix(direction, stages, monkeypatch, tmp_path)
 def test_thick_slices_are_sampled_at_their_voxels_and_not_smoothed_across():
     thin, thick = noise([2, 2, 3], np.eye(3), [0, 0, 0]), noise([9, 2, 2], np.eye(3), [0, 0, 0])
     (rigid,), (bending,) = (find_preset(name).engines["elastix"] for name in ("rigid", "warp"))
-    found = run_elastix._for_thick_slices(rigid, EngineJob(thick, thin, [rigid], 1))
+    found = run_elastix._for_coarse_voxels(rigid, EngineJob(thick, thin, [rigid], 1))
     assert found == {
         "ImageSampler": "Random",
         "FixedImagePyramidSchedule": [1, 4, 4, 0, 2, 2, 0, 1, 1],
         "MovingImagePyramidSchedule": [4, 4, 4, 2, 2, 2, 1, 1, 1],
     }
     own = {**rigid, "ImageSampler": "Grid"}
-    assert "ImageSampler" not in run_elastix._for_thick_slices(own, EngineJob(thick, thin, [own], 1))
+    assert "ImageSampler" not in run_elastix._for_coarse_voxels(own, EngineJob(thick, thin, [own], 1))
     without = {key: value for key, value in rigid.items() if key != "ImagePyramidSchedule"}
     for fixed, moving, stage in (
         (thin, thick, rigid),
@@ -69,4 +70,28 @@ def test_thick_slices_are_sampled_at_their_voxels_and_not_smoothed_across():
         (thick, thin, bending),
         (thick, thin, without),
     ):
-        assert run_elastix._for_thick_slices(stage, EngineJob(fixed, moving, [stage], 1)) == {}
+        assert run_elastix._for_coarse_voxels(stage, EngineJob(fixed, moving, [stage], 1)) == {}
+
+
+def test_coarse_voxels_are_not_smoothed_at_the_last_resolution():
+    fine, coarse = noise([1, 1, 3], np.eye(3), [0, 0, 0]), noise([4, 4, 3], np.eye(3), [0, 0, 0])
+    (rigid,) = find_preset("rigid").engines["elastix"]
+    found = run_elastix._for_coarse_voxels(rigid, EngineJob(coarse, fine, [rigid], 1))
+    assert found == {
+        "FixedImagePyramidSchedule": [4, 4, 4, 2, 2, 2, 0, 0, 0],
+        "MovingImagePyramidSchedule": [4, 4, 4, 2, 2, 2, 1, 1, 1],
+    }
+    assert run_elastix._for_coarse_voxels(rigid, EngineJob(fine, coarse, [rigid], 1)) == {}
+
+
+def test_a_sparse_mask_of_thick_slices_keeps_its_sampler(monkeypatch, tmp_path):
+    """The sampler of all voxels gives up where most of them lie beside the mask."""
+    thin, thick = noise([2, 2, 3], np.eye(3), [0, 0, 0]), noise([9, 2, 2], np.eye(3), [0, 0, 0])
+    mask = np.zeros(thick.voxels.shape, dtype=np.uint8)
+    mask[::4, ::4, ::4] = 1
+    given = []
+    monkeypatch.setattr(run_elastix, "_parameter_map", lambda stage, seed: given.append(stage) or {})
+    (rigid,) = find_preset("rigid").engines["elastix"]
+    with pytest.raises(RuntimeError):
+        run_elastix.run(EngineJob(replace(thick, mask=mask), thin, [rigid], 1), tmp_path)
+    assert given[0]["ImageSampler"] == "RandomSparseMask"

@@ -19,9 +19,9 @@ from itk import vnl_matrix_fixedPython as vnl_matrix
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineJob
+from MultimodalRegistrationLib.geometry.coarse_voxels import has_coarse_voxels, has_thick_slices
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.marked import box_of_marked
-from MultimodalRegistrationLib.geometry.thick_slices import has_thick_slices
 from MultimodalRegistrationLib.io.tools.elastix_bspline import elastix_bspline
 from MultimodalRegistrationLib.presets.specification import any_bends
 
@@ -61,7 +61,7 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
         method.SetMovingMask(_image(job.moving.mask, job.moving.grid))
     parameters = elx_parameters.elastixParameterObject_New()
     for stage in job.stages:
-        special = {**_sampler(stage, job.fixed.mask), **_for_thick_slices(stage, job)}
+        special = {**_for_coarse_voxels(stage, job), **_sampler(stage, job.fixed.mask)}
         parameters.AddParameterMap(_parameter_map({**stage, **special}, job.seed))
     method.SetParameterObject(parameters)
     method.SetLogToConsole(True)
@@ -86,27 +86,26 @@ def _sampler(stage: dict[str, Any], mask: NDArray[np.uint8] | None) -> dict[str,
     return {"ImageSampler": "RandomSparseMask"} if share < _SPARSE_MASK else {}
 
 
-def _for_thick_slices(stage: dict[str, Any], job: EngineJob) -> dict[str, Any]:
-    """Thick slices are sampled at their voxels, and are not smoothed any further across them.
+def _for_coarse_voxels(stage: dict[str, Any], job: EngineJob) -> dict[str, Any]:
+    """A much coarser volume is not smoothed at the end; thick slices are sampled at their voxels, and never smoothed.
 
-    Between the slices there is nothing but interpolation, and the scanner has averaged over them already. For settings
+    Between the voxels there is nothing but interpolation, and the scanner has averaged over them already. For settings
     as those of our presets only: linear stages that say how much both volumes are smoothed alike.
     """
     schedule = stage.get("ImagePyramidSchedule")
-    if (
-        not has_thick_slices(job.fixed.grid, job.moving.grid)
-        or any_bends("elastix", job.stages)
-        or not isinstance(schedule, list)
-    ):
+    if any_bends("elastix", job.stages) or not isinstance(schedule, list):
         return {}
-    across = int(np.argmax(job.fixed.grid.spacing_mm))
     own = list(schedule)
-    # Of the coarsest resolution, the smoothing of half a slice stays: it is where the volumes are furthest apart.
-    own[across::3] = [1 if number == 0 else 0 for number in range(len(own[across::3]))]
     changes: dict[str, Any] = {"FixedImagePyramidSchedule": own, "MovingImagePyramidSchedule": schedule}
-    if stage.get("ImageSampler") == "RandomCoordinate":
-        changes["ImageSampler"] = "Random"
-    return changes
+    if has_thick_slices(job.fixed.grid, job.moving.grid):
+        across = int(np.argmax(job.fixed.grid.spacing_mm))
+        # Of the coarsest resolution, the smoothing of half a slice stays: it is where the volumes are furthest apart.
+        own[across::3] = [1 if number == 0 else 0 for number in range(len(own[across::3]))]
+        return changes | ({"ImageSampler": "Random"} if stage.get("ImageSampler") == "RandomCoordinate" else {})
+    if has_coarse_voxels(job.fixed.grid, job.moving.grid):
+        own[-3:] = [0, 0, 0]
+        return changes
+    return {}
 
 
 def _parameter_map(stage: dict[str, Any], seed: int) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult
 from MultimodalRegistrationLib.engines.logs import Iteration, LogReader
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import EngineError
-from MultimodalRegistrationLib.geometry.thick_slices import has_thick_slices
+from MultimodalRegistrationLib.geometry.coarse_voxels import has_thick_slices
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration.crop_pair import crop_pair
 from MultimodalRegistrationLib.registration.pair import Pair, equalised_volume, moved

@@ -5,8 +5,8 @@ nothing, so that every engine honours it in the same way.
 
 The engine samples its metric in one of the two volumes, and it does so in the one with the smaller field of view,
 whatever its role. Sampling the larger one wastes most points outside the other volume and pulls the result. Where the
-slices of one are much thicker than the voxels of the other, that one is sampled instead, at its voxels. The figures
-are in ``Resources/Docs/decisions.md``. It also makes the result independent of which volume the user calls fixed.
+slices or the voxels of one are much larger than those of the other, that one is sampled instead. The figures are in
+``Resources/Docs/decisions.md``. It also makes the result independent of which volume the user calls fixed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.coarse_voxels import has_coarse_voxels, has_thick_slices
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import is_rigid, sitk_from_matrix
-from MultimodalRegistrationLib.geometry.thick_slices import has_thick_slices
 from MultimodalRegistrationLib.io.volumes import Volume
 
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-# A volume with thick slices is not sampled where it is so much larger that most samples would miss the other.
+# A coarse volume is not sampled where it is so much larger that most samples would miss the other.
 _NOT_TOO_LARGE = 2.0
 
 
@@ -68,17 +68,18 @@ def informative_extent_mm3(volume: Volume, mask: Volume | None = None) -> float:
 def sample_moving(
     fixed: Volume, moving: Volume, *, fixed_mask: Volume | None = None, moving_mask: Volume | None = None
 ) -> bool:
-    """Whether the engine should sample the moving volume: its slices are thick, or there is less of it to compare.
+    """Whether the engine should sample the moving volume: it is much coarser, or there is less of it to compare.
 
     Two equal extents, as of two scans on one grid, are told apart by their content, so that the answer never depends on
     which of them is called fixed.
     """
     fixed_extent = informative_extent_mm3(fixed, fixed_mask)
     moving_extent = informative_extent_mm3(moving, moving_mask)
-    if has_thick_slices(moving.grid, fixed.grid) and moving_extent < _NOT_TOO_LARGE * fixed_extent:
-        return True
-    if has_thick_slices(fixed.grid, moving.grid) and fixed_extent < _NOT_TOO_LARGE * moving_extent:
-        return False
+    for is_coarse in (has_thick_slices, has_coarse_voxels):
+        if is_coarse(moving.grid, fixed.grid) and moving_extent < _NOT_TOO_LARGE * fixed_extent:
+            return True
+        if is_coarse(fixed.grid, moving.grid) and fixed_extent < _NOT_TOO_LARGE * moving_extent:
+            return False
     if fixed_extent == moving_extent:
         return bool(sitk.Hash(moving.image) < sitk.Hash(fixed.image))
     return moving_extent < fixed_extent

@@ -1,13 +1,16 @@
-"""Whether one volume has so much thicker slices than another that they should not be interpolated."""
+"""Whether one volume is so much coarser than another that metrics should be sampled in it."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 
-__all__ = ["has_thick_slices"]
+__all__ = ["has_coarse_voxels", "has_thick_slices"]
 
 _THICK_MM = 5.0
 _TIMES_THICKER = 2.0
+_TIMES_LARGER = _TIMES_THICKER**3
 
 
 def has_thick_slices(grid: VolumeGrid, other: VolumeGrid) -> bool:
@@ -23,3 +26,16 @@ def has_thick_slices(grid: VolumeGrid, other: VolumeGrid) -> bool:
     """
     thickness_mm = max(grid.spacing_mm)
     return thickness_mm >= _THICK_MM and thickness_mm >= _TIMES_THICKER * max(other.spacing_mm)
+
+
+def has_coarse_voxels(grid: VolumeGrid, other: VolumeGrid) -> bool:
+    """Whether the voxels of a grid are at least as large as eight of another: twice as long in each direction.
+
+    So are those of PET beside CT. A metric is then best sampled in the first volume.
+
+    Parameters
+    ----------
+    grid, other : VolumeGrid
+        Of the two volumes.
+    """
+    return bool(np.prod(grid.spacing_mm) >= _TIMES_LARGER * np.prod(other.spacing_mm))
