@@ -96,29 +96,26 @@ class Series:
         RegistrationError
             A node cannot be used. One that all volumes need, and that was removed or moved meanwhile, ends the series.
         """
-        moving = self._moving[self._begun]
+        number, self._begun = self._begun, self._begun + 1
+        moving = self._moving[number]
         if moving.GetScene() is None:
-            self._begun += 1
-            raise InputError(self._names[self._begun - 1], *texts.removed_meanwhile())
+            raise InputError(self._names[number], *texts.removed_meanwhile())
         for node in vars(self._inputs).values():
             if node not in (None, self._inputs.moving) and node.GetScene() is None:
-                raise self._end(node, texts.REMOVED)
+                raise self._end(node, texts.REMOVED, number)
         inputs, settings = dataclasses.replace(self._inputs, moving=moving), self._settings
         if len(self._moving) > 1 and settings.transform_name:
-            name = f"{settings.transform_name}: {self._names[self._begun]}"
-            settings = dataclasses.replace(settings, transform_name=name)
+            settings = dataclasses.replace(settings, transform_name=f"{settings.transform_name}: {self._names[number]}")
         make = RegistrationJob if inputs.structures is None else StructuresJob
-        self._begun += 1
         job = make(inputs, settings, folder)
         if self._fixed_grid is not None and not job.fixed_grid.coincides_with(self._fixed_grid):
-            self._begun -= 1
-            raise self._end(inputs.fixed, texts.MOVED)
+            raise self._end(inputs.fixed, texts.MOVED, number)
         self._fixed_grid = job.fixed_grid
         return job
 
-    def _end(self, node: Any, found: str) -> InputError:
-        names, self._begun = self._names[self._begun :], len(self._moving)
-        return InputError(node.GetName(), found, texts.not_registered(names))
+    def _end(self, node: Any, found: str, first_left_out: int) -> InputError:
+        self._begun = len(self._moving)
+        return InputError(node.GetName(), found, texts.not_registered(self._names[first_left_out:]))
 
     def take(self, job: RegistrationJob) -> None:
         """Add what a job gives to the scene, and move what is to be moved.
