@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import centered_grid, rotation
+from conftest import centered_grid, rigid, rotation
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from itk import itkPointPython as itk_point
 from MultimodalRegistrationLib.engines import run_elastix
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
@@ -54,19 +56,19 @@ def test_the_spline_is_that_of_elastix(direction, stages, monkeypatch, tmp_path)
 
 def test_thick_slices_are_sampled_at_their_voxels_and_not_smoothed_across():
     thin, thick = noise([2, 2, 3], np.eye(3), [0, 0, 0]), noise([9, 2, 2], np.eye(3), [0, 0, 0])
-    (rigid,), (bending,) = (find_preset(name).engines["elastix"] for name in ("rigid", "warp"))
-    found = run_elastix._for_coarse_voxels(rigid, EngineJob(thick, thin, [rigid], 1))
+    (rigid_stage,), (bending,) = (find_preset(name).engines["elastix"] for name in ("rigid", "warp"))
+    found = run_elastix._for_coarse_voxels(rigid_stage, EngineJob(thick, thin, [rigid_stage], 1))
     assert found == {
         "ImageSampler": "Random",
         "FixedImagePyramidSchedule": [1, 4, 4, 0, 2, 2, 0, 1, 1],
         "MovingImagePyramidSchedule": [4, 4, 4, 2, 2, 2, 1, 1, 1],
     }
-    own = {**rigid, "ImageSampler": "Grid"}
+    own = {**rigid_stage, "ImageSampler": "Grid"}
     assert "ImageSampler" not in run_elastix._for_coarse_voxels(own, EngineJob(thick, thin, [own], 1))
-    without = {key: value for key, value in rigid.items() if key != "ImagePyramidSchedule"}
+    without = {key: value for key, value in rigid_stage.items() if key != "ImagePyramidSchedule"}
     for fixed, moving, stage in (
-        (thin, thick, rigid),
-        (thick, thick, rigid),
+        (thin, thick, rigid_stage),
+        (thick, thick, rigid_stage),
         (thick, thin, bending),
         (thick, thin, without),
     ):
@@ -75,13 +77,13 @@ def test_thick_slices_are_sampled_at_their_voxels_and_not_smoothed_across():
 
 def test_coarse_voxels_are_not_smoothed_at_the_last_resolution():
     fine, coarse = noise([1, 1, 3], np.eye(3), [0, 0, 0]), noise([4, 4, 3], np.eye(3), [0, 0, 0])
-    (rigid,) = find_preset("rigid").engines["elastix"]
-    found = run_elastix._for_coarse_voxels(rigid, EngineJob(coarse, fine, [rigid], 1))
+    (rigid_stage,) = find_preset("rigid").engines["elastix"]
+    found = run_elastix._for_coarse_voxels(rigid_stage, EngineJob(coarse, fine, [rigid_stage], 1))
     assert found == {
         "FixedImagePyramidSchedule": [4, 4, 4, 2, 2, 2, 0, 0, 0],
         "MovingImagePyramidSchedule": [4, 4, 4, 2, 2, 2, 1, 1, 1],
     }
-    assert run_elastix._for_coarse_voxels(rigid, EngineJob(fine, coarse, [rigid], 1)) == {}
+    assert run_elastix._for_coarse_voxels(rigid_stage, EngineJob(fine, coarse, [rigid_stage], 1)) == {}
 
 
 def test_a_sparse_mask_of_thick_slices_keeps_its_sampler(monkeypatch, tmp_path):
@@ -91,7 +93,36 @@ def test_a_sparse_mask_of_thick_slices_keeps_its_sampler(monkeypatch, tmp_path):
     mask[::4, ::4, ::4] = 1
     given = []
     monkeypatch.setattr(run_elastix, "_parameter_map", lambda stage, seed: given.append(stage) or {})
-    (rigid,) = find_preset("rigid").engines["elastix"]
+    (rigid_stage,) = find_preset("rigid").engines["elastix"]
     with pytest.raises(RuntimeError):
-        run_elastix.run(EngineJob(replace(thick, mask=mask), thin, [rigid], 1), tmp_path)
+        run_elastix.run(EngineJob(replace(thick, mask=mask), thin, [rigid_stage], 1), tmp_path)
     assert given[0]["ImageSampler"] == "RandomSparseMask"
+
+
+@given(
+    size=st.tuples(*[st.integers(2, 400)] * 3),
+    spacing=st.tuples(*[st.floats(0.05, 12)] * 3),
+    axis=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda axis: np.linalg.norm(axis) > 0.1),
+    angle=st.floats(0, 180),
+    flipped=st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_layer_of_voxels_is_lost_by_rounding(size, spacing, axis, angle, flipped):
+    axes = rotation(list(axis), angle) @ np.diag([1, 1, -1 if flipped else 1])
+    grid = centered_grid(list(size), list(spacing), axes, [31, -250, 1200])
+    own = run_elastix._whole(grid)
+    assert np.all(np.array(run_elastix._last_index(own)) >= np.array(size) - 1)
+    # It is the same grid in another place.
+    placed = apply_matrix(run_elastix._to_own_frame(grid) @ grid.ijk_to_lps, np.array([[0, 0, 0], size]))
+    np.testing.assert_allclose(placed, apply_matrix(own.ijk_to_lps, np.array([[0, 0, 0], size])), atol=1e-9)
+
+
+def test_the_result_does_not_depend_on_where_both_volumes_lie(tmp_path):
+    fixed, moving = noise([2, 1.5, 3], OBLIQUE, [10, -20, 5]), noise([2, 1.5, 3], OBLIQUE, [12, -21, 5])
+    (rigid_stage,) = find_preset("rigid").engines["elastix"]
+    stage = {**rigid_stage, "MaximumNumberOfIterations": 60}
+    found = run_elastix.run(EngineJob(fixed, moving, [stage], 3), tmp_path)
+    move = rigid([1, 2, -1], 60, [30, -80, 400])
+    fixed, moving = (replace(volume, grid=volume.grid.moved(move)) for volume in (fixed, moving))
+    again = np.linalg.inv(move) @ run_elastix.run(EngineJob(fixed, moving, [stage], 3), tmp_path) @ move
+    np.testing.assert_allclose(again, found, atol=1e-4)

@@ -12,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from itk import elxParameterObjectPython as elx_parameters
 from itk import itkElastixRegistrationMethodPython as elx_registration
+from itk import itkImagePython as itk_image
 from itk import itkMatrixPython as itk_matrix
 from itk import itkPointPython as itk_point
 from itk import itkPyBufferPython as itk_buffer
@@ -28,6 +29,8 @@ from MultimodalRegistrationLib.presets.specification import any_bends
 __all__ = ["run"]
 
 _SPARSE_MASK = 0.25
+# Two or three are needed.
+_TRIES = 64
 
 
 def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
@@ -50,15 +53,19 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     RuntimeError
         elastix failed.
     """
+    linear = not any_bends("elastix", job.stages)
+    to_own = _to_own_frame(job.fixed.grid) if linear else np.eye(4)
+    fixed_grid = _whole(job.fixed.grid) if linear else job.fixed.grid
+    moving_grid = job.moving.grid.moved(to_own)
     method = elx_registration.itkElastixRegistrationMethodIF3IF3_New()
-    fixed = _image(job.fixed.voxels, job.fixed.grid)
-    moving = _image(job.moving.voxels, job.moving.grid)
+    fixed = _image(job.fixed.voxels, fixed_grid)
+    moving = _image(job.moving.voxels, moving_grid)
     method.SetFixedImage(fixed)
     method.SetMovingImage(moving)
     if job.fixed.mask is not None:
-        method.SetFixedMask(_image(job.fixed.mask, job.fixed.grid))
+        method.SetFixedMask(_image(job.fixed.mask, fixed_grid))
     if job.moving.mask is not None:
-        method.SetMovingMask(_image(job.moving.mask, job.moving.grid))
+        method.SetMovingMask(_image(job.moving.mask, moving_grid))
     parameters = elx_parameters.elastixParameterObject_New()
     for stage in job.stages:
         special = {**_for_coarse_voxels(stage, job), **_sampler(stage, job.fixed.mask)}
@@ -66,12 +73,61 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     method.SetParameterObject(parameters)
     method.SetLogToConsole(True)
     method.Update()
-    if not any_bends("elastix", job.stages):
-        return _matrix(method.GetCombinationTransform())
+    if linear:
+        return np.linalg.inv(to_own) @ _matrix(method.GetCombinationTransform()) @ to_own
     found = method.GetTransformParameterObject()
     return sitk.CompositeTransform(
         [_bent(found.GetParameterMap(number)) for number in reversed(range(len(job.stages)))]
     )
+
+
+def _handed_axes(grid: VolumeGrid) -> tuple[NDArray[np.float64], float]:
+    """The rotation nearest to the axes of a grid, the third one turned round where it is left-handed; and 1 or -1."""
+    axes = np.reshape(grid.direction, (3, 3))
+    hand = float(np.sign(np.linalg.det(axes)))
+    left, _, right = np.linalg.svd(axes * [1.0, 1.0, hand])
+    return left @ right, hand
+
+
+def _to_own_frame(grid: VolumeGrid) -> NDArray[np.float64]:
+    """Rigid transform, shape (4, 4), that puts a grid's first voxel at zero and its axes along those of space."""
+    rotation, _ = _handed_axes(grid)
+    to_own = np.eye(4)
+    to_own[:3, :3] = rotation.T
+    to_own[:3, 3] = -rotation.T @ np.asarray(grid.origin_lps)
+    return to_own
+
+
+def _whole(grid: VolumeGrid) -> VolumeGrid:
+    """The grid in its own frame, with spacings from which elastix finds all of its voxels.
+
+    elastix maps the first and the last voxel to space and back, and rounds inwards: the last digit decides whether it
+    uses the outermost layer of voxels. From zero and along the axes of space the first is exact, and the spacing is
+    changed by some units in its last place until the last one is not lost.
+    """
+    _, hand = _handed_axes(grid)
+    spacing = list(grid.spacing_mm)
+    for _ in range(_TRIES):
+        own = VolumeGrid(
+            grid.size, (spacing[0], spacing[1], spacing[2]), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, hand)
+        )
+        last = _last_index(own)
+        short = [axis for axis in range(3) if last[axis] < grid.size[axis] - 1]
+        if not short:
+            break
+        for axis in short:
+            spacing[axis] = float(np.nextafter(spacing[axis], np.inf))
+    return own
+
+
+def _last_index(grid: VolumeGrid) -> list[float]:
+    """Continuous index of a grid's last voxel after elastix's way to space and back."""
+    image = itk_image.itkImageF3.New()
+    image.SetRegions(list(grid.size))
+    _place(image, grid)
+    point = image.TransformIndexToPhysicalPoint([n - 1 for n in grid.size])
+    back = image.TransformPhysicalPointToContinuousIndex(point)
+    return [back.GetElement(axis) for axis in range(3)]
 
 
 def _sampler(stage: dict[str, Any], mask: NDArray[np.uint8] | None) -> dict[str, Any]:
@@ -132,13 +188,17 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
     buffer = itk_buffer.itkPyBufferIUC3 if voxels.dtype == np.uint8 else itk_buffer.itkPyBufferIF3
     image = buffer.GetImageFromArray(voxels)
+    _place(image, grid)
+    return image
+
+
+def _place(image: Any, grid: VolumeGrid) -> None:
     image.SetSpacing(grid.spacing_mm)
     image.SetOrigin(grid.origin_lps)
     direction = vnl_matrix.vnl_matrix_fixedD_3_3()
     for entry, value in enumerate(grid.direction):
         direction.put(entry // 3, entry % 3, value)
     image.SetDirection(itk_matrix.itkMatrixD33(direction))
-    return image
 
 
 def _bent(found: Any) -> sitk.Transform:
