@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
-__all__ = ["elastix_bspline"]
+__all__ = ["elastix_bspline", "moved_bspline"]
 
 
 def elastix_bspline(
@@ -45,3 +45,29 @@ def elastix_bspline(
     transform.SetFixedParameters([*size, *first_lps.tolist(), *spacing.tolist(), *direction.ravel().tolist()])
     transform.SetParameters(np.asarray(coefficients, dtype=np.float64).tolist())
     return transform
+
+
+def moved_bspline(transform: sitk.BSplineTransform, matrix: ArrayLike) -> sitk.BSplineTransform:
+    """The same bending in another frame: what ``matrix @ transform @ inv(matrix)`` would be.
+
+    Parameters
+    ----------
+    transform : SimpleITK.BSplineTransform
+        Three-dimensional; not changed.
+    matrix : array_like, shape (4, 4)
+        Rigid, from the frame of the transform to the new one, mm.
+
+    Returns
+    -------
+    SimpleITK.BSplineTransform
+        With the grid moved and the coefficients, which are displacements, turned.
+    """
+    to_new = np.asarray(matrix, dtype=np.float64)
+    rotation = to_new[:3, :3]
+    size, origin, spacing, direction = np.split(np.asarray(transform.GetFixedParameters()), [3, 6, 9])
+    origin = rotation @ origin + to_new[:3, 3]
+    direction = rotation @ direction.reshape(3, 3)
+    moved = sitk.BSplineTransform(3, transform.GetOrder())
+    moved.SetFixedParameters(np.concatenate([size, origin, spacing, direction.ravel()]).tolist())
+    moved.SetParameters((rotation @ np.reshape(transform.GetParameters(), (3, -1))).ravel().tolist())
+    return moved
