@@ -260,6 +260,15 @@ def test_memory_that_is_not_there_is_told(monkeypatch):
     assert memory_need.memory_warning("elastix", grid, grid) is None
 
 
+def test_a_command_imports_no_other():
+    """What takes a second to import is felt before each line that a user types."""
+    code = (
+        "import sys; from MultimodalRegistrationLib.cli.main import main; main(['presets', 'list']); "
+        "sys.exit(bool({'scipy', 'SimpleITK'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
 def test_presets_and_doctor(tmp_path, capsys):
     assert main(["presets", "list"]) == 0
     assert "pet-mr-rigid" in capsys.readouterr().out

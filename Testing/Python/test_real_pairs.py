@@ -1,4 +1,4 @@
-"""Real pairs with known truth: the default run as their headers lie, both ways round."""
+"""Real pairs with known truth: the default run as their headers lie, and of some of each kind both ways round."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.run import register
 
 pytestmark = pytest.mark.slow
+# The table of Testing/Benchmarks/capture_range.py has all of them exchanged.
+EXCHANGED = ("porcine", "sarcoma-048", "sarcoma-035-pet", "stroke-t2", "template-ct")
 
 
 @pytest.mark.parametrize("name", sorted(real_cases()) or ["data missing"])
@@ -24,6 +26,8 @@ def test_default_run(real_data, name):
     forward = register(fixed, moving, preset=preset)
     assert displacement_mm(forward.fixed_to_moving_lps, truth, points).mean() <= case["limit_mean_tre_mm"]
     assert forward.verdict.word == "verified", forward.verdict.against
+    if name not in EXCHANGED:
+        return
     backward = register(moving, fixed, preset=preset, verdict=False)
     back = np.linalg.inv(backward.fixed_to_moving_lps)
     assert displacement_mm(forward.fixed_to_moving_lps, back, points).mean() <= 1.0

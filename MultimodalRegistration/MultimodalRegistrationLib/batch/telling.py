@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from MultimodalRegistrationLib.batch.outcome import CaseError, Outcome
-from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.progress import Progress
 from MultimodalRegistrationLib.study.cases import Case
 
 __all__ = ["Telling"]

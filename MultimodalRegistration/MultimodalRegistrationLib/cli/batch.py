@@ -22,7 +22,7 @@ from MultimodalRegistrationLib.cli.case_worker import case_parsers
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
 from MultimodalRegistrationLib.errors import Cancelled, InputError, RegistrationError
-from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.progress import Progress
 from MultimodalRegistrationLib.study.cases import Case, Study
 from MultimodalRegistrationLib.study.read_study import read_study, study_of_volumes
 

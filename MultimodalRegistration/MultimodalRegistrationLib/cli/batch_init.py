@@ -9,16 +9,13 @@ from MultimodalRegistrationLib.cli.progress import make_printer
 from MultimodalRegistrationLib.study.found_cases import write_study
 from MultimodalRegistrationLib.study.make_study import study_from_bids, study_from_pattern
 
-__all__ = ["COMMAND", "add_parser"]
-
-# Two words, which :func:`~MultimodalRegistrationLib.cli.main.main` puts together.
-COMMAND = "batch init"
+__all__ = ["add_parser"]
 
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand and its options."""
     parser = commands.add_parser(
-        COMMAND,
+        "batch init",
         help="make a study file of a BIDS dataset or of folders",
         description="Find pairs of volumes and write a study file, a row for each, to look through and run.",
         allow_abbrev=False,

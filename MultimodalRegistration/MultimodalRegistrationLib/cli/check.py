@@ -12,7 +12,7 @@ from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.preprocess.check import VolumeReport, check_file, check_two
 from MultimodalRegistrationLib.preprocess.findings import Finding
 from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
-from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.progress import Progress
 
 __all__ = ["add_parser"]
 

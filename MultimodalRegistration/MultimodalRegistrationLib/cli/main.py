@@ -6,46 +6,48 @@ Exit codes: 0 done, 2 bad input or usage, 3 engine failed, 4 cancelled, 5 engine
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.cli import (
-    batch,
-    batch_init,
-    check,
-    doctor,
-    mark,
-    picture,
-    prealign,
-    preprocess,
-    presets,
-    qa,
-    register,
-    structures,
-    transform,
-)
 from MultimodalRegistrationLib.cli.guarded import run_guarded
 from MultimodalRegistrationLib.cli.parent import end_with_standard_input, step_back
 from MultimodalRegistrationLib.cli.progress import EventPrinter
 
 __all__ = ["main"]
 
-
-_COMMANDS = (
-    *(register, batch, batch_init, structures, prealign, preprocess, qa, picture, transform, mark, check, presets),
-    doctor,
-)
+# The modules of the commands, in the order of the help; a name of two words is given as two.
+_MODULES = {
+    "register": "register",
+    "batch": "batch",
+    "batch init": "batch_init",
+    "structures": "structures",
+    "prealign": "prealign",
+    "preprocess": "preprocess",
+    "qa": "qa",
+    "picture": "picture",
+    "transform": "transform",
+    "mark": "mark",
+    "check": "check",
+    "presets": "presets",
+    "doctor": "doctor",
+}
 
 
 def _joined(arguments: list[str]) -> list[str]:
     """Two words as the name of a command that has two."""
     at = 1 if arguments[:1] == ["--events"] else 0
-    if arguments[at : at + 2] == batch_init.COMMAND.split():
-        return [*arguments[:at], batch_init.COMMAND, *arguments[at + 2 :]]
-    return arguments
+    two = " ".join(arguments[at : at + 2])
+    return [*arguments[:at], two, *arguments[at + 2 :]] if two in _MODULES else arguments
+
+
+def _modules(arguments: list[str]) -> list[str]:
+    """The module of the command that is given, or all for the help: to import them all takes a second."""
+    word = next((word for word in arguments if not word.startswith("-")), "")
+    return [_MODULES[word]] if word in _MODULES else list(_MODULES.values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,10 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="for programs that run this one: events as JSON lines on standard error; ends with its standard input",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in _COMMANDS:
-        module.add_parser(commands)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser.parse_args(_joined(given))
+    joined = _joined(given)
+    for name in _modules(joined):
+        importlib.import_module(f"MultimodalRegistrationLib.cli.{name}").add_parser(commands)
+    options = parser.parse_args(joined)
     options.command_line = given
     # A label that the terminal cannot show must not end a run whose files are written.
     for stream in (sys.stdout, sys.stderr):

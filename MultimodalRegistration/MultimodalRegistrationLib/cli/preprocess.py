@@ -33,7 +33,7 @@ from MultimodalRegistrationLib.preprocess.run import (
 from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
 from MultimodalRegistrationLib.registration.landmark_start import landmark_start
 from MultimodalRegistrationLib.registration.prepare import mask_on_grid
-from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.progress import Progress
 from MultimodalRegistrationLib.registration.searched_start import searched_start
 
 __all__ = ["add_parser"]

@@ -9,7 +9,7 @@ import time
 from typing import Any, Protocol, TextIO
 
 from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.progress import Progress
 
 __all__ = ["EventPrinter", "Printer", "ProgressPrinter", "make_printer"]
 

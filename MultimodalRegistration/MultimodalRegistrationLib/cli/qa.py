@@ -27,7 +27,7 @@ from MultimodalRegistrationLib.quality.csv_tables import csv_tables
 from MultimodalRegistrationLib.quality.maps import quality_maps
 from MultimodalRegistrationLib.quality.tolerance import TG_132, own_tolerance
 from MultimodalRegistrationLib.registration.prepare import mask_on_grid
-from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.progress import Progress
 from MultimodalRegistrationLib.report.write import write_report
 
 __all__ = ["add_parser"]

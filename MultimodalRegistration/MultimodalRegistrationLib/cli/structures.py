@@ -24,8 +24,8 @@ from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, Volume, read_v
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.landmark_start import landmark_start
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
+from MultimodalRegistrationLib.registration.progress import Progress
 from MultimodalRegistrationLib.registration.resample import resample_to_fixed
-from MultimodalRegistrationLib.registration.result import Progress
 from MultimodalRegistrationLib.registration.run import fallback_warning, select_engine
 from MultimodalRegistrationLib.registration.searched_start import searched_start
 from MultimodalRegistrationLib.structures.combine import CombinedTransform, combine_rigid

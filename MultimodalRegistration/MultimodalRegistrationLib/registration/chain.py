@@ -27,7 +27,8 @@ from MultimodalRegistrationLib.registration.masks import Masks
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED
 from MultimodalRegistrationLib.registration.pair import make_pair
 from MultimodalRegistrationLib.registration.parts import plan_parts
-from MultimodalRegistrationLib.registration.result import Progress, RegistrationResult
+from MultimodalRegistrationLib.registration.progress import Progress
+from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.run import register, select_engine
 from MultimodalRegistrationLib.registration.staged_verdict import with_stage
 from MultimodalRegistrationLib.search.bounds import Bounds

@@ -18,23 +18,7 @@ from MultimodalRegistrationLib.registration.later_stages import BentStage, Linea
 from MultimodalRegistrationLib.verdict.convergence import Convergence
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
-__all__ = ["Progress", "RegistrationResult"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run is.
-
-    Parameters
-    ----------
-    stage : str
-        In words.
-    fraction : float
-        Of the whole run, 0 to 1.
-    """
-
-    stage: str
-    fraction: float
+__all__ = ["RegistrationResult"]
 
 
 @dataclass(frozen=True)

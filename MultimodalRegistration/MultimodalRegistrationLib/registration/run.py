@@ -29,7 +29,8 @@ from MultimodalRegistrationLib.registration.memory_need import memory_warning
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
 from MultimodalRegistrationLib.registration.pair import make_pair
-from MultimodalRegistrationLib.registration.result import Progress, RegistrationResult
+from MultimodalRegistrationLib.registration.progress import Progress
+from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.similarity import mutual_information
 from MultimodalRegistrationLib.registration.start import StartMethod, choose_start
 from MultimodalRegistrationLib.search.bounds import Bounds

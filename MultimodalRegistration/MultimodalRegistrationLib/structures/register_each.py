@@ -21,7 +21,8 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
-from MultimodalRegistrationLib.registration.result import Progress, RegistrationResult
+from MultimodalRegistrationLib.registration.progress import Progress
+from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.run import register, select_engine
 from MultimodalRegistrationLib.structures.regions import DEFAULT_MARGIN_MM, StructureRegion, structure_region
 from MultimodalRegistrationLib.structures.structure import Structure

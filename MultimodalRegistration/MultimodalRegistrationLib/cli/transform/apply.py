@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.cli.transform.common import (
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
 from MultimodalRegistrationLib.io.volumes import read_unjudged
-from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.progress import Progress
 from MultimodalRegistrationLib.transforms.apply import Plan
 from MultimodalRegistrationLib.transforms.carrier import Carrier
 from MultimodalRegistrationLib.transforms.compose import compose

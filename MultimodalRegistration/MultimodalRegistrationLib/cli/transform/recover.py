@@ -11,7 +11,7 @@ from MultimodalRegistrationLib.geometry.linear import rotation_angle_deg
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
 from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.registration.result import Progress
+from MultimodalRegistrationLib.registration.progress import Progress
 from MultimodalRegistrationLib.transforms.recover import Recovered, recover
 
 __all__ = ["add_parser"]
