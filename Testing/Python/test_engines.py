@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from changed_presets import affordable, changed
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, rigid, rotation
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.errors import InputError
@@ -73,17 +74,6 @@ def cheap(engine):
         "simpleitk": {"samples": 10_000},
     }
     return changed("rigid", engine, fewer[engine])
-
-
-def changed(name, engine, settings):
-    preset = find_preset(name)
-    stages = [{**stage, **settings} for stage in preset.engines[engine]]
-    return dataclasses.replace(preset, engines={engine: stages})
-
-
-def affordable(name, engine):
-    """A preset as it is; of SimpleITK, whose time is that of its samples, with as many as such small volumes need."""
-    return changed(name, engine, {"samples": 40_000}) if engine == "simpleitk" else find_preset(name)
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))

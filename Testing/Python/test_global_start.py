@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from changed_presets import affordable
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, rigid
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, InputError
@@ -180,7 +181,7 @@ def test_a_far_initial_transform_does_not_lead_astray(session, head_ct, head_mr,
 @pytest.mark.parametrize("engine", ["ants", "simpleitk"])
 def test_other_engines_from_the_other_way_up(engine, head_ct, head_mr, truth_ct_to_mr_lps):
     far = rigid([1, 0.3, -0.2], 176, [150, -110, 80])
-    result = register(head_ct, moved(head_mr, far), preset=RIGID, engine=engine)
+    result = register(head_ct, moved(head_mr, far), preset=affordable("rigid", engine), engine=engine)
     assert error_mm(result, far @ truth_ct_to_mr_lps) < 0.8
     assert result.verdict.word == "verified", result.verdict.against
 

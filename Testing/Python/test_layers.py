@@ -14,7 +14,8 @@ LIBRARY = PACKAGE_PARENT / "MultimodalRegistrationLib"
 LAYER_OF_FOLDER = {"mrml": 2, "application": 3, "panels": 4}
 ABOVE = {1: ["slicer", "vtk", "vtkmodules", "qt", "ctk"], 2: ["qt", "ctk"], 3: ["qt", "ctk"]}
 # Only these may import the package of an engine.
-ENGINE_PACKAGES = {"run_elastix": "itk", "run_ants": "ants"}
+PACKAGE_OF_FILE = {"run_elastix": "itk", "elastix_frame": "itk", "run_ants": "ants"}
+ENGINE_PACKAGES = sorted(set(PACKAGE_OF_FILE.values()))
 FILES = sorted(path.relative_to(PACKAGE_PARENT) for path in LIBRARY.rglob("*.py"))
 
 # Each module is imported as if it were the first of the library; only the packages it stands on stay loaded.
@@ -47,14 +48,14 @@ def module_name(file) -> str:
 
 
 @pytest.mark.parametrize(
-    ("number", "engine"), [*((number, None) for number in ABOVE), *((1, engine) for engine in ENGINE_PACKAGES)]
+    ("number", "package"), [*((number, None) for number in ABOVE), *((1, package) for package in ENGINE_PACKAGES)]
 )
-def test_imports_with_the_layers_above_blocked(number, engine):
+def test_imports_with_the_layers_above_blocked(number, package):
     # __main__ and pip_process run when they are imported. Panels need Qt as Slicer gives it.
     files = [file for file in FILES if layer(file) == number and file.stem not in ("__main__", "pip_process")]
-    modules = [module_name(file) for file in files if (file.stem if file.stem in ENGINE_PACKAGES else None) == engine]
+    modules = [module_name(file) for file in files if PACKAGE_OF_FILE.get(file.stem) == package]
     assert modules
-    blocked = ABOVE[number] + [package for name, package in ENGINE_PACKAGES.items() if name != engine]
+    blocked = ABOVE[number] + [other for other in ENGINE_PACKAGES if other != package]
     script = IMPORT_EACH.format(blocked=blocked, modules=modules)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=PACKAGE_PARENT)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -231,3 +231,14 @@ def test_marked_voxels_are_the_listed_ones(shape, share, count, seed):
     if len(listed):
         low, high = listed.min(axis=0), listed.max(axis=0) + 1
         assert box_of_marked(mask) == tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True))
+
+
+def test_rounding_does_not_decide_what_is_thick_or_coarse():
+    """Thicknesses of 5 mm and voxels of 2 mm beside 1 mm are common, and matrices of oblique grids round them."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        axes = rotation(rng.normal(size=3), rng.uniform(0, 180))
+        turned = centered_grid([9, 9, 9], [1, 1, 5], axes, [0, 0, 0]).moved(np.eye(4))
+        assert has_thick_slices(turned, centered_grid([9, 9, 9], [1, 1, 2.5], np.eye(3), [0, 0, 0]))
+        turned = centered_grid([9, 9, 9], [2, 2, 2], axes, [0, 0, 0]).moved(np.eye(4))
+        assert has_coarse_voxels(turned, centered_grid([9, 9, 9], [1, 1, 1], np.eye(3), [0, 0, 0]))

@@ -27,6 +27,9 @@ from MultimodalRegistrationLib.presets.specification import any_bends
 __all__ = ["run"]
 
 _SPARSE_MASK = 0.25
+# Settings that mean the axes, or a point, of the space in which the volumes lie.
+_AXES_IN_SPACE = {"Scales", "FixedImageDerivativeScales", "MovingImageDerivativeScales", "CenterOfRotationPoint"}
+_SCHEDULES = {"FixedImagePyramidSchedule", "MovingImagePyramidSchedule"}
 
 
 def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
@@ -49,7 +52,8 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     RuntimeError
         elastix failed.
     """
-    fixed_grid, to_own = own_frame(job.fixed.grid)
+    in_place = any(_AXES_IN_SPACE & stage.keys() for stage in job.stages)
+    fixed_grid, to_own = (job.fixed.grid, np.eye(4)) if in_place else own_frame(job.fixed.grid)
     moving_grid = job.moving.grid.moved(to_own)
     method = elx_registration.itkElastixRegistrationMethodIF3IF3_New()
     fixed = _image(job.fixed.voxels, fixed_grid)
@@ -78,10 +82,10 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
 def _sampler(stage: dict[str, Any], mask: NDArray[np.uint8] | None) -> dict[str, Any]:
     """Another sampler for a mask that fills little of its bounding box.
 
-    RandomCoordinate draws from the box, up to ten times as often as it needs samples, and gives up when most of them
-    lie beside the mask.
+    The others draw from the box, up to ten times as often as they need samples, and give up when most of them lie
+    beside the mask.
     """
-    if mask is None or stage.get("ImageSampler") != "RandomCoordinate":
+    if mask is None or stage.get("ImageSampler") not in ("Random", "RandomCoordinate"):
         return {}
     share = float(np.mean(mask[box_of_marked(mask)] > 0))
     return {"ImageSampler": "RandomSparseMask"} if share < _SPARSE_MASK else {}
@@ -94,7 +98,7 @@ def _for_coarse_voxels(stage: dict[str, Any], job: EngineJob) -> dict[str, Any]:
     as those of our presets only: linear stages that say how much both volumes are smoothed alike.
     """
     schedule = stage.get("ImagePyramidSchedule")
-    if any_bends("elastix", [stage]) or not isinstance(schedule, list):
+    if any_bends("elastix", [stage]) or not isinstance(schedule, list) or _SCHEDULES & stage.keys():
         return {}
     own = list(schedule)
     changes: dict[str, Any] = {"FixedImagePyramidSchedule": own, "MovingImagePyramidSchedule": schedule}
@@ -103,7 +107,8 @@ def _for_coarse_voxels(stage: dict[str, Any], job: EngineJob) -> dict[str, Any]:
         # Of the coarsest resolution, the smoothing of half a slice stays: it is where the volumes are furthest apart.
         own[across::3] = [1 if number == 0 else 0 for number in range(len(own[across::3]))]
         return changes | ({"ImageSampler": "Random"} if stage.get("ImageSampler") == "RandomCoordinate" else {})
-    if has_coarse_voxels(job.fixed.grid, job.moving.grid):
+    # Other presets smooth at the end because they mean to.
+    if has_coarse_voxels(job.fixed.grid, job.moving.grid) and len(own) > 3 and own[-3:] == [1, 1, 1]:
         own[-3:] = [0, 0, 0]
         return changes
     return {}

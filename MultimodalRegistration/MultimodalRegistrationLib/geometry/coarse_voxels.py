@@ -8,9 +8,11 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 
 __all__ = ["has_coarse_voxels", "has_thick_slices"]
 
-_THICK_MM = 5.0
-_TIMES_THICKER = 2.0
-_TIMES_LARGER = _TIMES_THICKER**3
+# Spacings of oblique grids come out of matrices, some units in the last place off.
+_ROUNDED = 1 - 1e-6
+_THICK_MM = 5.0 * _ROUNDED
+_TIMES_THICKER = 2.0 * _ROUNDED
+_TIMES_LARGER = 8.0 * _ROUNDED
 
 
 def has_thick_slices(grid: VolumeGrid, other: VolumeGrid) -> bool:
@@ -29,7 +31,7 @@ def has_thick_slices(grid: VolumeGrid, other: VolumeGrid) -> bool:
 
 
 def has_coarse_voxels(grid: VolumeGrid, other: VolumeGrid) -> bool:
-    """Whether the voxels of a grid are at least as large as eight of another: twice as long in each direction.
+    """Whether the voxels of a grid have at least the volume of eight of another, whatever their shape.
 
     So are those of PET beside CT. A metric is then best sampled in the first volume.
 

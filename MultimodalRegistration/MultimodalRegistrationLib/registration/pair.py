@@ -22,7 +22,8 @@ class Pair:
     Parameters
     ----------
     sampled : EngineVolume
-        The one with the smaller field of view or thick slices, in which metrics are sampled; where it was.
+        In which metrics are sampled: see :func:`~MultimodalRegistrationLib.registration.prepare.sample_moving`. Where
+        it was.
     other : EngineVolume
         Moved by the start.
     sampled_is_moving : bool
