@@ -24,7 +24,7 @@ _DOUBTFUL_OVERLAP = 0.35
 # Shares by which the agreement drops. A blunt optimum needs a clearer margin than a sharp one.
 _CLEAR_MARGIN = 0.09
 _CLEAR_MARGIN_AND_SHARPNESS = 0.25
-_SHARP_ALONE = 0.15
+_SHARP = 0.15
 _RIVAL_WINS = -0.02
 _MIRROR_WINS = -0.05
 _MIRROR_EQUAL = 0.03
@@ -113,10 +113,9 @@ def _doubts(e: Evidence, bounds_touched: tuple[str, ...]) -> list[str]:
     words = []
     if e.rival_agreement is not None and _RIVAL_WINS <= e.margin < _CLEAR_MARGIN:
         words.append(f"{_rival(e)} agrees almost as well, {abs(e.margin):.0%} {'less' if e.margin >= 0 else 'more'}.")
-    elif e.rival_agreement is None and e.sharpness < _SHARP_ALONE:
+    elif e.sharpness < _SHARP:
         words.append(
-            f"The optimum is blunt: moved by {e.step_mm:.0f} mm the agreement falls by {e.sharpness:.0%} only; and no "
-            "other pose was found to compare it with."
+            f"The optimum is blunt: moved by {e.step_mm:.0f} mm the agreement falls by {e.sharpness:.0%} only."
         )
     elif e.margin + e.sharpness < _CLEAR_MARGIN_AND_SHARPNESS:
         words.append(
