@@ -45,4 +45,4 @@ $(VENV)/.installed-%: pyproject.toml | $(VENV)/.made
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output MultimodalRegistration/multimodal_registration.egg-info

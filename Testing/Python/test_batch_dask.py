@@ -326,4 +326,4 @@ def test_without_the_package(cases, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     run = Run(tmp_path / "D", cases[:1], NOBODY).end()
     assert isinstance(run.error, InputError)
-    assert "multimodal-registration[cluster]" in run.error.remedy
+    assert f'"{sys.executable}" -m pip install "distributed' in run.error.remedy

@@ -1,4 +1,4 @@
-"""The recipes of console.md, as they stand there: the blocks one after the other, and the script with its exit code."""
+"""The recipes of console.md and README.md, as they stand there."""
 
 from __future__ import annotations
 
@@ -45,6 +45,17 @@ def test_the_blocks_do_what_they_say(tmp_path, monkeypatch, capsys):
     assert names["done"].assessment.verdict.word == "good"
     assert "away from the truth: 0." in printed
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.slow
+def test_the_block_without_slicer(tmp_path, monkeypatch, capsys, head_ct, head_mr):
+    for head, name in ((head_ct, "ct.nrrd"), (head_mr, "mr.nrrd")):
+        sitk.WriteImage(head.image, str(tmp_path / name))
+    monkeypatch.chdir(tmp_path)
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    exec(compile(block, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("verified [[")
 
 
 @pytest.fixture

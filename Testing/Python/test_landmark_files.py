@@ -266,6 +266,7 @@ TABLES = {
     "tab-decimal-comma": "label\tr\ta\ts\nA\t1,5\t2,25\t3\nB\t-40\t50,5\t-6,125\n",
     "excel": "sep=;\nlabel;L [mm];P [mm];S [mm];;\nA;-1.5;-2.25;3;;\n;;;;;\nB;40;-50.5;-6.125;;\n",
     "comments": "# made by hand\n\nlabel, l, p, s\n# the nose\nA, -1.5, -2.25, 3\n\nB, 4e1, -50.5, -6.125",
+    "frame and unit in the names": "x_ras_mm,y_ras_mm,z_ras_mm,label\n1.5,2.25,3,A\n-40,50.5,-6.125,B\n",
     "stated": "# CoordinateSystem = RAS\nx,y,z,label\n1.5,2.25,3,A\n-40,50.5,-6.125,B\n",
 }
 

@@ -320,7 +320,11 @@ def test_no_display_and_no_drawing_package_is_needed(tmp_path):
         "print([m for m in ('matplotlib', 'PIL', 'vtk', 'qt') if m in sys.modules]); sys.exit(code)"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code, "picture", *options], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code, "picture", "--quiet", *options],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     assert run.stdout.strip() == "[]"
 

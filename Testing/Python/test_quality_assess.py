@@ -136,6 +136,18 @@ def test_without_anything_independent_nothing_is_good(head_ct, head_mr, right, t
     assert "uncertain" in told.reasons[0]
 
 
+def test_a_record_of_the_exchanged_volumes_is_said(head_ct, head_mr, right):
+    """Without targets nothing else would tell, and the verdict of that run is no verdict of this direction."""
+    inputs = {"fixed": f"/elsewhere/{head_mr.name}", "moving": head_ct.name}
+    record = RunRecord("r.json", {"inputs": inputs, "verdict": {"word": "verified", "estimated_error_mm": 1.7}})
+    verdict = assess(head_ct, head_mr, [right], records={"right.h5": record}).verdict
+    assert verdict.word == "bad"
+    assert "Fixed and moving are exchanged: r.json says" in verdict.reasons[0]
+    assert not any("ended as" in fact for fact in verdict.facts)
+    again = assess(head_mr, head_ct, [right], records={"right.h5": record}).verdict
+    assert any("ended as verified" in fact for fact in again.facts)
+
+
 def test_the_wrong_way_round_is_said(head_ct, head_mr, targets, truth_ct_to_mr_lps):
     turned = SpatialTransform.of_matrix("turned.h5", np.linalg.inv(truth_ct_to_mr_lps))
     verdict = assess(head_ct, head_mr, [turned], targets=targets).verdict

@@ -274,7 +274,7 @@ def test_the_joint_verdict_is_no_better_than_the_worst(run):
     one, other = (each["registration"] for each in content["structures"])
     one["verdict"].update(word="uncertain", against=["The optimum is blunt."], estimated_error_mm=3.0)
     other["verdict"].update(word="uncertain", against=["A rival is close."], estimated_error_mm=None)
-    content["warnings"] = ["3: This result is uncertain. The optimum is blunt.", "Something else."]
+    content["warnings"] = ["3: The verdict is uncertain. The optimum is blunt.", "Something else."]
     joint = joint_content(content)
     assert joint["verdict"]["word"] == "uncertain"
     assert joint["verdict"]["estimated_error_mm"] is None

@@ -43,6 +43,11 @@ CASES = {
     "no restarts": ({"restarts_mm": (), "backward_mm": ()}, "uncertain", "Too few points"),
     "a rival as good": ({"rival_agreement": 0.80}, "uncertain", "agrees almost as well, 1% less"),
     "a better rival": ({"rival_agreement": 0.90}, "failed", "agrees better, by 11%"),
+    "a better rival, and blunt": (
+        {"rival_agreement": 0.90, "agreement_nearby": 0.75},
+        "failed",
+        "may not show the same part",
+    ),
     "blunt, and a close rival": ({"rival_agreement": 0.73, "agreement_nearby": 0.68}, "uncertain", "not stand out"),
     "better when mirrored": ({"mirrored_agreement": 0.95}, "failed", "mirrored volume fits better, by 17%"),
     "nothing in common": ({"agreement": 0.03, "agreement_best_nearby": 0.03}, "failed", "share 0.03 nat"),
@@ -58,6 +63,8 @@ def test_the_rule(name):
     changes, word, against = CASES[name]
     verdict = judge(dataclasses.replace(GOOD, **changes))
     assert verdict.word == word
+    if word == "failed":
+        assert verdict.estimated_error_mm is None
     assert (against is None) == (not verdict.against)
     if against is not None:
         assert any(against in sentence for sentence in verdict.against)

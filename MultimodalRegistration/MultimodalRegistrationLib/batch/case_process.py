@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -58,7 +59,7 @@ def require_psutil() -> None:
         raise InputError(
             "psutil",
             "this package is not installed, and without it nobody sees how much memory a case takes",
-            "Install it: pip install psutil, or in Slicer slicer.util.pip_install('psutil').",
+            f"Install it: \"{sys.executable}\" -m pip install psutil, or in Slicer slicer.util.pip_install('psutil').",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -57,7 +58,7 @@ def dask_of(scheduler: str) -> Any:
         raise InputError(
             "The Python package distributed (Dask)",
             f"it is missing ({error})",
-            'Install it with `pip install "multimodal-registration[cluster]"`.',
+            f'Install it: "{sys.executable}" -m pip install "distributed>=2025.1"',
         ) from error
     return distributed
 

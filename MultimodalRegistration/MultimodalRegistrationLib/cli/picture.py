@@ -36,6 +36,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--field", type=float, metavar="MM", help="show a square part of this side around it")
     parser.add_argument("--mode", choices=MODES, default="overlay", help="default: %(default)s")
     parser.add_argument("--output", required=True, metavar="P.png", help="the picture")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
     parser.set_defaults(run=_run)
 
 
@@ -51,6 +52,8 @@ def _run(options: argparse.Namespace) -> int:
         )
         write_picture(path, picture)
         outputs.commit()
+    if not options.quiet:
+        print(f"Written: {options.output}")
     return 0
 
 

@@ -50,6 +50,15 @@ class RunRecord:
         """Verdict of the registration, where the run gave one."""
         return self.content.get("verdict")
 
+    def has_exchanged(self, fixed: str, moving: str) -> bool:
+        """Whether the run was of these volumes, files or nodes, with the roles the other way round."""
+        inputs = self.content.get("inputs")
+        if not isinstance(inputs, dict):
+            return False
+        made = tuple(Path(str(inputs.get(role))).name for role in ("fixed", "moving"))
+        now = (Path(fixed).name, Path(moving).name)
+        return made == now[::-1] != now
+
 
 def find_record(path: str | Path, transform: SpatialTransform) -> RunRecord | None:
     """Look in a transform's folder for the record of the run that made it.

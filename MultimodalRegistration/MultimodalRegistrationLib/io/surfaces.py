@@ -8,6 +8,7 @@ and in the comments of ``.ply`` and ``.obj``, a text array ``SPACE`` in ``.vtp``
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ def load_vtk(subject: str | Path) -> Any:
         raise InputError(
             subject,
             "vtk, which reads and makes surfaces, is not installed",
-            'Install it with pip install "multimodal-registration[surfaces]".',
+            f'Install it: "{sys.executable}" -m pip install vtk',
         ) from error
     return vtk
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -154,6 +155,15 @@ def assess(
         on_progress(f"measuring {one.name}", number / (len(every) + 1))
         is_reference = reference is not None and one is reference
         wrong_way = None if targets is None else inverse_fits_better(targets, one)
+        alarms = [] if wrong_way is None or number == 0 else [_wrong_way_words(*wrong_way)]
+        record = records.get(one.name)
+        if record is not None and record.has_exchanged(fixed.name, moving.name):
+            alarms.append(
+                f"Fixed and moving are exchanged: {record.source} says that this transform puts "
+                f"{Path(fixed.name).name} onto {Path(moving.name).name}."
+            )
+            # What it says of the result holds for the other direction.
+            record = None
         measured.append(
             MethodQuality(
                 transform=one,
@@ -173,8 +183,8 @@ def assess(
                 if reference is None
                 else displacement_difference(one, reference, region=fixed.grid if region is None else region),
                 reference="It was given as the reference." if is_reference else None,
-                record=records.get(one.name),
-                alarms=() if wrong_way is None or number == 0 else (_wrong_way_words(*wrong_way),),
+                record=record,
+                alarms=tuple(alarms),
                 notes=() if targets is None or number == 0 else _notes(used[number - 1], targets, left_out[number]),
                 rank=None,
             )

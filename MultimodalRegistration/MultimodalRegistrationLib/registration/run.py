@@ -68,8 +68,8 @@ def select_engine(preset: Preset, engine: str | None) -> str:
         return choose_engine(list(preset.engines))
     if engine not in preset.engines:
         raise InputError(
-            preset.path,
-            f"the preset has no settings for the engine '{engine}'",
+            f"preset {preset.name}",
+            f"it has no settings for the engine '{engine}'",
             f"Use one of {', '.join(preset.engines)}, or another preset.",
         )
     return engine
@@ -274,7 +274,8 @@ def register(
                 )
                 judged = judge(evidence, tuple(bounds.touched(pose_lps)))
                 if judged.word != "verified":
-                    warn(f"This result is {judged.word}. {' '.join(judged.against)}")
+                    advice = ": do not use it" if judged.word == "failed" else ""
+                    warn(f"The verdict is {judged.word}{advice}. {' '.join(judged.against)}")
     fixed_to_moving_lps = pair.fixed_to_moving_lps(pose_lps)
     at_end = mutual_information(pair.sampled, pair.other, pose_lps)
     touched = tuple(bounds.touched(pose_lps))

@@ -94,10 +94,10 @@ def judge_convergence(trace: Sequence[Iteration], stop_reason: str = "") -> Conv
     noise = float(np.sqrt((third_part.var() + fourth_part.var()) / quarter))
     gained = max(trace_level.metric_first - trace_level.metric_last for trace_level in levels)
     settled = improvement <= max(2 * noise, 0.02 * gained)
+    change = "did not improve" if improvement <= noise else f"improved by {improvement:.4f}"
     evidence = (
-        f"over the last {quarter} of {len(last)} iterations of the finest level the metric improved by "
-        f"{improvement:.4f} (noise {noise:.4f}; from {levels[0].metric_first:.4f} at the start of the run "
-        f"to {levels[-1].metric_last:.4f})"
+        f"over the last {quarter} of {len(last)} iterations of the finest level the metric {change} "
+        f"(its noise is {noise:.4f})"
     )
     words = (
         f"Settled: {evidence}."

@@ -51,7 +51,7 @@ class Verdict:
         The main measurements, as sentences.
     estimated_error_mm : float or None
         Expected mean error over the region that both volumes show, if the basin is the right one; None when the volumes
-        do not overlap enough to tell.
+        do not overlap enough to tell, and for what has failed.
     evidence : Evidence
         Everything that was measured.
     """
@@ -84,7 +84,8 @@ def judge(evidence: Evidence, bounds_touched: tuple[str, ...] = ()) -> Verdict:
         against = _doubts(evidence, bounds_touched)
         word = "uncertain" if against else "verified"
     scatter_mm = _scatter_mm(evidence)
-    error_mm = None if scatter_mm is None else _ERROR_PER_SCATTER * scatter_mm
+    # Of a pose that is wrong, how near its restarts end says nothing.
+    error_mm = None if scatter_mm is None or word == "failed" else _ERROR_PER_SCATTER * scatter_mm
     return Verdict(word, tuple(against), _facts(evidence), error_mm, evidence)
 
 
@@ -99,6 +100,8 @@ def _fatal(e: Evidence) -> list[str]:
     words = []
     if e.rival_agreement is not None and e.margin < _RIVAL_WINS:
         words.append(f"{_rival(e)} agrees better, by {-e.margin:.0%}.")
+        if e.sharpness < _SHARP:
+            words.append("Neither stands out: the volumes may not show the same part.")
     if e.mirror_margin < _MIRROR_WINS:
         words.append(
             f"The mirrored volume fits better, by {-e.mirror_margin:.0%}: one of the volumes may be mirrored, or they "
@@ -140,7 +143,7 @@ def _facts(e: Evidence) -> tuple[str, ...]:
     elif e.rival_agreement is None:
         facts.append("No other pose came near.")
     facts.append(
-        f"Agreement {e.agreement:.2f} nat, {max(e.agreement_at_start, 0.0):.2f} at the start, {e.sharpness:.0%} less "
+        f"Agreement {e.agreement:.2f}, {max(e.agreement_at_start, 0.0):.2f} at the start, {e.sharpness:.0%} less "
         f"when moved by {e.step_mm:.0f} mm."
     )
     if e.distances_mm:

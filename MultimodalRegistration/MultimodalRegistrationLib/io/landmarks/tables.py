@@ -28,6 +28,8 @@ __all__ = ["parse_table"]
 _AXES: dict[tuple[str, str, str], Space | None] = {
     ("l", "p", "s"): "LPS",
     ("r", "a", "s"): "RAS",
+    ("x_lps", "y_lps", "z_lps"): "LPS",
+    ("x_ras", "y_ras", "z_ras"): "RAS",
     ("x", "y", "z"): None,
 }
 _LABELS = ("label", "name")
