@@ -20,6 +20,7 @@ from MultimodalRegistrationLib.pictures.colours import EDGE_COLOUR, FIXED_COLOUR
 from MultimodalRegistrationLib.pictures.letters import _GLYPHS, draw_text, text_width
 from MultimodalRegistrationLib.pictures.modes import MODES, checker_square_mm
 from MultimodalRegistrationLib.pictures.picture import registration_picture, write_picture
+from MultimodalRegistrationLib.pictures.planes import strong_edges
 
 RADIUS_MM = 14.0
 # Left, posterior and superior of the centre: no two sides are alike.
@@ -334,3 +335,16 @@ def test_writing_and_reading_a_picture_gives_the_same_pixels(tmp_path):
     picture = registration_picture(fixed, fixed)
     write_picture(tmp_path / "P.png", picture)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "P.png"))), picture.pixels)
+
+
+def test_noise_has_no_edges_and_units_do_not_matter():
+    """ITK's Canny filter takes every gradient far below one for an edge: planes come in any unit, or from 0 to 1."""
+    noise = np.random.default_rng(0).normal(size=(200, 200)).astype(np.float32)
+    y, x = np.mgrid[:200, :200]
+    ring = np.abs(np.hypot(x - 100, y - 100) - 60)
+    disc = noise + np.float32(5) * (np.hypot(x - 100, y - 100) < 60)
+    for unit in (1e-4, 1.0, 1e4):
+        assert strong_edges(np.float32(unit) * noise).mean() < 0.002
+        edges = strong_edges(np.float32(unit) * disc)
+        assert (ring[edges] < 3).mean() > 0.95
+        assert edges.sum() > 0.7 * 2 * np.pi * 60

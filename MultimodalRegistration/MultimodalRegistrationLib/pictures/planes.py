@@ -23,6 +23,12 @@ _WEAKER = 0.25
 # Of the steepest gradient, where nearly all of a plane is flat.
 _WEAKEST = 0.15
 _STEEPEST_PERCENTILE = 99.9
+_RANGE = 1000.0
+# The flattest quarter of a plane is noise. Gradients of noise are distributed as Rayleigh says: less than 0.01 % and
+# 20 % of them are so many times as steep as the steepest of that quarter.
+_FLAT_PERCENTILE = 25.0
+_ABOVE_NOISE = 5.8
+_WEAK_ABOVE_NOISE = 2.4
 
 
 @dataclass(frozen=True)
@@ -147,15 +153,23 @@ def strong_edges(plane: NDArray[np.float32]) -> NDArray[np.bool_]:
     if not inside.any():
         return np.zeros(plane.shape, dtype=bool)
     low, high = (float(value) for value in np.percentile(plane[inside], [1, 99]))
-    image = sitk.GetImageFromArray(np.clip(np.where(inside, plane, low), low, high).astype(np.float32))
+    if low == high:
+        return np.zeros(plane.shape, dtype=bool)
+    # ITK's Canny filter adds 0.0001 to squares of gradients: of a range of one it would take all of them for edges.
+    scaled = _RANGE * (np.clip(np.where(inside, plane, low), low, high) - low) / (high - low)
+    image = sitk.GetImageFromArray(scaled.astype(np.float32))
     # The smoothing reaches some pixels across the border of what there is.
     inner = sitk.GetArrayFromImage(sitk.BinaryErode(sitk.GetImageFromArray(inside.astype(np.uint8)), [6, 6])) > 0
-    if not inner.any() or low == high:
+    if not inner.any():
         return np.zeros(plane.shape, dtype=bool)
     gradient = sitk.GetArrayFromImage(sitk.GradientMagnitudeRecursiveGaussian(image, np.sqrt(_EDGE_VARIANCE_PX2)))
-    usual, steepest = np.percentile(gradient[inner], [_STRONG_PERCENTILE, _STEEPEST_PERCENTILE])
-    strong = max(float(usual), _WEAKEST * float(steepest))
+    flat, usual, steepest = (
+        float(steepness)
+        for steepness in np.percentile(gradient[inner], [_FLAT_PERCENTILE, _STRONG_PERCENTILE, _STEEPEST_PERCENTILE])
+    )
+    strong = max(usual, _WEAKEST * steepest, _ABOVE_NOISE * flat)
+    weak = max(_WEAKER * strong, _WEAK_ABOVE_NOISE * flat)
     edges = sitk.CannyEdgeDetection(
-        image, lowerThreshold=_WEAKER * strong, upperThreshold=strong, variance=[_EDGE_VARIANCE_PX2] * 2
+        image, lowerThreshold=weak, upperThreshold=strong, variance=[_EDGE_VARIANCE_PX2] * 2
     )
     return np.asarray((sitk.GetArrayFromImage(edges) > 0) & inner)
