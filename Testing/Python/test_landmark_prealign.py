@@ -73,6 +73,16 @@ def test_labels_in_another_order_are_named():
     assert prealign(pair_landmarks(pairs.fixed, shuffled, how="label")).fiducial.rms_mm < 2
 
 
+def test_no_model_is_advised_before_outliers_are_settled():
+    pairs = pairs_of(count=10)
+    fixed = pairs.fixed_lps.copy()
+    fixed[2] += [25, 0, 10]
+    result = prealign(made(fixed, pairs.moving_lps), model="rigid")
+    assert [finding.code for finding in result.findings] == ["outlier"]
+    assert result.recommendation.words.startswith("Settle '3' first. As the points are: Use ")
+    assert prealign(pairs, model="rigid").recommendation.words.startswith("Use ")
+
+
 def test_a_badly_placed_point_that_is_known_as_such_is_no_outlier():
     random = np.random.default_rng(3)
     flagged = 0

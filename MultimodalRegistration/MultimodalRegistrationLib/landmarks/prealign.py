@@ -179,6 +179,11 @@ def prealign(
     if chosen == "auto":
         chosen = recommendation.model
         findings = _checked(pairs, chosen, weights, known_mm, reflection)
+    unsettled = [point for finding in findings if finding.code == "outlier" for point in finding.points]
+    if unsettled:
+        # A model that bends would pass through them.
+        words = f"Settle {' and '.join(unsettled)} first. As the points are: {recommendation.words}"
+        recommendation = replace(recommendation, words=words)
     fit = fit_model(chosen, moving, fixed, confidence=confidence, stiffness_mm=stiffness_mm, reflection=reflection)
     error_mm = localisation_error_mm
     if error_mm is None and not confidence.is_absolute:
