@@ -9,7 +9,7 @@ import psutil
 import pytest
 import slicer
 import vtk
-from conftest import SCREENSHOTS
+from conftest import PROJECT, SCREENSHOTS
 from panel_helpers import (
     FakeProcess,
     add_scan,
@@ -216,6 +216,8 @@ def test_three_clicks_to_a_verified_registration(slicer_app):
     from StandIn.blocks import BlockMeter
 
     slicer_app.open_slice_views()
+    # As installed: the whole extension.
+    slicer_app.open_module(PROJECT / "RegistrationQA", "MultimodalRegistrationQA").exit()
     phantom = add_phantom_case(slicer.mrmlScene)
     fixed, moving = phantom.ct, phantom.t1
     module = slicer_app.open_module(FOLDER, "MultimodalRegistration")
@@ -234,6 +236,7 @@ def test_three_clicks_to_a_verified_registration(slicer_app):
     slicer_app.screenshot(module.parent, SCREENSHOTS / "registration-after.png")
     assert clicks <= 3
     assert "VERIFIED" in module.ui.verdictLabel.text
+    assert module.ui.qaButton.enabled
     assert phantom_error_mm(module.widget._parameterNode.resultTransform) < 2.0
     assert moving.GetParentTransformNode() is module.widget._parameterNode.resultTransform
     assert_lively(meter, rest)
