@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -563,5 +564,5 @@ def test_without_vtk_the_remedy_is_named(tmp_path, monkeypatch):
     path = tmp_path / "model.stl"
     write_model(path, ellipsoid((3, 2, 1)), "LPS")
     monkeypatch.setitem(sys.modules, "vtk", None)
-    with pytest.raises(InputError, match=r'pip install "multimodal-registration\[surfaces\]"'):
+    with pytest.raises(InputError, match=f'"{re.escape(sys.executable)}" -m pip install vtk'):
         read_surface(path)
