@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ __all__ = [
     "EngineNotInstalledError",
     "InputError",
     "RegistrationError",
+    "install_remedy",
 ]
+
+
+def install_remedy(requirement: str) -> str:
+    """How a missing package is put into this Python, which in Slicer is PythonSlicer."""
+    return f'Install it: "{sys.executable}" -m pip install "{requirement}"'
 
 
 class RegistrationError(Exception):

@@ -564,5 +564,5 @@ def test_without_vtk_the_remedy_is_named(tmp_path, monkeypatch):
     path = tmp_path / "model.stl"
     write_model(path, ellipsoid((3, 2, 1)), "LPS")
     monkeypatch.setitem(sys.modules, "vtk", None)
-    with pytest.raises(InputError, match=f'"{re.escape(sys.executable)}" -m pip install vtk'):
+    with pytest.raises(InputError, match=f'"{re.escape(sys.executable)}" -m pip install "vtk"'):
         read_surface(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 from MultimodalRegistrationLib.batch.limits import PROCESS_BYTES
 from MultimodalRegistrationLib.batch.outcome import CaseError
 from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, asked_to_end, end_words
-from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
+from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError, install_remedy
 from MultimodalRegistrationLib.study.cases import Case, case_content
 
 __all__ = ["STUDY_STAYS", "Attempt", "CaseProcess", "require_psutil"]
@@ -59,7 +58,7 @@ def require_psutil() -> None:
         raise InputError(
             "psutil",
             "this package is not installed, and without it nobody sees how much memory a case takes",
-            f"Install it: \"{sys.executable}\" -m pip install psutil, or in Slicer slicer.util.pip_install('psutil').",
+            install_remedy("psutil"),
         )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from MultimodalRegistrationLib.errors import EngineError, InputError
+from MultimodalRegistrationLib.errors import EngineError, InputError, install_remedy
 
 __all__ = [
     "LostError",
@@ -58,7 +57,7 @@ def dask_of(scheduler: str) -> Any:
         raise InputError(
             "The Python package distributed (Dask)",
             f"it is missing ({error})",
-            f'Install it: "{sys.executable}" -m pip install "distributed>=2025.1"',
+            install_remedy("distributed>=2025.1"),
         ) from error
     return distributed
 

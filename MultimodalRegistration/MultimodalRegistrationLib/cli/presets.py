@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:
     importing.set_defaults(run=_import)
     export = actions.add_parser("export", help="write a preset as files that elastix, ANTs or SlicerANTs read")
     export.add_argument("name", metavar="NAME|FILE")
-    export.add_argument("--engine", required=True, choices=EXPORT_ENGINES)
+    export.add_argument("--engine", required=True, type=str.lower, choices=EXPORT_ENGINES)
     export.add_argument("--output-dir", required=True, metavar="D", help="an existing folder")
     export.set_defaults(run=_export)
 

@@ -66,7 +66,9 @@ def add_parser(commands: Any) -> None:
     add_carry_options(parser)
     parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FILE", help="default: %(default)s")
     add_then_option(parser)
-    parser.add_argument("--engine", choices=sorted(ENGINES), help="default: elastix if installed, else simpleitk")
+    parser.add_argument(
+        "--engine", type=str.lower, choices=sorted(ENGINES), help="default: elastix if installed, else simpleitk"
+    )
     parser.add_argument(
         "--initial-transform",
         metavar="T0",

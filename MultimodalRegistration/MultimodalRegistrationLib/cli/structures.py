@@ -78,7 +78,9 @@ def add_parser(commands: Any) -> None:
         help="around each structure that is compared (%(default)g)",
     )
     parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FILE", help="rigid; default: %(default)s")
-    parser.add_argument("--engine", choices=sorted(ENGINES), help="default: elastix if installed, else simpleitk")
+    parser.add_argument(
+        "--engine", type=str.lower, choices=sorted(ENGINES), help="default: elastix if installed, else simpleitk"
+    )
     parser.add_argument(
         "--max-translation",
         type=float,

@@ -8,14 +8,13 @@ and in the comments of ``.ply`` and ``.obj``, a text array ``SPACE`` in ``.vtp``
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.errors import InputError, install_remedy
 from MultimodalRegistrationLib.geometry.frames import Space, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import translation_matrix
 from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, Volume, read_segment
@@ -207,7 +206,7 @@ def load_vtk(subject: str | Path) -> Any:
         raise InputError(
             subject,
             "vtk, which reads and makes surfaces, is not installed",
-            f'Install it: "{sys.executable}" -m pip install vtk',
+            install_remedy("vtk"),
         ) from error
     return vtk
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.errors import InputError, install_remedy
 from MultimodalRegistrationLib.geometry.linear import is_rigid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.image_files import series_files
@@ -147,7 +147,7 @@ def _pydicom(path: Path) -> Any:
             importlib.import_module(f"pydicom.{name}")
     except ImportError as error:
         raise InputError(
-            path, "DICOM objects need pydicom", "Install it (pip install pydicom); Slicer has it."
+            path, "DICOM objects need pydicom, which is not installed", install_remedy("pydicom")
         ) from error
     return importlib.import_module("pydicom")
 
