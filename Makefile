@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test check screenshots quick bench clean
 
-demo: $(VENV)/.installed-demo
+demo: $(VENV)/.installed-elastix
 	$(RUN) Resources/Demo/run_demo.py
 
 test: check
