@@ -75,6 +75,9 @@ def test_a_bound_makes_it_uncertain_and_is_named():
     verdict = judge(GOOD, ("the largest rotation of 10 degrees",))
     assert verdict.word == "uncertain"
     assert "the largest rotation of 10 degrees" in verdict.against[0]
+    failed = judge(dataclasses.replace(GOOD, mirrored_agreement=1.2 * GOOD.agreement), ("the largest shift of 9 mm",))
+    assert failed.word == "failed"
+    assert "the largest shift of 9 mm" in failed.against[-1], "a mirrored volume is not the only explanation"
 
 
 def test_a_symmetric_object_is_said_to_leave_left_and_right_open():

@@ -106,9 +106,11 @@ def test_dicom_folder_with_two_series(tmp_path):
         read_volume(tmp_path / "series")
 
 
-def test_folder_without_dicom(tmp_path):
+def test_folder_without_dicom(tmp_path, capfd):
     with pytest.raises(InputError, match="no DICOM series"):
         read_volume(tmp_path)
+    assert capfd.readouterr().err == "", "the error says it; ITK does not say it too"
+    assert sitk.ProcessObject.GetGlobalWarningDisplay()
 
 
 def bad_files(folder):

@@ -73,7 +73,13 @@ def series_files(folder: Path) -> tuple[str, ...]:
     InputError
         There is none, or more than one.
     """
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    # ITK warns on the standard error when there is none, before the message below says it.
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
     if len(series) != 1:
         found = "no DICOM series in this folder"
         if series:

@@ -33,6 +33,7 @@ from MultimodalRegistrationLib.registration.progress import Progress
 from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.similarity import mutual_information
 from MultimodalRegistrationLib.registration.start import StartMethod, choose_start
+from MultimodalRegistrationLib.registration.wrong_way_round import inverse_warning
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import Candidate, find_candidates
 from MultimodalRegistrationLib.verdict.evidence import Examiner
@@ -276,6 +277,8 @@ def register(
                 if judged.word != "verified":
                     advice = ": do not use it" if judged.word == "failed" else ""
                     warn(f"The verdict is {judged.word}{advice}. {' '.join(judged.against)}")
+                    if initial_fixed_to_moving_lps is not None and by_landmarks is None:
+                        warn(inverse_warning(fixed, moving, pair, at_start, initial_name))
     fixed_to_moving_lps = pair.fixed_to_moving_lps(pose_lps)
     at_end = mutual_information(pair.sampled, pair.other, pose_lps)
     touched = tuple(bounds.touched(pose_lps))

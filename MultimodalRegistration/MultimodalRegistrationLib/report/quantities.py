@@ -33,6 +33,7 @@ _LABELS = {
     "share_within": "Within tolerance (%)",
     "voxel_mm": "Voxel size (mm)",
     "overlap": "Overlap of the fields of view (%)",
+    "covered": "Region that the moving volume shows (%)",
     "normalized_mutual_information": "Mutual information, normalised",
     "mutual_information_nats": "Mutual information (nats)",
     "dice": "Dice",
@@ -45,7 +46,7 @@ _LABELS = {
     "moving_volume_mm3": "Volume, moving (mm³)",
     "p": "p",
 }
-_PERCENT = ("share", "overlap")
+_PERCENT = ("share", "overlap", "covered")
 _THIN_SPACE = "\u2009"
 _MINUS = "\u2212"
 _RULES = ((1000.0, 0), (100.0, 0), (10.0, 1), (1.0, 2), (0.1, 3))

@@ -81,8 +81,9 @@ def judge(evidence: Evidence, bounds_touched: tuple[str, ...] = ()) -> Verdict:
     against = _fatal(evidence)
     word: Word = "failed"
     if not against:
-        against = _doubts(evidence, bounds_touched)
-        word = "uncertain" if against else "verified"
+        against = _doubts(evidence)
+        word = "uncertain" if against or bounds_touched else "verified"
+    against += [f"The result is at {bound}; the true pose may lie beyond." for bound in bounds_touched]
     scatter_mm = _scatter_mm(evidence)
     # Of a pose that is wrong, how near its restarts end says nothing.
     error_mm = None if scatter_mm is None or word == "failed" else _ERROR_PER_SCATTER * scatter_mm
@@ -112,7 +113,7 @@ def _fatal(e: Evidence) -> list[str]:
     return words
 
 
-def _doubts(e: Evidence, bounds_touched: tuple[str, ...]) -> list[str]:
+def _doubts(e: Evidence) -> list[str]:
     words = []
     if e.rival_agreement is not None and _RIVAL_WINS <= e.margin < _CLEAR_MARGIN:
         words.append(f"{_rival(e)} agrees almost as well, {abs(e.margin):.0%} {'less' if e.margin >= 0 else 'more'}.")
@@ -132,7 +133,6 @@ def _doubts(e: Evidence, bounds_touched: tuple[str, ...]) -> list[str]:
         words.append(f"Restarts end apart: {_restarts(e)}.")
     if _SMALLEST_OVERLAP <= e.overlap < _DOUBTFUL_OVERLAP:
         words.append(f"Only {e.overlap:.0%} of the smaller volume lies inside the other.")
-    words.extend(f"The result is at {bound}; the true pose may lie beyond." for bound in bounds_touched)
     return words
 
 
