@@ -597,6 +597,14 @@ def test_elements_are_closed(report, request):
     assert parser.open == []
 
 
+def test_a_phone_shows_it_without_sideways_scrolling(head_report, watched):
+    page = watched.open(head_report)
+    for width in (360, 390, 800):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.evaluate(SETTLED)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
 def test_prints_to_pages_with_both_states(head_report, watched):
     page = watched.open(head_report)
     data = page.pdf(prefer_css_page_size=True)
