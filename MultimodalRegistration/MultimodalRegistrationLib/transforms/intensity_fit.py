@@ -31,7 +31,7 @@ _HUBER = 1.345
 _TO_SD = 1.4826
 _HALF_VOXEL = 0.5
 _DAMPINGS = 6
-_SETTLED_MM = 1e-5
+_SETTLED_MM, _SETTLED_SHARE = 1e-5, 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +137,15 @@ def fit_motion(
             tried_matrix = matrix @ expm(np.tensordot(step, generators, axes=1))
             tried, _ = _evaluate(source, samples, tried_matrix, spread, scale)
             if tried.cost < now.cost:
+                # Between volumes that do not show the same there is no minimum to settle in, only a slow fall.
+                slow = now.cost - tried.cost < _SETTLED_SHARE * now.cost
                 matrix, damping = tried_matrix, max(damping / 5, 1e-9)
                 break
             damping *= 4
         else:
             return _evaluate(source, samples, matrix, spread, None)[0]
         now, scale = _evaluate(source, samples, matrix, spread, None)
-        if float(np.abs(step).max()) < _SETTLED_MM:
+        if slow or float(np.abs(step).max()) < _SETTLED_MM:
             break
     return now
 
