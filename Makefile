@@ -27,7 +27,7 @@ screenshots: $(VENV)/.installed-test
 
 # A few runs of the capture range, under five minutes; fails on lost starts or a false verdict.
 quick: $(VENV)/.installed-test
-	$(RUN) Testing/Benchmarks/capture_range.py run --quick
+	$(RUN) Testing/Benchmarks/capture_range.py run --quick --jobs 2
 
 # Hours; the capture range goes on where it was interrupted.
 bench: $(VENV)/.installed-test
