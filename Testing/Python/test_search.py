@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.search.agreement import Agreement
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import Candidate, coarsest_mm, distinct, find_candidates
 from MultimodalRegistrationLib.search.lattice import Lattice, class_centers, classes_of, lattice_of
+from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.search.rotations import even_rotations
 from MultimodalRegistrationLib.search.translations import best_translations
 
@@ -275,11 +276,11 @@ def test_candidates_from_any_start(ct, mr, truth_ct_to_mr_lps, axis, angle_deg, 
     far = rigid(axis, angle_deg, [0.6 * shift_mm, -0.64 * shift_mm, 0.48 * shift_mm])
     moved = EngineVolume(mr.voxels, mr.grid.moved(far))
     truth, targets = far @ truth_ct_to_mr_lps, target_points_lps(CT_POSE)
-    found = find_candidates(ct, moved, Bounds(ct.grid.center_lps), seed=3, threads=2)
+    found = find_candidates(Lattices(ct, moved), Bounds(ct.grid.center_lps), seed=3, threads=2)
     assert displacement_mm(found[0].sampled_to_other_lps, truth, targets).mean() < 5
     others = [c for c in found if displacement_mm(c.sampled_to_other_lps, truth, targets).mean() > 25]
     assert all(candidate.score < 0.95 * found[0].score for candidate in others)
-    again = find_candidates(ct, moved, Bounds(ct.grid.center_lps), seed=3, threads=1)
+    again = find_candidates(Lattices(ct, moved), Bounds(ct.grid.center_lps), seed=3, threads=1)
     np.testing.assert_array_equal(found[0].sampled_to_other_lps, again[0].sampled_to_other_lps)
 
 
@@ -288,7 +289,7 @@ def test_candidates_stay_within_the_bounds(ct, mr, truth_ct_to_mr_lps):
     off = rigid([0.3, 1, 0], 30, [25, 0, -10])
     moved = EngineVolume(mr.voxels, mr.grid.moved(off))
     bounds = Bounds(ct.grid.center_lps, 30.0, 20.0)
-    found = find_candidates(ct, moved, bounds, seed=3)
+    found = find_candidates(Lattices(ct, moved), bounds, seed=3)
     assert all(np.all(np.array(bounds.of(c.sampled_to_other_lps)) <= [30.0 + 1e-6, 20.0 + 1e-6]) for c in found)
 
 
@@ -299,9 +300,9 @@ def test_only_rotations_when_no_translation_is_allowed(ct, mr, truth_ct_to_mr_lp
     turn = rigid([0.2, 1, 0.3], 25, [0, 0, 0])
     turn[:3, 3] = center - turn[:3, :3] @ center
     placed = EngineVolume(mr.voxels, mr.grid.moved(turn @ np.linalg.inv(truth_ct_to_mr_lps)))
-    found = find_candidates(ct, placed, Bounds(center, 0.0, 40.0), seed=3)
+    found = find_candidates(Lattices(ct, placed), Bounds(center, 0.0, 40.0), seed=3)
     assert displacement_mm(found[0].sampled_to_other_lps, turn, target_points_lps(CT_POSE)).mean() < 3
-    fixed = find_candidates(ct, placed, Bounds(center, 0.0, 0.0), seed=3)
+    fixed = find_candidates(Lattices(ct, placed), Bounds(center, 0.0, 0.0), seed=3)
     assert len(fixed) == 1
     np.testing.assert_allclose(fixed[0].sampled_to_other_lps, np.eye(4), atol=1e-9)
 
@@ -334,7 +335,7 @@ def test_a_mask_narrows_the_search_to_it(ct, mr, truth_ct_to_mr_lps):
     box = (slice(ct.voxels.shape[0] // 2, None), slice(None), slice(None))
     far = rigid([1, 0.5, 0], 120, [60, -40, 90])
     moved = EngineVolume(mr.voxels, mr.grid.moved(far))
-    found = find_candidates(masked(ct, box), moved, Bounds(ct.grid.center_lps), seed=3)
+    found = find_candidates(Lattices(masked(ct, box), moved), Bounds(ct.grid.center_lps), seed=3)
     points = ct.grid.center_lps + np.array([[0, 0, 0], [20, 0, 0], [0, 20, 0], [0, 0, 20]])
     assert displacement_mm(found[0].sampled_to_other_lps, far @ truth_ct_to_mr_lps, points).mean() < 6
 
@@ -358,7 +359,7 @@ def test_what_the_progress_callback_raises_ends_the_search(ct, mr):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        find_candidates(ct, mr, Bounds(ct.grid.center_lps), seed=1, on_fraction=stop)
+        find_candidates(Lattices(ct, mr), Bounds(ct.grid.center_lps), seed=1, on_fraction=stop)
 
 
 def test_a_lattice_of_a_volume_thinner_than_its_step():

@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.registration.prepare import engine_volume
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import Candidate
 from MultimodalRegistrationLib.search.lattice import lattice_of
+from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.verdict.evidence import Evidence, Examiner
 from MultimodalRegistrationLib.verdict.polish import Polisher
 from MultimodalRegistrationLib.verdict.rule import judge
@@ -120,12 +121,12 @@ def test_the_pose_at_zero_is_the_pose(pair, truth_ct_to_mr_lps):
 def test_evidence_at_the_truth_and_at_a_rival(pair, truth_ct_to_mr_lps):
     upside_down = truth_ct_to_mr_lps @ CT_POSE @ rigid([1, 0, 0], 180, [0, 0, 0]) @ np.linalg.inv(CT_POSE)
     candidates = [Candidate(truth_ct_to_mr_lps, 1.0), Candidate(upside_down, 0.5)]
-    examiner = Examiner(*pair, Bounds(CT_GRID.center_lps), seed=1, threads=1)
+    examiner = Examiner(Lattices(*pair), Bounds(CT_GRID.center_lps), seed=1, threads=1)
     at_truth = examiner.examine(truth_ct_to_mr_lps, candidates)
     assert judge(at_truth).word == "verified", judge(at_truth).against
     assert at_truth.rival_rotation_deg > 90
     assert max(at_truth.distances_mm) < 1.5
-    again = Examiner(*pair, Bounds(CT_GRID.center_lps), seed=1, threads=2)
+    again = Examiner(Lattices(*pair), Bounds(CT_GRID.center_lps), seed=1, threads=2)
     assert again.examine(truth_ct_to_mr_lps, candidates) == at_truth, "same seed, same evidence on any number of cores"
     at_rival = examiner.examine(upside_down, candidates)
     assert at_rival.margin < -0.1
@@ -136,7 +137,7 @@ def test_evidence_at_the_truth_and_at_a_rival(pair, truth_ct_to_mr_lps):
 @pytest.mark.slow
 def test_evidence_of_a_thin_slab_has_numbers_only(pair, head_ct, truth_ct_to_mr_lps):
     slab = engine_volume(Volume(head_ct.image[:, :, 24:28], "slab"), None, (0.01, 99.99))
-    evidence = Examiner(slab, pair[1], Bounds(CT_GRID.center_lps), seed=1).examine(truth_ct_to_mr_lps, [])
+    evidence = Examiner(Lattices(slab, pair[1]), Bounds(CT_GRID.center_lps), seed=1).examine(truth_ct_to_mr_lps, [])
     assert np.all(np.isfinite(evidence.distances_mm))
     json.dumps(dataclasses.asdict(evidence), allow_nan=False)
 
@@ -156,7 +157,7 @@ def test_restarts_keep_to_the_masks(pair, truth_ct_to_mr_lps):
 
 @pytest.mark.slow
 def test_evidence_off_the_volume(pair):
-    examiner = Examiner(*pair, Bounds(CT_GRID.center_lps), seed=1)
+    examiner = Examiner(Lattices(*pair), Bounds(CT_GRID.center_lps), seed=1)
     evidence = examiner.examine(rigid([0, 0, 1], 0, [900, 0, 0]), [])
     assert evidence.distances_mm == ()
     assert judge(evidence).word == "failed"

@@ -136,8 +136,12 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
+    """Voxels as an image that does not own them: what calls this keeps the job as long as elastix runs.
+
+    To copy them, ITK would load its lazy modules in another half second.
+    """
     buffer = itk_buffer.itkPyBufferIUC3 if voxels.dtype == np.uint8 else itk_buffer.itkPyBufferIF3
-    image = buffer.GetImageFromArray(voxels)
+    image = buffer.GetImageViewFromArray(voxels)
     place(image, grid)
     return image
 

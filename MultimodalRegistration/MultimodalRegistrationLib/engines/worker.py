@@ -53,6 +53,8 @@ def main() -> None:
     """Run jobs until standard input closes."""
     join_supervisor()
     began = time.perf_counter()
+    # Where Dask's scheduler is installed, ITK's arrays would load all of it: half a second, for nothing used here.
+    sys.modules.setdefault("distributed", None)  # type: ignore[arg-type]
     engine = importlib.import_module(f"MultimodalRegistrationLib.engines.run_{sys.argv[1]}")
     tell_application({"event": "ready", "pid": os.getpid(), "seconds": time.perf_counter() - began})
     for line in sys.stdin:

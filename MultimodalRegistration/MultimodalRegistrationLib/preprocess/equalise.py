@@ -74,7 +74,16 @@ def equalised(
     ranks = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
     mapped = (1 - share) * edges / extent + share * ranks
     result = np.empty_like(voxels)
-    # Slice by slice: what numpy.interp returns is twice as large as the volume.
+    # Slice by slice: in 64 bits the volume would be twice as large.
     for slice_in, slice_out in zip(voxels, result, strict=True):
-        slice_out[...] = np.interp(slice_in - low, edges, mapped)
+        slice_out[...] = _interpolated((slice_in - low).astype(np.float64) * (_BINS / extent), mapped)
     return result
+
+
+def _interpolated(position: NDArray[np.float64], mapped: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear between the elements of a list, at positions from 0 to its last index.
+
+    ``numpy.interp`` searches the interval of each; knowing it takes less than half the time.
+    """
+    below = np.minimum(position.astype(np.int32), len(mapped) - 2)
+    return mapped[below] + np.diff(mapped)[below] * (position - below)

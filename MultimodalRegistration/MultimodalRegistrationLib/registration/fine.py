@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +119,8 @@ def run_fine_stage(
         if session.engine == "elastix" and has_thick_slices(sampled.grid, other.grid):
             other = averaged_over_slices(other, sampled.grid)
         share = preset.equalised_shares.get(session.engine, 0.0)
-        sampled, other = equalised_volume(sampled, share), equalised_volume(other, share)
+        with ThreadPoolExecutor(2) as pool:
+            sampled, other = pool.map(equalised_volume, (sampled, other), (share, share))
         job = EngineJob(sampled, other, preset.engines[session.engine], seed)
         try:
             found, convergence = follow_engine(session, job, tell, on_log=on_log, cancel=cancel, keep=keep)

@@ -36,6 +36,7 @@ from MultimodalRegistrationLib.registration.start import StartMethod, choose_sta
 from MultimodalRegistrationLib.registration.wrong_way_round import inverse_warning
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import Candidate, find_candidates
+from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.verdict.evidence import Examiner
 from MultimodalRegistrationLib.verdict.rule import Verdict, judge
 
@@ -225,14 +226,14 @@ def register(
         pair = make_pair(fixed, moving, start_lps, winsorize_percentiles=preset.winsorize_percentiles, **masks)
         bounds = Bounds.given(pair.sampled.grid.center_lps, max_translation_mm, max_rotation_deg)
         at_start = mutual_information(pair.sampled, pair.other, np.eye(4))
+    lattices = Lattices(pair.sampled, pair.other)
     began = time.perf_counter()
     # The engine loads while the poses are searched.
     with EngineSession(name, threads=threads) if session is None else nullcontext(session) as running:
         candidates: list[Candidate] = []
         if start == "auto" or verdict:
             candidates = find_candidates(
-                pair.sampled,
-                pair.other,
+                lattices,
                 bounds,
                 seed=seed,
                 threads=threads,
@@ -267,7 +268,7 @@ def register(
         tell("judging the result", 0.8)
         best, pose_lps = fine[0], fine[0].sampled_to_other_lps
         if verdict or len(fine) > 1 or bounds.clamp(pose_lps) is not pose_lps:
-            examiner = Examiner(pair.sampled, pair.other, bounds, seed=seed, threads=threads)
+            examiner = Examiner(lattices, bounds, seed=seed, threads=threads)
             best, pose_lps = _best(fine, examiner, bounds)
             if verdict:
                 evidence = examiner.examine(

@@ -11,6 +11,7 @@ from MultimodalRegistrationLib.registration.options import DEFAULT_SEED
 from MultimodalRegistrationLib.registration.pair import make_pair
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import find_candidates
+from MultimodalRegistrationLib.search.lattices import Lattices
 
 __all__ = ["searched_start"]
 
@@ -37,5 +38,5 @@ def searched_start(fixed: Volume, moving: Volume, *, seed: int = DEFAULT_SEED) -
     """
     percentiles = find_preset(DEFAULT_PRESET).winsorize_percentiles
     pair = make_pair(fixed, moving, np.eye(4), fixed_mask=None, moving_mask=None, winsorize_percentiles=percentiles)
-    found = find_candidates(pair.sampled, pair.other, Bounds(pair.sampled.grid.center_lps), seed=seed)
+    found = find_candidates(Lattices(pair.sampled, pair.other), Bounds(pair.sampled.grid.center_lps), seed=seed)
     return pair.fixed_to_moving_lps(found[0].sampled_to_other_lps)

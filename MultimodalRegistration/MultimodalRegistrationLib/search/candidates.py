@@ -13,7 +13,8 @@ from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.search.agreement import Agreement
 from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.search.lattice import content_extent_mm, lattice_of
+from MultimodalRegistrationLib.search.lattice import content_extent_mm
+from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.search.rotations import even_rotations
 from MultimodalRegistrationLib.search.translations import best_translations
 
@@ -73,8 +74,7 @@ def _transform_cells(sampled: EngineVolume, other: EngineVolume, spacing_mm: flo
 
 
 def find_candidates(
-    sampled: EngineVolume,
-    other: EngineVolume,
+    lattices: Lattices,
     bounds: Bounds,
     *,
     seed: int,
@@ -88,8 +88,8 @@ def find_candidates(
 
     Parameters
     ----------
-    sampled, other : EngineVolume
-        The start is the identity; ``sampled`` is the one that metrics are sampled in, mostly the smaller one.
+    lattices : Lattices
+        Of the pair; the start is the identity.
     bounds : Bounds
         Limits of the movement.
     seed : int
@@ -106,15 +106,15 @@ def find_candidates(
     """
     threads = threads or usable_cores()
     tell = on_fraction or (lambda fraction: None)
+    sampled, other = lattices.sampled, lattices.other
     spacing_mm = search_step_mm(sampled, other)
     probe = sampled.grid.sample_points_lps(4)
     coarse_mm = coarsest_mm(sampled, other)
-    coarse = lattice_of(sampled, coarse_mm), lattice_of(other, coarse_mm)
     # The start itself may have been chosen well.
     found = [Candidate(np.eye(4), -1.0)]
     if bounds.translation_mm > 0 or bounds.rotation_deg > 0:
         peaks = best_translations(
-            *coarse,
+            *lattices.at(coarse_mm),
             even_rotations(bounds.rotation_deg),
             smallest_overlap=_SMALLEST_OVERLAP,
             overlap_power=_OVERLAP_POWER,
@@ -124,17 +124,15 @@ def find_candidates(
         )
         ranked = [Candidate(bounds.clamp(peak.sampled_to_other_lps), peak.score) for peak in peaks]
         found += distinct(ranked, probe, coarse_mm, _COARSE_KEPT)
-    middle = lattice_of(sampled, spacing_mm / 2), lattice_of(other, spacing_mm / 2)
-    fine = lattice_of(sampled, spacing_mm / 4), lattice_of(other, spacing_mm / 4)
-    for number, (lattices, points, steps, kept) in enumerate(
+    for number, (share, points, steps, kept) in enumerate(
         (
-            (middle, 1000, (2, 1, 1 / 2), 60),
-            (middle, 4000, (1 / 2, 1 / 4, 1 / 8), 8),
-            (fine, 10_000, (1 / 4, 1 / 8, 1 / 16), 8),
+            (1 / 2, 1000, (2, 1, 1 / 2), 60),
+            (1 / 2, 4000, (1 / 2, 1 / 4, 1 / 8), 8),
+            (1 / 4, 10_000, (1 / 4, 1 / 8, 1 / 16), 8),
         )
     ):
         tell(0.85 + 0.05 * number)
-        agreement = Agreement(*lattices, points=points, seed=seed)
+        agreement = Agreement(*lattices.at(share * spacing_mm), points=points, seed=seed)
         starts = agreement.poses_of(np.stack([candidate.sampled_to_other_lps for candidate in found]))
         poses, scores = agreement.climb(starts, tuple(step * spacing_mm for step in steps), bounds)
         found = [

@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.registration.pair import make_pair
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import find_candidates, search_step_mm
+from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.transforms.intensity_fit import (
     MOTIONS,
     IntensityFit,
@@ -130,8 +131,7 @@ def recover(
     )
     bounds = Bounds(pair.sampled.grid.center_lps)
     candidates = find_candidates(
-        pair.sampled,
-        pair.other,
+        Lattices(pair.sampled, pair.other),
         bounds,
         seed=seed,
         threads=threads,

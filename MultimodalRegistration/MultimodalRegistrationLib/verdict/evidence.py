@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from MultimodalRegistrationLib.cores import usable_cores
-from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.linear import (
     apply_matrix,
     closest_rotation,
@@ -27,7 +26,7 @@ from MultimodalRegistrationLib.geometry.linear import (
 from MultimodalRegistrationLib.search.agreement import Agreement, Poses
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import Candidate, search_step_mm
-from MultimodalRegistrationLib.search.lattice import lattice_of
+from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.verdict.polish import Polisher
 
 __all__ = ["Evidence", "Examiner"]
@@ -109,8 +108,8 @@ class Examiner:
 
     Parameters
     ----------
-    sampled, other : EngineVolume
-        The pair; the start is the identity.
+    lattices : Lattices
+        Of the pair; the start is the identity.
     bounds : Bounds
         Limits of the run.
     seed : int
@@ -119,15 +118,13 @@ class Examiner:
         By default as many as there are usable cores; the result does not depend on it.
     """
 
-    def __init__(
-        self, sampled: EngineVolume, other: EngineVolume, bounds: Bounds, *, seed: int, threads: int | None = None
-    ) -> None:
-        self.step_mm = search_step_mm(sampled, other)
+    def __init__(self, lattices: Lattices, bounds: Bounds, *, seed: int, threads: int | None = None) -> None:
+        self.step_mm = search_step_mm(lattices.sampled, lattices.other)
         self._bounds, self._seed = bounds, seed
         self._threads = threads or usable_cores()
-        self._sampled, self._other = (lattice_of(volume, self.step_mm / 4) for volume in (sampled, other))
-        self._middle = lattice_of(sampled, self.step_mm / 2), lattice_of(other, self.step_mm / 2)
-        self._fine = lattice_of(sampled, self.step_mm / 6), lattice_of(other, self.step_mm / 6)
+        self._sampled, self._other = lattices.at(self.step_mm / 4)
+        self._middle = lattices.at(self.step_mm / 2)
+        self._fine = lattices.at(self.step_mm / 6)
         self._agreement = Agreement(self._sampled, self._other, points=_POINTS, seed=seed)
 
     def agreement(self, pose_lps: NDArray[np.float64]) -> float:
