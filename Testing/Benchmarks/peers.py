@@ -85,6 +85,8 @@ def main() -> None:
 def _elastix(peer: str, fixed: Volume, moving: Volume, *, centered: bool) -> tuple[np.ndarray, float]:
     from MultimodalRegistrationLib.engines import run_elastix
 
+    # The peer's own program runs where the volumes lie.
+    run_elastix.own_frame = lambda grid: (grid, np.eye(4))
     center = np.eye(4) if centered else center_start(fixed.grid, moving.grid)
     placed = orthogonal_volume(moving, np.linalg.inv(center))
     volumes = (EngineVolume(volume.voxels.astype(np.float32), volume.grid) for volume in (fixed, placed))
