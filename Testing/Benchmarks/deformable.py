@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -125,7 +126,11 @@ def _measure(tool: str, case: str, largest_mm: float) -> dict[str, Any]:
     cases = {one["id"]: one for one in json.loads((_DATA / "cases.json").read_text())["cases"]}
     pair = deformed_pair(cases[case], _DATA, largest_mm=largest_mm)
     start = pair.errors_mm(SpatialTransform.of_matrix("rigid", pair.rigid_lps)).mean()
-    transform, seconds, word = _TOOLS[tool](pair)
+    try:
+        transform, seconds, word = _TOOLS[tool](pair)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return {"start": start, "word": "stopped"}
     errors = pair.errors_mm(transform)
     return {
         "start": start,
@@ -153,12 +158,14 @@ def main() -> None:
                 # A process of its own: two builds of ITK in one do not get on.
                 with get_context("spawn").Pool(1) as pool:
                     m = pool.apply(_measure, (tool, case, largest_mm))
-                left = f"{m['mean'] / m['start']:.0%}" if m["start"] > 0.01 else ""
-                print(
-                    f"| {case} | {largest_mm:.0f} mm | {tool} | {m['start']:.2f} | {m['mean']:.2f} | {m['p95']:.2f} "
-                    f"| {m['max']:.2f} | {left} | {m['seconds']:.0f} | {m['word']} |",
-                    flush=True,
-                )
+                print(f"| {case} | {largest_mm:.0f} mm | {tool} | {m['start']:.2f} | {_cells(m)} |", flush=True)
+
+
+def _cells(m: dict[str, Any]) -> str:
+    if m["word"] == "stopped":
+        return " | | | | | stopped"
+    left = f"{m['mean'] / m['start']:.0%}" if m["start"] > 0.01 else ""
+    return f"{m['mean']:.2f} | {m['p95']:.2f} | {m['max']:.2f} | {left} | {m['seconds']:.0f} | {m['word']}"
 
 
 if __name__ == "__main__":
