@@ -264,6 +264,17 @@ def test_a_volume_removed_meanwhile_is_named(slicer_app, opened, nodes):
     assert "moving volume" in opened.ui.applyButton.toolTip
 
 
+@pytest.mark.parametrize("task", ["findRegionButton", "applyButton"])
+def test_what_was_found_for_a_volume_that_was_moved_meanwhile_is_not_used(slicer_app, opened, nodes, task):
+    getattr(opened.ui, task).click()
+    slicer_app.wait_for(lambda: opened.ui.progressBar.value > 50, 30)
+    add_parent(slicer_app.scene, nodes[0], rigid([1, 0, 0], 10, [0, 50, 0]))
+    before = contents(slicer_app.scene)
+    finish(slicer_app, opened)
+    assert "CT: it was moved" in opened.ui.problemLabel.text
+    assert contents(slicer_app.scene) == before
+
+
 def test_a_failure_names_the_node_and_adds_nothing(slicer_app, opened, nodes):
     nodes[2].SetMatrixTransformToParent(vtk_matrix(rigid([1, 0, 0], 0, [4000, 0, 0])))
     before = contents(slicer_app.scene)

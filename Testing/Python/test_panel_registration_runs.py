@@ -66,16 +66,19 @@ def test_a_volume_to_carry_along_removed_meanwhile(slicer_app, ready, pair):
     assert pair[1].GetParentTransformNode() is not None
 
 
-def test_a_volume_moved_meanwhile_is_not_moved_again(slicer_app, ready, pair):
+@pytest.mark.parametrize("which", [0, 1])
+def test_nothing_is_moved_where_a_volume_was_moved_meanwhile(slicer_app, ready, pair, which):
+    """The result holds for where both lay."""
     start(slicer_app, ready)
     parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "elsewhere")
     matrix = vtk.vtkMatrix4x4()
     matrix.SetElement(0, 3, 30)
     parent.SetMatrixTransformToParent(matrix)
-    pair[1].SetAndObserveTransformNodeID(parent.GetID())
+    pair[which].SetAndObserveTransformNodeID(parent.GetID())
     finish(slicer_app, ready)
-    assert pair[1].GetParentTransformNode() is parent
-    assert "scan B was moved while" in ready.ui.messageLabel.text
+    assert pair[which].GetParentTransformNode() is parent
+    assert pair[1 - which].GetParentTransformNode() is None
+    assert f"{('scan A', 'scan B')[which]} was moved while" in ready.ui.messageLabel.text
 
 
 def test_the_scene_closed_meanwhile(slicer_app, ready):

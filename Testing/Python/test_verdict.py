@@ -41,6 +41,8 @@ CASES = {
     "porcine: a small margin, a sharp optimum": ({"rival_agreement": 0.73, "agreement_nearby": 0.63}, "verified", None),
     "blunt": ({"agreement_nearby": 0.75}, "uncertain", "is blunt"),
     "no rival, and blunt": ({"rival_agreement": None, "agreement_nearby": 0.75}, "uncertain", "is blunt"),
+    "less than at the start": ({"agreement_at_start": 0.83}, "uncertain", "agreed better at the start: 0.83, now 0.80"),
+    "as at the start": ({"agreement_at_start": 0.81}, "verified", None),
     "no restarts": ({"restarts_mm": (), "backward_mm": ()}, "uncertain", "Too few points"),
     "a rival as good": ({"rival_agreement": 0.80}, "uncertain", "agrees almost as well, 1% less"),
     "a better rival": ({"rival_agreement": 0.90}, "failed", "agrees better, by 11%"),

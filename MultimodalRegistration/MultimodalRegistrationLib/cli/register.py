@@ -285,11 +285,12 @@ def _summary(result: RegistrationResult, transform_path: str) -> str:
     )
     engine = f"{result.engine} {engine_status(result.engine).version}"
     times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.05)
+    of_what = " of the first stage" if result.later else ""
     lines = [
         f"Registered with {engine}, preset {result.preset.name}; start: {result.start}.",
         f"Moved from the start by {result.moved_mm:.1f} mm on average, {result.rotated_deg:.1f} degrees.",
-        f"Mutual information at start and end: {information} nat; "
-        f"overlap at the end: {result.overlap_at_end:.0%} of the smaller volume.",
+        f"Mutual information at start and end{of_what}: {information} nat; "
+        f"overlap at the end{of_what}: {result.overlap_at_end:.0%} of the smaller volume.",
         *_landmark_lines(result),
         result.convergence.words,
         *(_stage_line(stage) for stage in result.later),
@@ -313,8 +314,9 @@ def _landmark_lines(result: RegistrationResult) -> list[str]:
     if errors is None:
         return []
     return [
-        f"At {len(errors.labels)} landmarks, RMS in mm: {errors.as_placed.rms_mm:.1f} as the files place the volumes, "
-        f"{errors.at_start.rms_mm:.1f} at the start, which was fitted to them, {errors.at_end.rms_mm:.1f} at the end."
+        f"At {len(errors.pairs.labels)} landmarks, RMS in mm: {errors.as_placed.rms_mm:.1f} as the files place the "
+        f"volumes, {errors.at_start.rms_mm:.1f} at the start, which was fitted to them, "
+        f"{errors.at_end.rms_mm:.1f} at the end."
     ]
 
 

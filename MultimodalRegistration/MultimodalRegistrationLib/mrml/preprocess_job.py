@@ -110,6 +110,7 @@ class PreprocessJob(VolumePairJob):
             self.result_codes = frozenset({0, InputError.exit_code})
         else:
             refuse_wrong_kinds(inputs.fixed, inputs.moving)
+            self._places = {role: slabs_of_node(vars(inputs)[role]).grid for role in ROLES}
             self._add_start(inputs, settings.pairing)
             if inputs.roi is not None and task == "prepare":
                 write_roi(self._file("roi", ".mrk.json", option="--roi"), box_of_roi_node(inputs.roi), "ROI")
@@ -219,14 +220,15 @@ class PreprocessJob(VolumePairJob):
         Raises
         ------
         InputError
-            A volume was removed meanwhile.
+            A volume was removed or moved meanwhile; the scene is as it was.
         """
+        fixed, moving = self._both_in_place()
         return add_region(
             scene,
             self._region,
             self._fixed_to_moving_lps,
-            fixed_node=self._present("fixed"),
-            moving_node=self._present("moving"),
+            fixed_node=fixed,
+            moving_node=moving,
             roi_node=self.node("roi"),
             prealignment_node=self.node("initial_transform"),
             facts=self._facts,
@@ -238,18 +240,28 @@ class PreprocessJob(VolumePairJob):
         Raises
         ------
         InputError
-            A volume was removed meanwhile; the scene is as it was.
+            A volume was removed or moved meanwhile; the scene is as it was.
         """
         assert self._prepared is not None
+        fixed, moving = self._both_in_place()
         return add_prepared(
             scene,
             self._prepared,
             self._fixed_to_moving_lps,
-            fixed_node=self._present("fixed"),
-            moving_node=self._present("moving"),
+            fixed_node=fixed,
+            moving_node=moving,
             roi_node=self.node("roi"),
             prealignment_node=self.node("initial_transform"),
         )
+
+    def _both_in_place(self) -> list[Any]:
+        """Both volumes; what was found holds for where they lay."""
+        nodes = [self._present(role) for role in ROLES]
+        for name in self.moved_meanwhile():
+            raise InputError(
+                name, "it was moved while the volumes were looked at", "Try again; nothing was added to the scene."
+            )
+        return nodes
 
     def is_about(self, fixed_node: Any, moving_node: Any) -> bool:
         """Whether these are the volumes of the job."""

@@ -76,6 +76,7 @@ class RegistrationJob(VolumePairJob):
             check_placement(slabs.grid, node.GetName())
         check_pair(fixed.grid, inputs.fixed.GetName(), moving.grid, inputs.moving.GetName())
         self.fixed_grid, self._moving_grid, self._moving_type = fixed.grid, moving.grid, moving.dtype
+        self._places = {"fixed": fixed.grid, "moving": moving.grid}
         self._options += ["--preset", str(self._write_preset("preset", settings.preset))]
         if settings.then is not None:
             select_engine(settings.then, None)
@@ -156,12 +157,6 @@ class RegistrationJob(VolumePairJob):
             image.AllocateScalars(get_vtk_array_type(self._moving_type), 1)
             yield from read_gzip_nrrd(self._resampled_file, vtk_to_numpy(image.GetPointData().GetScalars()))
             self._resampled = image
-
-    @property
-    def moving_stayed(self) -> bool:
-        """Whether the moving volume lies where it lay when the job was made."""
-        node = self.node("moving")
-        return node is not None and slabs_of_node(node).grid.coincides_with(self._moving_grid)
 
     @property
     def moves_all(self) -> bool:

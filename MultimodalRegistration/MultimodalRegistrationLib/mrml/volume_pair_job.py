@@ -1,7 +1,12 @@
-"""What tasks on two volumes that another process carries out have in common: where the moving one starts."""
+"""What tasks on two volumes that another process carries out have in common: where they lie, and where one starts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.transforms import write_linear_transform
 from MultimodalRegistrationLib.landmarks.points import Pairing
@@ -10,12 +15,26 @@ from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs
 from MultimodalRegistrationLib.mrml.transforms import start_from_node
+from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
 
 __all__ = ["VolumePairJob"]
 
 
 class VolumePairJob(ChildJob):
     """A task on two volumes that may start at a transform or at landmarks."""
+
+    def __init__(self, folder: Path, nodes: Mapping[str, Any]) -> None:
+        super().__init__(folder, nodes)
+        self._places: dict[str, VolumeGrid] = {}
+        """Where volumes lay in the world when the job was made, by role."""
+
+    def moved_meanwhile(self) -> list[str]:
+        """Names of the volumes that are still there, but not where they lay when the job was made."""
+        return [
+            self.node_names[role]
+            for role, grid in self._places.items()
+            if (node := self.node(role)) is not None and not slabs_of_node(node).grid.coincides_with(grid)
+        ]
 
     def _add_start(self, inputs: Inputs, pairing: Pairing) -> None:
         if inputs.initial_transform is not None:

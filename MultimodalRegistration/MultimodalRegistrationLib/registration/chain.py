@@ -32,6 +32,7 @@ from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.run import register, select_engine
 from MultimodalRegistrationLib.registration.staged_verdict import with_stage
 from MultimodalRegistrationLib.search.bounds import Bounds
+from MultimodalRegistrationLib.verdict.rule import Verdict, with_doubts
 
 __all__ = ["NextStage", "register_in_stages"]
 
@@ -149,6 +150,7 @@ def register_in_stages(
             on_progress=told(0),
             on_warning=on_warning,
             keep_job_files=keep_job_files,
+            more_stages=bool(later),
             **following,
             **options,
         )
@@ -210,7 +212,21 @@ def register_in_stages(
                 result = dataclasses.replace(result, verdict=judged)
                 if against:
                     warn(" ".join(against))
+    if later and result.landmarks is not None:
+        result = dataclasses.replace(result, landmarks=result.landmarks.after(result.transform))
+        result = dataclasses.replace(result, verdict=_at_landmarks(result, warn))
     return dataclasses.replace(result, warnings=(*result.warnings, *warnings))
+
+
+def _at_landmarks(result: RegistrationResult, warn: Callable[[str], None]) -> Verdict | None:
+    """The verdict, no better than the landmarks allow."""
+    assert result.landmarks is not None
+    judged = result.verdict
+    against = result.landmarks.against(None if judged is None else judged.estimated_error_mm)
+    if against is None:
+        return judged
+    warn(against)
+    return None if judged is None else with_doubts(judged, [against])
 
 
 def _silent(_words: str, _share: float) -> None:

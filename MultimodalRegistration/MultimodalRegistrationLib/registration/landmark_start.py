@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
 from MultimodalRegistrationLib.landmarks.models import LinearFit
 from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
@@ -31,8 +32,8 @@ class LandmarkErrors:
 
     Parameters
     ----------
-    labels : tuple of str
-        Of the pairs.
+    pairs : Pairs
+        The landmarks.
     as_placed, at_start, at_end : PointErrors
         As the files or nodes place the volumes, of the rigid fit that the run started from, and of the result.
     unseen_rms_mm : float
@@ -40,23 +41,32 @@ class LandmarkErrors:
         their misfit suggests.
     """
 
-    labels: tuple[str, ...]
+    pairs: Pairs
     as_placed: PointErrors
     at_start: PointErrors
     at_end: PointErrors
     unseen_rms_mm: float
 
-    @property
-    def warning(self) -> str | None:
-        """A sentence where the result is worse at the landmarks than they themselves can explain, else None."""
-        if self.at_end.rms_mm <= self.unseen_rms_mm:
+    def against(self, estimated_error_mm: float | None) -> str | None:
+        """A sentence where the result is worse at the landmarks than their error and its own explain, else None.
+
+        Parameters
+        ----------
+        estimated_error_mm : float or None
+            Of the result, from the verdict, where there is one.
+        """
+        if self.at_end.rms_mm <= np.hypot(self.unseen_rms_mm, estimated_error_mm or 0.0):
             return None
         worst = int(np.argmax(self.at_end.per_point_mm))
         return (
-            f"At the landmarks the result is {self.at_end.rms_mm:.1f} mm off (RMS; most at {self.labels[worst]}, "
+            f"At the landmarks the result is {self.at_end.rms_mm:.1f} mm off (RMS; most at {self.pairs.labels[worst]}, "
             f"{self.at_end.max_mm:.1f} mm); their own fit is {self.at_start.rms_mm:.1f} mm off, and "
             f"{self.unseen_rms_mm:.1f} mm at landmarks left out of it. Look at the overlay before trusting either."
         )
+
+    def after(self, transform: SpatialTransform) -> LandmarkErrors:
+        """The same where the result is another one."""
+        return replace(self, at_end=_errors_of(transform, self.pairs))
 
 
 @dataclass(frozen=True)
@@ -93,19 +103,24 @@ class LandmarkStart:
         pairs, findings = self.prealignment.pairs, self.prealignment.findings
         return (*pairs.notes, *(f"{finding.message} {finding.remedy}" for finding in findings))
 
-    def errors_of(self, fixed_to_moving_lps: NDArray[np.float64]) -> LandmarkErrors:
-        """Errors at the landmarks of a result, shape (4, 4)."""
-        pairs = self.prealignment.pairs
-        result = LinearFit(np.asarray(np.linalg.inv(fixed_to_moving_lps)))
+    def errors_of(self, transform: SpatialTransform) -> LandmarkErrors:
+        """Errors at the landmarks of a result."""
         left_out = self.prealignment.left_out_of_model
         unseen = left_out.rms_mm if left_out is not None else self.prealignment.localisation_error_mm
         return LandmarkErrors(
-            labels=pairs.labels,
+            pairs=self.prealignment.pairs,
             as_placed=self.prealignment.before,
             at_start=self.prealignment.fiducial,
-            at_end=errors_at(result, pairs.moving_lps, pairs.fixed_lps),
+            at_end=_errors_of(transform, self.prealignment.pairs),
             unseen_rms_mm=unseen or 0.0,
         )
+
+
+def _errors_of(transform: SpatialTransform, pairs: Pairs) -> PointErrors:
+    """At the fixed points; at the moving ones where a fold has no way back."""
+    back = np.linalg.norm(transform.to_fixed(pairs.moving_lps, pairs.fixed_lps) - pairs.fixed_lps, axis=1)
+    there = np.linalg.norm(transform.to_moving(pairs.fixed_lps) - pairs.moving_lps, axis=1)
+    return PointErrors(tuple(np.where(np.isnan(back), there, back).tolist()))
 
 
 def landmark_start(pairs: Pairs, fixed: VolumeGrid, moving: VolumeGrid) -> LandmarkStart:

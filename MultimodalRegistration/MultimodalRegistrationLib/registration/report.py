@@ -128,7 +128,7 @@ def _landmarks_content(errors: LandmarkErrors) -> dict[str, Any]:
         "unseen_rms_mm": errors.unseen_rms_mm,
         "pairs": [
             {"name": name, **{f"{when}_mm": points.per_point_mm[i] for when, points in at.items()}}
-            for i, name in enumerate(errors.labels)
+            for i, name in enumerate(errors.pairs.labels)
         ],
     }
 

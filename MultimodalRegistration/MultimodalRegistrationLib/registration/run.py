@@ -15,6 +15,7 @@ from MultimodalRegistrationLib.engines.catalogue import PREFERENCE, choose_engin
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, InputError
 from MultimodalRegistrationLib.geometry.linear import displacement_mm, rotation_angle_deg
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import Pairs
@@ -23,7 +24,7 @@ from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, Steps
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration.apply_steps import apply_steps
 from MultimodalRegistrationLib.registration.fine import FineResult, run_fine_stage
-from MultimodalRegistrationLib.registration.landmark_start import LandmarkStart, landmark_start
+from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors, LandmarkStart, landmark_start
 from MultimodalRegistrationLib.registration.masks import Masks
 from MultimodalRegistrationLib.registration.memory_need import memory_warning
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
@@ -38,7 +39,7 @@ from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import Candidate, find_candidates
 from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.verdict.evidence import Examiner
-from MultimodalRegistrationLib.verdict.rule import Verdict, judge
+from MultimodalRegistrationLib.verdict.rule import WORSE_THAN_START, Verdict, judge, with_doubts
 
 __all__ = ["fallback_warning", "register", "select_engine"]
 
@@ -109,6 +110,7 @@ def register(
     on_log: Callable[[str], None] | None = None,
     cancel: threading.Event | None = None,
     keep_job_files: Path | None = None,
+    more_stages: bool = False,
 ) -> RegistrationResult:
     """Find the linear transform that puts the moving volume onto the fixed one, and say whether to trust it.
 
@@ -151,6 +153,8 @@ def register(
         Set it to stop: within a second while the search or the engine runs, otherwise at the end of the step.
     keep_job_files : Path, optional
         Folder that gets what the engine was given and wrote.
+    more_stages : bool
+        Others follow, after which the caller judges the result at the landmarks.
 
     Returns
     -------
@@ -275,27 +279,35 @@ def register(
                     pose_lps, candidates, on_fraction=lambda fraction: tell("judging the result", 0.8 + 0.18 * fraction)
                 )
                 judged = judge(evidence, tuple(bounds.touched(pose_lps)))
-                if judged.word != "verified":
-                    advice = ": do not use it" if judged.word == "failed" else ""
-                    warn(f"The verdict is {judged.word}{advice}. {' '.join(judged.against)}")
-                    if initial_fixed_to_moving_lps is not None and by_landmarks is None:
-                        warn(inverse_warning(fixed, moving, pair, at_start, initial_name))
     fixed_to_moving_lps = pair.fixed_to_moving_lps(pose_lps)
+    at_landmarks: LandmarkErrors | None = None
+    if by_landmarks is not None:
+        at_landmarks = by_landmarks.errors_of(SpatialTransform.of_matrix("result", fixed_to_moving_lps))
+        if not more_stages:
+            against = at_landmarks.against(None if judged is None else judged.estimated_error_mm)
+            if judged is None:
+                warn(against)
+            elif against is not None:
+                judged = with_doubts(judged, [against])
+    if judged is not None and judged.word != "verified":
+        advice = ": do not use it" if judged.word == "failed" else ""
+        warn(f"The verdict is {judged.word}{advice}. {' '.join(judged.against)}")
+        if initial_fixed_to_moving_lps is not None and by_landmarks is None:
+            warn(inverse_warning(fixed, moving, pair, at_start, initial_name))
     at_end = mutual_information(pair.sampled, pair.other, pose_lps)
     touched = tuple(bounds.touched(pose_lps))
     if touched and judged is None:
         warn(f"The result is at {' and '.join(touched)}; the true pose may lie beyond.")
     if best.convergence.settled is False:
         warn(best.convergence.words)
-    comparable = overlap_at_start >= _COMPARABLE_OVERLAP
-    if comparable and at_start is not None and (at_end is None or at_end < at_start):
+    # Where there is a verdict, it knows better: its agreement takes account of the overlap.
+    comparable = judged is None and overlap_at_start >= _COMPARABLE_OVERLAP
+    if comparable and at_start is not None and (at_end is None or at_end < (1 - WORSE_THAN_START) * at_start):
         warn(
             "The volumes agree less after the registration than at its start (mutual information "
             f"{at_start:.3f} before, {'none' if at_end is None else f'{at_end:.3f}'} after): do not trust this result "
             "before looking at it."
         )
-    at_landmarks = None if by_landmarks is None else by_landmarks.errors_of(fixed_to_moving_lps)
-    warn(None if at_landmarks is None else at_landmarks.warning)
     points = pair.sampled.grid.sample_points_lps(8)
     return RegistrationResult(
         fixed_to_moving_lps=fixed_to_moving_lps,

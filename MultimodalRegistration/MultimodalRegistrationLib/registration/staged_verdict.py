@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from MultimodalRegistrationLib.registration.later_stages import BentStage, LinearStage
-from MultimodalRegistrationLib.verdict.rule import Verdict, Word
+from MultimodalRegistrationLib.verdict.rule import Verdict, with_doubts
 
 __all__ = ["with_stage"]
 
@@ -32,10 +32,7 @@ def with_stage(verdict: Verdict, stage: LinearStage | BentStage) -> tuple[Verdic
     else:
         facts, against = _of_bending(stage)
     facts = (*verdict.facts, *facts)
-    if not against:
-        return dataclasses.replace(verdict, facts=facts), ()
-    word: Word = "failed" if verdict.word == "failed" else "uncertain"
-    return dataclasses.replace(verdict, word=word, against=(*verdict.against, *against), facts=facts), against
+    return with_doubts(dataclasses.replace(verdict, facts=facts), against), against
 
 
 def _of_linear(verdict: Verdict, stage: LinearStage) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,14 +6,15 @@ Its numbers were chosen on runs with known answers and on hopeless ones; ``Resou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from MultimodalRegistrationLib.verdict.evidence import Evidence
 
-__all__ = ["Verdict", "Word", "judge"]
+__all__ = ["WORSE_THAN_START", "Verdict", "Word", "judge", "with_doubts"]
 
 Word = Literal["verified", "uncertain", "failed"]
 
@@ -34,6 +35,8 @@ _SCATTERED = 0.26
 # Median over correct runs: the optimum of the volumes is off, too, by what restarts cannot see.
 _ERROR_PER_SCATTER = 1.4
 _ELSEWHERE = 0.75
+# Share by which the agreement may be below that of the start: a start at the optimum is not improved, and sampled anew.
+WORSE_THAN_START = 0.02
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,14 @@ def judge(evidence: Evidence, bounds_touched: tuple[str, ...] = ()) -> Verdict:
     return Verdict(word, tuple(against), _facts(evidence), error_mm, evidence)
 
 
+def with_doubts(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
+    """The verdict where something beside the volumes' agreement speaks against the result: uncertain at best."""
+    if not sentences:
+        return verdict
+    word: Word = "failed" if verdict.word == "failed" else "uncertain"
+    return replace(verdict, word=word, against=(*verdict.against, *sentences))
+
+
 def _fatal(e: Evidence) -> list[str]:
     if e.overlap < _SMALLEST_OVERLAP:
         return [f"Only {e.overlap:.0%} of the smaller volume lies inside the other."]
@@ -126,6 +137,8 @@ def _doubts(e: Evidence) -> list[str]:
             f"The optimum does not stand out: moved by {e.step_mm:.0f} mm the agreement falls by {e.sharpness:.0%}, "
             f"and the best other pose agrees only {e.margin:.0%} less."
         )
+    if e.agreement < (1 - WORSE_THAN_START) * e.agreement_at_start:
+        words.append(f"The volumes agreed better at the start: {e.agreement_at_start:.2f}, now {e.agreement:.2f}.")
     if not e.distances_mm:
         words.append("Too few points lie in both volumes for restarts.")
     scatter_mm = _scatter_mm(e) or 0.0

@@ -125,7 +125,7 @@ class Series:
         RegistrationError
             A volume was removed meanwhile; nothing was added.
         """
-        stayed = job.moving_stayed
+        moved = job.moved_meanwhile()
         node, others, content = job.finish(self._scene)
         self._results.append(_Result(node, content))
         for added in (node, *others):
@@ -133,12 +133,12 @@ class Series:
         moving = job.node("moving")
         if not job.moves_all:
             self._notes.append(texts.not_combined(node.GetName(), content["not_combined"]))
-        elif self._apply and stayed:
+        elif self._apply and not moved:
             self.change.apply(node, moving)
             if self._begun == 1:
                 self._apply_to_carried(node)
         elif self._apply:
-            self._notes.append(texts.moving_moved(moving.GetName()))
+            self._notes.append(texts.volume_moved(moved[0]))
 
     def _apply_to_carried(self, result_node: Any) -> None:
         there = {identifier: self._scene.GetNodeByID(identifier) for identifier in self._carried}

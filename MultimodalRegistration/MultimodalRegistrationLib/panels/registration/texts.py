@@ -134,8 +134,8 @@ def problem_words(error: RegistrationError) -> str:
     return without_options(str(error), _OPTIONS)
 
 
-def moving_moved(name: str) -> str:
-    """The moving volume was moved meanwhile."""
+def volume_moved(name: str) -> str:
+    """One of the volumes was moved meanwhile."""
     return _(
         "{name} was moved while the registration ran. The transform was added, but not applied: it holds for where the "
         "volume lay before."

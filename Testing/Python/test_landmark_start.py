@@ -1,0 +1,94 @@
+"""The errors at landmarks that a run started from, and what they do to its verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from conftest import CT_GRID, CT_POSE, MR_GRID, centered_grid, rigid, rotation
+from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
+from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.phantom import target_points_lps
+from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
+from MultimodalRegistrationLib.registration.landmark_start import landmark_start
+from MultimodalRegistrationLib.registration.masks import Masks
+
+FIXED = target_points_lps(CT_POSE)[:6]
+
+
+def pairs_of(fixed_lps, moving_lps):
+    lists = (LandmarkList.of_points(name, points) for name, points in (("F", fixed_lps), ("M", moving_lps)))
+    return pair_landmarks(*lists, how="order")
+
+
+@pytest.fixture
+def errors(truth_ct_to_mr_lps):
+    """Of the truth, at landmarks with 1 to 2 mm of noise."""
+    noise = np.random.default_rng(5).normal(size=(6, 3))
+    started = landmark_start(pairs_of(FIXED, apply_matrix(truth_ct_to_mr_lps, FIXED + noise)), CT_GRID, MR_GRID)
+    return started.errors_of(SpatialTransform.of_matrix("truth", truth_ct_to_mr_lps)), noise
+
+
+def test_errors_are_distances_in_the_fixed_volume(errors):
+    found, noise = errors
+    np.testing.assert_allclose(found.at_end.per_point_mm, np.linalg.norm(noise, axis=1), atol=1e-9)
+    assert found.at_start.rms_mm < found.at_end.rms_mm
+
+
+def test_errors_of_a_result_that_bends(errors, truth_ct_to_mr_lps):
+    """A shift of 3 mm along an oblique axis as a displacement field after the truth."""
+    found, noise = errors
+    grid = centered_grid([40, 40, 40], [8, 8, 8], rotation([1, 2, 0.5], 30), apply_matrix(truth_ct_to_mr_lps, FIXED)[0])
+    field = sitk.GetImageFromArray(np.tile([2.0, -2.0, 1.0], (40, 40, 40, 1)), isVector=True)
+    grid.place(field)
+    truth = SpatialTransform.of_matrix("truth", truth_ct_to_mr_lps).transform
+    bent = SpatialTransform("bent", sitk.CompositeTransform([sitk.DisplacementFieldTransform(field), truth]))
+    after = found.after(bent)
+    # Back in the fixed volume, points lie where the shift is undone.
+    undone = np.linalg.inv(truth_ct_to_mr_lps)[:3, :3] @ [2.0, -2.0, 1.0]
+    np.testing.assert_allclose(after.at_end.per_point_mm, np.linalg.norm(noise - undone, axis=1), atol=1e-5)
+    assert (after.at_start, after.as_placed) == (found.at_start, found.as_placed)
+
+
+def test_what_neither_error_explains_speaks_against_the_result(errors, truth_ct_to_mr_lps):
+    found, _ = errors
+    assert found.against(None) is None
+    off = found.after(SpatialTransform.of_matrix("off", truth_ct_to_mr_lps @ rigid([0, 0, 1], 0, [0, 15, 0])))
+    assert 13 < off.at_end.rms_mm < 17
+    assert "At the landmarks the result is 1" in off.against(None)
+    assert off.against(1.0) == off.against(None)
+    assert off.against(20.0) is None
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_result_that_leaves_good_landmarks_is_not_verified(head_ct, head_mr, truth_ct_to_mr_lps, later):
+    """As where tissue slid along itself: the images agree best 15 mm from the landmarks."""
+    slid = truth_ct_to_mr_lps @ rigid([0, 0, 1], 0, [0, 15, 0])
+    preset = find_preset("rigid")
+    result = register_in_stages(
+        head_ct,
+        head_mr,
+        preset=preset,
+        # With a mask of its own, or it would be one run with the first.
+        then=[_masked(head_ct, preset)] if later else [],
+        landmarks=pairs_of(FIXED, apply_matrix(slid, FIXED)),
+        start="given",
+    )
+    assert result.landmarks.at_end.rms_mm == pytest.approx(15, abs=1)
+    np.testing.assert_allclose(
+        result.landmarks.at_end.per_point_mm,
+        np.linalg.norm(result.transform.to_fixed(apply_matrix(slid, FIXED)) - FIXED, axis=1),
+        atol=1e-6,
+    )
+    assert result.verdict.word == "uncertain"
+    (against,) = result.verdict.against
+    assert "At the landmarks the result is 1" in against
+    assert len([words for words in result.warnings if against in words]) == 1
+
+
+def _masked(fixed, preset):
+    return NextStage(preset, masks=Masks(Volume(fixed.image > -500, "head")))
