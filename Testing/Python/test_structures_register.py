@@ -287,6 +287,24 @@ def test_the_joint_verdict_is_no_better_than_the_worst(run):
 
 
 @pytest.mark.parametrize(
+    ("changes", "against"),
+    [
+        ({"folded_share": 0.1}, "Together they fold space, in 10.00% of it"),
+        ({"folded_cell_share": 0.002}, "Together they fold space, in 0.20% of it"),
+        ({"deviation_max_mm": 7.5}, "7 is carried up to 7.5 mm off its own transform."),
+    ],
+)
+def test_a_combination_that_folds_or_does_not_carry_is_not_verified(run, changes, against):
+    content = json.loads((run[0] / "RESULT.json").read_text())
+    assert joint_content(content)["verdict"]["word"] == "verified"
+    place = content["combined"]["rigid_inside"][1] if "deviation_max_mm" in changes else content["combined"]["jacobian"]
+    place.update(changes)
+    verdict = joint_content(content)["verdict"]
+    assert verdict["word"] == "uncertain"
+    assert [words for words in verdict["against"] if against in words] == verdict["against"]
+
+
+@pytest.mark.parametrize(
     ("more", "words"),
     [
         (["--preset", "affine"], "this preset is not rigid"),

@@ -9,6 +9,9 @@ from MultimodalRegistrationLib.verdict.trust import least_trusted
 
 __all__ = ["joint_content", "worst_structure"]
 
+# Less is below what any registration of bones finds.
+_CARRIED_MM = 0.5
+
 
 def worst_structure(structures: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The structure whose result is trusted least; among equals the one with the largest estimated error.
@@ -32,7 +35,8 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The verdict is that on the worst structure, with what speaks against each; how far it moved is that of the
+        The verdict is that on the worst structure, with what speaks against each, and uncertain at best where the
+        combined transform folds or does not carry a structure as its own does; how far it moved is that of the
         structure that moved most. What is the same for all, such as the engine, is that of the worst one.
     """
     structures = content["structures"]
@@ -40,6 +44,9 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
     most = max((one["registration"]["moved_from_start"] for one in structures), key=lambda moved: moved["mean_mm"])
     combined = content["combined"]
     against = [(one["name"], words) for one in structures for words in one["registration"]["verdict"]["against"]]
+    together = _against_combined(combined)
+    judged = worst["verdict"]
+    word = "uncertain" if together and judged["word"] == "verified" else judged["word"]
     inside_mm = max(one["deviation_max_mm"] for one in combined["rigid_inside"])
     facts = [_of_structure(one) for one in structures]
     facts.append(
@@ -54,12 +61,31 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
             "moving_to_fixed_ras": combined["common_moving_to_fixed_ras"],
             "probes": combined["probes"],
         },
-        "verdict": {**worst["verdict"], "against": [": ".join(one) for one in against], "facts": facts},
+        "verdict": {
+            **judged,
+            "word": word,
+            "against": [*together, *(": ".join(one) for one in against)],
+            "facts": facts,
+        },
         "moved_from_start": most,
         # Those about a verdict say again what speaks against it.
         "warnings": [words for words in content["warnings"] if not any(said in words for _, said in against)],
         "structures": [one["name"] for one in structures],
     }
+
+
+def _against_combined(combined: Mapping[str, Any]) -> list[str]:
+    jacobian = combined["jacobian"]
+    words = []
+    if jacobian["folded_share"] > 0 or jacobian["folded_cell_share"] > 0:
+        share = max(jacobian["folded_share"], jacobian["folded_cell_share"])
+        words.append(f"Together they fold space, in {share:.2%} of it: what lies between them is not to be trusted.")
+    words += [
+        f"{one['name']} is carried up to {one['deviation_max_mm']:.1f} mm off its own transform."
+        for one in combined["rigid_inside"]
+        if one["deviation_max_mm"] > _CARRIED_MM
+    ]
+    return words
 
 
 def _of_structure(one: Mapping[str, Any]) -> str:
