@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from conftest import rigid, run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
@@ -137,3 +138,29 @@ def test_differences_with_known_answers(tmp_path):
     sizes = np.linalg.norm(warp.to_moving(grid.points_lps) - grid.points_lps, axis=1)
     assert against.linear is None
     assert against.displacement.rms_mm == pytest.approx(np.sqrt(np.mean(sizes**2)), rel=1e-6)
+
+
+@pytest.mark.parametrize("operation", ["apply", "compose", "invert", "compare"])
+def test_a_transform_that_is_not_read_exactly_is_told_by_every_operation(tmp_path, capsys, monkeypatch, operation):
+    """As elastix' thin-plate splines, for which SimpleITK has no transform."""
+    image = sitk.GetImageFromArray(np.tile([1.0, 2.0, 3.0], (4, 5, 6, 1)), isVector=True)
+    image.SetSpacing([10.0, 11.0, 12.0])
+    sitk.WriteImage(sitk.VectorIndexSelectionCast(image, 0, sitk.sitkFloat32), str(tmp_path / "v.nrrd"))
+    field = SpatialTransform("spline.txt", sitk.DisplacementFieldTransform(image), error_mm=0.25)
+    monkeypatch.setattr("MultimodalRegistrationLib.cli.transform.common.read_transform", lambda path: field)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "points.csv").write_text("label,x_lps_mm,y_lps_mm,z_lps_mm\np,10,10,10\n")
+    a, b, volume = (str(tmp_path / name) for name in ("a.txt", "b.txt", "v.nrrd"))
+    out = ["--output-transform", str(tmp_path / "out.h5")]
+    arguments = {
+        "apply": [a, b, "--moving-to-fixed", str(tmp_path / "points.csv"), "--output-dir", str(tmp_path / "D")],
+        "compose": [a, b, *out],
+        "invert": [a, "--over", volume, *out],
+        "compare": [a, b, "--over", volume],
+    }[operation]
+    assert main(["transform", operation, *arguments, "--json", str(tmp_path / "r.json")]) == 0
+    assert "which is within 0.2500 mm of it" in capsys.readouterr().err
+    content = json.loads((tmp_path / "r.json").read_text())
+    if operation in ("apply", "compose"):
+        assert content["transform" if operation == "apply" else "result"]["error_mm"] == 0.5

@@ -48,8 +48,8 @@ def compose(transforms: Sequence[SpatialTransform]) -> SpatialTransform:
     Returns
     -------
     SpatialTransform
-        One matrix where all are linear, else a ``SimpleITK.CompositeTransform`` with all stages as they are; it lists
-        them the other way round, since ITK applies the last one first.
+        As exact as what it is made of. One matrix where all are linear, else a ``SimpleITK.CompositeTransform`` with
+        all stages as they are; it lists them the other way round, since ITK applies the last one first.
 
     Raises
     ------
@@ -64,7 +64,9 @@ def compose(transforms: Sequence[SpatialTransform]) -> SpatialTransform:
     for matrix in matrices:
         if matrix is None:
             stages = [stage.transform for one in transforms for stage in one.stages]
-            return SpatialTransform(name, sitk.CompositeTransform(stages[::-1]))
+            return SpatialTransform(
+                name, sitk.CompositeTransform(stages[::-1]), sum(one.error_mm for one in transforms)
+            )
         product = matrix @ product
     return SpatialTransform.of_matrix(name, product)
 

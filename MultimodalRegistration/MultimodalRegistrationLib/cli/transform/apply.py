@@ -96,7 +96,7 @@ def _run(options: argparse.Namespace) -> int:
         carried = plan_carried(sources, options.output_dir, outputs)
         json_file = outputs.add(options.json, (".json",)) if options.json else None
         printer.progress(Progress("reading the transform", 0.0))
-        transform = compose(read_stages(options.transforms))
+        transform = compose(read_stages(options.transforms, printer))
         carrier = Carrier(transform, to_fixed=to_fixed)
         reference = read_unjudged(options.reference).grid if options.reference and carried.has_volumes else None
         if reference is not None:

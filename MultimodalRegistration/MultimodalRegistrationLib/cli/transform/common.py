@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from MultimodalRegistrationLib.cli.progress import Printer
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.transforms import (
     NONLINEAR_SUFFIXES,
     OUTPUT_FIELD_SUFFIXES,
     TRANSFORM_SUFFIXES,
+    approximation,
     read_transform,
 )
 from MultimodalRegistrationLib.io.volume_checks import looks_like_label_map
@@ -49,14 +51,22 @@ def read_region(path: str) -> tuple[Volume | VolumeGrid, str]:
     return volume.grid, f"the whole of {path}"
 
 
-def read_stages(paths: Sequence[str]) -> list[SpatialTransform]:
-    """Read transforms; files of the same name in different folders are told apart by their folders."""
+def read_stages(paths: Sequence[str], printer: Printer) -> list[SpatialTransform]:
+    """Read transforms, and warn of those that are not read exactly.
+
+    Files of the same name in different folders are told apart by their folders.
+    """
     read = [read_transform(path) for path in paths]
     names = [one.name for one in read]
-    return [
-        SpatialTransform(str(Path(path)) if names.count(one.name) > 1 else one.name, one.transform)
+    found = [
+        replace(one, name=str(Path(path))) if names.count(one.name) > 1 else one
         for one, path in zip(read, paths, strict=True)
     ]
+    for one in found:
+        warning = approximation(one)
+        if warning is not None:
+            printer.warning(warning)
+    return found
 
 
 def command_content(options: argparse.Namespace, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +82,7 @@ def transform_content(transform: SpatialTransform) -> dict[str, Any]:
         "linear": transform.matrix is not None,
         "matrix_lps": None if transform.matrix is None else transform.matrix.tolist(),
         "stages": [stage.transform.GetName() for stage in transform.stages],
+        "error_mm": transform.error_mm,
     }
 
 

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from MultimodalRegistrationLib.cli.progress import make_printer
 from MultimodalRegistrationLib.cli.transform.common import (
     add_result_options,
     command_content,
@@ -40,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
     inputs = {"transforms": options.transforms, "over": options.over}
     with OutputFiles([*options.transforms, options.over]) as outputs:
         json_file = outputs.add(options.json, (".json",)) if options.json else None
-        a, b = read_stages(options.transforms)
+        a, b = read_stages(options.transforms, make_printer(options))
         region, words = read_region(options.over)
         found = compare(a, b, over=region)
         if json_file is not None:

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from MultimodalRegistrationLib.cli.progress import make_printer
 from MultimodalRegistrationLib.cli.transform.common import (
     OUTPUT_SUFFIXES,
     add_result_options,
@@ -51,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
     with OutputFiles([*options.transforms, *([options.grid] if options.grid else [])]) as outputs:
         transform_file = outputs.add(options.output_transform, OUTPUT_SUFFIXES)
         json_file = outputs.add(options.json, (".json",)) if options.json else None
-        result = compose(read_stages(options.transforms))
+        result = compose(read_stages(options.transforms, make_printer(options)))
         stages = [stage.transform.GetName() for stage in result.stages]
         lines = ["All are linear: one matrix." if result.matrix is not None else f"Stages: {', then '.join(stages)}."]
         error = None

@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     with OutputFiles([path for path in inputs.values() if path]) as outputs:
         transform_file = outputs.add(options.output_transform, OUTPUT_SUFFIXES)
         json_file = outputs.add(options.json, (".json",)) if options.json else None
-        (transform,) = read_stages([options.transform])
+        (transform,) = read_stages([options.transform], make_printer(options))
         region, words = (None, "") if options.over is None else read_region(options.over)
         found = invert(transform, over=region, tolerance_mm=options.tolerance)
         write_transform(transform_file, found.transform, target=options.output_transform)
