@@ -203,6 +203,14 @@ def test_the_record_of_a_run_is_known_by_its_transform(tmp_path: Path) -> None:
     assert record.source == "a.json"
     assert find_used_fiducials(pairs, mine, record.fiducials_fixed_lps).index == frozenset(range(7))
     assert find_record(tmp_path / "t.h5", SpatialTransform.of_matrix("t.h5", rigid())) is None
+    # In a folder with the records of many runs.
+    (tmp_path / "a.json").rename(tmp_path / "z.json")
+    for number in range(300):
+        (tmp_path / f"b{number}.json").write_text("{}", encoding="utf-8")
+    for name in ("z.h5", "t.h5"):
+        record = find_record(tmp_path / name, mine)
+        assert record is not None
+        assert record.source == "z.json"
 
 
 def test_the_wrong_way_round_is_noticed() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import centered_grid, rotation, run_command
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
+from conftest import centered_grid, rigid, rotation, run_command
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
@@ -209,6 +209,13 @@ def test_headers_only(tmp_path):
     image = drawn(source, TRANSFORMS["rigid"].to_moving(MARKS), labels=True)
     sitk.WriteImage(image, str(tmp_path / "labels.nii.gz"))
     write_segments(tmp_path / "marks.seg.nrrd", image)
+    reference = sitk.ReadImage(str(tmp_path / "marks.seg.nrrd"))
+    # As Slicer writes it: where it edits and converts the segments.
+    geometry = flip_ijk_to_space(rigid([1, 0.2, -0.3], 15, [4, 5, 6]) @ np.diag([2, 2.5, 3, 1]))
+    numbers = "".join(f"{number!r};" for number in geometry.ravel().tolist())
+    parameters = f"Reference image geometry|{numbers}0;19;0;29;0;39;|How.&Smoothing factor|0.5|How."
+    reference.SetMetaData("Segmentation_ConversionParameters", parameters)
+    sitk.WriteImage(reference, str(tmp_path / "marks.seg.nrrd"))
     write_transform(tmp_path / "t.tfm", TRANSFORMS["rigid"])
     write_transform(tmp_path / "affine.tfm", TRANSFORMS["affine"])
     write_transform(tmp_path / "bent.h5", TRANSFORMS["non-linear"])
@@ -222,6 +229,13 @@ def test_headers_only(tmp_path):
         corners = apply_matrix(np.linalg.inv(POSE), VolumeGrid.of_image(before).corners_lps)
         assert np.abs(VolumeGrid.of_image(after).corners_lps - corners).max() < 1e-3
     assert read_segmentation(tmp_path / "out" / "marks.seg.nrrd").find("margin") is not None
+    carried = sitk.ReadImage(str(tmp_path / "out" / "marks.seg.nrrd")).GetMetaData("Segmentation_ConversionParameters")
+    head, placed, tail = carried.split("|", 2)
+    numbers = placed.rstrip(";").split(";")
+    expected = flip_matrix_lps_ras(np.linalg.inv(POSE)) @ geometry
+    np.testing.assert_allclose(np.array(numbers[:16], dtype=float).reshape(4, 4), expected, atol=1e-9)
+    assert (head, numbers[16:]) == ("Reference image geometry", ["0", "19", "0", "29", "0", "39"])
+    assert tail == "How.&Smoothing factor|0.5|How."
     for name, words in {"affine.tfm": "shears", "bent.h5": "not linear"}.items():
         refused = run_command("transform", "apply", tmp_path / name, *command, tmp_path / "none")
         assert refused.returncode == 2

@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 
 __all__ = ["RunRecord", "describes", "find_record"]
 
-_MOST_FILES = 200
+_MOST_FILES = 5000
 _MOST_BYTES = 20_000_000
 _SAME = 1e-6
 # A field is read with 32 bits, and another program may store it as a grid.
@@ -77,7 +77,10 @@ def find_record(path: str | Path, transform: SpatialTransform) -> RunRecord | No
     RunRecord or None
         None when no JSON file in the folder describes this transform.
     """
-    for file in sorted(Path(path).resolve().parent.glob("*.json"))[:_MOST_FILES]:
+    own = Path(path).resolve()
+    # Mostly it is called as the transform is.
+    files = sorted(own.parent.glob("*.json"), key=lambda file: (file.stem != own.stem, file))
+    for file in files[:_MOST_FILES]:
         try:
             if file.stat().st_size > _MOST_BYTES:
                 continue

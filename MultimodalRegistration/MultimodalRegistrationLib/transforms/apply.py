@@ -26,7 +26,7 @@ from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.transforms.carrier import Carrier, Resampling
 from MultimodalRegistrationLib.transforms.markups import carry_markups
 from MultimodalRegistrationLib.transforms.resample import Interpolation, resample
-from MultimodalRegistrationLib.transforms.segments import resample_segmentation
+from MultimodalRegistrationLib.transforms.segments import moved_entries, resample_segmentation
 
 __all__ = ["CarriedFile", "Plan", "carry_file", "lost_words", "output_name"]
 
@@ -173,7 +173,8 @@ def _volume(volume: Volume, target: Path, plan: Plan) -> CarriedFile:
 def _segmentation(source: Path, image: sitk.Image, entries: dict[str, str], target: Path, plan: Plan) -> CarriedFile:
     if plan.header_only:
         moved, how = _moved_header(image, str(source), plan.carrier), "header moved, voxels as they were"
-        for key, value in entries.items():
+        assert plan.carrier.matrix is not None, "checked with the header"
+        for key, value in moved_entries(entries, plan.carrier.matrix).items():
             moved.SetMetaData(key, value)
     else:
         reference, resampling = _reference(plan, str(source))

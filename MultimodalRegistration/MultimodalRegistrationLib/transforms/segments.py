@@ -4,22 +4,51 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
+from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_matrix_lps_ras
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.segmentations import layers_of
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.transforms.resample import Interpolation, resample
 
-__all__ = ["resample_segmentation"]
+__all__ = ["moved_entries", "resample_segmentation"]
 
 _LAYER_EXTENT = re.compile(r"Segment\d+_Extent")
 _OFFSET = "Segmentation_ReferenceImageExtentOffset"
 _PARAMETERS = "Segmentation_ConversionParameters"
-_GEOMETRY = re.compile(r"(Reference image geometry\|)[^|]*(?=\|)")
+# Sixteen numbers of voxels to RAS, row by row, and six of the extent.
+_GEOMETRY = re.compile(r"(Reference image geometry\|)([^|]*)(?=\|)")
 # Those of ITK, which writes them anew.
 _OF_THE_FILE = ("ITK_", "NRRD_")
+
+
+def moved_entries(entries: dict[str, str], matrix_lps: NDArray[np.float64]) -> dict[str, str]:
+    """The entries of the header where the segmentation is moved by it.
+
+    Parameters
+    ----------
+    entries : dict
+        Names, colours and places of the segments.
+    matrix_lps : array, shape (4, 4)
+        Where points go, LPS, mm.
+
+    Returns
+    -------
+    dict
+        With the reference geometry, in which Slicer edits and converts, moved too.
+    """
+
+    def moved(found: re.Match[str]) -> str:
+        numbers = [number for number in found[2].split(";") if number]
+        if len(numbers) < 16:
+            return found[0]
+        placed = flip_matrix_lps_ras(matrix_lps) @ np.array(numbers[:16], dtype=np.float64).reshape(4, 4)
+        return found[1] + "".join(f"{number};" for number in (*placed.ravel().tolist(), *numbers[16:]))
+
+    return {key: _GEOMETRY.sub(moved, value) if key == _PARAMETERS else value for key, value in entries.items()}
 
 
 def resample_segmentation(
