@@ -71,6 +71,7 @@ def test_simpleitk():
         ("itk::ERROR: MattesMutualInformationImageToImageMetricv4: Joint PDF summed to zero", "nothing to compare"),
         ("All samples map outside moving image buffer.", "nothing to compare"),
         ("Could not find enough image samples within reasonable time. Probably the mask is too small", "too small"),
+        ("ComputeJacobianTerms(0x1): No valid voxels (0/1000) found to estimate the parameters", "too small"),
         ("terminate called after throwing an instance of 'std::bad_alloc'", "not enough memory"),
         ("ImportError: libz.so.1: cannot open shared object file", "package is damaged"),
         ("something new went wrong", "it stopped with: something new went wrong"),

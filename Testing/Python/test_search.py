@@ -85,6 +85,15 @@ def test_a_lattice_keeps_positions_on_an_oblique_flipped_grid(spacing_mm):
     np.testing.assert_allclose(np.linalg.norm(lattice.ijk_to_lps[:3, :3], axis=0), spacing_mm)
 
 
+def test_a_mask_of_single_voxels_far_apart_is_in_some_cells(ct):
+    mask = np.zeros(ct.voxels.shape, dtype=np.uint8)
+    mask[0, 0, 0] = mask[-1, -1, -1] = 1
+    for spacing_mm in (4.0, 9.0, 13.0):
+        lattice = lattice_of(EngineVolume(ct.voxels, ct.grid, mask), spacing_mm)
+        assert 2 <= lattice.inside.sum() <= 16
+        assert np.all(classes_of(lattice, 8)[lattice.inside] >= 0)
+
+
 def test_a_mask_limits_what_is_inside(ct):
     i, j, k = np.meshgrid(*(np.arange(n) for n in ct.grid.size), indexing="ij")
     ball = ((i - 40) / 30) ** 2 + ((j - 50) / 30) ** 2 + ((k - 25) / 15) ** 2 <= 1

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID
 from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, read_mask, read_volume
+from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, read_label_map, read_mask, read_volume
 
 
 def write(path, voxels, *, vector=False, spacing=None):
@@ -111,6 +111,29 @@ def test_folder_without_dicom(tmp_path, capfd):
         read_volume(tmp_path)
     assert capfd.readouterr().err == "", "the error says it; ITK does not say it too"
     assert sitk.ProcessObject.GetGlobalWarningDisplay()
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+def test_a_mask_may_be_as_thin_as_slicer_crops_it(tmp_path, slices):
+    labels = np.zeros((slices, 20, 20), dtype=np.uint8)
+    labels[:, 5:9, 5:9] = 2
+    path = write(tmp_path / "thin.nrrd", labels)
+    assert np.count_nonzero(read_mask(path).voxels) == slices * 16
+    assert np.count_nonzero(read_label_map(path).voxels == 2) == slices * 16
+    with pytest.raises(InputError, match="too few voxels"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("read", [read_mask, read_label_map])
+def test_layers_of_segments_are_no_mask(tmp_path, read):
+    layers = sitk.GetImageFromArray(np.ones((6, 20, 20, 2), dtype=np.uint8), isVector=True)
+    sitk.WriteImage(layers, str(tmp_path / "colour.nrrd"))
+    layers.SetMetaData("Segment0_ID", "Segment_1")
+    sitk.WriteImage(layers, str(tmp_path / "layers.seg.nrrd"))
+    with pytest.raises(InputError, match="overlap, and lie in 2 layers"):
+        read(tmp_path / "layers.seg.nrrd")
+    with pytest.raises(InputError, match="vector or colour"):
+        read(tmp_path / "colour.nrrd")
 
 
 def bad_files(folder):

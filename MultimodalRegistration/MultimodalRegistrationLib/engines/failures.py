@@ -27,7 +27,7 @@ _EXPLANATIONS = (
         _NOT_OVERLAPPING,
     ),
     (
-        r"Could not find enough image samples",
+        r"Could not find enough image samples|No valid voxels",
         "the region left by the masks is too small to draw samples from",
         "Enlarge the masks, or check that they lie where the volumes overlap.",
     ),

@@ -44,7 +44,8 @@ def check_header(reader: sitk.ImageFileReader, path: Path, *, layers: bool = Fal
     path : Path
         The file that messages name.
     layers : bool
-        Whether the components of a voxel may be layers of segments, and the volume as thin as a cropped segment.
+        Whether the components of a voxel may be the layers of a segmentation, and the volume as thin as a cropped
+        segment.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def check_header(reader: sitk.ImageFileReader, path: Path, *, layers: bool = Fal
     if not layers:
         _check_size(size[:3], str(path))
     components = reader.GetNumberOfComponents()
-    if components > 1 and not layers:
+    if components > 1 and not (layers and any(key.startswith("Segment") for key in reader.GetMetaDataKeys())):
         raise InputError(
             path,
             f"a vector or colour volume ({components} components a voxel)",

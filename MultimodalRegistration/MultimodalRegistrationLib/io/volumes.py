@@ -96,13 +96,15 @@ def read_volume(path: str | Path) -> Volume:
     return volume
 
 
-def read_unjudged(path: str | Path) -> Volume:
+def read_unjudged(path: str | Path, *, thin: bool = False) -> Volume:
     """Read a scalar volume whatever its values and its placement: for a report on them.
 
     Parameters
     ----------
     path : str or Path
         As for :func:`read_volume`.
+    thin : bool
+        Whether it may be of a few slices only, as a label map that Slicer cropped to its segments.
 
     Returns
     -------
@@ -114,7 +116,7 @@ def read_unjudged(path: str | Path) -> Volume:
     InputError
         The path is missing, unreadable, or not a three-dimensional scalar volume.
     """
-    return Volume(_read_image(Path(path), what="a volume"), str(path))
+    return Volume(_read_image(Path(path), what="a volume", labels=thin), str(path))
 
 
 def read_mask(path: str | Path) -> Volume:
@@ -135,7 +137,7 @@ def read_mask(path: str | Path) -> Volume:
     InputError
         The file cannot be read or marks no voxel.
     """
-    image = _read_image(Path(path), what="a mask") > 0
+    image = _read_image(Path(path), what="a mask", labels=True) > 0
     if not np.any(sitk.GetArrayViewFromImage(image)):
         raise InputError(
             path,
@@ -158,7 +160,7 @@ def read_label_map(path: str | Path) -> Volume:
     InputError
         The file cannot be read, or is a scan.
     """
-    image = _read_image(Path(path), what="a label map")
+    image = _read_image(Path(path), what="a label map", labels=True)
     if not looks_like_label_map(image):
         raise InputError(
             path,
@@ -198,12 +200,19 @@ def read_segment(path: str | Path, label: int | None = None) -> Volume:
     return Volume(mask, str(path))
 
 
-def _read_image(path: Path, *, what: str) -> sitk.Image:
+def _read_image(path: Path, *, what: str, labels: bool = False) -> sitk.Image:
     if not path.exists():
         raise InputError(path, "no such file or folder", "Check the spelling and the folder.", code="not-found")
     if path.is_dir():
         return _read_dicom_folder(path)
-    reader = open_image_file(path, what=what)
+    reader = open_image_file(path, what=what, layers=labels)
+    if reader.GetNumberOfComponents() > 1:
+        raise InputError(
+            path,
+            f"its segments overlap, and lie in {reader.GetNumberOfComponents()} layers",
+            "In Slicer, export the segments to use as a label map, and give that.",
+            code="layers",
+        )
     try:
         image: sitk.Image = reader.Execute()
     except RuntimeError as error:

@@ -89,8 +89,12 @@ def lattice_of(volume: EngineVolume, spacing_mm: float) -> Lattice:
         coverage = _on_lattice(mask, size, spacing_mm, ijk_to_lps)
         inside = coverage >= 0.5
         if inside.sum() < _FEWEST_CELLS:
-            # A thin mask: every cell that it touches.
+            # A thin mask: every cell that it touches, and at least those in which its voxels lie.
             inside = coverage > 0
+            marked = apply_matrix(volume.grid.ijk_to_lps, np.argwhere(volume.mask)[:, ::-1])
+            cells = np.rint(apply_matrix(np.linalg.inv(ijk_to_lps), marked)).astype(int)
+            i, j, k = np.clip(cells, 0, np.asarray(inside.shape[::-1]) - 1).T
+            inside[k, j, i] = True
     return Lattice(values, inside, spacing_mm, ijk_to_lps)
 
 

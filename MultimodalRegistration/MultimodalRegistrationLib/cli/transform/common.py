@@ -45,7 +45,7 @@ def add_result_options(parser: argparse.ArgumentParser) -> None:
 
 def read_region(path: str) -> tuple[Volume | VolumeGrid, str]:
     """A region and how it is called: what a label map marks, or all of another volume."""
-    volume = read_unjudged(path)
+    volume = read_unjudged(path, thin=True)
     if looks_like_label_map(volume.image):
         return volume, f"what {path} marks"
     return volume.grid, f"the whole of {path}"
