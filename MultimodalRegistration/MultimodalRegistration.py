@@ -165,7 +165,7 @@ class MultimodalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationM
         """The application quits, or the module is reloaded."""
         if self.panel is not None:
             self.panel.close()
-        self.setParameterNode(None)
+            self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self) -> None:

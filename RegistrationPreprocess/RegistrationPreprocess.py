@@ -105,8 +105,9 @@ class RegistrationPreprocessWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.initializeParameterNode()
 
     def cleanup(self):
-        self.panel.end()
-        self.setParameterNode(None)
+        if self.panel is not None:
+            self.panel.end()
+            self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
@@ -173,6 +174,10 @@ class RegistrationPreprocessTest(ScriptedLoadableModuleTest):
 
     def setUp(self):
         slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_prepareTwoScansOfThePhantom()
 
     def test_prepareTwoScansOfThePhantom(self):
         from MultimodalRegistrationLib.geometry.grid import VolumeGrid

@@ -101,7 +101,7 @@ class MultimodalRegistrationQAWidget(ScriptedLoadableModuleWidget, VTKObservatio
         """The application quits, or the module is reloaded."""
         if self.panel is not None:
             self.panel.close()
-        self.setParameterNode(None)
+            self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self) -> None:

@@ -76,6 +76,7 @@ def test_refused_targets(tmp_path):
             tmp_path / "missing" / "out.nrrd": "does not exist",
             tmp_path / "out.jpg": "cannot be written",
             tmp_path / "twice.nrrd": "two outputs",
+            tmp_path / "folder.nrrd" / ".." / "twice.nrrd": "two outputs",
         }.items():
             with pytest.raises(InputError, match=found):
                 outputs.add(path, (".nrrd",))

@@ -280,6 +280,13 @@ def test_a_later_linear_stage_keeps_the_bounds_of_the_run(head_ct, head_mr, trut
     assert any("beyond the bounds of the run" in words for words in result.warnings)
 
 
+def test_a_volume_from_python_is_checked_as_one_from_a_file(head_ct, head_mr):
+    broken = sitk.Cast(head_mr.image, sitk.sitkFloat32)
+    broken[3, 4, 5] = float("nan")
+    with pytest.raises(InputError, match=r"mine: 1 of \d+ voxels are NaN"):
+        register_in_stages(head_ct, Volume(broken, "mine"), preset=find_preset("rigid"))
+
+
 def test_orders_that_make_no_sense_are_refused(head_ct, head_mr):
     with pytest.raises(InputError, match="only bends"):
         register_in_stages(head_ct, head_mr, preset=find_preset("warp"), engine="elastix")

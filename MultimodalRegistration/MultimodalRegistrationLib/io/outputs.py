@@ -34,7 +34,7 @@ class OutputFiles:
     """
 
     def __init__(self, inputs: Iterable[str | Path] = ()) -> None:
-        self._inputs = {Path(path).resolve() for path in inputs}
+        self._inputs = {_place(path) for path in inputs}
         self._staged: dict[Path, Path] = {}
         _unfinished.add(self)
 
@@ -81,9 +81,9 @@ class OutputFiles:
             raise InputError(target, f"the folder {folder} does not exist", "Create it first.")
         if target.is_dir():
             raise InputError(target, "this is a folder", "Give a file name.")
-        if target.resolve() in self._inputs:
+        if _place(target) in self._inputs:
             raise InputError(target, "this is also an input", "Inputs are never overwritten; give another name.")
-        if target in self._staged:
+        if _place(target) in map(_place, self._staged):
             raise InputError(target, "given for two outputs", "Give each output a name of its own.")
         try:
             handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=folder)
@@ -153,6 +153,11 @@ def writing(path: str | Path) -> Iterator[None]:
             f"the file cannot be written ({str(error).strip().splitlines()[-1]})",
             "Free disk space, or choose another folder.",
         ) from error
+
+
+def _place(path: str | Path) -> str:
+    """One word for each file, however its path is written."""
+    return os.path.normcase(Path(path).resolve())
 
 
 def _give_default_permissions(path: Path) -> None:

@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import Cancelled, InputError
 from MultimodalRegistrationLib.geometry.linear import displacement_mm, rotation_angle_deg
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.volume_checks import check_pair
+from MultimodalRegistrationLib.io.volume_checks import check_pair, check_values
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.preprocess.check import volume_warnings
@@ -191,6 +191,8 @@ def register(
 
     with clock.stage("check"):
         tell("checking the inputs", 0.0)
+        for volume in (fixed, moving):
+            check_values(volume.image, volume.name)
         check_pair(fixed.grid, fixed.name, moving.grid, moving.name)
         given = Masks(fixed_mask, moving_mask)
         warn(memory_warning(name, fixed.grid, moving.grid, steps=steps, given_masks=given.roles))

@@ -112,5 +112,9 @@ class StandInExampleTest(ScriptedLoadableModuleTest):
     def setUp(self):
         slicer.mrmlScene.Clear()
 
+    def runTest(self):
+        self.setUp()
+        self.test_defaults()
+
     def test_defaults(self):
         assert StandInExampleLogic().getParameterNode().factor == 2.5

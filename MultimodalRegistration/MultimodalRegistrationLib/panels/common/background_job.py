@@ -162,8 +162,8 @@ class BackgroundJob:
         if self._pid is not None:
             try:
                 os.kill(self._pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-            except ProcessLookupError:
-                pass  # It has just ended by itself.
+            except OSError:
+                pass  # It has just ended by itself; Windows has no error of its own for that.
         self._process.kill()
 
     def _output(self, data: bytes) -> None:
