@@ -1,7 +1,9 @@
-"""Automatic pairing and findings over random landmark sets.
+"""Automatic pairing, findings and stated errors over random landmark sets.
 
-``python Testing/Benchmarks/landmarks.py [--sets N] [--only pairing|findings]`` prints Markdown tables. The sets are
-those of ``Testing/Python/landmark_sets.py``: uniform in a ball of 150 mm diameter, normal noise of 1 mm on each axis.
+``python Testing/Benchmarks/landmarks.py [--sets N] [--only pairing|findings|errors]`` prints Markdown tables. The sets
+of the first two are those of ``Testing/Python/landmark_sets.py``: uniform in a ball of 150 mm diameter, normal noise of
+1 mm on each axis. Those of the last, a tenth of the number in each cell, are of ``Testing/Python/landmark_cases.py``.
+Errors alone take about a minute of processor time with ``--sets 400``.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from MultimodalRegistrationLib.landmarks.findings import find_problems
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
+from landmark_coverage import coverage
 from landmark_sets import Puzzle, puzzle, spoiled
 from measure import machine_line
 
@@ -31,17 +34,19 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=int, default=1000)
-    parser.add_argument("--only", choices=("pairing", "findings"))
+    parser.add_argument("--only", choices=("pairing", "findings", "errors"))
     options = parser.parse_args()
     print(machine_line(), flush=True)
-    if options.only != "findings":
+    if options.only in (None, "pairing"):
         _pairing("noise in both lists", options.sets, first=0, both_noisy=True)
         _pairing("noise in one list", options.sets, first=100_000, both_noisy=False)
         _pairing("noise in both, at least 10 mm apart", options.sets // 2, first=200_000, apart_mm=10.0)
         _mirrored(options.sets // 5)
-    if options.only != "pairing":
+    if options.only in (None, "findings"):
         _findings(options.sets)
         _curve(options.sets // 2)
+    if options.only in (None, "errors"):
+        coverage(max(1, options.sets // 10))
 
 
 def judge(one: Puzzle) -> str:

@@ -98,6 +98,7 @@ def column(panel, number):
 
 def test_an_empty_panel_says_what_to_do(slicer_app, panel):
     ui = panel.ui
+    assert ui.headlineLabel.text == ""
     assert not ui.applyButton.enabled
     assert ui.applyButton.text == "Create or choose a list of points for each side."
     assert "press Place" in ui.findingsLabel.text
@@ -165,7 +166,11 @@ def test_errors_of_every_pair_and_the_evidence_for_each_model(slicer_app, panel,
     assert "Says nothing about the error elsewhere" in panel.ui.ownFitLabel.text
     assert panel.ui.targetErrorLabel.text.startswith("not measured")
     parameters.fixedVolume = add_volume("CT")
-    assert " over CT, up to " in panel.ui.expectedLabel.text
+    assert 'mm at the worst place in "CT", below ' in panel.ui.expectedLabel.text
+    assert panel.ui.headlineLabel.text == " ".join(
+        panel.widget.panel._points.appraising.appraisal.result.headline.words
+    )
+    assert panel.ui.expectedLabel.text[:-1] in panel.ui.headlineLabel.text
     slicer_app.process_events(50)
     slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-filled.png")
 
@@ -299,6 +304,10 @@ def test_targets_tell_the_error_that_the_fit_does_not_know(slicer_app, panel, po
     assert [table.item(row, 2).text() for row in range(3)] == ["5.00"] * 3
     assert panel.ui.targetErrorLabel.text.startswith("5.00 mm RMS, at most 5.00 (3 targets)")
     assert panel.ui.ownFitLabel.text.startswith("0.00 mm RMS")
+    # Landmarks that fit exactly suggest no error, and the targets say otherwise.
+    assert panel.ui.headlineLabel.text.startswith("Error at 3 independent targets: 5.00 mm (RMS; largest 5.00 mm at ")
+    assert "<b>Look:</b> Error at 3 independent targets: 5.00 mm" in panel.ui.findingsLabel.text
+    assert panel.ui.recommendationLabel.text.startswith("Settle first why the error at the targets (RMS in mm: ")
     assert panel.ui.evidenceTable.item(1, 3).text() == "recommended"
     parameters.movingVolume = add_volume("MR")
     panel.ui.applyButton.click()
@@ -473,15 +482,31 @@ def test_too_many_points_are_not_matched_while_slicer_waits(panel):
     assert not panel.ui.applyButton.enabled
 
 
+def test_the_way_on_says_which_volume_is_missing(slicer_app, panel):
+    slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration").exit()
+    button = panel.ui.registerButton
+    colour = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "RGB")
+    panel.widget._parameterNode.fixedVolume = add_volume("CT")
+    slicer_app.process_events(20)
+    assert button.toolTip.startswith('"RGB" cannot be registered: this is a vector or colour volume.')
+    slicer.mrmlScene.RemoveNode(colour)
+    add_volume("MR")
+    slicer_app.process_events(20)
+    assert button.toolTip == "Choose a moving volume: the one that is put onto CT."
+
+
 def test_registration_goes_on_from_here(slicer_app, panel, points):
     parameters = fill(panel, *points)
     panel.exit()
     other = slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
     other.exit()
     panel.enter()
-    assert "Choose the fixed and the moving volume" in panel.ui.registerButton.toolTip
+    assert panel.ui.registerButton.toolTip == "Load two volumes, then choose the fixed and the moving one."
     parameters = panel.widget._parameterNode
-    parameters.fixedVolume, parameters.movingVolume = add_volume("CT"), add_volume("MR")
+    loaded = add_volume("CT"), add_volume("MR")
+    slicer_app.process_events(20)
+    assert panel.ui.registerButton.toolTip.startswith("Choose a fixed volume: the one that stays. Then choose a moving")
+    parameters.fixedVolume, parameters.movingVolume = loaded
     panel.ui.registerButton.click()
     given = other.logic.getParameterNode()
     assert (given.fixedVolume.GetName(), given.movingVolume.GetName()) == ("CT", "MR")

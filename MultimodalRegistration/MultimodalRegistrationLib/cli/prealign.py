@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--reference",
         metavar="F",
-        help="a volume: the expected error is summed up over it, and the grid of a thin-plate spline covers it; "
-        "default: the landmarks with a margin",
+        help="a volume: the expected error is stated at its worst place, and the grid of a thin-plate spline covers "
+        "it; default: the surroundings of the landmarks",
     )
     parser.add_argument(
         "--output-transform",
@@ -102,7 +103,8 @@ def _run(options: argparse.Namespace) -> int:
             reflection=options.allow_reflection,
             localisation_error_mm=options.localisation_error,
             targets=read_target_pairs(options),
-            over_fixed_lps=None if reference is None else reference.sample_points_lps(10),
+            over_fixed_lps=None if reference is None else reference.places_lps(10),
+            over_name=None if reference is None else Path(options.reference).name,
         )
         content = prealignment_content(result, inputs=inputs)
         lines = prealignment_words(result)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.landmarks.models import Confidence, Fit, ModelName, fit_model, is_determined
 
-__all__ = ["PointErrors", "errors_at", "leave_one_out"]
+__all__ = ["PointErrors", "errors_at", "leave_one_out", "left_out_both_ways"]
 
 
 @dataclass(frozen=True)
@@ -105,3 +105,47 @@ def leave_one_out(
             # Without this pair the model mirrors, flattens or folds: it is not one that these landmarks support.
             return None
     return PointErrors(tuple(errors))
+
+
+def left_out_both_ways(
+    model: ModelName,
+    moving_lps: NDArray[np.float64],
+    fixed_lps: NDArray[np.float64],
+    there: PointErrors | None,
+    *,
+    confidence: Confidence | None = None,
+    stiffness_mm: float = 0.0,
+    reflection: bool = False,
+) -> PointErrors | None:
+    """Leave-one-out errors that are the same when fixed and moving change places, to compare models by.
+
+    An affine fit and a spline are not the inverse of those in the other direction, and mm in two bodies of different
+    size are not the same. So each pair is left out in both directions, each error is taken relative to the extent of
+    the landmarks where it is measured, and their root mean square is multiplied by the mean extent.
+
+    Parameters
+    ----------
+    model, moving_lps, fixed_lps, confidence, stiffness_mm, reflection
+        As for :func:`leave_one_out`.
+    there : PointErrors or None
+        Its result for them.
+
+    Returns
+    -------
+    PointErrors or None
+        In mm, halfway in size between the two bodies; None when there is no error in one direction.
+    """
+    back = leave_one_out(
+        model,
+        fixed_lps,
+        moving_lps,
+        confidence=None if confidence is None else confidence.exchanged,
+        stiffness_mm=stiffness_mm,
+        reflection=reflection,
+    )
+    extents = [float(points.var(axis=0).sum()) for points in (fixed_lps, moving_lps)]
+    if there is None or back is None or min(extents) == 0.0:
+        return None
+    relative = [np.square(one.per_point_mm) / extent for one, extent in zip((there, back), extents, strict=True)]
+    mean_extent = np.sqrt(extents[0] * extents[1])
+    return PointErrors(tuple(np.sqrt(mean_extent * (relative[0] + relative[1]) / 2.0).tolist()))

@@ -6,19 +6,18 @@ is placing them wants to see all errors and findings nevertheless, to know which
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError, RegistrationError
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at, leave_one_out
+from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at, leave_one_out, left_out_both_ways
 from MultimodalRegistrationLib.landmarks.findings import Finding, find_problems
 from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS, MODELS, Fit, ModelName, fit_model, is_determined
 from MultimodalRegistrationLib.landmarks.points import Pairs
-from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
-from MultimodalRegistrationLib.landmarks.targets import errors_at_targets
+from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign, with_targets
 
 __all__ = ["Appraisal", "ModelEvidence", "QuickFit", "appraise", "fit_quickly"]
 
@@ -52,6 +51,8 @@ class ModelEvidence:
         The model.
     fiducial, left_out : PointErrors or None
         Errors at its own points, and leave-one-out errors; None where these landmarks do not allow them.
+    both_ways : PointErrors or None
+        Leave-one-out errors of both directions, which the models are compared by.
     missing : {"pairs", "spread", "fit"} or None
         Why there is no fit: too few pairs, all in a plane or on a line, or a fit that mirrors or flattens.
     """
@@ -59,6 +60,7 @@ class ModelEvidence:
     model: ModelName
     fiducial: PointErrors | None
     left_out: PointErrors | None
+    both_ways: PointErrors | None
     missing: Literal["pairs", "spread", "fit"] | None
 
 
@@ -127,12 +129,13 @@ def appraise(
     localisation_error_mm: float | None = None,
     targets: Pairs | None = None,
     over_fixed_lps: NDArray[np.float64] | None = None,
+    over_name: str | None = None,
 ) -> Appraisal:
     """Fit a model and say everything about it, also where it is refused.
 
     Parameters
     ----------
-    pairs, model, stiffness_mm, reflection, localisation_error_mm, targets, over_fixed_lps
+    pairs, model, stiffness_mm, reflection, localisation_error_mm, targets, over_fixed_lps, over_name
         As for :func:`~MultimodalRegistrationLib.landmarks.prealign.prealign`.
 
     Returns
@@ -149,13 +152,13 @@ def appraise(
             reflection=reflection,
             localisation_error_mm=localisation_error_mm,
             over_fixed_lps=over_fixed_lps,
+            over_name=over_name,
         )
     except InputError as error:
         refused = error
     if result is not None and targets is not None:
         try:
-            found, notes = errors_at_targets(result.fit, result.expected, targets, pairs)
-            result = replace(result, targets=found, findings=result.findings + notes)
+            result = with_targets(result, targets, stiffness_mm=stiffness_mm, reflection=reflection)
         except InputError as error:
             targets_refused = error
     shown: ModelName = result.model if result is not None else "rigid" if model == "auto" else model
@@ -163,9 +166,7 @@ def appraise(
         findings = result.findings
     else:
         findings = find_problems(pairs, model=shown, localisation_error_mm=localisation_error_mm)
-    evidence = tuple(
-        _evidence(each, pairs, stiffness_mm, reflection, None if result is None else result.left_out) for each in MODELS
-    )
+    evidence = tuple(_evidence(each, pairs, stiffness_mm, reflection, result) for each in MODELS)
     of_shown = evidence[MODELS.index(shown)]
     return Appraisal(
         pairs, shown, of_shown.fiducial, of_shown.left_out, findings, evidence, result, refused, targets_refused
@@ -177,18 +178,19 @@ def _evidence(
     pairs: Pairs,
     stiffness_mm: float,
     reflection: bool,
-    known: dict[ModelName, PointErrors | None] | None,
+    result: Prealignment | None,
 ) -> ModelEvidence:
     moving, fixed = pairs.moving_lps, pairs.fixed_lps
     if len(pairs) < FEWEST_PAIRS[model]:
-        return ModelEvidence(model, None, None, "pairs")
+        return ModelEvidence(model, None, None, None, "pairs")
     if not is_determined(model, moving, fixed):
-        return ModelEvidence(model, None, None, "spread")
+        return ModelEvidence(model, None, None, None, "spread")
     quick = fit_quickly(pairs, model, stiffness_mm=stiffness_mm, reflection=reflection)
     if quick is None:
-        return ModelEvidence(model, None, None, "fit")
-    if known is not None:
-        left_out = known.get(model)
+        return ModelEvidence(model, None, None, None, "fit")
+    if result is not None:
+        left_out, both_ways = result.left_out.get(model), result.evidence.get(model)
     else:
         left_out = leave_one_out(model, moving, fixed, stiffness_mm=stiffness_mm, reflection=reflection)
-    return ModelEvidence(model, quick.fiducial, left_out, None)
+        both_ways = left_out_both_ways(model, moving, fixed, left_out, stiffness_mm=stiffness_mm, reflection=reflection)
+    return ModelEvidence(model, quick.fiducial, left_out, both_ways, None)

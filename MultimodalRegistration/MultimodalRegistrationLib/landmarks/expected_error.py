@@ -17,7 +17,7 @@ landmarks moves otherwise than the spline is not part of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,7 +65,7 @@ class ExpectedError:
         Rotation in rad, translation in mm, relative scale, of the model's in this order; rotations are about the axes
         of LPS through the centroid.
         """
-        jacobian = self._jacobian(self.fixed_lps)
+        jacobian = self.jacobian(self.fixed_lps)
         weighted = jacobian.swapaxes(1, 2) @ self.weighting
         spread = (weighted @ self.covariances @ weighted.swapaxes(1, 2)).sum(axis=0)
         normal = np.linalg.inv((weighted @ jacobian).sum(axis=0))
@@ -108,14 +108,40 @@ class ExpectedError:
         if self.model == "tps":
             share = _spline_shares(self, targets)
             return np.asarray(np.einsum("mi,mi,ijk->mjk", share, share, self.covariances))
-        jacobian = self._jacobian(targets)
+        jacobian = self.jacobian(targets)
         return np.asarray(jacobian @ self.parameter_covariance @ jacobian.swapaxes(1, 2))
+
+    def left_out_covariances(self) -> NDArray[np.float64]:
+        """Covariance of the error to measure at each landmark of the fit to all others, as (N, 3, 3), mm^2.
+
+        It is that of the fit and that of the landmark itself.
+        """
+        if self.model == "tps":
+            count = np.arange(len(self.fixed_lps))
+            others = (
+                replace(
+                    self,
+                    fixed_lps=self.fixed_lps[count != number],
+                    covariances=self.covariances[count != number],
+                    weighting=self.weighting[count != number],
+                )
+                for number in count
+            )
+            found = [one.target_covariances(point[None])[0] for one, point in zip(others, self.fixed_lps, strict=True)]
+            return np.asarray(found + self.covariances)
+        jacobian = self.jacobian(self.fixed_lps)
+        weighted = jacobian.swapaxes(1, 2) @ self.weighting
+        shares = (weighted @ self.covariances @ weighted.swapaxes(1, 2), weighted @ jacobian)
+        spread, normal = (share.sum(axis=0) - share for share in shares)
+        inverse = np.linalg.inv(normal)
+        return np.asarray(jacobian @ inverse @ spread @ inverse @ jacobian.swapaxes(1, 2) + self.covariances)
 
     def target_rms_mm(self, targets_lps: ArrayLike) -> NDArray[np.float64]:
         """Expected RMS of the registration error at fixed targets, shape (M, 3), LPS, mm, as (M,), mm."""
         return np.asarray(np.sqrt(np.trace(self.target_covariances(targets_lps), axis1=1, axis2=2)))
 
-    def _jacobian(self, points_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+    def jacobian(self, points_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Derivative of fixed points, shape (M, 3), LPS, mm, by the parameters of a linear model, as (M, 3, K)."""
         rigid = rigid_jacobian(points_lps, self.center_lps)
         relative = points_lps - self.center_lps
         if self.model == "translation":

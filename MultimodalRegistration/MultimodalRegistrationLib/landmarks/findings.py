@@ -35,7 +35,8 @@ class Finding:
     ----------
     code : str
         ``too-few``, ``coincident``, ``collinear``, ``coplanar``, ``swapped``, ``mirrored``, ``outlier`` or
-        ``symmetric``; ``label-order``.
+        ``symmetric``; ``label-order``; of a fit ``folds``, ``target-is-landmark``,
+        ``targets-error-exceeds-expected`` and ``left-out-error-exceeds-expected``.
     severity : {"error", "warning", "note"}
         ``error``: a fit would be undetermined or wrong. ``warning``: look at it. ``note``: good to know.
     points : tuple of str

@@ -116,6 +116,11 @@ class Confidence:
             return float(np.mean(1.0 / squares) ** -0.5)
         return None
 
+    @property
+    def exchanged(self) -> Confidence:
+        """The same where fixed and moving change places."""
+        return Confidence(self.weights, self.sd_mm, self.fixed_covariances, self.moving_covariances)
+
     def of(self, kept: NDArray[np.bool_]) -> Confidence:
         """The same for the pairs that are kept, mask of shape (N,)."""
         parts = (self.weights, self.sd_mm, self.moving_covariances, self.fixed_covariances)

@@ -8,8 +8,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at, leave_one_out
+from MultimodalRegistrationLib.errors import InputError, RegistrationError
+from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at, leave_one_out, left_out_both_ways
+from MultimodalRegistrationLib.landmarks.error_bounds import (
+    ErrorBounds,
+    Extremes,
+    error_bounds,
+    region_around,
+    region_of_volume,
+)
 from MultimodalRegistrationLib.landmarks.expected_error import (
     ExpectedError,
     expected_error,
@@ -17,6 +24,13 @@ from MultimodalRegistrationLib.landmarks.expected_error import (
 )
 from MultimodalRegistrationLib.landmarks.findings import Finding, find_problems
 from MultimodalRegistrationLib.landmarks.fit import fit_affine
+from MultimodalRegistrationLib.landmarks.headline import (
+    Excess,
+    Headline,
+    excess_at_targets,
+    excess_left_out,
+    headline,
+)
 from MultimodalRegistrationLib.landmarks.models import (
     MODELS,
     Confidence,
@@ -31,7 +45,7 @@ from MultimodalRegistrationLib.landmarks.recommendation import Recommendation, r
 from MultimodalRegistrationLib.landmarks.targets import Targets, errors_at_targets
 from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
 
-__all__ = ["Prealignment", "prealign"]
+__all__ = ["Prealignment", "prealign", "with_targets"]
 
 _LARGEST_MM = 1e4
 _FOLD_PROBES = 2_000
@@ -56,15 +70,24 @@ class Prealignment:
         Error at the landmarks before, and of the fit (FRE).
     left_out : dict
         Leave-one-out errors of every model that these landmarks determine; None where they cannot be had.
+    evidence : dict
+        Leave-one-out errors of every model in both directions, which the models are compared by.
     recommendation : Recommendation
         Which model the landmarks support.
     localisation_error_mm : float or None
         RMS of the localisation error of a pair: as given, or as the fiducial error suggests; None where neither is
         there, or where each landmark has its own.
     expected : ExpectedError or None
-        Error to expect anywhere; None where the localisation error is not known.
+        Error to expect anywhere if the misfit is localisation error; None where the localisation error is not known.
     expected_over : tuple of 2 float or None
         RMS and largest expected error over the points that were asked for, mm.
+    bounds : ErrorBounds or None
+        Bounds of the error anywhere, whatever the misfit comes from; None where the pairs do not tell.
+    extremes : Extremes or None
+        These at the worst and the best place of the points that were asked for, else of the surroundings of the
+        landmarks.
+    excesses : tuple of Excess
+        Measured errors that are more than twice what was expected.
     targets : Targets or None
         Errors at independent pairs.
     """
@@ -76,11 +99,20 @@ class Prealignment:
     before: PointErrors
     fiducial: PointErrors
     left_out: dict[ModelName, PointErrors | None]
+    evidence: dict[ModelName, PointErrors | None]
     recommendation: Recommendation
     localisation_error_mm: float | None
     expected: ExpectedError | None
     expected_over: tuple[float, float] | None
+    bounds: ErrorBounds | None
+    extremes: Extremes | None
+    excesses: tuple[Excess, ...]
     targets: Targets | None
+
+    @property
+    def headline(self) -> Headline:
+        """What is said first."""
+        return headline(self.extremes, self.excesses)
 
     @property
     def left_out_of_model(self) -> PointErrors | None:
@@ -113,6 +145,7 @@ def prealign(
     localisation_error_mm: float | None = None,
     targets: Pairs | None = None,
     over_fixed_lps: NDArray[np.float64] | None = None,
+    over_name: str | None = None,
 ) -> Prealignment:
     """Fit a transform to pairs of landmarks and say how good it is.
 
@@ -133,7 +166,10 @@ def prealign(
     targets : Pairs, optional
         Independent pairs. Those that are landmarks of the fit are left out, and named in a finding.
     over_fixed_lps : array, shape (M, 3), optional
-        Points of the fixed volume over which the expected error is summed up.
+        Points of the fixed volume over which the expected error is summed up, its corners among them; by default the
+        surroundings of the landmarks.
+    over_name : str, optional
+        Name of that volume, for messages.
 
     Returns
     -------
@@ -162,19 +198,24 @@ def prealign(
     if model != "auto" or not is_determined("rigid", moving, fixed):
         findings = _checked(pairs, "rigid" if model == "auto" else model, weights, known_mm, reflection)
     plain = Confidence(weights=confidence.weights)
-    left_out = {
-        name: leave_one_out(
-            name,
-            moving,
-            fixed,
-            confidence=confidence if name == "rigid" else plain,
-            stiffness_mm=stiffness_mm,
-            reflection=reflection,
-        )
-        for name in MODELS
-        if is_determined(name, moving, fixed)
-    }
-    recommendation = recommend(left_out)
+    left_out: dict[ModelName, PointErrors | None] = {}
+    evidence: dict[ModelName, PointErrors | None] = {}
+    for name in MODELS:
+        if is_determined(name, moving, fixed):
+            of_model = confidence if name == "rigid" else plain
+            left_out[name] = leave_one_out(
+                name, moving, fixed, confidence=of_model, stiffness_mm=stiffness_mm, reflection=reflection
+            )
+            evidence[name] = left_out_both_ways(
+                name,
+                moving,
+                fixed,
+                left_out[name],
+                confidence=of_model,
+                stiffness_mm=stiffness_mm,
+                reflection=reflection,
+            )
+    recommendation = recommend(evidence)
     chosen = model
     if chosen == "auto":
         chosen = recommendation.model
@@ -198,29 +239,114 @@ def prealign(
             confidence=confidence,
             stiffness_mm=stiffness_mm,
         )
-    found_targets = None
+    bounds = error_bounds(
+        chosen,
+        fit,
+        moving,
+        fixed,
+        left_out.get(chosen),
+        localisation_error_mm=localisation_error_mm,
+        confidence=confidence,
+        stiffness_mm=stiffness_mm,
+    )
+    region = region_around(fixed) if over_fixed_lps is None else region_of_volume(over_fixed_lps, over_name)
     if expected is not None and over_fixed_lps is not None:
         at_points = expected.target_rms_mm(over_fixed_lps)
         over = float(np.sqrt(np.mean(at_points**2))), float(at_points.max())
     if isinstance(fit, ThinPlateSpline):
         findings += _folds(fit, pairs)
-    if targets is not None:
-        found_targets, notes = errors_at_targets(fit, expected, targets, pairs)
-        findings += notes
-    return Prealignment(
+    left_out_excess = excess_left_out(bounds, left_out.get(chosen), pairs.labels)
+    excesses = () if left_out_excess is None else (left_out_excess,)
+    result = Prealignment(
         model=chosen,
         fit=fit,
         pairs=pairs,
-        findings=findings,
+        findings=findings + tuple(excess.finding for excess in excesses),
         before=errors_at(_UNFITTED, moving, fixed),
         fiducial=errors_at(fit, moving, fixed),
         left_out=left_out,
-        recommendation=recommendation,
+        evidence=evidence,
+        recommendation=_doubted(recommendation, left_out_excess),
         localisation_error_mm=error_mm,
         expected=expected,
         expected_over=over,
-        targets=found_targets,
+        bounds=bounds,
+        extremes=None if bounds is None else bounds.over(region),
+        excesses=excesses,
+        targets=None,
     )
+    if targets is None:
+        return result
+    return with_targets(result, targets, confidence=plain, stiffness_mm=stiffness_mm, reflection=reflection)
+
+
+def with_targets(
+    result: Prealignment,
+    targets: Pairs,
+    *,
+    confidence: Confidence | None = None,
+    stiffness_mm: float = 0.0,
+    reflection: bool = False,
+) -> Prealignment:
+    """Add the errors at independent pairs, and what they say against the result.
+
+    Parameters
+    ----------
+    result : Prealignment
+        Without targets.
+    targets : Pairs
+        Independent pairs.
+    confidence, stiffness_mm, reflection
+        As for :func:`prealign`; for the errors of the other models.
+
+    Returns
+    -------
+    Prealignment
+        With findings, headline and recommendation to match.
+
+    Raises
+    ------
+    InputError
+        All targets are landmarks of the fit.
+    """
+    found, notes = errors_at_targets(result.fit, result.bounds, targets, result.pairs)
+    excess = excess_at_targets(result.bounds, result.extremes, found)
+    if excess is None:
+        return replace(result, targets=found, findings=result.findings + notes)
+    figures = []
+    for name in result.left_out:
+        try:
+            fit = fit_model(
+                name,
+                result.pairs.moving_lps,
+                result.pairs.fixed_lps,
+                confidence=confidence,
+                stiffness_mm=stiffness_mm,
+                reflection=reflection,
+            )
+            errors = errors_at(fit, found.pairs.moving_lps, found.pairs.fixed_lps)
+        except RegistrationError:
+            # A model that mirrors or folds is none of the alternatives.
+            continue
+        figures.append(f"{name} {errors.rms_mm:.1f}")
+    return replace(
+        result,
+        targets=found,
+        findings=(excess.finding, *result.findings, *notes),
+        excesses=(excess, *result.excesses),
+        recommendation=_doubted(result.recommendation, excess, f" (RMS in mm: {', '.join(figures)})"),
+    )
+
+
+def _doubted(recommendation: Recommendation, excess: Excess | None, figures: str = "") -> Recommendation:
+    """The recommendation, after what has to be settled before."""
+    if excess is None:
+        return recommendation
+    words = (
+        f"Settle first why the error {excess.where}{figures} is {excess.times} the expected one. "
+        f"As the points are: {recommendation.words}"
+    )
+    return replace(recommendation, words=words)
 
 
 def _checked(

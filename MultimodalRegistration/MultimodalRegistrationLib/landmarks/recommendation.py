@@ -4,7 +4,8 @@ The fiducial error always falls with a richer model, down to zero for a thin-pla
 registration improves. The leave-one-out error falls only while the richer model predicts better. Of all models, the
 simplest one is taken whose mean squared leave-one-out error is within one standard error of the best (the
 one-standard-error rule, Breiman, Friedman, Olshen and Stone 1984, section 3.4.3, doi:10.1201/9781315139470), where the
-standard error is that of the paired difference to the best model.
+standard error is that of the paired difference to the best model. The errors are those of both directions, so that the
+advice stays the same when fixed and moving change places.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def recommend(left_out: dict[ModelName, PointErrors | None]) -> Recommendation:
     Parameters
     ----------
     left_out : dict
-        Leave-one-out errors of each model that was fitted; None where the landmarks do not allow them.
+        Leave-one-out errors of each model in both directions
+        (:func:`~MultimodalRegistrationLib.landmarks.accuracy.left_out_both_ways`); None where the landmarks do not
+        allow them.
 
     Returns
     -------
@@ -77,4 +80,4 @@ def recommend(left_out: dict[ModelName, PointErrors | None]) -> Recommendation:
         reason = "it predicts landmarks that it has not seen best"
     else:
         reason = f"{best} predicts landmarks it has not seen only as much better as chance may"
-    return Recommendation(chosen, f"Use {chosen}: {reason} (leave-one-out RMS in mm: {figures}).")
+    return Recommendation(chosen, f"Use {chosen}: {reason} (leave-one-out RMS of both directions in mm: {figures}).")

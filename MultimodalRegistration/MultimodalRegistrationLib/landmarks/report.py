@@ -10,6 +10,7 @@ import numpy as np
 import MultimodalRegistrationLib
 from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
 from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
+from MultimodalRegistrationLib.landmarks.error_bounds import CASES, ErrorBounds, Extremes
 from MultimodalRegistrationLib.landmarks.expected_error import ExpectedError
 from MultimodalRegistrationLib.landmarks.models import LinearFit
 from MultimodalRegistrationLib.landmarks.prealign import Prealignment
@@ -40,6 +41,7 @@ def prealignment_content(result: Prealignment, *, inputs: dict[str, Any]) -> dic
     return {
         "schema": PREALIGN_SCHEMA_VERSION,
         "inputs": inputs,
+        "headline": asdict(result.headline),
         "model": result.model,
         "transform": {
             "type": "thin-plate spline" if linear is None else "linear",
@@ -63,10 +65,12 @@ def prealignment_content(result: Prealignment, *, inputs: dict[str, Any]) -> dic
         ],
         "fiducial_error": _summary(result.fiducial),
         "leave_one_out_error": {model: _summary(errors) for model, errors in result.left_out.items()},
+        "leave_one_out_error_both_ways": {model: _summary(errors) for model, errors in result.evidence.items()},
         "recommendation": asdict(result.recommendation),
         "findings": [asdict(finding) for finding in result.findings],
         "localisation_error_mm": result.localisation_error_mm,
         "expected": None if result.expected is None else _expected(result.expected, result.expected_over),
+        "error_bounds": _bounds(result.bounds, result.extremes),
         "targets": None if result.targets is None else _targets(result.targets),
         "versions": {"multimodal-registration": MultimodalRegistrationLib.__version__, "numpy": np.__version__},
     }
@@ -92,6 +96,23 @@ def _expected(expected: ExpectedError, over: tuple[float, float] | None) -> dict
     }
 
 
+def _bounds(bounds: ErrorBounds | None, extremes: Extremes | None) -> dict[str, Any] | None:
+    if bounds is None or extremes is None:
+        return None
+    return {
+        "share_of_cases": CASES,
+        "region": extremes.region.words,
+        "worst_mm": extremes.worst_mm,
+        "worst_lps": extremes.worst_lps,
+        "best_mm": extremes.best_mm,
+        "best_lps": extremes.best_lps,
+        "worst_of_placement_mm": extremes.placement_mm,
+        "degrees_of_freedom": bounds.freedom,
+        "misfit_ratio": bounds.misfit_ratio,
+        "localisation_error_is_known": bounds.is_known,
+    }
+
+
 def _targets(targets: Targets) -> dict[str, Any]:
     expected = targets.expected_rms_mm or (None,) * len(targets.pairs)
     return {
@@ -108,9 +129,12 @@ def _targets(targets: Targets) -> dict[str, Any]:
 
 
 def prealignment_words(result: Prealignment) -> list[str]:
-    """The result in lines of text: errors apart by what they say, then findings and advice."""
+    """The result in lines of text: what matters most, errors apart by what they say, then findings and advice."""
     left_out = result.left_out_of_model
-    lines = [f"Fitted {result.model} to {len(result.pairs)} pairs (paired by {result.pairs.how})."]
+    lines = [
+        *result.headline.words,
+        f"Fitted {result.model} to {len(result.pairs)} pairs (paired by {result.pairs.how}).",
+    ]
     if result.scales is not None and result.model in ("similarity", "affine"):
         lines.append(f"Scale from moving to fixed: {', '.join(f'{s:.4f}' for s in _distinct(result))}.")
     if result.mirrors:
@@ -149,16 +173,15 @@ def _expected_words(result: Prealignment) -> list[str]:
     expected = result.expected
     if expected is None:
         return []
-    source = ", for the standard deviations given"
-    if result.localisation_error_mm is not None:
-        source = f", for a localisation error of {result.localisation_error_mm:.2f} mm"
-    lines = [
-        f"Expected error{source}, RMS: {expected.target_rms_mm(expected.center_lps[None])[0]:.2f} mm in the middle "
-        f"of the landmarks, up to {expected.target_rms_mm(expected.fixed_lps).max():.2f} mm at them."
-    ]
-    if result.expected_over is not None:
+    lines = []
+    extremes = result.extremes
+    if extremes is not None and extremes.placement_mm is not None:
+        source = " for the standard deviations given"
+        if result.localisation_error_mm is not None:
+            source = f" for a localisation error of {result.localisation_error_mm:.2f} mm"
         lines.append(
-            f"Over the reference volume: {result.expected_over[0]:.2f} mm, at most {result.expected_over[1]:.2f} mm."
+            f"If the misfit comes from placing the points alone, as with one body in both volumes: below "
+            f"{extremes.placement_mm:.1f} mm at the worst place{source}."
         )
     weakest = expected.weakest_rotation
     if weakest is not None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at
-from MultimodalRegistrationLib.landmarks.expected_error import ExpectedError
+from MultimodalRegistrationLib.landmarks.error_bounds import ErrorBounds
 from MultimodalRegistrationLib.landmarks.findings import Finding
 from MultimodalRegistrationLib.landmarks.models import Fit, LinearFit
 from MultimodalRegistrationLib.landmarks.points import Pairs
@@ -32,7 +32,8 @@ class Targets:
     before, after : PointErrors
         Target registration error as the files or nodes place the volumes, and with the transform.
     expected_rms_mm : tuple of float
-        Expected from the landmark configuration, target by target; empty where it is not known.
+        To be measured if the landmarks are right about the error, target by target: that of the fit and that of placing
+        the target; empty where it is not known.
     """
 
     pairs: Pairs
@@ -42,7 +43,7 @@ class Targets:
 
 
 def errors_at_targets(
-    fit: Fit, expected: ExpectedError | None, targets: Pairs, pairs: Pairs
+    fit: Fit, bounds: ErrorBounds | None, targets: Pairs, pairs: Pairs
 ) -> tuple[Targets, tuple[Finding, ...]]:
     """Errors of a fit at targets; those that are landmarks of the fit are left out.
 
@@ -50,7 +51,7 @@ def errors_at_targets(
     ----------
     fit : Fit
         The transform.
-    expected : ExpectedError or None
+    bounds : ErrorBounds or None
         What to expect of it.
     targets, pairs : Pairs
         Independent pairs, and those of the fit.
@@ -73,7 +74,7 @@ def errors_at_targets(
         pairs=targets,
         before=errors_at(_UNFITTED, moving, fixed),
         after=errors_at(fit, moving, fixed),
-        expected_rms_mm=() if expected is None else tuple(expected.target_rms_mm(fixed).tolist()),
+        expected_rms_mm=() if bounds is None else tuple(bounds.typical_mm(fixed).tolist()),
     )
     return found, findings
 

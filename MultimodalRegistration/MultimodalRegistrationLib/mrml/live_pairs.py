@@ -168,12 +168,12 @@ def read_targets(fixed_node: Any, moving_node: Any, *, without: Any = None) -> P
 
 
 def points_over_volume(node: Any, count_per_axis: int, *, without: Any = None) -> NDArray[np.float64]:
-    """Points spread evenly over a volume where it lies in the world, shape (count_per_axis**3, 3), LPS, mm."""
+    """Points spread evenly over a volume where it lies in the world, and its corners, shape (N, 3), LPS, mm."""
     ijk_to_ras = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(ijk_to_ras)
     i, j, k = node.GetImageData().GetDimensions()
     grid = VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(matrix_from_vtk(ijk_to_ras)))
-    points_ras = flip_points_lps_ras(grid.sample_points_lps(count_per_axis))
+    points_ras = flip_points_lps_ras(grid.places_lps(count_per_axis))
     placement = _placement(node, without) or placement_in_world(node)
     return flip_points_lps_ras(placement.points_in_world(points_ras))
 

@@ -95,7 +95,7 @@ def prealign_nodes(
         lie without it.
     **options
         Passed to :func:`~MultimodalRegistrationLib.landmarks.prealign.prealign`: confidence, stiffness_mm, reflection,
-        localisation_error_mm.
+        localisation_error_mm, over_fixed_lps, over_name.
 
     Returns
     -------

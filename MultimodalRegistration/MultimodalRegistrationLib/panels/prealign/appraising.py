@@ -87,6 +87,7 @@ class Appraising:
             localisation_error_mm=parameters.localisationError or None,
             targets=self._targets(),
             over_fixed_lps=self._over_volume(),
+            over_name=None if parameters.fixedVolume is None else parameters.fixedVolume.GetName(),
         )
         self._model = self.appraisal.model
         if self.appraisal.targets_refused is not None:

@@ -15,6 +15,8 @@ from MultimodalRegistrationLib.mrml.transforms import inverted_copy
 from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.checked_nodes import CheckedNodes
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
+from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
+from MultimodalRegistrationLib.panels.common.texts import volumes_missing
 from MultimodalRegistrationLib.panels.prealign import texts
 from MultimodalRegistrationLib.panels.prealign.points_view import PointsView
 from MultimodalRegistrationLib.panels.prealign.shapes_view import ShapesView
@@ -41,6 +43,7 @@ class PrealignPanel:
         self._points = PointsView(ui, on_judged=self._update_buttons)
         self._carried = CheckedNodes(ui.carriedSelector, "carried")
         self._shapes = ShapesView(ui, self._shapes_aligned)
+        self._watch = SceneWatch(self._update_buttons)
         for button, action in (
             (ui.applyButton, self.apply),
             (ui.hardenButton, self.harden),
@@ -63,6 +66,7 @@ class PrealignPanel:
 
     def close(self) -> None:
         """The panel goes: end what runs and wait for its process."""
+        self._watch.close()
         self._shapes.close()
 
     def update(self) -> None:
@@ -186,6 +190,8 @@ class PrealignPanel:
         blocked = None
         if not is_there(texts.REGISTRATION_MODULE):
             blocked = texts.NO_REGISTRATION
-        elif parameters is None or parameters.fixedVolume is None or parameters.movingVolume is None:
-            blocked = texts.NO_VOLUMES
+        elif parameters is None:
+            blocked = volumes_missing(None, None)
+        else:
+            blocked = volumes_missing(parameters.fixedVolume, parameters.movingVolume, slicer.mrmlScene)
         offer(ui.registerButton, texts.REGISTER, blocked)

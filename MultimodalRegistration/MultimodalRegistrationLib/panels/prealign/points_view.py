@@ -116,6 +116,11 @@ class PointsView:
         ui.findingsLabel.visible = True
         ui.recommendationLabel.text = ""
         ui.recommendationLabel.visible = False
+        self._show_headline("")
+
+    def _show_headline(self, words: str) -> None:
+        self._ui.headlineLabel.text = words
+        self._ui.headlineLabel.visible = bool(words)
 
     def _follow(self) -> None:
         """A point moves: the errors at the points follow it."""
@@ -165,12 +170,8 @@ class PointsView:
         ui.recommendationLabel.visible = result is not None
         ui.ownFitLabel.text = texts.own_fit_words(fiducial, len(live.pairs))
         ui.leftOutLabel.text = texts.NO_VALUE if appraisal is None else texts.left_out_words(left_out)
-        volume = self._parameters.fixedVolume
-        ui.expectedLabel.text = (
-            texts.NO_VALUE
-            if appraisal is None
-            else texts.expected_words(appraisal, None if volume is None else volume.GetName())
-        )
+        ui.expectedLabel.text = texts.NO_VALUE if appraisal is None else texts.expected_words(appraisal)
+        self._show_headline(texts.headline_words(appraisal))
         targets = None if result is None else result.targets
         ui.targetErrorLabel.text = texts.target_words(targets, judged.targets_problem)
         show_targets(ui.targetTable, targets)

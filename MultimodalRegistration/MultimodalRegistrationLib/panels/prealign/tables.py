@@ -158,7 +158,7 @@ def show_evidence(table: Any, appraisal: Appraisal | None) -> None:
     table.setRowCount(len(evidence))
     for row, one in enumerate(evidence):
         chosen = appraisal is not None and one.model == appraisal.model
-        values = [None if errors is None else errors.rms_mm for errors in (one.fiducial, one.left_out)]
+        values = [None if errors is None else errors.rms_mm for errors in (one.fiducial, one.both_ways)]
         table.setItem(row, 0, text_cell(texts.model_name(one.model), bold=chosen))
         for column, value in enumerate(values, start=1):
             table.setItem(row, column, text_cell(texts.number(value), bold=chosen, right=True))

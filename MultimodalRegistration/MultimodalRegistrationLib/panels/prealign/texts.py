@@ -12,6 +12,7 @@ from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
 from MultimodalRegistrationLib.landmarks.appraisal import Appraisal, ModelEvidence
 from MultimodalRegistrationLib.landmarks.findings import Finding
+from MultimodalRegistrationLib.landmarks.headline import range_words
 from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS
 from MultimodalRegistrationLib.landmarks.pair_rows import PairRow
 from MultimodalRegistrationLib.landmarks.targets import Targets
@@ -37,7 +38,6 @@ NO_RESULT = _("Apply first, or choose an output transform.")
 NOTHING_MOVED = _("Nothing lies under the output transform: apply it with something to move, or it was hardened.")
 NO_REGISTRATION = _("The module Multimodal Registration is not installed.")
 REGISTER = _("Refine this with the voxels of the two volumes, in the module Multimodal Registration")
-NO_VOLUMES = _("Choose the fixed and the moving volume above: a registration compares their voxels.")
 
 
 def pair_headers() -> list[tuple[str, str]]:
@@ -66,7 +66,10 @@ def evidence_headers() -> list[tuple[str, str]]:
             _("Own fit mm"),
             _("Error at the points that made the fit, RMS. It falls with every freedom, so it proves nothing"),
         ),
-        (_("Left out mm"), _("Error at points that were left out of the fit, RMS. The model is chosen by this one")),
+        (
+            _("Left out mm"),
+            _("Error at points that were left out of the fit, RMS of both directions. The model is chosen by this one"),
+        ),
         ("", ""),
     ]
 
@@ -77,7 +80,10 @@ def target_headers() -> list[tuple[str, str]]:
         (_("Target"), _("Click to see the point in all slice views")),
         (_("Before mm"), _("Distance as the volumes lie without the result")),
         (_("After mm"), _("Target error: distance with the result")),
-        (_("Expected mm"), _("RMS error to expect here, from where the pairs lie and how well they fit")),
+        (
+            _("Expected mm"),
+            _("RMS error to expect here, from where the pairs lie and how well they fit, and of placing the target"),
+        ),
     ]
 
 
@@ -170,6 +176,12 @@ def _of(errors: PointErrors) -> str:
     return _("{rms:.2f} mm RMS, at most {largest:.2f}").format(rms=errors.rms_mm, largest=errors.max_mm)
 
 
+def headline_words(appraisal: Appraisal | None) -> str:
+    """What matters most; empty where there is no fit."""
+    result = None if appraisal is None else appraisal.result
+    return "" if result is None else shortened(" ".join(result.headline.words))
+
+
 def own_fit_words(errors: PointErrors | None, count: int) -> str:
     """The error that says least."""
     if errors is None:
@@ -184,18 +196,12 @@ def left_out_words(errors: PointErrors | None) -> str:
     return _("needs more pairs") if errors is None else _of(errors)
 
 
-def expected_words(appraisal: Appraisal, volume_name: str | None) -> str:
+def expected_words(appraisal: Appraisal) -> str:
     """The error to expect."""
     result = appraisal.result
-    if result is None or result.expected is None:
+    if result is None or result.extremes is None:
         return _("needs more pairs, or a localisation error (Advanced)") if result is not None else NO_VALUE
-    middle = float(result.expected.target_rms_mm(result.expected.center_lps[None])[0])
-    words = _("{middle:.2f} mm in the middle of the points").format(middle=middle)
-    if result.expected_over is not None and volume_name is not None:
-        words += _(", {rms:.2f} mm over {name}, up to {largest:.2f}").format(
-            rms=result.expected_over[0], name=shortened(volume_name), largest=result.expected_over[1]
-        )
-    return words + "."
+    return shortened(range_words(result.extremes)) + "."
 
 
 def target_words(targets: Targets | None, problem: str | None) -> str:
