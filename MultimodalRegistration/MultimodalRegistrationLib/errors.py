@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from MultimodalRegistrationLib.exit_codes import ExitCode
+
 __all__ = [
     "Cancelled",
     "EngineError",
@@ -34,7 +36,7 @@ class RegistrationError(Exception):
         What the reader can do about it: one or two sentences.
     """
 
-    exit_code = 1
+    exit_code = ExitCode.UNEXPECTED
 
     def __init__(self, subject: str | Path, found: str, remedy: str) -> None:
         self.subject = str(subject)
@@ -44,7 +46,7 @@ class RegistrationError(Exception):
 
     def content(self) -> dict[str, Any]:
         """What another process is told of it, as plain data."""
-        return {"subject": self.subject, "found": self.found, "remedy": self.remedy, "exit_code": self.exit_code}
+        return {"subject": self.subject, "found": self.found, "remedy": self.remedy, "exit_code": int(self.exit_code)}
 
 
 class InputError(RegistrationError):
@@ -56,7 +58,7 @@ class InputError(RegistrationError):
         A word for scripts that stays the same when the texts change.
     """
 
-    exit_code = 2
+    exit_code = ExitCode.INPUT
 
     def __init__(self, subject: str | Path, found: str, remedy: str, *, code: str = "input") -> None:
         super().__init__(subject, found, remedy)
@@ -72,7 +74,7 @@ class EngineError(RegistrationError):
         Everything the engine printed.
     """
 
-    exit_code = 3
+    exit_code = ExitCode.ENGINE_FAILED
 
     def __init__(self, subject: str | Path, found: str, remedy: str, *, log: str = "") -> None:
         super().__init__(subject, found, remedy)
@@ -82,7 +84,7 @@ class EngineError(RegistrationError):
 class Cancelled(RegistrationError):
     """The user asked to stop."""
 
-    exit_code = 4
+    exit_code = ExitCode.CANCELLED
 
     def __init__(self, subject: str = "Registration", remedy: str = "Nothing was written.") -> None:
         super().__init__(subject, "cancelled", remedy)
@@ -91,4 +93,4 @@ class Cancelled(RegistrationError):
 class EngineNotInstalledError(RegistrationError):
     """The engine that was asked for is not installed."""
 
-    exit_code = 5
+    exit_code = ExitCode.ENGINE_NOT_INSTALLED

@@ -111,6 +111,10 @@ class VolumeGrid:
         index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         return apply_matrix(self.ijk_to_lps, index)
 
+    def places_lps(self, count_per_axis: int) -> NDArray[np.float64]:
+        """:meth:`sample_points_lps` and the eight corners, to find what is worst anywhere in the volume."""
+        return np.concatenate([self.sample_points_lps(count_per_axis), self.corners_lps])
+
     def moved(self, matrix_lps: ArrayLike) -> VolumeGrid:
         """The grid after every voxel was moved by a linear transform, shape (4, 4), LPS."""
         return VolumeGrid.of_matrix(self.size, np.asarray(matrix_lps, dtype=np.float64) @ self.ijk_to_lps)

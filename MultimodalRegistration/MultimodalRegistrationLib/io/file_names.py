@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 
-__all__ = ["is_device", "plain_file_name"]
+__all__ = ["is_device", "plain_file_name", "with_word"]
 
 _LONGEST_NAME = 60
 # Windows takes these for devices, whatever follows the dot.
@@ -35,6 +36,12 @@ def plain_file_name(name: str, kind: str) -> str:
     kept = (letter if _stays(letter) else " " for letter in unicodedata.normalize("NFC", name))
     plain = re.sub(" +", "_", "".join(kept))[:_LONGEST_NAME].strip("._-") or kind
     return f"{kind}_{plain}" if is_device(plain) else plain
+
+
+def with_word(path: Path, word: str) -> Path:
+    """A file beside another one, with a word before the suffix, which still tells the file type: ``T.failed.h5``."""
+    stem, dot, suffix = path.name.rpartition(".")
+    return path.with_name(f"{stem}.{word}{dot}{suffix}")
 
 
 def _stays(letter: str) -> bool:

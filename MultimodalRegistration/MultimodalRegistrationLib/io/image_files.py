@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.raw_headers import check_raw_header
+from MultimodalRegistrationLib.io.special_files import refuse_special_files, refuse_special_files_in
 from MultimodalRegistrationLib.io.volume_checks import check_header
 
 __all__ = ["VOLUME_SUFFIXES", "check_slices", "open_image_file", "series_files", "unreadable"]
@@ -38,6 +39,7 @@ def open_image_file(path: Path, *, what: str, layers: bool = False) -> sitk.Imag
     InputError
         Not an image file of a known type, or not a scalar volume.
     """
+    refuse_special_files(path)
     if not path.name.lower().endswith(VOLUME_SUFFIXES):
         raise InputError(
             path,
@@ -73,6 +75,7 @@ def series_files(folder: Path) -> tuple[str, ...]:
     InputError
         There is none, or more than one.
     """
+    refuse_special_files_in(folder)
     # ITK warns on the standard error when there is none, before the message below says it.
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)

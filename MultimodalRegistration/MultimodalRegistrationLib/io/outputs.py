@@ -97,6 +97,10 @@ class OutputFiles:
         self._staged[target] = Path(name)
         return Path(name)
 
+    def withdraw(self, path: str | Path) -> None:
+        """Forget an announced file: it is not written after all, and what has its name stays as it is."""
+        self._staged.pop(Path(path)).unlink(missing_ok=True)
+
     def commit(self) -> None:
         """Move every announced file to its final name; if one cannot be moved, put all of them back.
 

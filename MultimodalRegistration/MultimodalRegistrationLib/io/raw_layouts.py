@@ -15,7 +15,7 @@ import gzip
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.detached_headers import text_header
 
 __all__ = ["RawLayout", "find_layout"]
 
-_LONGEST_HEADER_BYTES = 1 << 20
 _NRRD_TYPES = {
     "i1": "signed char, int8, int8_t",
     "u1": "uchar, unsigned char, uint8, uint8_t",
@@ -173,19 +173,8 @@ def _look_up(path: Path, types: dict[str, str], key: str, order: str) -> np.dtyp
     return np.dtype(cast(DTypeLike, order + code))
 
 
-def _text_header(path: Path, ends: Callable[[bytes], bool]) -> tuple[list[str], int]:
-    """Lines up to the one that ends the header, and the offset of what follows it."""
-    lines: list[str] = []
-    with path.open("rb") as file:
-        while file.tell() < _LONGEST_HEADER_BYTES and (line := file.readline(_LONGEST_HEADER_BYTES)):
-            lines.append(line.decode("utf-8", "replace").strip())
-            if ends(line):
-                break
-        return lines, file.tell()
-
-
 def _nrrd(path: Path) -> RawLayout:
-    lines, offset = _text_header(path, lambda line: not line.strip())
+    lines, offset = text_header(path, lambda line: not line.strip())
     fields = {}
     for line in lines[1:]:
         key, colon, value = line.partition(": ")
@@ -214,7 +203,7 @@ def _nrrd(path: Path) -> RawLayout:
 
 
 def _meta(path: Path) -> RawLayout:
-    lines, offset = _text_header(path, lambda line: line.split(b"=")[0].strip() == b"ElementDataFile")
+    lines, offset = text_header(path, lambda line: line.split(b"=")[0].strip() == b"ElementDataFile")
     fields = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
 
     def says(*keys: str) -> bool:

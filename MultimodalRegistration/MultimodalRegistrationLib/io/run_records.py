@@ -82,11 +82,12 @@ def find_record(path: str | Path, transform: SpatialTransform) -> RunRecord | No
     files = sorted(own.parent.glob("*.json"), key=lambda file: (file.stem != own.stem, file))
     for file in files[:_MOST_FILES]:
         try:
-            if file.stat().st_size > _MOST_BYTES:
+            # A pipe would be waited for.
+            if not file.is_file() or file.stat().st_size > _MOST_BYTES:
                 continue
             content = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
-            # Some other program's file, a folder or a broken link: not a record.
+            # Some other program's file: not a record.
             continue
         if isinstance(content, dict) and describes(content, transform):
             return RunRecord(file.name, content)

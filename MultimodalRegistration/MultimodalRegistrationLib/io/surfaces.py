@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.errors import InputError, install_remedy
 from MultimodalRegistrationLib.geometry.frames import Space, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import translation_matrix
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, Volume, read_segment
 from MultimodalRegistrationLib.surfaces.surface import Surface
 
@@ -235,6 +236,7 @@ def read_model(path: Path, suffix: str) -> tuple[Any, str]:
     InputError
         Not a surface, unreadable, or vtk is missing.
     """
+    refuse_special_files(path)
     vtk = load_vtk(path)
     readers = {
         ".stl": "vtkSTLReader",

@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 
 __all__ = ["read_text"]
 
@@ -31,13 +32,14 @@ def read_text(path: Path, *, kind: str) -> str:
     Raises
     ------
     InputError
-        Missing, a folder, not readable, too large or not text.
+        Missing, a folder, a pipe, not readable, too large or not text.
     """
     try:
         if path.is_dir():
             raise InputError(path, "this is a folder", f"Give a {kind}.")
         if not path.exists():
             raise InputError(path, "no such file", "Check the spelling and the folder.")
+        refuse_special_files(path)
         size = path.stat().st_size
         if size > _LARGEST_BYTES:
             raise InputError(

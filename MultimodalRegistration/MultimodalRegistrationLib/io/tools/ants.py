@@ -17,6 +17,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk, sitk_from_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.io.tools.context import Context
 from MultimodalRegistrationLib.io.tools.itk import FIELD_SUFFIXES, read_field, read_itk, write_field, write_itk
 from MultimodalRegistrationLib.io.tools.text import checked_inverse
@@ -120,6 +121,7 @@ def _exists(text: str) -> bool:
 
 
 def _read(item: AntsItem) -> sitk.Transform:
+    refuse_special_files(item.path)
     if not item.path.is_file():
         raise InputError(item.path, "no such file", "Check the spelling and the folder.")
     if item.path.name.lower().endswith(FIELD_SUFFIXES):

@@ -11,6 +11,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.io.tools.ants import ants_items, looks_like_ants_list, read_ants, write_ants
 from MultimodalRegistrationLib.io.tools.context import Context
 from MultimodalRegistrationLib.io.tools.dicom import read_dicom, write_dicom
@@ -154,6 +155,9 @@ def read_as(source: str | Path, name: str | None = None, context: Context | None
         spatial = read_ants(source, context)
     else:
         path = Path(source)
+        refuse_special_files(path)
+        if path.is_dir():
+            raise InputError(path, "this is a folder", "Give the file of a transform.")
         if not path.is_file():
             raise InputError(path, "no such file", "Check the spelling and the folder.")
         spatial = FORMATS[name or recognised_format(path)].read(path, context)

@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.io.tools.text import AGAIN, numbers_of_line, read_lines
 
 __all__ = ["ElastixFile", "beside", "pointed_at", "read_chain", "read_elastix_file"]
@@ -172,6 +173,7 @@ def beside(file: ElastixFile, key: str, name: str) -> Path:
     # Also splits at slashes, so that files can be moved between systems.
     candidates.append(folder / PureWindowsPath(name).name)
     for candidate in candidates:
+        refuse_special_files(candidate)
         if candidate.is_file():
             return candidate
     raise file.error(key, f"it builds on {name}, which is not there", f"Put that file into the folder {folder}.")

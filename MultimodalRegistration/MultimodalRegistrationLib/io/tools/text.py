@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 
 # A remedy.
 AGAIN = "Copy or export the file again."
@@ -36,6 +37,7 @@ def read_lines(path: Path) -> list[str]:
     InputError
         Missing, or not text.
     """
+    refuse_special_files(path)
     if not path.is_file():
         raise InputError(path, "no such file", "Check the spelling and the folder.")
     content = path.read_bytes()
