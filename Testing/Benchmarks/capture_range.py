@@ -11,17 +11,14 @@ volumes beside the project. A start is put into the header of the moving volume;
 from __future__ import annotations
 
 import argparse
-import atexit
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +37,7 @@ from capture_table import WRONG_MM, read_records, table
 from capture_volumes import Problem, make_problem
 from conftest import REAL_DATA, real_cases
 from measure import run_measured
+from resumable import run_resumable
 
 QUICK_SUCCESS = 0.9
 
@@ -53,13 +51,11 @@ class Runner:
         For the engines and SimpleITK.
     start : str
         What our method starts from.
-    deadline : float
-        Time after which no run is begun.
     """
 
-    def __init__(self, threads: int, start: str, deadline: float) -> None:
+    def __init__(self, threads: int, start: str) -> None:
         self._cases = real_cases()
-        self._threads, self._start, self._deadline = threads, start, deadline
+        self._threads, self._start = threads, start
         self._session: EngineSession | None = None
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
         os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
@@ -70,7 +66,7 @@ class Runner:
             self._session.close()
             self._session = None
 
-    def run(self, planned: PlannedRun) -> dict[str, Any] | None:
+    def run(self, planned: PlannedRun) -> dict[str, Any]:
         """Do a run.
 
         Parameters
@@ -80,11 +76,9 @@ class Runner:
 
         Returns
         -------
-        dict or None
-            Its line in the results; None when the time is up.
+        dict
+            Its line in the results.
         """
-        if time.time() > self._deadline:
-            return None
         problem = make_problem(planned, self._cases)
         record: dict[str, Any] = {
             "id": planned.id,
@@ -161,40 +155,6 @@ class Runner:
         return np.asarray(result["fixed_to_moving_lps"])
 
 
-_runner: Runner | None = None
-
-
-def _open_runner(threads: int, start: str, deadline: float) -> None:
-    global _runner
-    _runner = Runner(threads, start, deadline)
-    atexit.register(_runner.close)
-
-
-def _run_here(planned: PlannedRun) -> dict[str, Any] | None:
-    assert _runner is not None
-    return _runner.run(planned)
-
-
-def _records(todo: list[PlannedRun], jobs: int, start: str, deadline: float) -> Iterator[dict[str, Any]]:
-    """Do the runs, in this process or shared between several, and give each record as it is done."""
-    settings = (max(1, usable_cores() // jobs), start, deadline)
-    if jobs == 1:
-        _open_runner(*settings)
-        yield from filter(None, map(_run_here, todo))
-        return
-    # Started anew, not forked: a fork would share what the engines and SimpleITK hold.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=_open_runner, initargs=settings) as pool:
-        for done in as_completed([pool.submit(_run_here, planned) for planned in todo]):
-            if (record := done.result()) is not None:
-                yield record
-
-
-def _plain(value: Any) -> Any:
-    """JSON of what NumPy made."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
 def _told(record: dict[str, Any]) -> str:
     error = "no answer is right" if record["tre_mean_mm"] is None else f"TRE {record['tre_mean_mm']:.2f} mm"
     words = record["stopped"] or f"{error}, {record['verdict'] or 'no verdict'}"
@@ -202,34 +162,9 @@ def _told(record: dict[str, Any]) -> str:
 
 
 def run_all(planned: list[PlannedRun], results: Path, *, jobs: int, start: str, limit_minutes: float | None) -> None:
-    """Do what is not done yet; each record is a line of the file as soon as it is there.
-
-    Parameters
-    ----------
-    planned : list of PlannedRun
-        In order.
-    results : Path
-        JSON lines, made or continued.
-    jobs : int
-        Processes, which share the cores.
-    start : str
-        What our method starts from.
-    limit_minutes : float, optional
-        No run is begun after this time.
-    """
-    finished = {record["id"] for record in read_records(results)}
-    todo = [run for run in planned if run.id not in finished]
-    print(f"{len(todo)} of {len(planned)} runs to do", flush=True)
-    deadline = float("inf") if limit_minutes is None else time.time() + 60 * limit_minutes
-    results.parent.mkdir(parents=True, exist_ok=True)
-    torn = results.exists() and not results.read_bytes().endswith(b"\n") and results.stat().st_size > 0
-    with results.open("a", encoding="utf-8") as file:
-        if torn:
-            file.write("\n")
-        for count, record in enumerate(_records(todo, jobs, start, deadline), 1):
-            file.write(json.dumps(record, default=_plain) + "\n")
-            file.flush()
-            print(f"{count}/{len(todo)} {_told(record)}", flush=True)
+    """Do what is not done yet: see :func:`resumable.run_resumable`; ``start`` is what our method starts from."""
+    make_runner = partial(Runner, max(1, usable_cores() // jobs), start)
+    run_resumable(planned, results, make_runner, jobs=jobs, told=_told, limit_minutes=limit_minutes)
 
 
 def _quick_check(records: list[dict[str, Any]]) -> int:

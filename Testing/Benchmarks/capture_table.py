@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from measure import machine_line
 from MultimodalRegistrationLib.engines.catalogue import engine_status
 from MultimodalRegistrationLib.verdict.evidence import Evidence
 from MultimodalRegistrationLib.verdict.rule import judge
+from resumable import json_lines
 
 __all__ = ["WRONG_MM", "read_records", "table", "wilson"]
 
@@ -43,18 +43,12 @@ def read_records(path: Path) -> list[Record]:
     list of dict
         One for each run, the first where an id is there twice.
     """
-    records: dict[str, Record] = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if record["evidence"]:
-                verdict = judge(_evidence(record["evidence"]))
-                record["verdict"], record["estimated_error_mm"] = verdict.word, verdict.estimated_error_mm
-            records.setdefault(record["id"], record)
-    return list(records.values())
+    records = json_lines(path)
+    for record in records:
+        if record["evidence"]:
+            verdict = judge(_evidence(record["evidence"]))
+            record["verdict"], record["estimated_error_mm"] = verdict.word, verdict.estimated_error_mm
+    return records
 
 
 def _evidence(recorded: dict[str, Any]) -> Evidence:

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.large_volumes import read_downsampled
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.io.volume_checks import check_pair
 from MultimodalRegistrationLib.io.volumes import Volume, read_unjudged
 from MultimodalRegistrationLib.io.voxel_source import grid_of_header, voxel_bytes
@@ -129,6 +130,10 @@ def check_file(path: str | Path) -> VolumeReport:
         Never an exception because of the file: what is wrong with it is a finding of severity ``error``.
     """
     path = Path(path)
+    try:
+        refuse_special_files(path)
+    except InputError as error:
+        return _report_of_header(path, None, finding_of_error(error))
     header = _header(path)
     if header is not None and _bytes(header) > _MOST_BYTES:
         return _in_blocks(path, header)

@@ -123,8 +123,9 @@ def find_region(
     for number, role in enumerate(ROLES):
         if role in automatic_masks and masks[role] is None:
             on_progress(f"looking for what to leave out of the {role} volume", 0.1 * number)
-            masks[role], found = choose_mask(volumes[role], masks[role], "foreground")
-            facts += [f"{role.capitalize()}: {fact}" for fact in found]
+            chosen = choose_mask(volumes[role], masks[role], "foreground")
+            masks[role] = chosen.mask
+            facts += [f"{role.capitalize()}: {fact}" for fact in chosen.facts]
     if region is None:
         region = common_region(
             fixed.grid,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 
 __all__ = ["AUTOMATIC", "NOTHING", "ROLES", "MaskKind", "Role", "Steps", "find_steps"]
 
@@ -60,6 +61,7 @@ def find_steps(name_or_file: str) -> Steps:
     if name_or_file in ("auto", "none"):
         return AUTOMATIC if name_or_file == "auto" else NOTHING
     path = Path(name_or_file)
+    refuse_special_files(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

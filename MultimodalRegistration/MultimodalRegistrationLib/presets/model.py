@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.presets.specification import ENGINE_CHECKS, all_rigid, any_bends, suggest
 
 __all__ = ["SCHEMA_VERSION", "Preset", "changed_preset", "load_preset_file", "preset_content", "preset_of"]
@@ -77,6 +78,7 @@ def load_preset_file(path: str | Path) -> Preset:
         Missing or not a valid preset; the message lists every problem found.
     """
     path = Path(path)
+    refuse_special_files(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

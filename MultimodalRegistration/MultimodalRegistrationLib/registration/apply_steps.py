@@ -25,6 +25,8 @@ class Prepared:
         Corrected copies, or the volumes themselves.
     masks : Masks
         The user's, else the automatic ones, else none.
+    automatic : Masks
+        The same without the user's: the object ``masks`` itself where the user gave none.
     facts : tuple of str
         What was done, in words.
     """
@@ -32,6 +34,7 @@ class Prepared:
     fixed: Volume
     moving: Volume
     masks: Masks
+    automatic: Masks
     facts: tuple[str, ...]
 
 
@@ -71,13 +74,15 @@ def apply_steps(
     """
     volumes: dict[Role, Volume] = {"fixed": fixed, "moving": moving}
     chosen: dict[Role, Volume | None] = {"fixed": masks.fixed, "moving": masks.moving}
+    automatic: dict[Role, Volume | None] = {}
     facts: list[str] = []
     for number, role in enumerate(ROLES):
         volume = volumes[role]
         if steps.mask != "none":
             tell(f"looking for what to leave out of {volume.name}", number / 2)
-        chosen[role], found = choose_mask(volume, chosen[role], steps.mask)
-        facts += [f"{volume.name}: {fact}" for fact in found]
+        choice = choose_mask(volume, chosen[role], steps.mask)
+        chosen[role], automatic[role] = choice.mask, choice.automatic
+        facts += [f"{volume.name}: {fact}" for fact in choice.facts]
         if role in steps.bias_correct:
             words = f"correcting the bias field of {volume.name}"
 
@@ -87,4 +92,6 @@ def apply_steps(
             corrected = correct_bias(volume, mask=chosen[role], on_progress=on_progress, cancel=cancel)
             volumes[role] = corrected.corrected
             facts.append(f"{volume.name}: the bias field was taken out.")
-    return Prepared(volumes["fixed"], volumes["moving"], Masks(chosen["fixed"], chosen["moving"]), tuple(facts))
+    used = Masks(chosen["fixed"], chosen["moving"])
+    unasked = Masks(automatic["fixed"], automatic["moving"]) if masks.roles else used
+    return Prepared(volumes["fixed"], volumes["moving"], used, unasked, tuple(facts))

@@ -26,6 +26,7 @@ from MultimodalRegistrationLib.quality.health.health import jacobian_statistics
 from MultimodalRegistrationLib.quality.health.inverse import return_errors_mm
 from MultimodalRegistrationLib.quality.working_grid import node_grid
 from MultimodalRegistrationLib.registration import prepare
+from MultimodalRegistrationLib.registration.clock import Clock, stages_of
 from MultimodalRegistrationLib.registration.fine import follow_engine
 from MultimodalRegistrationLib.registration.later_stages import BentStage
 from MultimodalRegistrationLib.registration.similarity import compared_information, inside_volume
@@ -39,6 +40,8 @@ _FEWEST_POINTS = 100
 # Farther than any stage is expected to bend.
 _REACH_MM = 20.0
 _COARSE_MM = 3.0
+_HAND_OVER = "engine start and hand-over"
+_EXCHANGED = "engine, roles exchanged"
 _IDENTITY = SpatialTransform("identity", sitk.Transform(3, sitk.sitkIdentity))
 
 
@@ -96,6 +99,7 @@ def run_bending_stage(
     EngineError, Cancelled
         From the engine.
     """
+    clock = Clock()
     percentiles = preset.winsorize_percentiles
     fixed_copy = prepare.engine_copy(fixed, fixed_mask, np.eye(4), percentiles)
     moving_copy = _placed(moving, moving_mask, before, fixed_copy.grid, percentiles)
@@ -112,6 +116,7 @@ def run_bending_stage(
 
     following: dict[str, Any] = {"on_log": on_log, "cancel": cancel, "keep": keep}
     found, convergence = follow_engine(session, EngineJob(*pair, stages, seed), tell_forward, **following)
+    clock.lap(_HAND_OVER, {"engine": found.seconds})
     transform = SpatialTransform(f"{preset.name} ({session.engine})", found.transform.transform)
     judged: BendingVerdict | None = None
     if verdict:
@@ -119,9 +124,12 @@ def run_bending_stage(
         try:
             exchanged = within_reach(moving_copy, fixed_copy, moving.name), fixed_copy
             job = EngineJob(*exchanged, stages, seed)
-            back = follow_engine(session, job, tell_backward, **following)[0].transform
+            exchanged_run = follow_engine(session, job, tell_backward, **following)[0]
+            back = exchanged_run.transform
+            clock.lap(_HAND_OVER, {_EXCHANGED: exchanged_run.seconds})
         except EngineError as error:
             on_warning(f"With exchanged roles the engine stopped: {error.found}.")
+            clock.lap(_EXCHANGED)
         on_progress("judging the bending", 0.98)
         shown = foreground(fixed) if fixed_mask is None else fixed_mask
         judged = judge_bending(
@@ -129,12 +137,13 @@ def run_bending_stage(
         )
     returned = return_errors_mm(transform, node_grid(fixed_copy.grid, _EVIDENCE_POINTS))
     inverse_error = DistanceStatistics.of(returned)
+    clock.lap("verdict")
     return BentStage(
         preset=preset,
         engine=session.engine,
         transform=transform,
         convergence=convergence,
-        seconds=found.seconds,
+        seconds=stages_of(clock.seconds),
         log=found.log,
         verdict=judged,
         inverse_error=inverse_error,

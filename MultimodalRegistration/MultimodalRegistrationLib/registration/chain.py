@@ -21,6 +21,7 @@ from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, Steps
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration.apply_steps import Prepared, apply_steps
 from MultimodalRegistrationLib.registration.bending import run_bending_stage
+from MultimodalRegistrationLib.registration.clock import Clock, stages_of
 from MultimodalRegistrationLib.registration.fine import run_fine_stage
 from MultimodalRegistrationLib.registration.later_stages import BentStage, LinearStage
 from MultimodalRegistrationLib.registration.masks import Masks
@@ -32,7 +33,6 @@ from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.run import register, select_engine
 from MultimodalRegistrationLib.registration.staged_verdict import with_stage
 from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.verdict.rule import Verdict, with_doubts
 
 __all__ = ["NextStage", "register_in_stages"]
 
@@ -112,6 +112,7 @@ def register_in_stages(
     EngineError, EngineNotInstalledError, Cancelled
         From the engines.
     """
+    clock = Clock()
     warnings: list[str] = []
 
     def warn(message: str) -> None:
@@ -134,6 +135,7 @@ def register_in_stages(
 
         return tell
 
+    clock.lap("check")
     following: dict[str, Any] = {"on_log": on_log, "cancel": cancel}
     with EngineSessions(threads) if sessions is None else nullcontext(sessions) as engines:
         result = register(
@@ -154,6 +156,7 @@ def register_in_stages(
             **following,
             **options,
         )
+        clock.lap("engine start and hand-over", stages_of(result.seconds))
         prepared_for: dict[Masks, Prepared] = {}
         for number, part in enumerate(later, start=1):
             tell = told(number)
@@ -168,6 +171,7 @@ def register_in_stages(
                     cancel=cancel,
                 )
             prepared = prepared_for[part.masks]
+            clock.lap(f"preprocess, stage {number + 1}")
 
             def on_share(words: str, share: float, tell: Callable[[Progress], None] = tell) -> None:
                 tell(Progress(words, share))
@@ -204,7 +208,7 @@ def register_in_stages(
                     following=following,
                 )
             result = dataclasses.replace(result, later=(*result.later, made))
-            result.seconds[f"engine, stage {number + 1}"] = made.seconds
+            clock.lap(f"engine start and hand-over, stage {number + 1}", stages_of(made.seconds, number + 1))
             if made.convergence.settled is False:
                 warn(f"{part.preset.name}: {made.convergence.words}")
             if result.verdict is not None:
@@ -213,20 +217,13 @@ def register_in_stages(
                 if against:
                     warn(" ".join(against))
     if later and result.landmarks is not None:
-        result = dataclasses.replace(result, landmarks=result.landmarks.after(result.transform))
-        result = dataclasses.replace(result, verdict=_at_landmarks(result, warn))
-    return dataclasses.replace(result, warnings=(*result.warnings, *warnings))
-
-
-def _at_landmarks(result: RegistrationResult, warn: Callable[[str], None]) -> Verdict | None:
-    """The verdict, no better than the landmarks allow."""
-    assert result.landmarks is not None
-    judged = result.verdict
-    against = result.landmarks.against(None if judged is None else judged.estimated_error_mm)
-    if against is None:
-        return judged
-    warn(against)
-    return None if judged is None else with_doubts(judged, [against])
+        at_landmarks = result.landmarks.after(result.transform)
+        weighed, speaks_against = at_landmarks.weighed(result.verdict)
+        result = dataclasses.replace(result, landmarks=at_landmarks, verdict=weighed)
+        if speaks_against is not None:
+            warn(speaks_against)
+    clock.lap("verdict")
+    return dataclasses.replace(result, seconds=clock.seconds, warnings=(*result.warnings, *warnings))
 
 
 def _silent(_words: str, _share: float) -> None:
@@ -285,7 +282,7 @@ def _refine(
         engine=session.engine,
         transform=SpatialTransform.of_matrix(preset.name, refined),
         convergence=found.convergence,
-        seconds=found.seconds,
+        seconds={"engine": found.seconds},
         log=found.log,
         moved_mm=moved_mm,
     )

@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
 from MultimodalRegistrationLib.landmarks.models import LinearFit
 from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
+from MultimodalRegistrationLib.verdict.rule import Verdict, with_doubts
 
 __all__ = ["LandmarkErrors", "LandmarkStart", "landmark_start"]
 
@@ -47,22 +48,55 @@ class LandmarkErrors:
     at_end: PointErrors
     unseen_rms_mm: float
 
-    def against(self, estimated_error_mm: float | None) -> str | None:
-        """A sentence where the result is worse at the landmarks than their error and its own explain, else None.
+    def expected_mm(self, estimated_error_mm: float | None) -> float:
+        """RMS at the landmarks that their own error and that of the result explain.
 
         Parameters
         ----------
         estimated_error_mm : float or None
             Of the result, from the verdict, where there is one.
         """
-        if self.at_end.rms_mm <= np.hypot(self.unseen_rms_mm, estimated_error_mm or 0.0):
-            return None
+        return float(np.hypot(self.unseen_rms_mm, estimated_error_mm or 0.0))
+
+    def is_explained(self, estimated_error_mm: float | None) -> bool:
+        """Whether the result is no worse at the landmarks than expected."""
+        return self.at_end.rms_mm <= self.expected_mm(estimated_error_mm)
+
+    def words(self, estimated_error_mm: float | None) -> str:
+        """A sentence on what the run did to the error at the landmarks, and whether that was to be expected."""
+        fit_mm, end_mm, expected_mm = self.at_start.rms_mm, self.at_end.rms_mm, self.expected_mm(estimated_error_mm)
+        explained = self.is_explained(estimated_error_mm)
+        # One more digit where numbers that are told apart would read alike.
+        digits = 1 if explained or f"{end_mm:.1f}" != f"{expected_mm:.1f}" else 2
+        fit, end, expected = (f"{mm:.{digits}f} mm" for mm in (fit_mm, end_mm, expected_mm))
+        change = f"stayed at {fit}, that of their own fit"
+        if fit != end:
+            change = f"{'rose' if end_mm > fit_mm else 'fell'} from {fit} (their own fit) to {end}"
+        if explained:
+            return f"At the landmarks the error {change}: within their expected error of {expected}."
         worst = int(np.argmax(self.at_end.per_point_mm))
         return (
-            f"At the landmarks the result is {self.at_end.rms_mm:.1f} mm off (RMS; most at {self.pairs.labels[worst]}, "
-            f"{self.at_end.max_mm:.1f} mm); their own fit is {self.at_start.rms_mm:.1f} mm off, and "
-            f"{self.unseen_rms_mm:.1f} mm at landmarks left out of it. Look at the overlay before trusting either."
+            f"At the landmarks the error {change}, beyond their expected error of {expected}; it is largest at "
+            f"{self.pairs.labels[worst]}, {self.at_end.max_mm:.{digits}f} mm. Look at the overlay before you "
+            "trust the result or the landmarks."
         )
+
+    def weighed(self, verdict: Verdict | None) -> tuple[Verdict | None, str | None]:
+        """The verdict with the landmarks among its facts, or against the result, and what speaks against it.
+
+        Parameters
+        ----------
+        verdict : Verdict or None
+            On the result, where there is one.
+        """
+        estimated_error_mm = None if verdict is None else verdict.estimated_error_mm
+        words = self.words(estimated_error_mm)
+        against = None if self.is_explained(estimated_error_mm) else words
+        if verdict is None:
+            return None, against
+        if against is None:
+            return replace(verdict, facts=(*verdict.facts, words)), None
+        return with_doubts(verdict, [against]), against
 
     def after(self, transform: SpatialTransform) -> LandmarkErrors:
         """The same where the result is another one."""

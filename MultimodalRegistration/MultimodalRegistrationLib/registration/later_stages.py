@@ -27,8 +27,8 @@ class LaterStage:
         ``fixed_to_moving_lps``, of what the subclass says.
     convergence : Convergence
         Whether the optimiser had settled.
-    seconds : float
-        The engine's own time.
+    seconds : dict
+        Wall-clock by what it was for; ``"engine"`` is the engine's own time.
     log : str
         What it printed.
     """
@@ -37,7 +37,7 @@ class LaterStage:
     engine: str
     transform: SpatialTransform
     convergence: Convergence
-    seconds: float
+    seconds: dict[str, float]
     log: str = field(repr=False)
 
 

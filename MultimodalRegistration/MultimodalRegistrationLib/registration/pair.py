@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.geometry.linear import is_rigid
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.equalise import equalised
 from MultimodalRegistrationLib.registration import prepare
@@ -68,6 +69,7 @@ def make_pair(
     fixed_mask: Volume | None,
     moving_mask: Volume | None,
     winsorize_percentiles: tuple[float, float],
+    shared: Pair | None = None,
 ) -> Pair:
     """Make the engine's copies of two volumes.
 
@@ -81,6 +83,8 @@ def make_pair(
         Zeros and ones, each on the grid of its volume.
     winsorize_percentiles : tuple of 2 float
         From the preset.
+    shared : Pair, optional
+        Of the same volumes, start and percentiles with other masks: its intensities are used, not copied again.
 
     Returns
     -------
@@ -98,9 +102,15 @@ def make_pair(
         sampled, other, other_goes = (moving, moving_mask), (fixed, fixed_mask), start
     else:
         sampled, other, other_goes = (fixed, fixed_mask), (moving, moving_mask), np.asarray(np.linalg.inv(start))
+    known: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None] = (None, None)
+    # Otherwise one of them was resampled.
+    if shared is not None and is_rigid(start):
+        known = shared.sampled.voxels, shared.other.voxels
+        if shared.sampled_is_moving != sampled_is_moving:
+            known = known[1], known[0]
     return Pair(
-        prepare.engine_copy(*sampled, np.eye(4), winsorize_percentiles),
-        prepare.engine_copy(*other, other_goes, winsorize_percentiles),
+        prepare.engine_copy(*sampled, np.eye(4), winsorize_percentiles, known[0]),
+        prepare.engine_copy(*other, other_goes, winsorize_percentiles, known[1]),
         sampled_is_moving,
         start,
     )

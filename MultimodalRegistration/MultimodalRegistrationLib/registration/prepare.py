@@ -175,7 +175,11 @@ def resampled_words(mask: Volume, volume: Volume) -> str:
 
 
 def engine_copy(
-    volume: Volume, mask: Volume | None, matrix_lps: ArrayLike, winsorize_percentiles: tuple[float, float]
+    volume: Volume,
+    mask: Volume | None,
+    matrix_lps: ArrayLike,
+    winsorize_percentiles: tuple[float, float],
+    voxels: NDArray[np.float32] | None = None,
 ) -> EngineVolume:
     """Move a volume with its mask, and make the engine's copy.
 
@@ -189,12 +193,16 @@ def engine_copy(
         Where each point of the volume goes, LPS, mm.
     winsorize_percentiles : tuple of 2 float
         As for :func:`engine_volume`.
+    voxels : array, shape (K, J, I), optional
+        Of an earlier copy with another mask: used as they are where the volume is moved by its header alone.
 
     Raises
     ------
     InputError
         The masked part of the volume has no contrast.
     """
+    if voxels is not None and is_rigid(matrix_lps) and volume.grid.is_orthogonal:
+        return _with_mask(volume, voxels, volume.grid.moved(matrix_lps), mask)
     placed_mask = None if mask is None else orthogonal_volume(mask, matrix_lps, nearest=True)
     return engine_volume(orthogonal_volume(volume, matrix_lps), placed_mask, winsorize_percentiles)
 
@@ -229,6 +237,11 @@ def engine_volume(volume: Volume, mask: Volume | None, winsorize_percentiles: tu
     if low < high:
         # Padding stays what it is only if it lies between the two; below them it becomes the lowest value.
         np.clip(voxels, low, high, out=voxels)
+    return _with_mask(volume, voxels, volume.grid, mask)
+
+
+def _with_mask(volume: Volume, voxels: NDArray[np.float32], grid: VolumeGrid, mask: Volume | None) -> EngineVolume:
+    """The engine's copy with these intensities, if there is anything to see in them within the mask."""
     mask_voxels = None if mask is None else np.array(mask.voxels, dtype=np.uint8)
     inside = voxels if mask_voxels is None else voxels[mask_voxels > 0]
     if inside.min() == inside.max():
@@ -238,4 +251,4 @@ def engine_volume(volume: Volume, mask: Volume | None, winsorize_percentiles: tu
             f"every voxel{where} has the same value after outliers were clipped",
             "Check that the right volume and mask were given.",
         )
-    return EngineVolume(voxels, volume.grid, mask_voxels)
+    return EngineVolume(voxels, grid, mask_voxels)

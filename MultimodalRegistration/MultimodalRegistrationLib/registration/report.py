@@ -66,7 +66,7 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
             "max_rotation_deg": result.max_rotation_deg,
             "touched": list(result.bounds_touched),
         },
-        "landmarks": None if result.landmarks is None else _landmarks_content(result.landmarks),
+        "landmarks": None if result.landmarks is None else _landmarks_content(result.landmarks, result.verdict),
         "verdict": None if result.verdict is None else _verdict_content(result.verdict),
         "sampled_volume": result.sampled,
         "metric": {
@@ -121,11 +121,14 @@ def _stage_content(stage: LinearStage | BentStage) -> dict[str, Any]:
     return {"type": "bending", **content, "verdict": judged, "inverse_error": asdict(stage.inverse_error)}
 
 
-def _landmarks_content(errors: LandmarkErrors) -> dict[str, Any]:
+def _landmarks_content(errors: LandmarkErrors, verdict: Verdict | None) -> dict[str, Any]:
+    estimated_mm = None if verdict is None else verdict.estimated_error_mm
     at = {"as_placed": errors.as_placed, "at_start": errors.at_start, "at_end": errors.at_end}
     return {
         "rms_mm": {when: points.rms_mm for when, points in at.items()},
         "unseen_rms_mm": errors.unseen_rms_mm,
+        "expected_rms_mm": errors.expected_mm(estimated_mm),
+        "words": errors.words(estimated_mm),
         "pairs": [
             {"name": name, **{f"{when}_mm": points.per_point_mm[i] for when, points in at.items()}}
             for i, name in enumerate(errors.pairs.labels)

@@ -68,7 +68,7 @@ class RegistrationResult:
     verdict : Verdict or None
         Whether to trust the result; None when no verdict was asked for.
     seconds : dict
-        Time of each stage; ``"engine"`` is the engine's own.
+        Wall-clock of each stage, and ``"total"``, which is their sum; ``"engine"`` is the engine's own time.
     warnings : tuple of str
         What the user should know.
     log : str

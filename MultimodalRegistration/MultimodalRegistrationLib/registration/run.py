@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,23 +23,22 @@ from MultimodalRegistrationLib.preprocess.check import volume_warnings
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, Steps
 from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration.apply_steps import apply_steps
-from MultimodalRegistrationLib.registration.fine import FineResult, run_fine_stage
+from MultimodalRegistrationLib.registration.clock import Clock
 from MultimodalRegistrationLib.registration.landmark_start import LandmarkErrors, LandmarkStart, landmark_start
 from MultimodalRegistrationLib.registration.masks import Masks
 from MultimodalRegistrationLib.registration.memory_need import memory_warning
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
-from MultimodalRegistrationLib.registration.pair import make_pair
+from MultimodalRegistrationLib.registration.pair import Pair, make_pair
 from MultimodalRegistrationLib.registration.progress import Progress
+from MultimodalRegistrationLib.registration.refine import refine
 from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.similarity import mutual_information
 from MultimodalRegistrationLib.registration.start import StartMethod, choose_start
+from MultimodalRegistrationLib.registration.views import Comparison, View, placed_in
 from MultimodalRegistrationLib.registration.wrong_way_round import inverse_warning
-from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.search.candidates import Candidate, find_candidates
-from MultimodalRegistrationLib.search.lattices import Lattices
-from MultimodalRegistrationLib.verdict.evidence import Examiner
-from MultimodalRegistrationLib.verdict.rule import WORSE_THAN_START, Verdict, judge, with_doubts
+from MultimodalRegistrationLib.search.candidates import Candidate
+from MultimodalRegistrationLib.verdict.rule import WORSE_THAN_START, Verdict, judge
 
 __all__ = ["fallback_warning", "register", "select_engine"]
 
@@ -174,7 +173,7 @@ def register(
         raise InputError(
             preset.path, "the preset bends, and only a linear one can be used here", "Use one such as rigid or affine."
         )
-    clock = _Clock()
+    clock = Clock()
     warnings: list[str] = []
 
     def warn(message: str | None) -> None:
@@ -227,33 +226,40 @@ def register(
         overlap_at_start = overlap_fraction(fixed, moving, start_lps, **masks)
         if start != "auto":
             check_overlap(overlap_at_start, fixed.name, moving.name, start_words, given.names)
+
+    def view_of(masks: Masks, shared: Pair | None = None) -> View:
+        pair = make_pair(
+            fixed,
+            moving,
+            start_lps,
+            fixed_mask=masks.fixed,
+            moving_mask=masks.moving,
+            winsorize_percentiles=preset.winsorize_percentiles,
+            shared=shared,
+        )
+        return View.of(pair, max_translation_mm, max_rotation_deg)
+
     with clock.stage("prepare"):
         tell("preparing the volumes", 0.03)
-        pair = make_pair(fixed, moving, start_lps, winsorize_percentiles=preset.winsorize_percentiles, **masks)
-        bounds = Bounds.given(pair.sampled.grid.center_lps, max_translation_mm, max_rotation_deg)
-        at_start = mutual_information(pair.sampled, pair.other, np.eye(4))
-    lattices = Lattices(pair.sampled, pair.other)
-    began = time.perf_counter()
+        masked = whole = view_of(prepared.masks)
+        if given.roles:
+            whole = view_of(prepared.automatic, masked.pair)
+    comparison = Comparison(masked, whole, seed=seed, threads=threads)
     # The engine loads while the poses are searched.
     with EngineSession(name, threads=threads) if session is None else nullcontext(session) as running:
         candidates: list[Candidate] = []
         if start == "auto" or verdict:
-            candidates = find_candidates(
-                lattices,
-                bounds,
-                seed=seed,
-                threads=threads,
-                on_fraction=lambda fraction: tell("searching all poses", 0.04 + 0.26 * fraction),
-            )
+            candidates = comparison.find_poses(lambda fraction: tell("searching all poses", 0.04 + 0.26 * fraction))
         starts = [np.eye(4)]
         if start == "auto":
             starts = _worth_the_engine(candidates)
-            overlap = max(overlap_fraction(fixed, moving, pair.fixed_to_moving_lps(pose), **masks) for pose in starts)
+            found = [masked.pair.fixed_to_moving_lps(pose) for pose in starts]
+            overlap = max(overlap_fraction(fixed, moving, transform, **masks) for transform in found)
             check_overlap(overlap, fixed.name, moving.name, "the best pose found", given.names, searched=True)
-        clock.seconds["search"] = time.perf_counter() - began
-        fine = run_fine_stage(
+        clock.lap("search")
+        refined = refine(
             running,
-            pair,
+            comparison,
             starts,
             preset,
             seed=seed,
@@ -264,44 +270,42 @@ def register(
             cancel=cancel,
             keep=keep_job_files,
         )
-    clock.seconds["engine"] = sum(result.seconds for result in fine)
-    clock.seconds["engine start and hand-over"] = (
-        time.perf_counter() - began - clock.seconds["search"] - clock.seconds["engine"]
-    )
+    clock.lap("engine start and hand-over", {"engine": refined.seconds})
+    view, pose_lps = refined.view, refined.pose_lps
+    pair, bounds = view.pair, view.bounds
+    at_start, at_end = (mutual_information(pair.sampled, pair.other, pose) for pose in (np.eye(4), pose_lps))
+    warn(refined.without_masks)
 
     judged: Verdict | None = None
     with clock.stage("verdict"):
         tell("judging the result", 0.8)
-        best, pose_lps = fine[0], fine[0].sampled_to_other_lps
-        if verdict or len(fine) > 1 or bounds.clamp(pose_lps) is not pose_lps:
-            examiner = Examiner(lattices, bounds, seed=seed, threads=threads)
-            best, pose_lps = _best(fine, examiner, bounds)
-            if verdict:
-                evidence = examiner.examine(
-                    pose_lps, candidates, on_fraction=lambda fraction: tell("judging the result", 0.8 + 0.18 * fraction)
-                )
-                judged = judge(evidence, tuple(bounds.touched(pose_lps)))
+        if verdict:
+            evidence = comparison.examiner_of(view).examine(
+                pose_lps,
+                placed_in(view, candidates, masked),
+                on_fraction=lambda fraction: tell("judging the result", 0.8 + 0.18 * fraction),
+            )
+            judged = judge(evidence, tuple(bounds.touched(pose_lps)))
+            if view is not whole:
+                judged = replace(judged, facts=(*judged.facts, *comparison.masks_decided(pose_lps, candidates)))
     fixed_to_moving_lps = pair.fixed_to_moving_lps(pose_lps)
     at_landmarks: LandmarkErrors | None = None
     if by_landmarks is not None:
         at_landmarks = by_landmarks.errors_of(SpatialTransform.of_matrix("result", fixed_to_moving_lps))
         if not more_stages:
-            against = at_landmarks.against(None if judged is None else judged.estimated_error_mm)
+            judged, against = at_landmarks.weighed(judged)
             if judged is None:
                 warn(against)
-            elif against is not None:
-                judged = with_doubts(judged, [against])
     if judged is not None and judged.word != "verified":
         advice = ": do not use it" if judged.word == "failed" else ""
         warn(f"The verdict is {judged.word}{advice}. {' '.join(judged.against)}")
         if initial_fixed_to_moving_lps is not None and by_landmarks is None:
             warn(inverse_warning(fixed, moving, pair, at_start, initial_name))
-    at_end = mutual_information(pair.sampled, pair.other, pose_lps)
     touched = tuple(bounds.touched(pose_lps))
     if touched and judged is None:
         warn(f"The result is at {' and '.join(touched)}; the true pose may lie beyond.")
-    if best.convergence.settled is False:
-        warn(best.convergence.words)
+    if refined.engine.convergence.settled is False:
+        warn(refined.engine.convergence.words)
     # Where there is a verdict, it knows better: its agreement takes account of the overlap.
     comparable = judged is None and overlap_at_start >= _COMPARABLE_OVERLAP
     if comparable and at_start is not None and (at_end is None or at_end < (1 - WORSE_THAN_START) * at_start):
@@ -311,6 +315,8 @@ def register(
             "before looking at it."
         )
     points = pair.sampled.grid.sample_points_lps(8)
+    overlap_at_end = overlap_fraction(fixed, moving, fixed_to_moving_lps, **masks)
+    clock.lap("verdict")
     return RegistrationResult(
         fixed_to_moving_lps=fixed_to_moving_lps,
         steps=steps,
@@ -327,32 +333,19 @@ def register(
         max_rotation_deg=max_rotation_deg,
         candidates=len(starts),
         overlap_at_start=overlap_at_start,
-        overlap_at_end=overlap_fraction(fixed, moving, fixed_to_moving_lps, **masks),
+        overlap_at_end=overlap_at_end,
         mutual_information_at_start=at_start,
         mutual_information_at_end=at_end,
         moved_mm=float(displacement_mm(pose_lps, np.eye(4), points).mean()),
         rotated_deg=rotation_angle_deg(pose_lps),
         bounds_touched=touched,
         landmarks=at_landmarks,
-        convergence=best.convergence,
+        convergence=refined.engine.convergence,
         verdict=judged,
         seconds=clock.seconds,
         warnings=tuple(warnings),
-        log=best.log,
+        log=refined.engine.log,
     )
-
-
-class _Clock:
-    """Seconds spent in each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - began
 
 
 def _start_of_landmarks(
@@ -382,19 +375,3 @@ def _worth_the_engine(candidates: list[Candidate]) -> list[NDArray[np.float64]]:
     """Poses of the best candidate and of those that come close to it."""
     close = [candidate for candidate in candidates if candidate.score >= _WORTH_THE_ENGINE * candidates[0].score]
     return [candidate.sampled_to_other_lps for candidate in (close or candidates[:1])[:_MOST_CANDIDATES]]
-
-
-def _best(fine: list[FineResult], examiner: Examiner, bounds: Bounds) -> tuple[FineResult, NDArray[np.float64]]:
-    """The result with the best agreement, and its pose.
-
-    Where the engine, which knows no bounds, went beyond them, a bounded climb from the bound and from the engine's
-    start takes its place: the point on the way back is no optimum.
-    """
-    poses = []
-    for result in fine:
-        clamped = bounds.clamp(result.sampled_to_other_lps)
-        if clamped is not result.sampled_to_other_lps:
-            clamped = examiner.best_within_bounds([clamped, result.start_sampled_to_other_lps])
-        poses.append(clamped)
-    best = int(np.argmax([examiner.agreement(pose) for pose in poses]))
-    return fine[best], poses[best]

@@ -11,14 +11,23 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.search.agreement import Agreement
+from MultimodalRegistrationLib.search.agreement import Agreement, Poses
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.lattice import content_extent_mm
 from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.search.rotations import even_rotations
 from MultimodalRegistrationLib.search.translations import best_translations
 
-__all__ = ["Candidate", "coarsest_mm", "distinct", "find_candidates", "search_step_mm"]
+__all__ = [
+    "Candidate",
+    "coarse_candidates",
+    "coarsest_mm",
+    "distinct",
+    "find_candidates",
+    "improved_candidates",
+    "nearby_candidates",
+    "search_step_mm",
+]
 
 _SMALLEST_OVERLAP = 0.3
 _OVERLAP_POWER = 0.5
@@ -28,6 +37,18 @@ _FEWEST_STEPS = 11.5
 # Keeps the memory of a thread below 100 MB.
 _MOST_CELLS = 400_000
 _COARSE_KEPT = 200
+# Share of the time.
+_COARSE_SHARE = 0.85
+_PROBES = 4
+# Rotations and steps in each direction of a search near a pose.
+_NEARBY_DEG, _NEARBY_STEPS = 45.0, 5
+_NEARBY_ROTATIONS, _NEARBY_POINTS, _NEARBY_KEPT = 1200, 500, 60
+# Of the finer resolutions: lattice step and steps of the climb in units of the search, points, and how many go on.
+_LEVELS = (
+    (1 / 2, 1000, (2, 1, 1 / 2), 60),
+    (1 / 2, 4000, (1 / 2, 1 / 4, 1 / 8), 8),
+    (1 / 4, 10_000, (1 / 4, 1 / 8, 1 / 16), 8),
+)
 
 
 @dataclass(frozen=True)
@@ -104,15 +125,36 @@ def find_candidates(
     list of Candidate
         Poses further apart than one step of the coarse lattice, best first; at least one.
     """
-    threads = threads or usable_cores()
     tell = on_fraction or (lambda fraction: None)
+    coarse = coarse_candidates(
+        lattices, bounds, threads=threads, on_fraction=lambda fraction: tell(_COARSE_SHARE * fraction)
+    )
+    return improved_candidates(
+        lattices,
+        bounds,
+        coarse,
+        seed=seed,
+        on_fraction=lambda fraction: tell(_COARSE_SHARE + (1 - _COARSE_SHARE) * fraction),
+    )
+
+
+def coarse_candidates(
+    lattices: Lattices,
+    bounds: Bounds,
+    *,
+    threads: int | None = None,
+    on_fraction: Callable[[float], None] | None = None,
+) -> list[Candidate]:
+    """The best poses of the coarse search over all rotations and translations within the bounds, the start among them.
+
+    Parameters are those of :func:`find_candidates`; what :func:`improved_candidates` begins with.
+    """
+    threads = threads or usable_cores()
     sampled, other = lattices.sampled, lattices.other
-    spacing_mm = search_step_mm(sampled, other)
-    probe = sampled.grid.sample_points_lps(4)
-    coarse_mm = coarsest_mm(sampled, other)
     # The start itself may have been chosen well.
     found = [Candidate(np.eye(4), -1.0)]
     if bounds.translation_mm > 0 or bounds.rotation_deg > 0:
+        coarse_mm = coarsest_mm(sampled, other)
         peaks = best_translations(
             *lattices.at(coarse_mm),
             even_rotations(bounds.rotation_deg),
@@ -120,18 +162,76 @@ def find_candidates(
             overlap_power=_OVERLAP_POWER,
             threads=threads,
             bounds=bounds,
-            on_fraction=lambda fraction: tell(0.85 * fraction),
+            on_fraction=on_fraction or (lambda fraction: None),
         )
         ranked = [Candidate(bounds.clamp(peak.sampled_to_other_lps), peak.score) for peak in peaks]
-        found += distinct(ranked, probe, coarse_mm, _COARSE_KEPT)
-    for number, (share, points, steps, kept) in enumerate(
-        (
-            (1 / 2, 1000, (2, 1, 1 / 2), 60),
-            (1 / 2, 4000, (1 / 2, 1 / 4, 1 / 8), 8),
-            (1 / 4, 10_000, (1 / 4, 1 / 8, 1 / 16), 8),
-        )
-    ):
-        tell(0.85 + 0.05 * number)
+        found += distinct(ranked, sampled.grid.sample_points_lps(_PROBES), coarse_mm, _COARSE_KEPT)
+    return found
+
+
+def nearby_candidates(
+    lattices: Lattices, bounds: Bounds, around_lps: NDArray[np.float64], *, reach_mm: float, seed: int
+) -> list[Candidate]:
+    """The best poses of a coarse search in the neighbourhood of one: some mm and 45 degrees about it.
+
+    Parameters
+    ----------
+    lattices, bounds, seed
+        As for :func:`find_candidates`.
+    around_lps : array, shape (4, 4)
+        Rigid, ``sampled_to_other_lps``; within the bounds.
+    reach_mm : float
+        How far the centre of what is sampled may be moved.
+
+    Returns
+    -------
+    list of Candidate
+        Within the bounds, best first, for :func:`improved_candidates`; none where the bounds are zero.
+    """
+    step_mm = search_step_mm(lattices.sampled, lattices.other)
+    agreement = Agreement(*lattices.at(step_mm / 2), points=_NEARBY_POINTS, seed=seed)
+    middle = agreement.poses_of(around_lps[None])
+    turns = even_rotations(_NEARBY_DEG, _NEARBY_ROTATIONS)
+    reach = np.arange(-_NEARBY_STEPS, _NEARBY_STEPS + 1)
+    shifts = np.stack(np.meshgrid(reach, reach, reach, indexing="ij"), axis=-1).reshape(-1, 3)
+    shifts = shifts[(shifts**2).sum(axis=1) <= _NEARBY_STEPS**2] * (reach_mm / _NEARBY_STEPS)
+    poses = Poses(
+        np.repeat(middle.rotations @ turns, len(shifts), axis=0), np.tile(middle.centers_lps + shifts, (len(turns), 1))
+    )
+    allowed = poses.centers_lps + poses.rotations @ (bounds.center_lps - agreement.center_lps)
+    poses = poses[np.flatnonzero(bounds.allow(poses.rotations, allowed))]
+    if not len(poses):
+        return []
+    scores = agreement.score(poses)
+    best = np.argsort(-scores, kind="stable")[:_NEARBY_KEPT]
+    return [
+        Candidate(matrix, float(score))
+        for matrix, score in zip(agreement.matrices_of(poses[best]), scores[best], strict=True)
+    ]
+
+
+def improved_candidates(
+    lattices: Lattices,
+    bounds: Bounds,
+    found: list[Candidate],
+    *,
+    seed: int,
+    on_fraction: Callable[[float], None] | None = None,
+) -> list[Candidate]:
+    """Improve coarse candidates together at finer resolutions, fewer each time.
+
+    Parameters
+    ----------
+    lattices, bounds, seed, on_fraction
+        As for :func:`find_candidates`.
+    found : list of Candidate
+        Within the bounds; at least one.
+    """
+    spacing_mm = search_step_mm(lattices.sampled, lattices.other)
+    probe = lattices.sampled.grid.sample_points_lps(_PROBES)
+    for number, (share, points, steps, kept) in enumerate(_LEVELS):
+        if on_fraction is not None:
+            on_fraction(number / len(_LEVELS))
         agreement = Agreement(*lattices.at(share * spacing_mm), points=points, seed=seed)
         starts = agreement.poses_of(np.stack([candidate.sampled_to_other_lps for candidate in found]))
         poses, scores = agreement.climb(starts, tuple(step * spacing_mm for step in steps), bounds)

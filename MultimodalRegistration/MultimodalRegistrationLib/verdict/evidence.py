@@ -41,7 +41,9 @@ _MIRROR_DIRECTIONS = np.array([d for d in product((-1, 0, 1), repeat=3) if d > (
 
 @dataclass(frozen=True)
 class Evidence:
-    """Measured facts about a result. Agreements are mutual information in nats, weighted with the overlap.
+    """Measured facts about a result.
+
+    Agreements are mutual information in nats, weighted with the overlap; zero where that is too small to tell.
 
     Parameters
     ----------
@@ -99,7 +101,7 @@ class Evidence:
 
 def _drop(best: float, other: float | None) -> float:
     if best <= 0:
-        return -1.0
+        return -1.0 if (other or 0.0) > 0 else 0.0
     return 1.0 - max(other or 0.0, 0.0) / best
 
 
@@ -116,20 +118,38 @@ class Examiner:
         Of the random points and perturbations.
     threads : int, optional
         By default as many as there are usable cores; the result does not depend on it.
+    unmasked : callable, optional
+        Where the lattices have masks of the user: agreement without these of poses ``sampled_to_other_lps``, shape
+        (N, 4, 4). Every agreement is then the mean of both, so that what a mask marks counts twice and the rest once.
     """
 
-    def __init__(self, lattices: Lattices, bounds: Bounds, *, seed: int, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        lattices: Lattices,
+        bounds: Bounds,
+        *,
+        seed: int,
+        threads: int | None = None,
+        unmasked: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    ) -> None:
         self.step_mm = search_step_mm(lattices.sampled, lattices.other)
         self._bounds, self._seed = bounds, seed
         self._threads = threads or usable_cores()
+        self._unmasked = unmasked
+        self._lattices = lattices
         self._sampled, self._other = lattices.at(self.step_mm / 4)
-        self._middle = lattices.at(self.step_mm / 2)
-        self._fine = lattices.at(self.step_mm / 6)
         self._agreement = Agreement(self._sampled, self._other, points=_POINTS, seed=seed)
 
+    def agreements(self, poses_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Agreement under poses ``sampled_to_other_lps``, shape (N, 4, 4); -1 where the overlap is too small."""
+        scores = self._agreement.score(self._agreement.poses_of(poses_lps))
+        if self._unmasked is None:
+            return scores
+        return np.asarray((scores.clip(0) + self._unmasked(poses_lps).clip(0)) / 2)
+
     def agreement(self, pose_lps: NDArray[np.float64]) -> float:
-        """Agreement under a pose ``sampled_to_other_lps``, shape (4, 4)."""
-        return float(self._agreement.score(self._agreement.poses_of(pose_lps[None]))[0])
+        """Agreement under one pose, shape (4, 4)."""
+        return float(self.agreements(pose_lps[None])[0])
 
     def best_within_bounds(self, poses_lps: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         """The best pose that a climb within the bounds reaches from any of these, each within them, shape (4, 4)."""
@@ -161,8 +181,8 @@ class Examiner:
             Same volumes, pose and seed: same evidence.
         """
         probe = self._common_points(pose_lps)
-        agreement = self.agreement(pose_lps)
-        nearby = float(self._agreement.score(self._nearby(self._agreement, pose_lps)).clip(0).mean())
+        agreement = max(self.agreement(pose_lps), 0.0)
+        nearby = float(self.agreements(self._nearby(pose_lps)).clip(0).mean())
         rival = self._rival(pose_lps, probe, candidates)
         mirrored = 0.0
         ends: list[NDArray[np.float64]] = []
@@ -171,10 +191,8 @@ class Examiner:
             mirrored, ends, turned = self._restarted(pose_lps, on_fraction)
         return Evidence(
             agreement=agreement,
-            agreement_best_nearby=float(
-                self._agreement.score(self._agreement.poses_of(np.stack([pose_lps, *ends, *turned]))).max()
-            ),
-            agreement_at_start=self.agreement(np.eye(4)),
+            agreement_best_nearby=float(self.agreements(np.stack([pose_lps, *ends, *turned])).max().clip(0)),
+            agreement_at_start=max(self.agreement(np.eye(4)), 0.0),
             agreement_nearby=nearby,
             rival_agreement=None if rival is None else rival[0],
             rival_distance_mm=None if rival is None else rival[1],
@@ -190,6 +208,9 @@ class Examiner:
         self, pose_lps: NDArray[np.float64], on_fraction: Callable[[float], None]
     ) -> tuple[float, list[NDArray[np.float64]], list[NDArray[np.float64]]]:
         """The best agreement of the mirrored volume, and where the forward and the backward restarts end."""
+        # Here, so that no two threads make the same ones.
+        for share in (2, 6):
+            self._lattices.at(self.step_mm / share)
         pool = ThreadPoolExecutor(self._threads)
         try:
             mirrored = pool.submit(self._mirrored, pose_lps)
@@ -216,27 +237,30 @@ class Examiner:
         inside = self._other.shows(mapped)
         return points[inside] if inside.sum() > 10 else points
 
-    def _nearby(self, agreement: Agreement, pose_lps: NDArray[np.float64]) -> Poses:
-        """The pose moved by a step to both sides along each axis and about each axis."""
-        pose = agreement.poses_of(pose_lps[None])
+    def _nearby(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The pose moved by a step to both sides along each axis and about each axis, shape (12, 4, 4)."""
+        pose = self._agreement.poses_of(pose_lps[None])
         unit = np.concatenate([np.eye(3), -np.eye(3)])
-        turned = pose.rotations @ Rotation.from_rotvec(unit * agreement.angle_of_step(self.step_mm)).as_matrix()
-        return Poses(
+        angle = self._agreement.angle_of_step(self.step_mm)
+        turned = pose.rotations @ Rotation.from_rotvec(unit * angle).as_matrix()
+        moved = Poses(
             np.concatenate([np.repeat(pose.rotations, 6, axis=0), turned]),
             np.concatenate([pose.centers_lps + unit * self.step_mm, np.repeat(pose.centers_lps, 6, axis=0)]),
         )
+        return self._agreement.matrices_of(moved)
 
     def _steps(self, *shares: float) -> tuple[float, ...]:
         return tuple(share * self.step_mm for share in shares)
 
     def _restart(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64] | None:
         """Where our own optimiser ends from a perturbed pose with points of its own; None if there are too few."""
-        polisher = Polisher(*self._fine, pose_lps, self._seed + number)
+        polisher = Polisher(*self._lattices.at(self.step_mm / 6), pose_lps, self._seed + number)
         return polisher.climb(self._perturbation(number)) if polisher.can_tell else None
 
     def _backward(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64] | None:
         """Likewise with the roles of the volumes exchanged; the answer is of the original direction."""
-        polisher = Polisher(self._fine[1], self._fine[0], np.asarray(np.linalg.inv(pose_lps)), self._seed + number)
+        sampled, other = self._lattices.at(self.step_mm / 6)
+        polisher = Polisher(other, sampled, np.asarray(np.linalg.inv(pose_lps)), self._seed + number)
         if not polisher.can_tell:
             return None
         return np.asarray(np.linalg.inv(polisher.climb(self._perturbation(number))))
@@ -247,7 +271,7 @@ class Examiner:
 
     def _mirrored(self, pose_lps: NDArray[np.float64]) -> float:
         """The best agreement of the mirrored volume, from mirrors in planes of thirteen directions."""
-        coarse = Agreement(*self._middle, points=4000, seed=self._seed)
+        coarse = Agreement(*self._lattices.at(self.step_mm / 2), points=4000, seed=self._seed)
         pose = coarse.poses_of(pose_lps[None])
         normals = _MIRROR_DIRECTIONS / np.linalg.norm(_MIRROR_DIRECTIONS, axis=1, keepdims=True)
         mirrors = np.eye(3) - 2 * normals[:, :, None] * normals[:, None, :]
@@ -256,8 +280,8 @@ class Examiner:
         free = Bounds(coarse.center_lps)
         ended, scores = coarse.climb(starts, self._steps(1, 1 / 2, 1 / 4), free)
         best = coarse.matrices_of(ended[np.argsort(-scores)[:2]])
-        poses = self._agreement.poses_of(best)
-        return float(self._agreement.climb(poses, self._steps(1 / 4, 1 / 8, 1 / 16), free)[1].max())
+        poses, _ = self._agreement.climb(self._agreement.poses_of(best), self._steps(1 / 4, 1 / 8, 1 / 16), free)
+        return float(self.agreements(self._agreement.matrices_of(poses)).max())
 
     def _rival(
         self, pose_lps: NDArray[np.float64], probe: NDArray[np.float64], candidates: list[Candidate]
@@ -270,11 +294,12 @@ class Examiner:
         ]
         if not far:
             return None
-        ended, scores = self._agreement.climb(
+        ended, _ = self._agreement.climb(
             self._agreement.poses_of(np.stack(far)), self._steps(1 / 2, 1 / 4, 1 / 8, 1 / 16), self._bounds
         )
+        matrices = self._agreement.matrices_of(ended)
         best: tuple[float, float, float] | None = None
-        for matrix, score in zip(self._agreement.matrices_of(ended), scores, strict=True):
+        for matrix, score in zip(matrices, self.agreements(matrices), strict=True):
             distance_mm = float(displacement_mm(matrix, pose_lps, probe).mean())
             if distance_mm <= self.step_mm or (best is not None and score <= best[0]):
                 continue
@@ -291,4 +316,4 @@ class Examiner:
             ends.rotations[0] @ Rotation.from_rotvec(shares[:, None] * turn).as_matrix(),
             ends.centers_lps[0] + shares[:, None] * (ends.centers_lps[1] - ends.centers_lps[0]),
         )
-        return bool(self._agreement.score(way).min() < _DIP * score)
+        return bool(self.agreements(self._agreement.matrices_of(way)).min() < _DIP * score)

@@ -155,10 +155,13 @@ def _facts(e: Evidence) -> tuple[str, ...]:
         facts.append(f"{_rival(e)} agrees {e.margin:.0%} less.")
     elif e.rival_agreement is None:
         facts.append("No other pose came near.")
-    facts.append(
-        f"Agreement {e.agreement:.2f}, {max(e.agreement_at_start, 0.0):.2f} at the start, {e.sharpness:.0%} less "
-        f"when moved by {e.step_mm:.0f} mm."
-    )
+    if e.agreement <= 0:
+        facts.append("Too little of the volumes, or of what their masks mark, overlaps at the result to compare them.")
+    else:
+        facts.append(
+            f"Agreement {e.agreement:.2f}, {max(e.agreement_at_start, 0.0):.2f} at the start, {e.sharpness:.0%} less "
+            f"when moved by {e.step_mm:.0f} mm."
+        )
     if e.distances_mm:
         facts.append(f"Restarts with other samples and with the roles exchanged: {_restarts(e)}.")
     if _MIRROR_WINS <= e.mirror_margin <= _MIRROR_EQUAL:
