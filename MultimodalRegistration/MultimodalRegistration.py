@@ -294,7 +294,8 @@ class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
         Returns
         -------
         int
-            0 all verified, 1 some need a look, 2 bad study file or folder, 3 some have no result, 4 cancelled.
+            Of :class:`~MultimodalRegistrationLib.exit_codes.ExitCode`: 0 all verified, 6 some failed, 7 others are not
+            verified, 8 some have no result; 2 bad study file or folder, 4 cancelled.
         """
         from MultimodalRegistrationLib.cli.main import main
 

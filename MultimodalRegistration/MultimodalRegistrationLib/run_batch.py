@@ -10,8 +10,8 @@ import sys
 import traceback
 from pathlib import Path
 
-# Nothing is known to be well, whatever it was.
-_NO_RESULTS = 3
+# As ExitCode.UNEXPECTED, which a broken installation may not have.
+_UNEXPECTED = 1
 
 
 def _run() -> int:
@@ -21,10 +21,10 @@ def _run() -> int:
 
         return main(["batch", *sys.argv[1:]])
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else _NO_RESULTS
+        return end.code if isinstance(end.code, int) else _UNEXPECTED
     except BaseException:
         traceback.print_exc()
-        return _NO_RESULTS
+        return _UNEXPECTED
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from measure import machine_line
+from MultimodalRegistrationLib.exit_codes import ExitCode
 
 _DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 _CASES = 20
@@ -55,7 +56,7 @@ def _study(folder: Path) -> Path:
     fixed, moving = (_reduced(_DATA / "stroke" / f"{name}.nrrd") for name in ("t1", "t2"))
     sitk.WriteImage(fixed, str(folder / "t1.nrrd"), True)
     rng = np.random.default_rng(0)
-    rows = ["name,fixed,moving"]
+    rows = ["name,fixed,moving,report"]
     for number in range(_CASES):
         angles, shift_mm = rng.uniform(-0.3, 0.3, 3), rng.uniform(-20, 20, 3)
         center = moving.TransformContinuousIndexToPhysicalPoint([n / 2 for n in _SIZE])
@@ -65,7 +66,7 @@ def _study(folder: Path) -> Path:
         moved.SetDirection(turned.ravel().tolist())
         moved.SetOrigin(pose.TransformPoint(moving.GetOrigin()))
         sitk.WriteImage(moved, str(folder / f"t2-{number}.nrrd"), True)
-        rows.append(f"case-{number},t1.nrrd,t2-{number}.nrrd")
+        rows.append(f"case-{number},t1.nrrd,t2-{number}.nrrd,no")
     path = folder / "study.csv"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
@@ -96,7 +97,7 @@ def _seconds(*arguments: object) -> float:
         text=True,
         check=False,
     )
-    if done.returncode not in (0, 1):
+    if done.returncode not in (ExitCode.DONE, ExitCode.FAILED, ExitCode.NOT_VERIFIED):
         sys.exit(done.stderr)
     return time.perf_counter() - began
 

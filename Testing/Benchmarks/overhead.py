@@ -49,9 +49,10 @@ def main() -> None:
         run, seconds = _timed(folder)
         assert seconds is not None, run.output
         print(f"\nThe whole default run: {run.seconds:.1f} s, peak {run.peak_mb:.0f} MB\n\n| stage | s |\n|---|---|")
+        total = seconds.pop("total")
         for stage, value in seconds.items():
             print(f"| {stage} | {value:.2f} |")
-        print(f"| start of Python and the rest | {run.seconds - sum(seconds.values()):.2f} |")
+        print(f"| start of Python and the rest | {run.seconds - total:.2f} |")
 
 
 def _timed(folder: str, *options: str) -> tuple[Run, dict[str, float] | None]:

@@ -49,7 +49,7 @@ class FakeProcess:
         return Path(self.arguments[self.arguments.index(option) + 1])
 
     def finish(self, **changes):
-        """End with a result."""
+        """End with a result, which the command of a panel writes whatever the verdict, and with its exit code."""
         content = {
             "inputs": dict.fromkeys(("fixed", "moving", "fixed_mask", "moving_mask")),
             "transform": {"type": "linear", "moving_to_fixed_ras": MOVING_TO_FIXED_RAS.tolist()},
@@ -66,7 +66,7 @@ class FakeProcess:
             **changes,
         }
         self.file("--json").write_text(json.dumps(content))
-        self.end(0)
+        self.end(6 if (content["verdict"] or {}).get("word") == "failed" else 0)
 
 
 def grid(size, spacing_mm, center_lps):

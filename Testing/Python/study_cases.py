@@ -16,8 +16,8 @@ from MultimodalRegistrationLib.presets.store import find_preset
 
 __all__ = ["QUICK", "batch", "results_of", "start_batch", "tiny_study"]
 
-# Columns of a case that is registered from where it lies, and not judged.
-QUICK = {"preset": "quick.json", "start": "given", "no-verdict": "yes"}
+# Columns of a case that is registered from where it lies, and not judged; without a report, which takes longer.
+QUICK = {"preset": "quick.json", "start": "given", "no-verdict": "yes", "report": "no"}
 
 
 def tiny_study(

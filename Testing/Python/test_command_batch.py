@@ -9,6 +9,9 @@ import sys
 import pytest
 from conftest import PROJECT, run_command
 from MultimodalRegistrationLib.batch.outcome import read_outcome
+from MultimodalRegistrationLib.batch.run_case import _outcome
+from MultimodalRegistrationLib.cli.case_worker import _add_report, case_parsers
+from MultimodalRegistrationLib.study.cases import Case, Step
 from study_cases import QUICK, batch, results_of, tiny_study
 
 LIBRARY = PROJECT / "MultimodalRegistration" / "MultimodalRegistrationLib"
@@ -28,7 +31,7 @@ def done(study, tmp_path_factory):
 
 def test_what_is_printed_and_written(done):
     folder, code, printed = done
-    assert code == 1
+    assert code == 7
     lines = printed.splitlines()
     assert [line.split("]")[0] for line in lines[:3]] == ["[1 of 3", "[2 of 3", "[3 of 3"]
     assert all(": not judged, " in line for line in lines[:3])
@@ -70,7 +73,7 @@ def test_the_summary_alone(done):
     before = (folder / "summary.html").read_bytes()
     (folder / "summary.html").unlink()
     code, printed = batch("--summary", folder)
-    assert code == 1
+    assert code == 7
     assert "3 not judged" in printed
     assert len((folder / "summary.html").read_bytes()) == len(before)
     code, printed = batch("--summary", folder.parent)
@@ -121,7 +124,7 @@ def test_several_volumes_to_one(study, tmp_path):
         *("--fixed", folder / "fixed.nrrd", "--moving", folder / "moving-0.nrrd", folder / "moving-1.nrrd"),
         *("--preset", folder / "quick.json", "--output-dir", tmp_path / "D"),
     )
-    assert code in (0, 1), printed
+    assert code in (0, 6, 7), printed
     assert {path.name for path in (tmp_path / "D" / "cases").iterdir()} == {"moving-0", "moving-1"}
     code, printed = batch("--fixed", folder / "fixed.nrrd", "--output-dir", tmp_path / "E")
     assert code == 2
@@ -131,11 +134,12 @@ def test_several_volumes_to_one(study, tmp_path):
 def test_every_step_of_a_case(study, tmp_path):
     """Preprocessing, a volume that rides along, and a report."""
     text = study.read_text().splitlines()
-    rows = [f"{text[0]},carry,report,preprocess.margin", f"{text[1]},moving-0.nrrd|moving-1.nrrd,yes,4"]
+    assert (text[0].split(",")[-1], text[1].split(",")[-1]) == ("report", "no")
+    rows = [f"{text[0]},carry,preprocess.margin", f"{text[1].removesuffix('no')}yes,moving-0.nrrd|moving-1.nrrd,4"]
     changed = study.with_name("steps.csv")
     changed.write_text("\n".join(rows) + "\n")
     code, printed = batch(changed, "--output-dir", tmp_path / "D")
-    assert code in (0, 1), printed
+    assert code in (0, 6, 7), printed
     case = tmp_path / "D" / "cases" / "case-0"
     assert {path.name for path in (case / "carried").iterdir()} == {"moving-0.nrrd", "moving-1.nrrd"}
     assert (case / "qa" / "report.html").exists()
@@ -143,6 +147,63 @@ def test_every_step_of_a_case(study, tmp_path):
     outcome = read_outcome(case)
     assert outcome.report == "qa/report.html"
     assert ".running" not in (case / "qa" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_case_gets_a_report_to_look_at_and_to_mark(study, done, tmp_path):
+    """Without targets, and without a word about a report; it takes nothing back and is marked like any other."""
+    header, first, second = study.read_text().splitlines()[:3]
+    changed = study.with_name("default.csv")
+    changed.write_text("\n".join([header, first.replace(",no", ","), second]) + "\n")
+    code, printed = batch(changed, "--output-dir", tmp_path / "D")
+    assert code == done[1], printed
+    case, without = (tmp_path / "D" / "cases" / name for name in ("case-0", "case-1"))
+    assert {path.name for path in (case / "qa").iterdir()} == {"report.html", "quality.json", "methods.csv"}
+    assert not (without / "qa").exists()
+    assert (read_outcome(case).report, read_outcome(without).report) == ("qa/report.html", None)
+    assert results_of(tmp_path / "D").items() <= results_of(done[0]).items()
+    marked = run_command("mark", case / "qa" / "report.html", "--as", "doubtful", "--name", "me")
+    assert marked.returncode == 0, marked.stderr
+    batch("--summary", tmp_path / "D")
+    found = {one["name"]: one for one in json.loads((tmp_path / "D" / "summary.json").read_text())["cases"]}
+    assert found["case-0"]["mark"]["mark"] == "doubtful"
+    assert found["case-0"]["verdict"] == "not judged"
+    assert 'href="cases/case-0/qa/report.html"' in (tmp_path / "D" / "summary.html").read_text(encoding="utf-8")
+    # The reports are no reason to run anything again.
+    code, printed = batch(study, "--output-dir", tmp_path / "E")
+    assert "[3 of 3]" in printed
+    full = changed.with_name("again.csv")
+    full.write_text(study.read_text().replace(",no\n", ",\n"))
+    code, printed = batch(full, "--output-dir", tmp_path / "E", "--resume")
+    assert code == done[1], printed
+    assert "of 3]" not in printed
+
+
+def test_a_report_that_cannot_be_made_takes_no_result_away(study, tmp_path, monkeypatch, capsys):
+    """As where the whole volumes do not fit into memory: told in the log, and nothing half is left."""
+    monkeypatch.chdir(tmp_path)
+    case = Case(
+        "one", "line 2", study, study, (Step("qa", ("--fixed=none.nrrd", "--moving=none.nrrd"), optional=True),)
+    )
+    (tmp_path / "qa").mkdir()
+    (tmp_path / "qa" / "methods.csv").touch()
+    (tmp_path / "RESULT.json").write_text("{}")
+    _add_report(case, case_parsers())
+    assert "there is no report of this case" in capsys.readouterr().out
+    assert not (tmp_path / "qa").exists()
+
+
+@pytest.mark.parametrize(("optional", "word"), [(True, "uncertain"), (False, "failed")])
+def test_the_verdict_is_that_of_the_registration_but_where_quality_was_asked_for(tmp_path, optional, word):
+    (tmp_path / "qa").mkdir()
+    (tmp_path / "qa" / "report.html").touch()
+    judged = {"word": "uncertain", "against": ["A reason."], "estimated_error_mm": 1.0}
+    (tmp_path / "RESULT.json").write_text(json.dumps({"verdict": judged}))
+    quality = {"verdict": {"word": "bad", "sentence": "Do not rely on it.", "reasons": ["Bad."]}}
+    (tmp_path / "qa" / "quality.json").write_text(json.dumps(quality))
+    case = Case("one", "line 2", tmp_path, tmp_path, (Step("qa", (), optional=optional),))
+    outcome = _outcome(case, tmp_path, None, 1, 1.0)
+    assert (outcome.word, outcome.report) == (word, "qa/report.html")
+    assert outcome.against == (("A reason.",) if optional else ("A reason.", "Do not rely on it.", "Bad."))
 
 
 def test_a_study_of_folders(study, tmp_path):
@@ -172,7 +233,7 @@ def test_the_script_for_slicer(done, study, tmp_path):
 
     assert (LIBRARY / "run_batch.py").read_bytes().isascii()
     ran = run(path, "--output-dir", tmp_path / "D")
-    assert ran.returncode == 1, ran.stderr
+    assert ran.returncode == 7, ran.stderr
     folder, _, _ = done
     assert list(results_of(tmp_path / "D").values()) == list(results_of(folder).values())
     assert run("--wrong").returncode == 2
@@ -184,7 +245,7 @@ def test_the_logic_in_slicer(slicer_app, done, study, tmp_path):
 
     slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
     logic = slicer.util.getModuleLogic("MultimodalRegistration")
-    assert logic.runBatch(str(study), str(tmp_path / "D"), "--quiet") == 1
+    assert logic.runBatch(str(study), str(tmp_path / "D"), "--quiet") == 7
     folder, _, _ = done
     assert results_of(tmp_path / "D") == results_of(folder)
     assert logic.runBatch(str(study), str(tmp_path / "D"), "--quiet") == 2

@@ -79,7 +79,7 @@ def test_the_script_goes_through_a_study(slicer_app, study, monkeypatch, capsys)
     monkeypatch.setattr(slicer.util, "exit", codes.append)
     monkeypatch.setattr(sys, "argv", ["study.py", str(study)])
     exec(compile(SCRIPT, "study.py", "exec"), {"__name__": "__main__"})
-    assert codes == [1]
+    assert codes == [8]
     out, err = capsys.readouterr()
     assert out.splitlines()[-2:] == ["a verified", "b error"]
     assert "Traceback" in err

@@ -323,6 +323,8 @@ def test_pairs(head_ct, head_mr, monkeypatch):
 # What remains to be said about them, and rightly so: templates in left-handed order, brain-extracted volumes and a
 # phantom in empty margins, slices that the resampling of a tilted MR left empty.
 NOTES = {"left-handed", "padded-slices"}
+# Its slices are 5.2 mm apart, its pixels 0.78 mm.
+THICK_SLICES = "mr_t1_thigh.nrrd"
 
 
 def test_real_volumes_give_neither_errors_nor_warnings(real_data):
@@ -335,7 +337,8 @@ def test_real_volumes_give_neither_errors_nor_warnings(real_data):
         else:
             assert report.kind == "scalar volume"
             assert codes(report.findings, "error") == codes(report.findings, "warning") == set(), (path, report)
-            assert codes(report.findings) <= NOTES, (path, report)
+            expected = {"anisotropic-spacing"} if path.name == THICK_SLICES else set()
+            assert expected <= codes(report.findings) <= NOTES | expected, (path, report)
 
 
 def test_a_real_ct_without_rescale(real_data):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, centered_grid, rigid, rotation
+from MultimodalRegistrationLib.cli.register import _summary
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.phantom import target_points_lps
@@ -16,6 +21,8 @@ from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
 from MultimodalRegistrationLib.registration.landmark_start import landmark_start
 from MultimodalRegistrationLib.registration.masks import Masks
+from MultimodalRegistrationLib.registration.report import result_content
+from MultimodalRegistrationLib.verdict.rule import Verdict
 
 FIXED = target_points_lps(CT_POSE)[:6]
 
@@ -56,12 +63,63 @@ def test_errors_of_a_result_that_bends(errors, truth_ct_to_mr_lps):
 
 def test_what_neither_error_explains_speaks_against_the_result(errors, truth_ct_to_mr_lps):
     found, _ = errors
-    assert found.against(None) is None
+    assert found.weighed(None) == (None, None)
     off = found.after(SpatialTransform.of_matrix("off", truth_ct_to_mr_lps @ rigid([0, 0, 1], 0, [0, 15, 0])))
     assert 13 < off.at_end.rms_mm < 17
-    assert "At the landmarks the result is 1" in off.against(None)
-    assert off.against(1.0) == off.against(None)
-    assert off.against(20.0) is None
+    assert re.search(r"the error rose from 1\.\d mm \(their own fit\) to 1\d\.\d mm, beyond", off.weighed(None)[1])
+    assert not off.is_explained(1.0)
+    assert off.is_explained(20.0)
+
+
+@pytest.mark.parametrize(
+    ("fit_mm", "end_mm", "unseen_mm", "estimated_mm", "words"),
+    [
+        (1.9, 2.2, 2.5, None, "rose from 1.9 mm (their own fit) to 2.2 mm: within their expected error of 2.5 mm."),
+        (1.9, 2.2, 1.5, 2.0, "rose from 1.9 mm (their own fit) to 2.2 mm: within their expected error of 2.5 mm."),
+        (1.9, 1.92, 2.5, 0.0, "stayed at 1.9 mm, that of their own fit: within their expected error of 2.5 mm."),
+        (1.9, 1.2, 2.5, None, "fell from 1.9 mm (their own fit) to 1.2 mm: within their expected error of 2.5 mm."),
+        (
+            1.9,
+            6.2,
+            1.5,
+            2.0,
+            "rose from 1.9 mm (their own fit) to 6.2 mm, beyond their expected error of 2.5 mm;",
+        ),
+        (
+            1.9,
+            2.54,
+            2.51,
+            None,
+            "rose from 1.90 mm (their own fit) to 2.54 mm, beyond their expected error of 2.51",
+        ),
+    ],
+)
+def test_what_the_run_did_to_the_landmarks_is_said(errors, fit_mm, end_mm, unseen_mm, estimated_mm, words):
+    """Always: among the facts where it was to be expected, against the result where it was not."""
+    started, end = (PointErrors((mm,) * 6) for mm in (fit_mm, end_mm))
+    found = replace(errors[0], at_start=started, at_end=end, unseen_rms_mm=unseen_mm)
+    before = Verdict("verified", (), ("A fact.",), estimated_mm, None)
+    judged, against = found.weighed(before)
+    assert f"At the landmarks the error {words}" in found.words(estimated_mm)
+    if "within" in words:
+        assert (judged, against) == (replace(before, facts=("A fact.", found.words(estimated_mm))), None)
+    else:
+        assert (judged.word, judged.against, judged.facts) == ("uncertain", (against,), ("A fact.",))
+
+
+def test_a_run_that_keeps_to_the_landmarks_says_so_everywhere(head_ct, head_mr, truth_ct_to_mr_lps):
+    """Once among the facts of the verdict, and in the record, also where nothing was judged."""
+    noise = np.random.default_rng(5).normal(size=(6, 3))
+    pairs = pairs_of(FIXED, apply_matrix(truth_ct_to_mr_lps, FIXED + noise))
+    common = {"preset": find_preset("rigid"), "landmarks": pairs, "start": "given"}
+    judged = register_in_stages(head_ct, head_mr, **common)
+    (words,) = [fact for fact in judged.verdict.facts if "At the landmarks the error rose from " in fact]
+    assert "within their expected error" in words
+    content = result_content(judged, inputs={})
+    assert content["landmarks"]["words"] == words
+    assert content["landmarks"]["expected_rms_mm"] > content["landmarks"]["rms_mm"]["at_end"]
+    assert words in _summary(judged, "T.h5")
+    assert "At the landmarks the error rose" in _summary(replace(judged, verdict=None), "T.h5")
 
 
 @pytest.mark.parametrize("later", [False, True])
@@ -86,7 +144,7 @@ def test_a_result_that_leaves_good_landmarks_is_not_verified(head_ct, head_mr, t
     )
     assert result.verdict.word == "uncertain"
     (against,) = result.verdict.against
-    assert "At the landmarks the result is 1" in against
+    assert re.search(r"At the landmarks the error rose from 0\.\d mm \(their own fit\) to 1\d\.\d mm, beyond", against)
     assert len([words for words in result.warnings if against in words]) == 1
 
 

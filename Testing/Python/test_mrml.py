@@ -15,6 +15,7 @@ from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_ma
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, translation_matrix
 from MultimodalRegistrationLib.mrml.register import register_nodes
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, apply_to_moving, inverted_copy
+from MultimodalRegistrationLib.mrml.volume_kinds import other_volumes, wrong_kind
 from MultimodalRegistrationLib.mrml.volumes import mask_from_node, volume_from_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 from MultimodalRegistrationLib.phantom import target_points_lps
@@ -148,6 +149,19 @@ def test_wrong_kinds_are_told_with_the_way_to_a_scalar_volume(scene, head_ct):
         with pytest.raises(InputError, match=found) as caught:
             volume_from_node(node)
         assert str(caught.value).startswith(node.GetName())
+
+
+def test_volumes_that_no_list_offers_are_known(scene, head_ct):
+    """Before what they hold is there, as in the event that a node was added."""
+    assert other_volumes(scene) == []
+    add_volume(scene, head_ct, "scan")
+    add_volume(scene, head_ct, "labels", "vtkMRMLLabelMapVolumeNode")
+    hidden = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "hidden")
+    hidden.SetHideFromEditors(True)
+    kinds = {"Vector": "vector", "DiffusionWeighted": "diffusion", "DiffusionTensor": "tensor"}
+    others = [scene.AddNewNodeByClass(f"vtkMRML{kind}VolumeNode", kind) for kind in kinds]
+    assert other_volumes(scene) == others
+    assert [wrong_kind(node).code for node in others] == list(kinds.values())
 
 
 def test_masks_follow_their_parent(scene, head_ct):

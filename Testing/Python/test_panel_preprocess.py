@@ -142,6 +142,17 @@ def test_the_panel_says_what_is_missing(slicer_app, small_head):
     assert not ui.registerButton.enabled
 
 
+def test_a_volume_that_has_a_remedy_can_be_chosen(slicer_app, small_head):
+    """Here the way from a colour volume to a scalar one begins: it is one of those to choose."""
+    ui = slicer_app.open_module(FOLDER, NAME).ui
+    slicer_app.scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "RGB")
+    slicer_app.process_events(20)
+    assert ui.applyButton.toolTip == "Load another volume, then choose the fixed and the moving one."
+    add_volume(slicer_app.scene, small_head[0], "CT")
+    slicer_app.process_events(20)
+    assert ui.applyButton.toolTip.startswith("Choose a fixed volume: the one that stays. Then choose a moving volume")
+
+
 def test_check_and_remedies_leave_the_volumes_alone(slicer_app, small_head):
     scene = slicer_app.scene
     colour = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "photo")

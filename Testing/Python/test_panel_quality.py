@@ -378,6 +378,24 @@ def test_what_is_missing_is_said(slicer_app, heads):
     assert ui.transformList.item(0).text().startswith("There is no transform")
 
 
+def test_what_is_missing_of_what_is_loaded_is_said(slicer_app, heads):
+    module = slicer_app.open_module(FOLDER, "MultimodalRegistrationQA")
+    label = module.ui.missingLabel
+    assert label.text == "Load two volumes, then choose the fixed and the moving one."
+    volumes = [add_volume_node(slicer.mrmlScene, heads[0], name="CT")]
+    colour = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "RGB")
+    slicer_app.process_events(20)
+    assert label.text.startswith(
+        '"RGB" cannot be registered: this is a vector or colour volume. Make a scalar copy of it'
+    )
+    slicer.mrmlScene.RemoveNode(colour)
+    volumes += [add_volume_node(slicer.mrmlScene, heads[1], name=name) for name in ("MR", "MR 2")]
+    slicer_app.process_events(20)
+    assert label.text.startswith("Choose a fixed volume: the one that stays. Then choose a moving volume")
+    module.ui.fixedSelector.setCurrentNode(volumes[0])
+    assert label.text == "Choose a moving volume: the one that is put onto CT."
+
+
 def test_a_registration_is_chosen_when_the_module_opens(slicer_app, heads):
     fixed, moving = (
         add_volume_node(slicer.mrmlScene, volume, name=name) for volume, name in zip(heads, "ab", strict=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import slicer
 import vtk
 from conftest import PROJECT, SCREENSHOTS
+from MultimodalRegistrationLib.exit_codes import ExitCode
 from panel_helpers import (
     FakeProcess,
     add_scan,
@@ -178,6 +181,38 @@ def test_cancel_of_a_real_run_is_immediate(slicer_app, opened, pair):
     assert opened.ui.registerButton.text == "Register"
     assert scene_state() == before
     assert folders(slicer_app) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
+def test_a_signal_is_no_exit_code_of_the_command(slicer_app, opened, pair):
+    """Qt gives the number of the signal, here that of a failed verdict."""
+    parameters = opened.widget._parameterNode
+    parameters.fixedVolume, parameters.movingVolume = pair
+    opened.ui.registerButton.click()
+    slicer_app.wait_for(lambda: "poses" in opened.ui.stageLabel.text, 60)
+    assert signal.SIGABRT == ExitCode.FAILED
+    for child in psutil.Process().children():
+        child.send_signal(signal.SIGABRT)
+    slicer_app.wait_for(lambda: not opened.widget.panel.running, 10)
+    assert "its process ended unexpectedly (code -6)" in opened.ui.messageLabel.text
+    assert folders(slicer_app) == []
+
+
+@pytest.mark.slow
+def test_a_failed_result_of_a_real_run_is_shown(slicer_app, opened, pair):
+    """The user of the panel decides, so that the transform is there, and the volume that was asked for."""
+    values = np.random.default_rng(3).normal(100, 20, (44, 40, 36))
+    noise = add_voxels("noise", values, grid((36, 40, 44), (6.0, 6.0, 6.0), [0, 0, 0]))
+    parameters = opened.widget._parameterNode
+    parameters.fixedVolume, parameters.movingVolume = pair[0], noise
+    parameters.resampledVolume = True
+    opened.ui.registerButton.click()
+    slicer_app.wait_for(lambda: not opened.widget.panel.running, 120)
+    slicer_app.process_events(20)
+    assert "FAILED" in opened.ui.verdictLabel.text, opened.ui.messageLabel.text
+    assert opened.widget.logic.verdict(parameters.resultTransform)["word"] == "failed"
+    assert slicer.util.getNode("noise resampled") is not None
+    assert "keep-failed" not in opened.ui.logText.toPlainText()
 
 
 @pytest.mark.parametrize("stage", ["Writing", "poses"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,6 +155,53 @@ def test_the_verdict_covers_the_bending(chained):
     if any(verdict.word != "helped" for verdict in judged):
         assert chained.verdict.word != "verified"
     assert set(chained.seconds) >= {"engine", "engine, stage 2", "engine, stage 3", "engine, stage 4"}
+
+
+def test_the_seconds_of_the_stages_are_those_of_the_run(head_ct, head_mr, truth_ct_to_mr_lps):
+    """Also those of a second run with exchanged roles, and of what lies between the engines."""
+    began = time.perf_counter()
+    result = register_in_stages(
+        head_ct,
+        head_mr,
+        preset=quick("rigid", "elastix"),
+        then=[NextStage(quick("warp", "elastix"))],
+        start="given",
+        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+    )
+    spent = time.perf_counter() - began
+    seconds = dict(result.seconds)
+    assert seconds.pop("total") == pytest.approx(spent, abs=1, rel=0.05)
+    assert sum(seconds.values()) == pytest.approx(spent, abs=1, rel=0.05)
+    assert seconds["engine, roles exchanged, stage 2"] > 0.2 * seconds["engine, stage 2"]
+    assert seconds["verdict, stage 2"] > 0
+
+
+def test_the_command_tells_where_its_seconds_went(head_ct, head_mr, truth_ct_to_mr_lps, tmp_path):
+    names = {"fixed": head_ct, "moving": head_mr}
+    for name, volume in names.items():
+        sitk.WriteImage(volume.image, str(tmp_path / f"{name}.nrrd"), True)
+    for name in ("rigid", "warp"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(preset_content(quick(name, "elastix"))))
+    write_transform(tmp_path / "T0.tfm", SpatialTransform.of_matrix("start", truth_ct_to_mr_lps))
+    began = time.perf_counter()
+    done = run_command(
+        "register",
+        *(argument for name in names for argument in (f"--{name}", tmp_path / f"{name}.nrrd")),
+        *("--preset", tmp_path / "rigid.json", "--then", tmp_path / "warp.json", "--start", "given"),
+        *("--initial-transform", tmp_path / "T0.tfm", "--output-volume", tmp_path / "R.nrrd"),
+        *("--output-transform", tmp_path / "T.h5", "--json", tmp_path / "r.json"),
+    )
+    spent = time.perf_counter() - began
+    assert done.returncode == 0, done.stderr
+    seconds = json.loads((tmp_path / "r.json").read_text())["seconds"]
+    total = seconds.pop("total")
+    assert sum(seconds.values()) == pytest.approx(total, abs=0.01)
+    printed = re.search(r"^Seconds: ([\d.]+) \((.*)\)\.$", done.stdout, re.MULTILINE)
+    assert float(printed[1]) == pytest.approx(total, abs=0.05)
+    stages = [float(number) for number in re.findall(r" ([\d.]+)(?:;|$)", printed[2])]
+    assert sum(stages) == pytest.approx(total, abs=1, rel=0.05)
+    # What is left is Python's own start.
+    assert 0 < spent - total < 0.05 * spent + 5
 
 
 def test_nothing_to_say_after_a_stage_that_lost_the_volume():

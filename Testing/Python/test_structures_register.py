@@ -305,6 +305,43 @@ def test_a_combination_that_folds_or_does_not_carry_is_not_verified(run, changes
 
 
 @pytest.mark.parametrize(
+    ("word", "options", "code", "name"),
+    [
+        ("failed", [], 6, "3.failed.h5"),
+        ("failed", ["--keep-failed"], 6, "3.h5"),
+        ("failed", ["--require", "verified"], 6, "3.failed.h5"),
+        ("uncertain", [], 0, "3.h5"),
+        ("uncertain", ["--require", "verified"], 7, "3.uncertain.h5"),
+        ("verified", ["--require", "verified"], 0, "3.h5"),
+    ],
+)
+def test_the_exit_code_and_the_file_of_a_structure(
+    files, run, tmp_path, capsys, monkeypatch, word, options, code, name
+):
+    one, other = run[2]
+    verdict = dataclasses.replace(one.result.verdict, word=word)
+    found = dataclasses.replace(one, result=dataclasses.replace(one.result, verdict=verdict)), other
+    monkeypatch.setattr("MultimodalRegistrationLib.cli.structures.register_structures", lambda *v, **options: found)
+    out = tmp_path / "out"
+    assert main([str(one) for one in (*arguments(files, out), *options)]) == code
+    content = json.loads((out / "RESULT.json").read_text(encoding="utf-8"))
+    assert (content["exit_code"], [one["file"] for one in content["structures"]]) == (code, [name, "7.h5"])
+    assert {path.name for path in out.iterdir()} >= {name, "7.h5"}
+    assert ((out / "3.h5").exists(), (out / "7.failed.h5").exists()) == (name == "3.h5", False)
+    told = capsys.readouterr().err
+    assert (f'Exit code {code}: "3" is {word}.' in told) == (code != 0)
+
+
+def test_structures_that_collide_are_not_what_was_required(files, run, tmp_path, monkeypatch):
+    found = "The structures collide."
+    monkeypatch.setattr("MultimodalRegistrationLib.cli.structures.register_structures", lambda *v, **options: run[2])
+    monkeypatch.setattr("MultimodalRegistrationLib.cli.structures._combined", lambda *given: found)
+    for name, options, code in (("a", [], 0), ("b", ["--require", "verified"], 7)):
+        assert main([str(one) for one in (*arguments(files, tmp_path / name), *options)]) == code
+        assert (tmp_path / name / "3.h5").exists()
+
+
+@pytest.mark.parametrize(
     ("more", "words"),
     [
         (["--preset", "affine"], "this preset is not rigid"),

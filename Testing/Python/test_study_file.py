@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.engines.catalogue import ENGINES, EngineStatus
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.presets.model import preset_content
 from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.study.cases import Study
+from MultimodalRegistrationLib.study.cases import Study, case_content, case_of
 from MultimodalRegistrationLib.study.columns import LEFT_OUT, LISTS, NAME, REPORT, all_columns
 from MultimodalRegistrationLib.study.names import derived_name, name_problem, unique_name
 from MultimodalRegistrationLib.study.read_study import read_study
@@ -214,11 +214,31 @@ def test_the_commands_understand_what_a_case_asks_for(folder):
 
 
 @pytest.mark.parametrize(
-    ("report", "targets", "expected"), [("", "", False), ("yes", "", True), ("", "2", True), ("NO", "2", False)]
+    ("report", "targets", "expected"),
+    [("", "", "optional"), ("yes", "", "asked"), ("", "2", "asked"), ("NO", "2", None), ("no", "", None)],
 )
-def test_a_report_is_made_where_it_is_wanted(folder, report, targets, expected):
+def test_a_report_is_made_but_where_it_is_not_wanted(folder, report, targets, expected):
     study = read(folder, f"fixed;moving;report;tolerance\nct.nrrd;mr.nii.gz;{report};{targets}\n")
-    assert [step.command for step in study.cases[0].steps] == ["register"] + ["qa"] * expected
+    made = {step.command: step for step in study.cases[0].steps}
+    assert set(made) == ({"register"} if expected is None else {"register", "qa"})
+    assert not made["register"].optional
+    if expected is not None:
+        assert made["qa"].optional == ("--no-maps" in made["qa"].arguments) == (expected == "optional")
+        options = PARSERS["qa"].parse_args([*made["qa"].arguments, "--transform=T", "--output-dir=D"])
+        assert (options.fixed, options.moving) == (str(folder / "ct.nrrd"), str(folder / "mr.nii.gz"))
+
+
+def test_a_report_that_nobody_asked_for_is_no_other_case(folder):
+    """Results of before there were any, or without them, are gone on with; records of that time can be read."""
+    with_report, without, asked = (
+        read(folder, f"fixed;moving;report\nct.nrrd;mr.nii.gz;{report}\n").cases[0] for report in ("", "no", "yes")
+    )
+    assert with_report.digest == without.digest != asked.digest
+    assert case_of(json.loads(json.dumps(case_content(with_report)))) == with_report
+    earlier = case_content(without)
+    for step in earlier["steps"]:
+        del step["optional"]
+    assert case_of(earlier) == without
 
 
 def test_defaults_hold_for_all_cases_and_null_takes_one_away(folder):
@@ -501,7 +521,8 @@ def test_any_value_stays_the_value_of_its_own_option(folder, cases):
     for case, given_values in zip(study.cases, cases, strict=True):
         allowed = {column.option for column in all_columns().values() if column.name in {*given_values, *PAIR}}
         for step in case.steps:
-            assert {re.match(r"--([a-z-]+)", text)[1] for text in step.arguments if text.startswith("--")} <= allowed
+            options = {re.match(r"--([a-z-]+)", text)[1] for text in step.arguments if text.startswith("--")}
+            assert options <= (allowed | {"no-maps"} if step.optional else allowed)
         assert name_problem(case.name) is None
 
 

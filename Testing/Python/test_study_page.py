@@ -207,6 +207,28 @@ def test_narrow_screens_need_no_sideways_scrolling(study, browser):
         context.close()
 
 
+def test_pictures_are_large_enough_to_see_an_error_and_lead_to_the_report(study, browser):
+    for width in (360, 800, 1201, 1280, 1640):
+        context = browser.new_context(viewport={"width": width, "height": 800})
+        page = Watched(context.new_page()).open(study / "summary.html")
+        load_all(page)
+        for word in ("failed", "uncertain", "verified"):
+            picture = page.locator(f"tr[data-word={word}] .picture a img").first
+            assert picture.bounding_box()["width"] >= 200
+            assert picture.locator("..").get_attribute("href").endswith("/qa/report.html")
+        context.close()
+
+
+def test_a_picture_without_a_report_opens_at_its_own_size(tmp_path, watched):
+    case = add_case(tmp_path, make_outcome("one", report=None), report=False)
+    write_noise(case / THUMBNAIL_FILE, 2)
+    write_summary(tmp_path, read_summary(tmp_path, ["one"]))
+    page = watched.open(tmp_path / "summary.html")
+    with page.expect_navigation():
+        page.click("#cases img")
+    assert page.url == (case / THUMBNAIL_FILE).as_uri()
+
+
 def test_prints_what_is_shown(study, watched, tmp_path):
     page = watched.open(study / "summary.html")
     page.click("#filters button[value=verified]")

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.io.file_names import with_word
 from MultimodalRegistrationLib.io.outputs import write_json
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "RESULT_FILE",
     "THUMBNAIL_FILE",
     "TRANSFORM_FILE",
+    "TRANSFORM_FILES",
     "VOLUME_FILE",
     "CaseError",
     "Outcome",
@@ -37,6 +39,11 @@ QA_FOLDER = "qa"
 RESULT_FILE = "RESULT.json"
 THUMBNAIL_FILE = "thumbnail.png"
 TRANSFORM_FILE = "transform.h5"
+# What it may be called: the verdict is in the name of one that is not to be used.
+TRANSFORM_FILES = (
+    TRANSFORM_FILE,
+    *(with_word(Path(TRANSFORM_FILE), word).name for word in ("failed", "uncertain")),
+)
 VOLUME_FILE = "registered.nrrd"
 _SCHEMA = 1
 

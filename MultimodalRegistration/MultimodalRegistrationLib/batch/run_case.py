@@ -153,9 +153,12 @@ def _needed_bytes(case: Case) -> float:
 def _outcome(case: Case, folder: Path, error: CaseError | None, attempts: int, seconds: float) -> Outcome:
     result: dict[str, Any] = {}
     quality: dict[str, Any] = {}
+    report = f"{QA_FOLDER}/{_REPORT_FILE}"
     if error is None:
         result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
-        if (folder / QA_FOLDER / _QUALITY_FILE).exists():
+        # A report that nobody asked for has nothing that the registration did not know: its verdict stands.
+        asked = any(step.command == "qa" and not step.optional for step in case.steps)
+        if asked and (folder / QA_FOLDER / _QUALITY_FILE).exists():
             quality = json.loads((folder / QA_FOLDER / _QUALITY_FILE).read_text(encoding="utf-8"))
     verdict = result.get("verdict") or {}
     word: Word = "no result" if error is not None else verdict.get("word", "not judged")
@@ -179,7 +182,7 @@ def _outcome(case: Case, folder: Path, error: CaseError | None, attempts: int, s
         moved_mm=moved.get("mean_mm"),
         rotated_deg=moved.get("rotation_deg"),
         target_error_mm=None if targets is None else targets["mean_mm"],
-        report=f"{QA_FOLDER}/{_REPORT_FILE}" if quality else None,
+        report=report if error is None and (folder / report).exists() else None,
         fixed=str(case.fixed),
         moving=str(case.moving),
     )

@@ -14,13 +14,14 @@ from MultimodalRegistrationLib.batch.outcome import (
     CASES_FOLDER,
     LOG_FILE,
     THUMBNAIL_FILE,
-    TRANSFORM_FILE,
+    TRANSFORM_FILES,
     CaseError,
     Outcome,
     Word,
     read_outcome,
 )
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.exit_codes import ExitCode, exit_code_of_verdicts
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
 from MultimodalRegistrationLib.quality.csv_tables import csv_table
 from MultimodalRegistrationLib.report.marks import read_mark
@@ -97,12 +98,10 @@ class StudySummary:
         return {word: words.count(word) for word in SUMMARY_WORDS}
 
     @property
-    def exit_code(self) -> int:
-        """0: all are verified; 1: some need a look; 3: some have no result or did not run."""
-        counts = self.counts
-        if counts["no result"] or counts["not run"]:
-            return 3
-        return 0 if counts["verified"] == len(self.cases) else 1
+    def exit_code(self) -> ExitCode:
+        """That of the worst case; of a study, every case must be verified."""
+        words = [case.word for case in self.cases]
+        return ExitCode.NO_RESULT if {"no result", "not run"} & {*words} else exit_code_of_verdicts(words, "verified")
 
 
 def read_summary(folder: Path, names: Sequence[str]) -> StudySummary:
@@ -159,7 +158,7 @@ def _content(folder: Path, summary: StudySummary) -> dict[str, Any]:
         "software": {"multimodal-registration": MultimodalRegistrationLib.__version__},
         "study": folder.resolve().name,
         "counts": summary.counts,
-        "exit_code": summary.exit_code,
+        "exit_code": int(summary.exit_code),
         "cases": [_case_content(case) for case in summary.cases],
     }
 
@@ -210,7 +209,7 @@ def _read_case(folder: Path, name: str) -> CaseSummary:
     case = CaseSummary(
         name,
         "no result",
-        transform=_present(folder, name, TRANSFORM_FILE),
+        transform=next((found for file in TRANSFORM_FILES if (found := _present(folder, name, file))), None),
         thumbnail=_present(folder, name, THUMBNAIL_FILE),
         log=_present(folder, name, LOG_FILE),
     )

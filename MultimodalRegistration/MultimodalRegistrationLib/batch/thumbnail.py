@@ -18,8 +18,8 @@ from MultimodalRegistrationLib.preprocess.masks.padding import padded_voxels
 
 __all__ = ["HEIGHT", "WIDTH", "write_thumbnail"]
 
-WIDTH, HEIGHT = 360, 120
-_GAP = 3
+WIDTH, HEIGHT = 480, 240
+_GAP = 4
 # Edges are found on finer planes; reduced, their lines are one pixel wide and smooth.
 _FINER = 2
 _VOXELS_ACROSS = 32

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,12 @@ from MultimodalRegistrationLib.batch.telling import Telling
 from MultimodalRegistrationLib.cli.case_worker import case_parsers
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
-from MultimodalRegistrationLib.errors import Cancelled, InputError, RegistrationError
+from MultimodalRegistrationLib.errors import Cancelled, InputError
 from MultimodalRegistrationLib.registration.progress import Progress
 from MultimodalRegistrationLib.study.cases import Case, Study
 from MultimodalRegistrationLib.study.read_study import read_study, study_of_volumes
 
 __all__ = ["add_parser"]
-
-_ERROR_OF_OURS = 3
 
 
 def add_parser(commands: Any) -> None:
@@ -36,8 +33,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "batch",
         help="a whole study, unattended",
-        description="Register all cases of a study, several at a time, and say which need a look. Exit codes: 0 all "
-        "verified, 1 some need a look, 2 bad study file or folder, 3 some have no result, 4 cancelled.",
+        description="Register all cases of a study, several at a time, and say which need a look.",
         allow_abbrev=False,
     )
     what = parser.add_mutually_exclusive_group(required=True)
@@ -73,17 +69,6 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    try:
-        return _run_study(options)
-    except (RegistrationError, OSError, MemoryError):
-        raise
-    # Python would end with 1, which says that all have a result.
-    except Exception:
-        traceback.print_exc()
-        return _ERROR_OF_OURS
-
-
-def _run_study(options: argparse.Namespace) -> int:
     if options.summary is not None:
         return _summary_alone(Path(options.summary), quiet=options.quiet)
     if options.output_dir is None:

@@ -30,6 +30,11 @@ class Carried:
     files: tuple[tuple[str, str, Path], ...]
 
     @property
+    def targets(self) -> list[Path]:
+        """Where the user finds each file."""
+        return [self.folder / name for _, name, _ in self.files]
+
+    @property
     def has_volumes(self) -> bool:
         """Whether one of them needs a grid."""
         return any(name.lower().endswith(OUTPUT_VOLUME_SUFFIXES) for _, name, _ in self.files)

@@ -10,20 +10,30 @@ import argparse
 import io
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from MultimodalRegistrationLib.batch.outcome import QA_FOLDER, RESULT_FILE, THUMBNAIL_FILE, TRANSFORM_FILE, VOLUME_FILE
+from MultimodalRegistrationLib.batch.outcome import (
+    QA_FOLDER,
+    RESULT_FILE,
+    THUMBNAIL_FILE,
+    TRANSFORM_FILE,
+    VOLUME_FILE,
+)
 from MultimodalRegistrationLib.batch.thumbnail import write_thumbnail
 from MultimodalRegistrationLib.cli import preprocess, qa, register
 from MultimodalRegistrationLib.cli.guarded import run_guarded
 from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.engines.worker import join_supervisor, tell_application
 from MultimodalRegistrationLib.errors import EngineError, RegistrationError
-from MultimodalRegistrationLib.io.volumes import read_unjudged
+from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.io.volumes import Volume, read_unjudged
+from MultimodalRegistrationLib.registration.resample import resample_to_fixed
 from MultimodalRegistrationLib.study.cases import Case, Step, case_of
 
 __all__ = ["case_parsers", "main"]
@@ -69,11 +79,12 @@ def _run(
     preprocessed = any(step.command == "preprocess" for step in case.steps)
     try:
         for step in case.steps:
+            if step.optional:
+                continue
             arguments = _arguments(step, preprocessed=preprocessed)
             if step.command == "register":
                 arguments = [*arguments, *given]
-            options = parsers[step.command].parse_args(arguments)
-            options.events, options.quiet, options.command_line = True, True, [step.command, *arguments]
+            options = _options(step, arguments, parsers)
             run = partial(register.run_register, sessions=sessions) if step.command == "register" else options.run
             outcome = run_guarded(partial(run, options))
             if isinstance(outcome, RegistrationError):
@@ -83,12 +94,36 @@ def _run(
         print(traceback.format_exc(), flush=True)
         return EngineError("This program", f"it stopped unexpectedly ({error!r})", "Report it with the case's log.")
     try:
-        write_thumbnail(Path(THUMBNAIL_FILE), read_unjudged(case.fixed), read_unjudged(VOLUME_FILE))
+        write_thumbnail(Path(THUMBNAIL_FILE), read_unjudged(case.fixed), _registered())
     # A result is one without a picture too; the summary shows that there is none.
     except Exception:
         print(f"Warning: there is no picture of this case.\n{traceback.format_exc()}", flush=True)
         Path(THUMBNAIL_FILE).unlink(missing_ok=True)
+    _add_report(case, parsers)
     return None
+
+
+def _options(step: Step, arguments: Sequence[str], parsers: dict[str, argparse.ArgumentParser]) -> argparse.Namespace:
+    options = parsers[step.command].parse_args(arguments)
+    options.events, options.quiet, options.command_line = True, True, [step.command, *arguments]
+    return options
+
+
+def _add_report(case: Case, parsers: dict[str, argparse.ArgumentParser]) -> None:
+    """Make the report that nobody asked for; a result is one without it, too."""
+    for step in case.steps:
+        if not step.optional:
+            continue
+        try:
+            options = _options(step, _arguments(step, preprocessed=False), parsers)
+            outcome = run_guarded(partial(options.run, options))
+            problem = str(outcome) if isinstance(outcome, RegistrationError) else None
+        # As for the picture.
+        except Exception:
+            problem = traceback.format_exc()
+        if problem is not None:
+            print(f"Warning: there is no report of this case.\n{problem}", flush=True)
+            shutil.rmtree(QA_FOLDER, ignore_errors=True)
 
 
 def _arguments(step: Step, *, preprocessed: bool) -> Sequence[str]:
@@ -97,7 +132,7 @@ def _arguments(step: Step, *, preprocessed: bool) -> Sequence[str]:
     if step.command == "preprocess":
         return [*given, f"--output-dir={_PREPROCESSED}"]
     if step.command == "qa":
-        return [*given, f"--transform={TRANSFORM_FILE}", f"--output-dir={QA_FOLDER}"]
+        return [*given, f"--transform={_result()['outputs']['transform']}", f"--output-dir={QA_FOLDER}"]
     results = [f"--output-transform={TRANSFORM_FILE}", f"--output-volume={VOLUME_FILE}", f"--json={RESULT_FILE}"]
     if "--carry" in given:
         results.append(f"--carry-dir={_CARRIED}")
@@ -108,6 +143,20 @@ def _arguments(step: Step, *, preprocessed: bool) -> Sequence[str]:
             if not any(text.startswith(f"--{role}-mask=") for text in given):
                 given.append(f"--{role}-mask={_PREPROCESSED}/{role}-mask.nrrd")
     return [*given, *results]
+
+
+def _result() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(Path(RESULT_FILE).read_text(encoding="utf-8"))
+    return content
+
+
+def _registered() -> Volume:
+    """The moving volume where the registration put it, which a failed one does not write, but a person must see."""
+    result = _result()
+    if result["outputs"]["volume"] is not None:
+        return read_unjudged(result["outputs"]["volume"])
+    fixed, moving = (read_unjudged(result["inputs"][role]) for role in ("fixed", "moving"))
+    return resample_to_fixed(fixed, moving, read_transform(result["outputs"]["transform"]))
 
 
 if __name__ == "__main__":

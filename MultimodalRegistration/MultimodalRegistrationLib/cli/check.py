@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from MultimodalRegistrationLib.cli.progress import EventPrinter
+from MultimodalRegistrationLib.exit_codes import ExitCode
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.preprocess.check import VolumeReport, check_file, check_two
 from MultimodalRegistrationLib.preprocess.findings import Finding
@@ -56,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
         head = ["Both", f"  a registration takes about {memory / 1e9:.1f} GB of memory"]
         print("\n".join([*head, *_finding_lines(pair)]))
     found = [*pair, *(finding for report in reports for finding in report.findings)]
-    return 2 if any(finding.severity == "error" for finding in found) else 0
+    return ExitCode.INPUT if any(finding.severity == "error" for finding in found) else ExitCode.DONE
 
 
 def _usable(report: VolumeReport) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.run_records import RunRecord
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 
 __all__ = ["Handover", "add_handover_option", "read_handover"]
 
@@ -64,6 +65,7 @@ def read_handover(options: argparse.Namespace) -> Handover:
     if options.handover is None:
         return Handover()
     path = Path(options.handover)
+    refuse_special_files(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         records = {file: RunRecord(one["source"], one["content"]) for file, one in content["records"].items()}

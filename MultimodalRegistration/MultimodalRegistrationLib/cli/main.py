@@ -1,7 +1,4 @@
-"""Entry point of the command line: parse, run a subcommand, turn errors into messages and exit codes.
-
-Exit codes: 0 done, 2 bad input or usage, 3 engine failed, 4 cancelled, 5 engine not installed.
-"""
+"""Entry point of the command line: parse, run a subcommand, turn errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ import MultimodalRegistrationLib
 from MultimodalRegistrationLib.cli.guarded import run_guarded
 from MultimodalRegistrationLib.cli.parent import end_with_standard_input, step_back
 from MultimodalRegistrationLib.cli.progress import EventPrinter
+from MultimodalRegistrationLib.exit_codes import exit_code_words
 
 __all__ = ["main"]
 
@@ -61,12 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code.
+        Exit code, of :class:`~MultimodalRegistrationLib.exit_codes.ExitCode`.
     """
     parser = argparse.ArgumentParser(
         prog="multimodal-registration",
         description="Register CT, MRI, PET and other volumes to each other.",
-        epilog="Exit codes: 0 done, 2 bad input or usage, 3 engine failed, 4 cancelled, 5 engine not installed.",
+        epilog=exit_code_words(),
     )
     parser.add_argument("--version", action="version", version=MultimodalRegistrationLib.__version__)
     parser.add_argument(
@@ -79,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     joined = _joined(given)
     for name in _modules(joined):
         importlib.import_module(f"MultimodalRegistrationLib.cli.{name}").add_parser(commands)
+    for one in commands.choices.values():
+        one.epilog = exit_code_words()
     options = parser.parse_args(joined)
     options.command_line = given
     # A label that the terminal cannot show must not end a run whose files are written.

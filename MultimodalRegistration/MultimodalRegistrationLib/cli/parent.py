@@ -8,12 +8,12 @@ import sys
 import threading
 import time
 
+from MultimodalRegistrationLib.exit_codes import ExitCode
 from MultimodalRegistrationLib.io.outputs import discard_unfinished
 
 __all__ = ["end_with_standard_input", "step_back"]
 
 _SECONDS_TO_CANCEL = 2.0
-_CANCELLED = 4
 _POLITENESS = 5
 
 
@@ -38,4 +38,4 @@ def _wait() -> None:
     signal.raise_signal(signal.SIGINT)
     time.sleep(_SECONDS_TO_CANCEL)
     discard_unfinished()
-    os._exit(_CANCELLED)
+    os._exit(ExitCode.CANCELLED)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.exit_codes import ExitCode
 from MultimodalRegistrationLib.presets.exchange import EXPORT_ENGINES, export_preset, import_presets
 from MultimodalRegistrationLib.presets.model import load_preset_file
 from MultimodalRegistrationLib.presets.store import find_preset, preset_files, save_presets, user_preset_folder
@@ -84,7 +85,7 @@ def _check(options: argparse.Namespace) -> int:
         print(note)
     for problem in problems:
         print(f"multimodal-registration: error: {problem}", file=sys.stderr)
-    return InputError.exit_code if problems else 0
+    return ExitCode.INPUT if problems else ExitCode.DONE
 
 
 def _copy(options: argparse.Namespace) -> int:

@@ -68,6 +68,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--output-dir", required=True, metavar="D", help="new or empty folder for the results")
     parser.add_argument("--json", metavar="R.json", help="every number, also here")
+    parser.add_argument("--no-maps", action="store_true", help="leave out the maps, which take most of the disk")
     add_handover_option(parser)
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
     parser.set_defaults(run=_run)
@@ -119,7 +120,8 @@ def _run(options: argparse.Namespace) -> int:
         )
         printer.progress(Progress("writing the report", 0.75))
         _write_tables(outputs, folder, content)
-        _write_maps(outputs, folder, result)
+        if not options.no_maps:
+            _write_maps(outputs, folder, result)
         for file in json_files:
             write_json(file, content)
         write_report(report, content, fixed, moving, [one.transform for one in result.methods])

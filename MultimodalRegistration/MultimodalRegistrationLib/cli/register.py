@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options,
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
 from MultimodalRegistrationLib.cli.then_option import add_then_option, check_then
+from MultimodalRegistrationLib.cli.verdict_options import JudgedOutputs, add_verdict_options
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
 from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
@@ -31,6 +31,7 @@ from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_
 from MultimodalRegistrationLib.preprocess.steps import Steps, find_steps
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.chain import register_in_stages
+from MultimodalRegistrationLib.registration.clock import TOTAL, Clock, stages_of
 from MultimodalRegistrationLib.registration.later_stages import BentStage, LinearStage
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.read_pair import VolumePair, read_pair
@@ -93,6 +94,7 @@ def add_parser(commands: Any) -> None:
         help="what is done to copies of the volumes first: what was measured to help, nothing, or what a file says",
     )
     parser.add_argument("--no-verdict", action="store_true", help="do not judge the result; saves some seconds")
+    add_verdict_options(parser)
     parser.add_argument("--fixed-mask", metavar="L", help="label map; voxels above zero are used")
     parser.add_argument("--moving-mask", metavar="L", help="likewise for the moving volume")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
@@ -132,8 +134,9 @@ def run_register(options: argparse.Namespace, sessions: EngineSessions) -> int:
     Returns
     -------
     int
-        Exit code.
+        Exit code: that of the verdict.
     """
+    clock = Clock()
     check_numbers(
         seed=options.seed,
         threads=options.threads,
@@ -152,7 +155,7 @@ def run_register(options: argparse.Namespace, sessions: EngineSessions) -> int:
     with OutputFiles([path for path in inputs if path]) as outputs, signals_cancel() as cancel:
         bent = preset.bends(engine) or any(stage.preset.bends(stage.engine) for stage in then)
         suffixes = NONLINEAR_SUFFIXES if bent else TRANSFORM_SUFFIXES
-        transform_file = outputs.add(options.output_transform, suffixes)
+        judged_outputs = JudgedOutputs(options, outputs, suffixes)
         volume_file = outputs.add(options.output_volume, OUTPUT_VOLUME_SUFFIXES) if options.output_volume else None
         json_file = outputs.add(options.json, (".json",)) if options.json else None
         carried = check_carry(options, outputs)
@@ -162,11 +165,10 @@ def run_register(options: argparse.Namespace, sessions: EngineSessions) -> int:
         fallback = fallback_warning(preset, options.engine, engine)
         if fallback is not None:
             printer.warning(fallback)
-        began = time.perf_counter()
         volumes = _read(options, engine, steps, printer)
         initial = None if options.initial_transform is None else read_linear_transform(options.initial_transform)
         landmarks = read_landmark_pairs(options)
-        read_seconds = time.perf_counter() - began
+        clock.lap("read")
         try:
             result = register_in_stages(
                 volumes.fixed,
@@ -197,21 +199,31 @@ def run_register(options: argparse.Namespace, sessions: EngineSessions) -> int:
             printer.finish()
             raise _with_log_file(error, options, kept) from error
         early = (*([] if fallback is None else [fallback]), *volumes.warnings)
-        result = dataclasses.replace(result, warnings=(*early, *result.warnings))
-        began = time.perf_counter()
-        with writing(options.output_transform):
-            write_transform(transform_file, result.transform)
-        if volume_file is not None:
+        others = [] if volume_file is None else [Path(options.output_volume)]
+        others += [] if carried is None else carried.targets
+        judged = judged_outputs.judged(None if result.verdict is None else result.verdict.word, others)
+        clock.lap("read", stages_of(result.seconds))
+        with writing(judged.transform):
+            write_transform(judged.staged_transform, result.transform)
+        if volume_file is not None and judged.all_written:
             resampled = resample_to_fixed(volumes.fixed, volumes.moving, result.transform)
             with writing(options.output_volume):
                 sitk.WriteImage(resampled.image, str(volume_file), True)
         done = []
-        if carried is not None:
+        if carried is not None and judged.all_written:
             done = carry_to_fixed(carried, result.transform, volumes.fixed.grid, printer.warning)
-        result.seconds["read"] = read_seconds
-        result.seconds["write"] = time.perf_counter() - began
+        clock.lap("write")
+        result = dataclasses.replace(result, seconds=clock.seconds, warnings=(*early, *result.warnings))
         if json_file is not None:
-            content = {**result_content(result, inputs=_inputs(options)), "carried": done}
+            written = {"transform": str(judged.transform), "volume": options.output_volume}
+            if not judged.all_written:
+                written["volume"] = None
+            content = {
+                **result_content(result, inputs=_inputs(options)),
+                "carried": done,
+                "outputs": written,
+                "exit_code": int(judged.code),
+            }
             write_json(json_file, content)
         if cancel.is_set():
             raise Cancelled()
@@ -224,8 +236,10 @@ def run_register(options: argparse.Namespace, sessions: EngineSessions) -> int:
             shutil.copyfile(stage.preset.path, kept / f"stage-{number}-preset.json")
     printer.finish()
     if not options.quiet:
-        print(_summary(result, options.output_transform))
-    return 0
+        print(_summary(result, judged.transform))
+    if judged.message is not None:
+        printer.warning(judged.message)
+    return judged.code
 
 
 def _read(options: argparse.Namespace, engine: str, steps: Steps, printer: Printer) -> VolumePair:
@@ -278,13 +292,14 @@ def _inputs(options: argparse.Namespace) -> dict[str, str | None]:
     return {name: getattr(options, name) for name in names}
 
 
-def _summary(result: RegistrationResult, transform_path: str) -> str:
+def _summary(result: RegistrationResult, transform_path: Path) -> str:
     information = ", ".join(
         "none" if value is None else f"{value:.3f}"
         for value in (result.mutual_information_at_start, result.mutual_information_at_end)
     )
     engine = f"{result.engine} {engine_status(result.engine).version}"
-    times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.05)
+    stages = stages_of(result.seconds)
+    times = "; ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items() if seconds >= 0.05)
     of_what = " of the first stage" if result.later else ""
     lines = [
         f"Registered with {engine}, preset {result.preset.name}; start: {result.start}.",
@@ -294,7 +309,7 @@ def _summary(result: RegistrationResult, transform_path: str) -> str:
         *_landmark_lines(result),
         result.convergence.words,
         *(_stage_line(stage) for stage in result.later),
-        f"Seconds: {sum(result.seconds.values()):.1f} ({times}).",
+        f"Seconds: {result.seconds[TOTAL]:.1f} ({times}).",
     ]
     if result.verdict is not None:
         lines += _verdict_lines(result.verdict, bent=result.transform.matrix is None)
@@ -316,7 +331,9 @@ def _landmark_lines(result: RegistrationResult) -> list[str]:
     return [
         f"At {len(errors.pairs.labels)} landmarks, RMS in mm: {errors.as_placed.rms_mm:.1f} as the files place the "
         f"volumes, {errors.at_start.rms_mm:.1f} at the start, which was fitted to them, "
-        f"{errors.at_end.rms_mm:.1f} at the end."
+        f"{errors.at_end.rms_mm:.1f} at the end.",
+        # With a verdict it is among its sentences.
+        *([errors.words(None)] if result.verdict is None else []),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
 from MultimodalRegistrationLib.cli.progress import Printer, make_printer
 from MultimodalRegistrationLib.cli.signals import signals_cancel
+from MultimodalRegistrationLib.cli.verdict_options import add_verdict_options, verdict_suffix
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.errors import Cancelled, InputError
+from MultimodalRegistrationLib.exit_codes import ExitCode, exit_code_of_verdicts
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
@@ -39,6 +42,7 @@ from MultimodalRegistrationLib.structures.register_each import (
 )
 from MultimodalRegistrationLib.structures.report import structures_content
 from MultimodalRegistrationLib.structures.structure import Structure, structures_of
+from MultimodalRegistrationLib.structures.summary import joint_content
 
 __all__ = ["add_parser"]
 
@@ -94,6 +98,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--workers", type=int, metavar="N", help="structures at a time; default: by cores and free memory"
     )
+    add_verdict_options(parser)
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
     parser.add_argument("--output-dir", required=True, metavar="D", help="new or empty folder for the results")
     parser.add_argument("--json", metavar="R.json", help=f"{RESULT_FILE}, also here")
@@ -124,8 +129,6 @@ def _run(options: argparse.Namespace) -> int:
     structures = structures_of(segmentation, options.segments)
     folder = output_folder(options.output_dir)
     with OutputFiles([str(path) for path in inputs.values() if path]) as outputs, signals_cancel() as cancel:
-        names = file_names([one.name for one in structures], ".h5", taken=[COMBINED_FILE])
-        files = [outputs.add(folder / name, (".h5",)) for name in names]
         json_files = [outputs.add(folder / RESULT_FILE, (".json",))]
         if options.json:
             json_files.append(outputs.add(options.json, (".json",)))
@@ -151,6 +154,12 @@ def _run(options: argparse.Namespace) -> int:
             on_warning=warn,
             cancel=cancel,
         )
+        verdicts = [one.result.verdict.word for one in registered if one.result.verdict is not None]
+        names: list[str] = []
+        for one, word in zip(registered, verdicts, strict=True):
+            suffix = verdict_suffix(options, word, ".h5")
+            names += file_names([one.structure.name], suffix, taken=[COMBINED_FILE, *names])
+        files = [outputs.add(folder / name, (".h5",)) for name in names]
         combined = _combined(fixed, structures, registered, printer, warn, cancel)
         for file, one in zip(files, registered, strict=True):
             with writing(folder):
@@ -162,15 +171,28 @@ def _run(options: argparse.Namespace) -> int:
             with writing(folder / RESAMPLED_FILE):
                 sitk.WriteImage(resampled.image, str(outputs.add(folder / RESAMPLED_FILE, (".nrrd",))), True)
         content = structures_content(registered, combined, files=names, inputs=inputs, warnings=warnings)
+        joint = None if isinstance(combined, str) else joint_content(content)["verdict"]["word"]
+        code = exit_code_of_verdicts([*verdicts, joint], options.require)
         for file in json_files:
-            write_json(file, content)
+            write_json(file, {**content, "exit_code": int(code)})
         if cancel.is_set():
             raise Cancelled()
         outputs.commit()
     printer.finish()
     if not options.quiet:
         print("\n".join(_words(registered, names, combined, folder)))
-    return 0
+    if code != ExitCode.DONE:
+        printer.warning(_not_good_enough(code, [one.structure.name for one in registered], verdicts, options))
+    return code
+
+
+def _not_good_enough(code: ExitCode, names: Sequence[str], verdicts: Sequence[str], options: argparse.Namespace) -> str:
+    good = ("verified",) if options.require else ("verified", "uncertain")
+    bad = [f'"{name}" is {word}' for name, word in zip(names, verdicts, strict=True) if word not in good]
+    words = f"Exit code {code.value}: {'; '.join(bad) or 'the structures together are not verified'}."
+    if bad and not options.keep_failed:
+        words += " Their transforms have the verdict in their names; look at them first."
+    return words
 
 
 def _part(stage: str, fraction: float, low: float, high: float) -> Progress:

@@ -9,6 +9,7 @@ from typing import Any
 import vtk
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.exit_codes import ExitCode
 
 __all__ = ["ChildJob", "in_turn"]
 
@@ -26,7 +27,7 @@ class ChildJob:
         The nodes by their roles, None where there is none. They may be removed while the task is carried out.
     """
 
-    result_codes = frozenset({0})
+    result_codes: frozenset[int] = frozenset({ExitCode.DONE})
     """Exit codes of the command with which there is a result."""
 
     _removed = "it was removed from the scene meanwhile", "Load it and try again; nothing was added to the scene."

@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
 from MultimodalRegistrationLib.mrml.placement import placement_without
 from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed
 from MultimodalRegistrationLib.mrml.transform_file import write_transform_node
-from MultimodalRegistrationLib.mrml.volumes import check_kind
+from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, write_nrrd
 
 __all__ = ["PictureJob", "PictureSettings"]

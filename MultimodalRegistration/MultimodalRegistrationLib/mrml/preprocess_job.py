@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.exit_codes import ExitCode
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.io.roi import write_roi
 from MultimodalRegistrationLib.io.volumes import Volume
@@ -107,7 +108,7 @@ class PreprocessJob(VolumePairJob):
         self._prepared: Preprocessed | None = None
         if task == "check":
             # An error in the volumes is what it was to find.
-            self.result_codes = frozenset({0, InputError.exit_code})
+            self.result_codes = frozenset({ExitCode.DONE, ExitCode.INPUT})
         else:
             refuse_wrong_kinds(inputs.fixed, inputs.moving)
             self._places = {role: slabs_of_node(vars(inputs)[role]).grid for role in ROLES}

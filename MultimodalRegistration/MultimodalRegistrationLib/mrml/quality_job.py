@@ -32,7 +32,7 @@ from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
 from MultimodalRegistrationLib.mrml.segments import segment_slabs
 from MultimodalRegistrationLib.mrml.spatial import GOOD_ENOUGH_MM
 from MultimodalRegistrationLib.mrml.transform_file import shares, write_transform_node
-from MultimodalRegistrationLib.mrml.volumes import check_kind
+from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, slabs_of_node, write_nrrd
 from MultimodalRegistrationLib.quality.tolerance import TG_132, Tolerance
 

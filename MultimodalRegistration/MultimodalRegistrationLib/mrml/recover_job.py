@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node
-from MultimodalRegistrationLib.mrml.volumes import check_kind
+from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, write_nrrd
 
 __all__ = ["RecoverJob"]

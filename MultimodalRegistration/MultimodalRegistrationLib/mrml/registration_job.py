@@ -15,6 +15,7 @@ import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.exit_codes import ExitCode
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
 from MultimodalRegistrationLib.mrml.display import add_display_node
@@ -22,8 +23,8 @@ from MultimodalRegistrationLib.mrml.register import add_registration_node
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
 from MultimodalRegistrationLib.mrml.segments import segment_slabs
+from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
 from MultimodalRegistrationLib.mrml.volume_pair_job import VolumePairJob
-from MultimodalRegistrationLib.mrml.volumes import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, box_slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from MultimodalRegistrationLib.presets.model import Preset, preset_content
@@ -51,6 +52,9 @@ class RegistrationJob(VolumePairJob):
     InputError
         A node that cannot be used, by name.
     """
+
+    # A failed result is shown with its verdict: the user decides.
+    result_codes = frozenset({ExitCode.DONE, ExitCode.FAILED})
 
     _removed = (
         "the volume was removed while the registration ran",
@@ -131,7 +135,7 @@ class RegistrationJob(VolumePairJob):
         if self.settings.resampled_volume:
             options += ["--output-volume", str(self._resampled_file)]
         outputs = ["--output-transform", str(self._transform_file), "--json", str(self._result_file)]
-        return ["--events", "register", *options, *outputs]
+        return ["--events", "register", *options, *outputs, "--keep-failed"]
 
     def _engine_options(self) -> list[str]:
         settings, options = self.settings, []

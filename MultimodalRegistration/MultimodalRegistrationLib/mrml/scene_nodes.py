@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["nodes_of_class", "only_two_scans"]
+__all__ = ["nodes_of_class", "only_two_scans", "scans"]
 
 
 def nodes_of_class(scene: Any, kind: str) -> list[Any]:
@@ -25,8 +25,13 @@ def only_two_scans(scene: Any) -> tuple[Any, Any] | None:
     tuple of vtkMRMLScalarVolumeNode, or None
         In the order of the scene; label maps and the like are no scans.
     """
+    found = scans(scene)
+    return (found[0], found[1]) if len(found) == 2 else None
+
+
+def scans(scene: Any) -> list[Any]:
+    """The scalar volumes that a user sees, without label maps and the like."""
     kind = "vtkMRMLScalarVolumeNode"
-    scans = [
+    return [
         node for node in nodes_of_class(scene, kind) if node.GetClassName() == kind and not node.GetHideFromEditors()
     ]
-    return (scans[0], scans[1]) if len(scans) == 2 else None

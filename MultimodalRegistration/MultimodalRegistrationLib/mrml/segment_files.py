@@ -14,7 +14,8 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.mrml.placement import Placement
 from MultimodalRegistrationLib.mrml.segmentations import common_grid, label_names
 from MultimodalRegistrationLib.mrml.segments import LABEL_MAP, all_segments, label_slabs, with_label_maps
-from MultimodalRegistrationLib.mrml.volumes import check_voxels, grid_in_world
+from MultimodalRegistrationLib.mrml.volume_kinds import check_voxels
+from MultimodalRegistrationLib.mrml.volumes import grid_in_world
 from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, slabs_of_node
 
 __all__ = ["SegmentFile"]

@@ -16,7 +16,8 @@ from MultimodalRegistrationLib.io.segmentations import Segmentation
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
 from MultimodalRegistrationLib.mrml.segments import LABEL_MAP, all_segments, labels_on_grid, with_label_maps
-from MultimodalRegistrationLib.mrml.volumes import check_voxels, grid_in_world, image_in_world
+from MultimodalRegistrationLib.mrml.volume_kinds import check_voxels
+from MultimodalRegistrationLib.mrml.volumes import grid_in_world, image_in_world
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
 __all__ = ["common_grid", "label_names", "segmentation_of_node"]

@@ -59,7 +59,8 @@ class StructuresJob(RegistrationJob):
     @property
     def arguments(self) -> list[str]:
         """Of the command, which writes nothing outside the folder."""
-        return ["--events", "structures", *self._options, *self._engine_options(), "--output-dir", str(self._results)]
+        options = [*self._options, *self._engine_options(), "--output-dir", str(self._results)]
+        return ["--events", "structures", *options, "--keep-failed"]
 
     def read(self) -> Iterator[float]:
         """Read the resampled volume, where one was asked for and there is one.

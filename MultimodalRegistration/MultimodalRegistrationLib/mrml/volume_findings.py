@@ -8,6 +8,7 @@ from typing import Any, Literal
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
+from MultimodalRegistrationLib.mrml.volume_kinds import wrong_kind
 from MultimodalRegistrationLib.mrml.volumes import grid_in_world, grid_of_node, volume_from_node
 from MultimodalRegistrationLib.preprocess.check import check_two, check_volume
 from MultimodalRegistrationLib.preprocess.findings import Finding, finding_of_error
@@ -117,7 +118,7 @@ def check_kinds(fixed_node: Any, moving_node: Any) -> tuple[NodeFinding, ...]:
 
 
 def _kind_findings(node: Any) -> list[Finding]:
-    kind = _wrong_kind(node)
+    kind = wrong_kind(node)
     if kind is not None:
         return [kind]
     placement = placement_in_world(node)
@@ -146,33 +147,6 @@ def _kind_findings(node: Any) -> list[Finding]:
             )
         )
     return findings
-
-
-def _wrong_kind(node: Any) -> Finding | None:
-    def refuse(code: str, found: str, remedy: str) -> Finding:
-        return Finding(code, "error", found, remedy)
-
-    if node.IsA("vtkMRMLSequenceNode"):
-        return refuse("sequence", "this is a sequence of several volumes", "Choose one frame of it.")
-    if node.IsA("vtkMRMLLabelMapVolumeNode"):
-        return refuse("label-map", "this is a label map, not a scan", "Choose the scan; use the label map as its mask.")
-    if node.IsA("vtkMRMLDiffusionTensorVolumeNode"):
-        return refuse(
-            "tensor",
-            "this is a volume of diffusion tensors",
-            "Make a scalar volume of it, such as the trace (module Diffusion Tensor Scalar Maps).",
-        )
-    if not node.IsA("vtkMRMLScalarVolumeNode"):
-        return refuse("kind", f"this is not a scalar volume ({node.GetClassName()})", "Choose a scalar volume.")
-    data = node.GetImageData()
-    if data is None or data.GetPointData().GetScalars() is None:
-        return refuse("empty", "the volume holds no voxels", "Load its data first.")
-    count = data.GetNumberOfScalarComponents()
-    if node.IsA("vtkMRMLDiffusionWeightedVolumeNode"):
-        return refuse("diffusion", f"this is a diffusion volume of {count} images", "Use its baseline image.")
-    if count != 1:
-        return refuse("vector", f"its voxels hold {count} values each", "Use one scalar volume made of them.")
-    return None
 
 
 def _browser_of(node: Any) -> Any:

@@ -15,12 +15,11 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.volume_checks import check_scalar_volume
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
+from MultimodalRegistrationLib.mrml.volume_kinds import check_kind, check_voxels
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
 __all__ = [
     "add_volume_node",
-    "check_kind",
-    "check_voxels",
     "grid_in_world",
     "grid_of_node",
     "image_in_world",
@@ -111,51 +110,6 @@ def add_volume_node(scene: Any, volume: Volume, *, name: str) -> Any:
     node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
     node.CreateDefaultDisplayNodes()
     return node
-
-
-def check_kind(node: Any) -> None:
-    """Refuse a node that is no scalar volume with voxels.
-
-    Raises
-    ------
-    InputError
-        Names the node and what it is.
-    """
-    name, kind = node.GetName(), node.GetClassName()
-    if node.IsA("vtkMRMLLabelMapVolumeNode"):
-        raise InputError(name, "this is a label map, not a scan", "Choose the scan; label maps can be used as masks.")
-    if node.IsA("vtkMRMLVectorVolumeNode"):
-        raise InputError(
-            name,
-            "this is a vector or colour volume",
-            "Convert it to a scalar volume with the module Vector to Scalar Volume.",
-        )
-    if node.IsA("vtkMRMLDiffusionWeightedVolumeNode") or node.IsA("vtkMRMLDiffusionTensorVolumeNode"):
-        raise InputError(
-            name, f"this is a diffusion volume ({kind})", "Extract a baseline or a scalar map of it first."
-        )
-    if not node.IsA("vtkMRMLScalarVolumeNode"):
-        raise InputError(name, f"this is not a scalar volume ({kind})", "Choose a scalar volume.")
-    check_voxels(node)
-
-
-def check_voxels(node: Any) -> None:
-    """Refuse a volume node that does not hold one number a voxel.
-
-    Raises
-    ------
-    InputError
-        No voxels, or several components.
-    """
-    data = node.GetImageData()
-    if data is None or data.GetPointData().GetScalars() is None:
-        raise InputError(node.GetName(), "the volume holds no voxels", "Load its data first.")
-    if data.GetNumberOfScalarComponents() != 1:
-        raise InputError(
-            node.GetName(),
-            f"the voxels have {data.GetNumberOfScalarComponents()} components",
-            "Convert it to a scalar volume with the module Vector to Scalar Volume.",
-        )
 
 
 def grid_in_world(grid: VolumeGrid, placement: Placement, name: str) -> VolumeGrid:

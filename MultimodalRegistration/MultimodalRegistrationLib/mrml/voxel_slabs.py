@@ -19,7 +19,8 @@ from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
-from MultimodalRegistrationLib.mrml.volumes import check_voxels, world_voxels
+from MultimodalRegistrationLib.mrml.volume_kinds import check_voxels
+from MultimodalRegistrationLib.mrml.volumes import world_voxels
 
 __all__ = ["Slabs", "box_slabs", "read_gzip_nrrd", "slabs_of_node", "write_nrrd"]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.report.markup import Html, element, join, name, script_json
 
 __all__ = ["MARKS", "mark_file", "mark_markup", "read_mark", "write_mark"]
@@ -54,6 +55,7 @@ def read_mark(report_path: str | Path) -> dict[str, str] | None:
     beside = mark_file(path)
     if not beside.exists():
         return None if embedded["mark"] is None else _checked(embedded["mark"], path)
+    refuse_special_files(beside)
     try:
         content = json.loads(beside.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -119,6 +121,7 @@ def mark_markup(mark: Mapping[str, str] | None, created: str) -> Html:
 
 
 def _read(path: Path) -> str:
+    refuse_special_files(path)
     if not path.is_file():
         raise InputError(path, "no such report", "Check the spelling and the folder.")
     try:

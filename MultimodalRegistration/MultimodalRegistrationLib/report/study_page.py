@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.report.template import fill_page
 
 __all__ = ["study_page"]
 
-_PICTURE_WIDTH, _PICTURE_HEIGHT = 300, 100
+_PICTURE_WIDTH, _PICTURE_HEIGHT = 360, 180
 _SIGNS = {
     "no result": ("⊘", "bad"),
     "not run": ("…", "unknown"),
@@ -137,8 +137,10 @@ def _picture(case: Mapping[str, Any]) -> Html:
         loading="lazy",
         decoding="async",
     )
+    if case["report"] is None:
+        return element("a", image, href=_url(case["thumbnail"]))
     # The same link stands beside it in words.
-    return image if case["report"] is None else element("a", image, href=_url(case["report"]), tabindex=-1)
+    return element("a", image, href=_url(case["report"]), tabindex=-1)
 
 
 def _case(case: Mapping[str, Any]) -> Html:

@@ -26,10 +26,13 @@ class Step:
         ``"preprocess"``, ``"register"`` or ``"qa"``.
     arguments : tuple of str
         Of that command, with absolute paths and without those that say where its results go.
+    optional : bool
+        Whether the case is what it is without it: nobody asked for it, and it takes nothing back that was found.
     """
 
     command: str
     arguments: tuple[str, ...]
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,9 @@ class Case:
     @cached_property
     def digest(self) -> str:
         """Tells whether two runs of a case were asked for the same, small files such as presets by their content."""
-        steps = [[step.command, *step.arguments] for step in self.steps]
-        files = {text for step in self.steps for argument in step.arguments for text in re.split("[=,]", argument)}
+        asked = [step for step in self.steps if not step.optional]
+        steps = [[step.command, *step.arguments] for step in asked]
+        files = {text for step in asked for argument in step.arguments for text in re.split("[=,]", argument)}
         named = [[text, *_stamp(Path(text))] for text in sorted(files) if Path(text).is_absolute()]
         return hashlib.sha256(json.dumps([steps, named]).encode()).hexdigest()[:16]
 
@@ -89,7 +93,9 @@ class Study:
 
 def case_content(case: Case) -> dict[str, Any]:
     """A case for JSON."""
-    steps = [{"command": step.command, "arguments": list(step.arguments)} for step in case.steps]
+    steps = [
+        {"command": step.command, "arguments": list(step.arguments), "optional": step.optional} for step in case.steps
+    ]
     return {
         "name": case.name,
         "where": case.where,
@@ -101,5 +107,9 @@ def case_content(case: Case) -> dict[str, Any]:
 
 def case_of(content: Mapping[str, Any]) -> Case:
     """The case of :func:`case_content`."""
-    steps = tuple(Step(step["command"], tuple(step["arguments"])) for step in content["steps"])
+    steps = tuple(
+        # Of studies of before there were any.
+        Step(step["command"], tuple(step["arguments"]), step.get("optional", False))
+        for step in content["steps"]
+    )
     return Case(content["name"], content["where"], Path(content["fixed"]), Path(content["moving"]), steps)

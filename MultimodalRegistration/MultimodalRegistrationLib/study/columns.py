@@ -48,6 +48,8 @@ _REGISTER: Mapping[str, Kind] = {
     "max-rotation": "value",
     "preprocess": "steps",
     "no-verdict": "flag",
+    "require": "value",
+    "keep-failed": "flag",
     "fixed-mask": "mask",
     "moving-mask": "mask",
     "seed": "value",
@@ -87,7 +89,7 @@ _PRINTING = frozenset({"help", "json", "quiet"})
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "register": _PRINTING
     | {"output-transform", "output-volume", "carry-dir", "keep-temporary-files", "threads", "memory-limit"},
-    "qa": _PRINTING | {"transform", "output-dir", "handover"},
+    "qa": _PRINTING | {"transform", "output-dir", "handover", "no-maps"},
     "preprocess": _PRINTING | {"output-dir", "only-region"},
 }
 

@@ -10,6 +10,7 @@ from typing import Literal
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.image_files import VOLUME_SUFFIXES, open_image_file
+from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
 from MultimodalRegistrationLib.io.voxel_source import open_source
 from MultimodalRegistrationLib.transforms.apply import output_name
@@ -95,6 +96,7 @@ class StudyFiles:
             check_pair(self._grids[fixed], str(fixed), self._grids[moving], str(moving))
 
     def _look(self, path: Path, kind: FileKind) -> None:
+        refuse_special_files(path)
         if not path.is_file() and not path.is_dir():
             if path.is_symlink():
                 raise InputError(path, "a link to a file that is not there", "Get its content first.")

@@ -51,6 +51,7 @@ _ONE_OF = (
     ("preprocess.roi", "preprocess.segment", "preprocess.region-landmarks"),
     ("preprocess.isotropic", "preprocess.spacing-factor"),
     ("preprocess.initial-transform", "preprocess.fixed-landmarks"),
+    ("require", "no-verdict"),
 )
 
 
@@ -178,7 +179,8 @@ def _misfits(given: Mapping[str, Value]) -> list[str]:
         if one in given and (other not in given or given[other] in ("auto", "none"))
     ]
     for columns in _ONE_OF:
-        together = [column for column in columns if column in given]
+        # A flag that says no is as good as left out.
+        together = [column for column in columns if given.get(column, False) is not False]
         if len(together) > 1:
             found.append(f"{together[0]}: given together with {together[1]}. Leave one of them out")
     return found
@@ -219,11 +221,14 @@ class _RowReader:
         self._check_together(row, given, read)
         if "fixed" not in read or "moving" not in read:
             return None
-        report = given.get(REPORT, any(column in given for column in QA_ONLY))
+        asked = given.get(REPORT, any(column in given for column in QA_ONLY))
         prepared = any(column.startswith(PREPROCESS_PREFIX) for column in given)
-        wanted = {"preprocess": prepared, "register": True, "qa": report}
-        steps = tuple(Step(command, tuple(arguments[command])) for command, is_wanted in wanted.items() if is_wanted)
-        return Case(name, row.where, Path(str(read["fixed"])), Path(str(read["moving"])), steps)
+        wanted = {"preprocess": prepared, "register": True, "qa": asked}
+        steps = [Step(command, tuple(arguments[command])) for command, is_wanted in wanted.items() if is_wanted]
+        if not asked and REPORT not in given:
+            # Something to look at, and to mark.
+            steps.append(Step("qa", (*arguments["qa"], "--no-maps"), optional=True))
+        return Case(name, row.where, Path(str(read["fixed"])), Path(str(read["moving"])), tuple(steps))
 
     def _checked(self, row: Row, column: Column, value: Value) -> Value | None:
         """A value with absolute paths; None where something is wrong with it."""

@@ -77,8 +77,10 @@ class QtProcess:
 
         def ended(code: int) -> None:
             read()
+            # Of a process that a signal ended, Unix gives the number of the signal, which is no code of the command.
+            crashed = process.exitStatus() == qt.QProcess.CrashExit
             process.deleteLater()
-            on_end(code)
+            on_end(-abs(code) if crashed else code)
 
         def failed(error: int) -> None:
             if error == qt.QProcess.FailedToStart:
@@ -114,7 +116,8 @@ class BackgroundJob:
     on_event : callable
         Called with each event of the command, a dict, until the job is cancelled.
     on_end : callable
-        Called once with the exit code, or None when the process could not be started; not once it is cancelled.
+        Called once with the exit code, below zero where it crashed, or None when the process could not be started; not
+        once it is cancelled.
     on_gone : callable
         Called once the process is gone, in any case.
     """

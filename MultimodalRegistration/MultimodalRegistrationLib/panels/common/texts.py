@@ -3,26 +3,60 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
+
+from MultimodalRegistrationLib.mrml.scene_nodes import scans
+from MultimodalRegistrationLib.mrml.volume_kinds import other_volumes, wrong_kind
 
 PREPARING = _("writing the volumes")
 READING = _("reading the result")
 
 
-def volumes_missing(fixed: Any, moving: Any) -> str | None:
-    """Which of the two volumes has to be chosen; None when both are there."""
-    if fixed is None and moving is None:
-        return _("Load two volumes, then choose the fixed and the moving one.")
-    if fixed is None:
-        return _("Choose the fixed volume: the one that stays.")
-    if moving is None:
-        return _("Choose the moving volume: the one that is put onto {fixed}.").format(fixed=fixed.GetName())
-    if fixed is moving:
+def volumes_missing(fixed: Any, moving: Any, scene: Any = None, *, any_kind: bool = False) -> str | None:
+    """Which of the two volumes has to be chosen or loaded; None when both are there.
+
+    Parameters
+    ----------
+    fixed, moving : vtkMRMLVolumeNode or None
+        What is chosen.
+    scene : vtkMRMLScene, optional
+        What could be chosen; nothing by default.
+    any_kind : bool
+        Whether volumes that cannot be registered may be chosen all the same.
+    """
+    if fixed is not None and fixed is moving:
         return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
+    chosen = [node for node in (fixed, moving) if node is not None]
+    others = [] if scene is None else other_volumes(scene)
+    offered = [] if scene is None else [*scans(scene), *(others if any_kind else [])]
+    if len([node for node in offered if node not in chosen]) < 2 - len(chosen):
+        return _other_kind(others, any_kind) or _load_words(len(chosen) or len(offered))
+    if not chosen:
+        return _("Choose a fixed volume: the one that stays. Then choose a moving volume, which is put onto it.")
+    if fixed is None:
+        return _("Choose a fixed volume: the one that stays.")
+    if moving is None:
+        return _("Choose a moving volume: the one that is put onto {fixed}.").format(fixed=fixed.GetName())
     return None
+
+
+def _other_kind(others: Sequence[Any], any_kind: bool) -> str | None:
+    """Why a volume that was loaded is not offered."""
+    found = None if any_kind or not others else wrong_kind(others[0])
+    if found is None:
+        return None
+    return _('"{name}" cannot be registered: {found}. {remedy}').format(
+        name=others[0].GetName(), found=found.message, remedy=found.remedy
+    )
+
+
+def _load_words(present: int) -> str:
+    if present:
+        return _("Load another volume, then choose the fixed and the moving one.")
+    return _("Load two volumes, then choose the fixed and the moving one.")
 
 
 def escaped(text: str) -> str:

@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
+from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
 from MultimodalRegistrationLib.panels.preprocess import texts
 from MultimodalRegistrationLib.panels.preprocess.bias_preview import BiasPreviewMaker
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
@@ -58,6 +59,7 @@ class PreprocessPanel:
         ui.registerButton.connect("clicked()", self._register)
         ui.removeButton.connect("clicked()", self._back_to_the_originals)
         ui.previewCaptionLabel.text = texts.PREVIEW_CAPTION
+        self._watch = SceneWatch(self.update)
 
     @property
     def running(self) -> bool:
@@ -108,6 +110,7 @@ class PreprocessPanel:
 
     def end(self) -> None:
         """Likewise, and wait for its process: before the panel goes."""
+        self._watch.close()
         self._maker.stop()
         self._runs.end()
 
@@ -324,7 +327,7 @@ class PreprocessPanel:
 
     def _update_buttons(self) -> None:
         ui, chosen = self._ui, self._parameters
-        missing = texts.missing_words(chosen, refused=not is_usable(self._findings))
+        missing = texts.missing_words(chosen, refused=not is_usable(self._findings), scene=slicer.mrmlScene)
         waiting = texts.already_running() if self.running else None
         two = None not in (chosen.fixedVolume, chosen.movingVolume)
         unlooked = None if two and is_usable(check_kinds(chosen.fixedVolume, chosen.movingVolume)) else missing
@@ -347,5 +350,5 @@ class PreprocessPanel:
         if not roles:
             return texts.NO_BIAS
         if getattr(self._parameters, f"{roles[-1]}Volume") is None:
-            return texts.missing_words(self._parameters, refused=False)
+            return texts.missing_words(self._parameters, refused=False, scene=slicer.mrmlScene)
         return None

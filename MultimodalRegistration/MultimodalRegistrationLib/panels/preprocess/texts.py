@@ -69,7 +69,7 @@ _OPTIONS = {
 _COLORS = {"error": BAD, "warning": DOUBTFUL, "note": "#2c5f8a"}
 
 
-def missing_words(parameters: Any, *, refused: bool) -> str | None:
+def missing_words(parameters: Any, *, refused: bool, scene: Any) -> str | None:
     """What has to be chosen before a run can start; None when nothing is missing.
 
     Parameters
@@ -78,8 +78,10 @@ def missing_words(parameters: Any, *, refused: bool) -> str | None:
         What is chosen.
     refused : bool
         Whether a volume is of a kind that cannot be registered.
+    scene : vtkMRMLScene
+        What could be chosen.
     """
-    missing = volumes_missing(parameters.fixedVolume, parameters.movingVolume)
+    missing = volumes_missing(parameters.fixedVolume, parameters.movingVolume, scene, any_kind=True)
     if missing is not None:
         return missing
     if refused:

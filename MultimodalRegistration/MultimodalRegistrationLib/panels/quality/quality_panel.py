@@ -20,6 +20,7 @@ from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
+from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
 from MultimodalRegistrationLib.panels.common.texts import busy_words
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
@@ -57,6 +58,7 @@ class QualityPanel:
         )
         self._views = ComparisonViews(ui)
         self._result = ResultBox(ui, self._views, self._tell)
+        self._watch = SceneWatch(self._update_button)
         self._report = ReportBox(ui, self._tell)
         self._results = ChoiceBox(ui.resultBox, self._choose_result)
         ui.folderEdit.connect("currentPathChanged(QString)", self._choose_folder)
@@ -166,6 +168,7 @@ class QualityPanel:
 
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
+        self._watch.close()
         self._runs.end()
         self._picture.end()
         self._update_button()
@@ -235,7 +238,10 @@ class QualityPanel:
         if parameters is None:
             return texts.missing_words()
         return texts.missing_words(
-            fixed=parameters.fixedVolume, moving=parameters.movingVolume, transforms=self._chosen_transforms()
+            fixed=parameters.fixedVolume,
+            moving=parameters.movingVolume,
+            transforms=self._chosen_transforms(),
+            scene=slicer.mrmlScene,
         )
 
     def _missing(self) -> str | None:
@@ -246,6 +252,7 @@ class QualityPanel:
             transforms=self._chosen_transforms(),
             targets=(parameters.fixedTargets, parameters.movingTargets),
             segmentations=(parameters.fixedSegmentation, parameters.movingSegmentation),
+            scene=slicer.mrmlScene,
         )
 
     def _chosen_transforms(self) -> list[Any]:

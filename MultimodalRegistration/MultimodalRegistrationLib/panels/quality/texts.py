@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
-from MultimodalRegistrationLib.panels.common.texts import escaped, without_options
+from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
 
 MEASURE = _("Measure")
 CANCEL = _("Cancel")
@@ -54,16 +54,12 @@ def missing_words(
     transforms: Sequence[Any] = (),
     targets: tuple[Any, Any] = (None, None),
     segmentations: tuple[Any, Any] = (None, None),
+    scene: Any = None,
 ) -> str | None:
     """What has to be chosen before a run can start; None when nothing is missing."""
-    if fixed is None and moving is None:
-        return _("Choose the fixed and the moving volume.")
-    if fixed is None:
-        return _("Choose the fixed volume: the one that stays.")
-    if moving is None:
-        return _("Choose the moving volume: the one that was put onto {fixed}.").format(fixed=fixed.GetName())
-    if fixed is moving:
-        return _("{name} is chosen as both volumes. Choose another moving volume.").format(name=fixed.GetName())
+    missing = volumes_missing(fixed, moving, scene)
+    if missing is not None:
+        return missing
     if not transforms:
         return _("Tick at least one transform that puts {moving} onto {fixed}.").format(
             moving=moving.GetName(), fixed=fixed.GetName()

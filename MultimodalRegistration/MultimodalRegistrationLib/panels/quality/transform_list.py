@@ -7,10 +7,9 @@ from typing import Any
 
 import qt
 import slicer
-import vtk
-from slicer.util import VTKObservationMixin
 
 from MultimodalRegistrationLib.mrml.placement import RESULT_ROLE
+from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
 from MultimodalRegistrationLib.panels.quality import texts
 
 __all__ = ["TransformList"]
@@ -31,25 +30,16 @@ class TransformList:
     """
 
     def __init__(self, widget: Any, on_chosen: Callable[[list[Any]], None]) -> None:
-        self._observers = VTKObservationMixin()
         self._list = widget
         self._on_chosen = on_chosen
         self._shown: list[tuple[str, str, bool]] = []
         self._ticked: set[str] = set()
-        # Many nodes may come at once.
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.connect("timeout()", self.update)
+        self._watch = SceneWatch(self.update)
         widget.connect("itemChanged(QListWidgetItem*)", self._changed)
-        scene = slicer.mrmlScene
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
-            self._observers.addObserver(scene, event, self._scene_changed)
 
     def close(self) -> None:
         """Look at the scene no more."""
-        self._timer.stop()
-        self._observers.removeObservers()
+        self._watch.close()
 
     def tick(self, nodes: Sequence[Any]) -> None:
         """Tick these and no others."""
@@ -60,8 +50,7 @@ class TransformList:
         """Show the transforms that are there."""
         nodes = transforms_to_assess()
         for node in nodes:
-            if not self._observers.hasObserver(node, vtk.vtkCommand.ModifiedEvent, self._scene_changed):
-                self._observers.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._scene_changed)
+            self._watch.follow(node)
         state = [(node.GetID(), node.GetName(), node.GetID() in self._ticked) for node in nodes]
         if state == self._shown and self._list.count > 0:
             return
@@ -81,9 +70,6 @@ class TransformList:
         self._list.blockSignals(blocked)
         rows = min(max(len(state), _FEWEST_ROWS), _MOST_ROWS)
         self._list.setFixedHeight(rows * _ROW_PIXELS + 6)
-
-    def _scene_changed(self, _caller: Any, _event: str) -> None:
-        self._timer.start()
 
     def _changed(self, item: Any) -> None:
         row = self._list.row(item)

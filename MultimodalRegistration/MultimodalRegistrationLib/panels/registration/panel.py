@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
+from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
 from MultimodalRegistrationLib.panels.common.texts import busy_words
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.panels.registration.engine_offer import EngineOffer
@@ -83,6 +84,7 @@ class RegistrationPanel:
         )
         ui.recoverButton.connect("clicked(bool)", lambda _checked=False: self._recover.start(self.make_process))
         self._tell(" ".join(self._preset.unreadable) or None)
+        self._watch = SceneWatch(self._update_button)
 
     @property
     def running(self) -> bool:
@@ -249,6 +251,7 @@ class RegistrationPanel:
 
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
+        self._watch.close()
         self._offer.stop()
         self._runs.end()
         self._recover.end()
@@ -362,6 +365,7 @@ class RegistrationPanel:
             start=parameters.start,
             then=parameters.then,
             is_rigid=self._preset.is_rigid(),
+            scene=slicer.mrmlScene,
         )
 
     def _choose(self, name: str, value: str) -> None:

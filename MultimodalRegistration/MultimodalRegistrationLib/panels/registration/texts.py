@@ -51,9 +51,10 @@ def missing_words(
     start: str = "auto",
     then: str = "",
     is_rigid: bool = True,
+    scene: Any = None,
 ) -> str | None:
     """What has to be chosen before a run can start; None when nothing is missing."""
-    missing = volumes_missing(fixed, moving)
+    missing = volumes_missing(fixed, moving, scene)
     if missing is not None:
         return missing
     if (fixed_landmarks is None) != (moving_landmarks is None):
@@ -251,6 +252,10 @@ def evidence_html(content: dict[str, Any], node_name: str) -> str:
     moved = content["moved_from_start"]
     lines = [f"<b>{escaped(words)}</b>" for words in (*against, *warnings)]
     lines += [escaped(words) for words in facts]
+    # A run without a verdict tells it all the same.
+    at_landmarks = (content.get("landmarks") or {}).get("words")
+    if at_landmarks is not None and at_landmarks not in (*against, *facts, *warnings):
+        lines.append(escaped(at_landmarks))
     lines.append(
         escaped(
             _(
