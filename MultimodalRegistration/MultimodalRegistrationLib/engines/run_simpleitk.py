@@ -21,6 +21,9 @@ _TRANSFORMS: dict[str, Callable[[], Any]] = {
     "similarity": sitk.Similarity3DTransform,
     "affine": lambda: sitk.AffineTransform(3),
 }
+# Line searches get stuck on the ridges of a sampled metric: they are begun anew, with new directions, while it helps.
+_MOST_SEARCHES = 4
+_WORTH_ANOTHER = 1e-5
 
 
 def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
@@ -81,14 +84,9 @@ def _run_level(
     method.SetInterpolator(sitk.sitkLinear)
     # Gradient descent is robust far from the answer but creeps along the flat rotations of round heads; Powell's line
     # searches do not, and finish the work on the last level.
-    if level == len(stage["resolutions_mm"]) - 1:
-        method.SetOptimizerAsPowell(
-            numberOfIterations=20,
-            maximumLineIterations=50,
-            stepLength=resolution_mm,
-            stepTolerance=resolution_mm / 200,
-            valueTolerance=stage["convergence_threshold"],
-        )
+    last = level == len(stage["resolutions_mm"]) - 1
+    if last:
+        _use_powell(method, resolution_mm, stage["convergence_threshold"])
     else:
         method.SetOptimizerAsRegularStepGradientDescent(
             learningRate=resolution_mm,
@@ -97,7 +95,7 @@ def _run_level(
             relaxationFactor=0.8,
             gradientMagnitudeTolerance=1e-8,
         )
-    method.SetOptimizerScalesFromPhysicalShift()
+        method.SetOptimizerScalesFromPhysicalShift()
 
     def report() -> None:
         # The same columns as engines.logs reads.
@@ -109,8 +107,26 @@ def _run_level(
 
     method.AddCommand(sitk.sitkIterationEvent, report)
     method.Execute(fixed, moving)
+    for _ in range(_MOST_SEARCHES - 1 if last else 0):
+        before = method.GetMetricValue()
+        _use_powell(method, resolution_mm / 2, stage["convergence_threshold"] / 10)
+        method.Execute(fixed, moving)
+        # Negative mutual information: less is better.
+        if method.GetMetricValue() > before - _WORTH_ANOTHER:
+            break
     print(f"STOPPED {method.GetOptimizerStopConditionDescription()}", flush=True)
     return matrix_from_sitk(transform)
+
+
+def _use_powell(method: sitk.ImageRegistrationMethod, step_mm: float, tolerance: float) -> None:
+    method.SetOptimizerAsPowell(
+        numberOfIterations=20,
+        maximumLineIterations=50,
+        stepLength=step_mm,
+        stepTolerance=step_mm / 200,
+        valueTolerance=tolerance,
+    )
+    method.SetOptimizerScalesFromPhysicalShift()
 
 
 def _coarsen(volume: sitk.Image, resolution_mm: float) -> sitk.Image:
