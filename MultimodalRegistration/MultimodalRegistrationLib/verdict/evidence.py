@@ -158,6 +158,11 @@ class Examiner:
         )
         return self._agreement.matrices_of(ended)[int(scores.argmax())]
 
+    def optimum_near(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Where a climb of the smooth metric ends from a pose, shape (4, 4); None if too few points lie in both."""
+        polisher = Polisher(*self._lattices.at(self.step_mm / 6), pose_lps, self._seed)
+        return polisher.climb(np.zeros(6)) if polisher.can_tell else None
+
     def examine(
         self,
         pose_lps: NDArray[np.float64],
@@ -180,7 +185,7 @@ class Examiner:
         Evidence
             Same volumes, pose and seed: same evidence.
         """
-        probe = self._common_points(pose_lps)
+        probe = self.common_points_lps(pose_lps)
         agreement = max(self.agreement(pose_lps), 0.0)
         nearby = float(self.agreements(self._nearby(pose_lps)).clip(0).mean())
         rival = self._rival(pose_lps, probe, candidates)
@@ -230,7 +235,8 @@ class Examiner:
             # A cancelled run does not wait for those that have not begun.
             pool.shutdown(cancel_futures=True)
 
-    def _common_points(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+    def common_points_lps(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points of what both volumes and their masks show under a pose, in the sampled one, shape (N, 3)."""
         index = np.argwhere(self._sampled.inside)[:, ::-1]
         points = apply_matrix(self._sampled.ijk_to_lps, index[:: max(1, len(index) // 4000)])
         mapped = apply_matrix(np.linalg.inv(self._other.ijk_to_lps) @ pose_lps, points)

@@ -14,7 +14,7 @@ import numpy as np
 
 from MultimodalRegistrationLib.verdict.evidence import Evidence
 
-__all__ = ["WORSE_THAN_START", "Verdict", "Word", "judge", "with_doubts"]
+__all__ = ["WORSE_THAN_START", "Verdict", "Word", "judge", "with_doubts", "with_optimum_unmasked"]
 
 Word = Literal["verified", "uncertain", "failed"]
 
@@ -32,6 +32,8 @@ _MIRROR_EQUAL = 0.03
 # Distances of restarts, in steps of the search.
 _APART = 0.5
 _SCATTERED = 0.26
+# Optima that are the same but for noise.
+_SAME_OPTIMUM = 0.1
 # Median over correct runs: the optimum of the volumes is off, too, by what restarts cannot see.
 _ERROR_PER_SCATTER = 1.4
 _ELSEWHERE = 0.75
@@ -99,6 +101,24 @@ def with_doubts(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
         return verdict
     word: Word = "failed" if verdict.word == "failed" else "uncertain"
     return replace(verdict, word=word, against=(*verdict.against, *sentences))
+
+
+def with_optimum_unmasked(verdict: Verdict, distance_mm: float) -> Verdict:
+    """The verdict where the volumes without the user's masks agree best at some distance, mean over what these mark.
+
+    Both are optima of one basin and nothing tells which is right, so that the estimated error includes the distance.
+    """
+    error_mm = verdict.estimated_error_mm
+    if error_mm is None or distance_mm <= _SAME_OPTIMUM * verdict.evidence.step_mm:
+        return verdict
+    fact = (
+        f"Without the masks the volumes agree best {distance_mm:.1f} mm from the result. The estimated error includes "
+        "this distance."
+    )
+    weighed = replace(verdict, facts=(*verdict.facts, fact), estimated_error_mm=float(np.hypot(error_mm, distance_mm)))
+    if distance_mm <= _APART * verdict.evidence.step_mm:
+        return weighed
+    return with_doubts(weighed, [f"With the masks and without them the results lie {distance_mm:.1f} mm apart."])
 
 
 def _fatal(e: Evidence) -> list[str]:
