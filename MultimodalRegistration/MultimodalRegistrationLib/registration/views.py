@@ -25,6 +25,7 @@ from MultimodalRegistrationLib.search.candidates import (
     nearby_candidates,
     search_step_mm,
 )
+from MultimodalRegistrationLib.search.lattice import content_extent_mm
 from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.verdict.evidence import Examiner
 from MultimodalRegistrationLib.verdict.rule import Verdict, with_optimum_unmasked
@@ -41,6 +42,8 @@ _REACH_STEPS = 4
 _COARSE_SHARE, _WHOLE_SHARE = 0.75, 0.88
 # The next best place agrees less than this share of the best, where what a mask marks stands out.
 _STANDS_OUT = 0.75
+# Of a volume: what its mask marks, as a box.
+_SMALL_PART = 1 / 3
 
 
 # Compared and hashed by identity: voxels are not compared.
@@ -147,14 +150,23 @@ class Comparison:
                 seed=self._seed,
             ),
         ]
-        if masked.pair.sampled.mask is not None and masked.pair.other.mask is not None:
-            # Two marked parts can be told from everything else, and what they mark may be anywhere.
+        if self._masks_mark_small_parts():
+            # They can be told from everything else, and what they mark may be anywhere.
             coarse += coarse_candidates(masked.lattices, masked.bounds, threads=self._threads)
         by_masks = improved_candidates(masked.lattices, masked.bounds, coarse, seed=self._seed)
         self._masks_stand_alone = self._stand_alone(by_whole[0], by_masks)
         # Otherwise there is more to tell by without the masks: what is found with them must agree clearly better.
         worth = 1.0 if self._masks_stand_alone else _CLEARLY
         return self._distinct([*self._scored(by_whole, worth), *self._scored(by_masks, 1.0)], _MOST_POSES)
+
+    def _masks_mark_small_parts(self) -> bool:
+        """Whether masks mark a small part of each volume; what is larger the search in the whole volumes finds."""
+        pair = self.masked.pair
+        return all(
+            volume.mask is not None
+            and np.prod(content_extent_mm(volume)) < _SMALL_PART * np.prod(volume.grid.extent_mm)
+            for volume in (pair.sampled, pair.other)
+        )
 
     def _stand_alone(self, by_whole: Candidate, by_masks: list[Candidate]) -> bool:
         """Whether what the masks mark fits in one place clearly better than anywhere else, not where the whole does."""
