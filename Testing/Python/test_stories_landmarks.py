@@ -87,9 +87,9 @@ def test_faults_in_a_set_are_found_and_named(brains, tmp_path):
 def test_warping_that_fits_best_is_not_advised(tmp_path):
     """One bone in both volumes, eight pairs placed to 1.5 mm: the error at the fit's own points falls to zero."""
     random = np.random.default_rng(12)
-    moving = random.uniform(-60, 60, (8, 3)) + [10, -40, 90]
+    moving = random.uniform(-60, 60, (8, 3)) + np.array([10, -40, 90])
     fixed = apply_matrix(POSE_LPS, moving) + random.normal(0, 1.0, (8, 3))
-    targets = random.uniform(-50, 50, (20, 3)) + [10, -40, 90]
+    targets = random.uniform(-50, 50, (20, 3)) + np.array([10, -40, 90])
     files = [write_points(tmp_path / "F.mrk.json", fixed), write_points(tmp_path / "M.mrk.json", moving)]
     given = [
         *("--targets-fixed", write_points(tmp_path / "TF.csv", apply_matrix(POSE_LPS, targets))),
