@@ -110,7 +110,7 @@ def register(fixed: Path, moving: Path, folder: Path, *options: object) -> Run:
     folder.mkdir(exist_ok=True)
     done = run_command(
         *("register", "--fixed", fixed, "--moving", moving, "--output-transform", folder / "T.h5"),
-        *("--json", folder / "RESULT.json", "--quiet", *options),
+        *("--json", folder / "RESULT.json", *options),
     )
     path = folder / "RESULT.json"
     result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
