@@ -64,6 +64,7 @@ def bent(points):
     return 3 * np.sin(points / 40 + [0.3, 1.0, 2.0])[:, [1, 2, 0]]
 
 
+@pytest.mark.story("U28")
 @pytest.mark.parametrize(("kind", "suffix"), [("linear", ".mat"), ("linear", ".nii.gz"), ("composite", ".nii.gz")])
 def test_files_that_we_write_mean_the_same_to_ants(tmp_path, kind, suffix):
     transform = sitk_from_matrix(rigid([0.3, -0.8, 0.5], 17, [12, -25, 8]) @ np.diag([1.1, 0.9, 1.05, 1]))

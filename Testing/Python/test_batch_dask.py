@@ -200,6 +200,7 @@ def cluster(tmp_path_factory):
         yield one
 
 
+@pytest.mark.story("U34")
 def test_the_same_results_as_without_a_cluster(cases, local, cluster, tmp_path):
     run = Run(tmp_path / "D", cases, cluster.address).done()
     assert results_of(tmp_path / "D") == local

@@ -65,6 +65,7 @@ def stamps(folder):
     return {path.parent.name: path.stat().st_mtime_ns for path in (folder / "cases").glob("*/case.json")}
 
 
+@pytest.mark.story("U34")
 def test_twenty_kills_at_random_moments(study, undisturbed, tmp_path):
     """Of the process of a case, the engine and the command itself."""
     rng = random.Random(11)

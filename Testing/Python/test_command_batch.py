@@ -29,6 +29,7 @@ def done(study, tmp_path_factory):
     return folder, code, printed
 
 
+@pytest.mark.story("U34")
 def test_what_is_printed_and_written(done):
     folder, code, printed = done
     assert code == 7
@@ -118,6 +119,7 @@ def test_options_that_make_no_sense(study, tmp_path, options, message):
     assert message in printed
 
 
+@pytest.mark.story("U20")
 def test_several_volumes_to_one(study, tmp_path):
     folder = study.parent
     code, printed = batch(

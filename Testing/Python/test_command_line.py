@@ -36,6 +36,7 @@ def files(tmp_path_factory, head_ct, head_mr):
     return folder
 
 
+@pytest.mark.story("U13")
 @pytest.mark.slow
 def test_the_main_job(files, tmp_path, head_ct, truth_ct_to_mr_lps):
     done = run_command(
@@ -170,6 +171,7 @@ def test_usage_errors_end_with_2(capsys):
     capsys.readouterr()
 
 
+@pytest.mark.story("U23")
 @pytest.mark.slow
 def test_a_failed_engine_ends_with_3_and_keeps_its_log(files, tmp_path):
     preset = json.loads(run_command("presets", "show", "rigid").stdout)

@@ -144,6 +144,7 @@ def test_bad_input_names_the_file_and_the_point_and_writes_nothing(points, tmp_p
         assert sorted(os.listdir(tmp_path)) == before
 
 
+@pytest.mark.story("U3")
 @pytest.mark.slow
 def test_register_starts_at_the_landmarks_and_reports_them(head_ct, head_mr, truth_ct_to_mr_lps, tmp_path, capsys):
     sitk.WriteImage(head_ct.image, str(tmp_path / "ct.nrrd"))
@@ -181,6 +182,7 @@ def test_register_starts_at_the_landmarks_and_reports_them(head_ct, head_mr, tru
     assert "At 6 landmarks" in capsys.readouterr().out
 
 
+@pytest.mark.story("U9")
 def test_expert_landmarks_of_two_real_brains(real_data, tmp_path):
     fixed, moving = (real_data / "afids" / f"{name}.fcsv" for name in ("colin27", "mni"))
     code = main(

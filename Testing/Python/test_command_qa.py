@@ -46,6 +46,7 @@ def given(files: Path, out: Path, *transforms: str, targets: tuple[str, str] | N
     return list(map(str, arguments))
 
 
+@pytest.mark.story("U35")
 def test_two_transforms(files, tmp_path):
     out = tmp_path / "results"
     done = run_command(*given(files, out, "right.h5", "near.tfm"), "--json", tmp_path / "r.json")

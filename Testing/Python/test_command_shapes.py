@@ -36,6 +36,7 @@ def label_files(head_ct, tmp_path):
     return ["--fixed-surface", str(tmp_path / "fixed.nrrd"), "--moving-surface", str(tmp_path / "moving.nrrd")]
 
 
+@pytest.mark.story("U14")
 def test_the_same_bone_segmented_in_both(label_files, head_ct, tmp_path, capsys):
     output = ["--output-transform", str(tmp_path / "T.h5"), "--json", str(tmp_path / "R.json")]
     assert main(["prealign", *label_files, *output]) == 0, capsys.readouterr().err
@@ -51,6 +52,7 @@ def test_the_same_bone_segmented_in_both(label_files, head_ct, tmp_path, capsys)
     assert "Scale" not in text
 
 
+@pytest.mark.story("U14")
 def test_landmarks_against_a_surface(label_files, head_ct, tmp_path, capsys):
     skull = read_surface(tmp_path / "moving.nrrd")
     points = apply_matrix(np.linalg.inv(POSE_LPS), skull.samples(41, seed=2).points_lps).tolist()

@@ -32,6 +32,7 @@ def convert(files, *arguments):
     )
 
 
+@pytest.mark.story("U28")
 def test_through_every_tool_and_back(files, tmp_path, capsys):
     convention = ("--frame", "ras", "--direction", "moving-to-fixed")
     steps = [

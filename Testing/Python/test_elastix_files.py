@@ -140,6 +140,7 @@ def field(seed):
 AFFINE = sitk_from_matrix(rigid([0.3, -0.8, 0.5], 37, [12, -45, 78]) @ np.diag([1.1, 0.9, 1.05, 1]))
 
 
+@pytest.mark.story("U28")
 @pytest.mark.parametrize(
     "transform",
     [

@@ -56,6 +56,7 @@ def test_from_the_other_way_up(session, head_ct, head_mr, truth_ct_to_mr_lps, sw
     assert {"search", "engine", "verdict"} <= set(result.seconds)
 
 
+@pytest.mark.story("U11")
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(session, head_ct, head_mr):
     far = moved(head_mr, rigid([0, 1, 0.4], 140, [0, 90, -60]))
@@ -96,6 +97,7 @@ def test_noise_is_not_verified(session, head_ct, head_mr):
     assert result.verdict.word == "failed"
 
 
+@pytest.mark.story("U18")
 @pytest.mark.slow
 def test_bounds_hold_for_the_whole_run_and_are_reported(session, head_ct, head_mr, truth_ct_to_mr_lps):
     center = CT_GRID.center_lps

@@ -66,6 +66,7 @@ def matrix_of(node):
     return matrix_from_vtk(matrix)
 
 
+@pytest.mark.story("U29")
 @pytest.mark.parametrize("kind", ["Fiducial", "Curve", "ClosedCurve", "Line", "Angle"])
 def test_markups(setting, kind):
     node = add(setting, getattr(slicer, f"vtkMRMLMarkups{kind}Node")())
@@ -91,6 +92,7 @@ def test_roi(setting):
     np.testing.assert_allclose(found, setting[3](corners[:, :3] + [10, -20, 30]), atol=2e-6)
 
 
+@pytest.mark.story("U29")
 def test_model(setting):
     node = add(setting, slicer.vtkMRMLModelNode())
     points = vtk.vtkPoints()
@@ -114,6 +116,7 @@ def ijk_to_ras():
     return np.diag([-1.0, -1, 1, 1]) @ GRID.ijk_to_lps
 
 
+@pytest.mark.story("U29")
 def test_volume(setting):
     if not setting[1].IsLinear():
         pytest.skip("resampled: the test below")
@@ -164,6 +167,7 @@ def test_bent_volume(setting):
     np.testing.assert_allclose(found / np.linalg.norm(slope), (1000 + inside @ slope) / np.linalg.norm(slope), atol=0.3)
 
 
+@pytest.mark.story("U29")
 def test_segmentation(setting):
     if not setting[1].IsLinear():
         pytest.skip("Slicer resamples it: no point of it is kept")

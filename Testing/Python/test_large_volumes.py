@@ -271,6 +271,7 @@ def test_only_the_finer_volume_is_reduced_where_that_suffices():
     assert coarse_size(fine, spacing)[0] < 500
 
 
+@pytest.mark.story("U31")
 def test_a_resampled_volume_of_what_does_not_fit_is_refused_before_anything_is_read(tmp_path, head_ct, head_mr):
     ct, mr = pair_files(tmp_path, head_ct, head_mr)
     options = ["--fixed", ct, "--moving", mr, "--output-transform", tmp_path / "T.h5", "--memory-limit", "0.25"]
@@ -281,6 +282,7 @@ def test_a_resampled_volume_of_what_does_not_fit_is_refused_before_anything_is_r
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct.mha", "mr.nii.gz"]
 
 
+@pytest.mark.story("U31")
 @pytest.mark.slow
 def test_the_transform_of_reduced_volumes_holds_for_the_stored_ones(tmp_path, head_ct, head_mr, truth_ct_to_mr_lps):
     ct, mr = pair_files(tmp_path, head_ct, head_mr)

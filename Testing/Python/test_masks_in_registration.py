@@ -58,6 +58,7 @@ def error_mm(result, truth):
 BRAIN, SPOT, SIDE = ((0, 0, 0), (50, 65, 60)), ((20, 10, 5), (9, 9, 9)), ((50, 0, 0), (30, 50, 50))
 
 
+@pytest.mark.story("U17")
 @pytest.mark.slow
 @pytest.mark.parametrize("exchanged", [False, True], ids=["", "exchanged"])
 @pytest.mark.parametrize("shape", [BRAIN, SPOT, SIDE], ids=["brain", "spot", "side of the skull"])

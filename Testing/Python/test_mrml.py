@@ -173,6 +173,7 @@ def test_masks_follow_their_parent(scene, head_ct):
     np.testing.assert_allclose(read.grid.ijk_to_lps, flip_matrix_lps_ras(PARENT_RAS) @ CT_GRID.ijk_to_lps, atol=1e-9)
 
 
+@pytest.mark.story("U24")
 @pytest.mark.slow
 @pytest.mark.parametrize("swapped", [False, True], ids=["ct-fixed", "mr-fixed"])
 def test_registration_under_parents_on_both_sides(scene, head_ct, head_mr, swapped):

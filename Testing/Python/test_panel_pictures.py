@@ -26,6 +26,7 @@ def pixels(path):
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
+@pytest.mark.story("U36")
 def test_a_picture_where_the_views_cross(opened, tmp_path):  # noqa: F811
     opened.fill_in()
     center_views_on(opened.points_ras[3])

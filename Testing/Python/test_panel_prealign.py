@@ -155,6 +155,7 @@ def test_another_fit_replaces_the_first_in_place(panel, points):
     np.testing.assert_allclose(slicer.util.arrayFromTransformMatrix(node), rigid_matrix, atol=1e-9)
 
 
+@pytest.mark.story("U9")
 def test_errors_of_every_pair_and_the_evidence_for_each_model(slicer_app, panel, points):
     parameters = fill(panel, *points)
     own, left_out = (np.array(column(panel, number), dtype=float) for number in (OWN_FIT, LEFT_OUT))
@@ -181,6 +182,7 @@ def test_errors_of_every_pair_and_the_evidence_for_each_model(slicer_app, panel,
     assert "similarity" in panel.ui.applyButton.toolTip
 
 
+@pytest.mark.story("U8")
 def test_findings_stand_beside_the_pairs_that_they_are_about(slicer_app, panel, points):
     moving, fixed = points
     moving[[1, 2]] = moving[[2, 1]]
@@ -209,6 +211,7 @@ def test_the_point_under_the_mouse_is_no_row_yet(slicer_app, panel, points):
     assert column(panel, FOUND)[8] == "no partner"
 
 
+@pytest.mark.story("U8")
 def test_an_exchange_is_put_right_by_a_click(panel, points):
     moving, fixed = points
     parameters = fill(panel, moving[[0, 2, 1, *range(3, 8)]], fixed, moving_parent=MOVING_PARENT_RAS)
@@ -293,6 +296,7 @@ def test_a_move_of_the_mouse_takes_less_than_50_ms(panel):
     assert np.median(times) < 0.05
 
 
+@pytest.mark.story("U9")
 def test_targets_tell_the_error_that_the_fit_does_not_know(slicer_app, panel, points):
     moving, fixed = points[0], apply_matrix(POSE_RAS, points[0])
     parameters = fill(panel, moving, fixed)

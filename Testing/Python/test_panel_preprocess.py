@@ -153,6 +153,7 @@ def test_a_volume_that_has_a_remedy_can_be_chosen(slicer_app, small_head):
     assert ui.applyButton.toolTip.startswith("Choose a fixed volume: the one that stays. Then choose a moving volume")
 
 
+@pytest.mark.story("U21")
 def test_check_and_remedies_leave_the_volumes_alone(slicer_app, small_head):
     scene = slicer_app.scene
     colour = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "photo")

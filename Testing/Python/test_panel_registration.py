@@ -47,6 +47,7 @@ def test_the_button_says_what_is_missing(opened):
     assert not ui.registerButton.enabled
 
 
+@pytest.mark.story("U21")
 def test_it_says_what_is_missing_of_what_is_loaded(slicer_app, opened):
     """Not to load what is there: to choose it, or what it is that cannot be chosen."""
     ui = opened.ui
@@ -145,6 +146,7 @@ def test_undo_brings_back_the_scene_as_it_was(slicer_app, ready, pair):
     assert not shown(ready.ui.resultCollapsibleButton)
 
 
+@pytest.mark.story("U22")
 def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, ready, pair):
     slicer_app.open_slice_views()
     fixed, moving = pair
@@ -231,6 +233,7 @@ def test_settings_become_arguments(slicer_app, ready, pair):
     ready.ui.registerButton.click()
 
 
+@pytest.mark.story("U5")
 def test_a_second_stage_goes_on_from_the_first(slicer_app, ready):
     ui, parameters = ready.ui, ready.widget._parameterNode
     assert ui.thenBox.currentText == "Nothing more"
@@ -246,6 +249,7 @@ def test_a_second_stage_goes_on_from_the_first(slicer_app, ready):
     assert ui.thenBox.currentText == "Nothing more"
 
 
+@pytest.mark.story("U4")
 def test_structures_are_registered_on_their_own(slicer_app, ready, pair):
     ui, parameters = ready.ui, ready.widget._parameterNode
     voxels = np.zeros(slicer.util.arrayFromVolume(pair[0]).shape, dtype=np.uint8)
@@ -314,6 +318,7 @@ def test_structures_are_registered_on_their_own(slicer_app, ready, pair):
     assert scene_content() == before
 
 
+@pytest.mark.story("U12")
 def test_a_changed_parameter_is_checked_kept_and_used(slicer_app, ready):
     ui, parameters = ready.ui, ready.widget._parameterNode
     table = ui.parametersTable

@@ -24,6 +24,7 @@ def change_iterations(ui, value):
     table.item(rows["MaximumNumberOfIterations"], 1).setText(value)
 
 
+@pytest.mark.story("U19")
 def test_a_changed_preset_is_saved_under_a_name_and_chosen(slicer_app, own_presets, ready):
     ui, parameters = ready.ui, ready.widget._parameterNode
     change_iterations(ui, "70")
@@ -45,6 +46,7 @@ def test_a_changed_preset_is_saved_under_a_name_and_chosen(slicer_app, own_prese
     ready.ui.registerButton.click()
 
 
+@pytest.mark.story("U12", "U19")
 def test_files_of_others_are_imported(slicer_app, own_presets, ready, tmp_path):
     ui = ready.ui
     rigid = tmp_path / "b.txt"

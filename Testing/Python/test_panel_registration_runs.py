@@ -248,6 +248,7 @@ def test_handing_over_large_volumes_does_not_block(slicer_app, opened):
     opened.ui.registerButton.click()
 
 
+@pytest.mark.story("U1", "U22")
 @pytest.mark.slow
 def test_three_clicks_to_a_verified_registration(slicer_app):
     from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case, phantom_error_mm

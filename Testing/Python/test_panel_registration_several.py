@@ -45,6 +45,7 @@ def next_process(slicer_app, **changes):
     return FakeProcess.made[-1]
 
 
+@pytest.mark.story("U20")
 def test_each_volume_gets_its_own_transform_and_the_worst_verdict_is_shown(slicer_app, ready, pair, three):  # noqa: F811
     ui, parameters = ready.ui, ready.widget._parameterNode
     assert parameters.furtherVolumes == three[1:]
@@ -248,6 +249,7 @@ def lost(slicer_app, opened, head_ct):  # noqa: F811
     return nodes, modelling_ras_from_resampling_lps(truth) @ np.linalg.inv(AWAY_RAS)
 
 
+@pytest.mark.story("U25")
 def test_a_lost_transform_is_recovered(slicer_app, opened, lost):  # noqa: F811
     (original, resampled), truth_ras = lost
     ui = opened.ui

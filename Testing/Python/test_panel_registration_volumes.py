@@ -43,6 +43,7 @@ def test_odd_volumes(slicer_app, opened):
     assert folders(slicer_app) == []
 
 
+@pytest.mark.story("U24")
 def test_volumes_under_linear_and_other_parents_are_written_where_they_lie(slicer_app, ready, pair):
     from MultimodalRegistrationLib.io.volumes import read_volume
     from MultimodalRegistrationLib.mrml.volumes import volume_from_node

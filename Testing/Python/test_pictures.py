@@ -265,6 +265,7 @@ def arguments(options):
     return [str(part) for pair in options.items() for part in pair]
 
 
+@pytest.mark.story("U36")
 @pytest.mark.parametrize("mode", MODES)
 def test_the_command_writes_a_png(tmp_path, mode):
     options = {**saved(tmp_path), "--mode": mode, "--output": tmp_path / "P.png"}

@@ -50,6 +50,7 @@ def with_electrodes(ct):
     return with_voxels(ct, voxels, "ct with electrodes")
 
 
+@pytest.mark.story("U16")
 @pytest.mark.slow
 def test_electrodes_hardly_move_the_result(head_ct, head_mr, truth_ct_to_mr_lps):
     found = {}
@@ -81,6 +82,7 @@ def spoiled(head_ct, head_mr):
     return with_voxels(ct, voxels, "ct on a table"), mr
 
 
+@pytest.mark.story("U7")
 @pytest.mark.slow
 def test_where_a_mask_alone_fails_a_crop_works_and_the_default_too(spoiled, truth_ct_to_mr_lps):
     ct, mr = spoiled

@@ -478,6 +478,7 @@ def test_either_all_presets_are_saved_or_none(tmp_path):
         save_presets([dataclasses.replace(rigid, name="x")], file=rigid.path)
 
 
+@pytest.mark.story("U12")
 def test_export_and_import_on_the_command_line(tmp_path, capsys):
     assert main(["presets", "export", "affine", "--engine", "elastix", "--output-dir", str(tmp_path)]) == 0
     files = capsys.readouterr().out.split()

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 EXCHANGED = ("porcine", "sarcoma-048", "sarcoma-035-pet", "stroke-t2", "template-ct")
 
 
+@pytest.mark.story("U1", "U15")
 @pytest.mark.parametrize("name", sorted(real_cases()) or ["data missing"])
 def test_default_run(real_data, name):
     """The porcine phantom lay the other way up on the second scanner: 180 degrees and 129 mm off."""

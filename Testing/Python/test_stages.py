@@ -423,6 +423,7 @@ def run_warp(pair, engine="elastix"):
         return bend_from_rigid(session, pair, verdict=True, on_warning=pytest.fail)
 
 
+@pytest.mark.story("U5")
 def test_a_known_deformation_of_a_real_pair(real_data):
     """Testing/Benchmarks/deformable.md has more pairs, and other tools."""
     pair = deformed_pair(real_cases()["stroke-t2"], real_data)
@@ -436,6 +437,7 @@ def test_a_known_deformation_of_a_real_pair(real_data):
     assert stage.verdict.evidence.jacobian.minimum > 0.2
 
 
+@pytest.mark.story("U5")
 def test_the_command_bends_and_tells(head_ct, head_mr, tmp_path):
     for name, volume in (("ct", head_ct), ("mr", head_mr)):
         sitk.WriteImage(volume.image, str(tmp_path / f"{name}.nrrd"))

@@ -159,6 +159,7 @@ def run(files):
     return files / "out", words.getvalue(), kept
 
 
+@pytest.mark.story("U4")
 def test_the_command(files, bones, motions, run):
     out, words, _ = run
     assert sorted(os.listdir(out)) == ["3.h5", "7.h5", "RESULT.json", "combined.h5", "moving-resampled.nrrd"]
@@ -456,6 +457,7 @@ def test_file_names_are_safe_and_differ():
     assert all(len(name) < 70 and not set(name) & set('/\\:*?"<>| ') for name in found)
 
 
+@pytest.mark.story("U4")
 @pytest.mark.slow
 @pytest.mark.parametrize("modality", ["ct", "other"])
 def test_three_real_bones(real_data, modality):

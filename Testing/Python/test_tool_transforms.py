@@ -65,6 +65,7 @@ def test_a_linear_transform_is_a_linear_node(reader, tmp_path, file, name):
     assert reader.parent.messages == []
 
 
+@pytest.mark.story("U28")
 def test_a_spline_maps_points_as_elastix_does(reader, tmp_path):
     spline = sitk.BSplineTransform(3, 3)
     axes = rigid([0.2, 1, -0.3], 33, [0, 0, 0])[:3, :3]

@@ -127,6 +127,7 @@ def transform(request) -> SpatialTransform:
     return TRANSFORMS[request.param]
 
 
+@pytest.mark.story("U29")
 @pytest.mark.parametrize("to_fixed", [True, False], ids=["moving to fixed", "fixed to moving"])
 def test_everything_ends_at_the_same_place(tmp_path, transform, to_fixed):
     moving = moving_grid(transform)

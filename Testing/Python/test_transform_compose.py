@@ -54,6 +54,7 @@ def test_stages_are_applied_first_to_last_and_survive_the_file(tmp_path):
     assert np.abs(read_transform(tmp_path / "c.h5").to_moving(points) - one_by_one).max() < 1e-4
 
 
+@pytest.mark.story("U27")
 def test_the_command_and_its_grid(tmp_path):
     grid = GRIDS["oblique"]
     stages = [field(grid, 5.0), SpatialTransform.of_matrix("turn", AFFINE)]
@@ -94,6 +95,7 @@ def test_no_transforms():
         compose([])
 
 
+@pytest.mark.story("U11")
 def test_differences_with_known_answers(tmp_path):
     grid = GRIDS["flipped"]
     moved = POSE @ rigid([0, 0, 1], 0, [0, 3, 4])

@@ -104,6 +104,7 @@ def test_what_cannot_be_done():
         invert(field(grid, 3.0), over=Volume(blank(grid), "nothing"))
 
 
+@pytest.mark.story("U26")
 def test_the_command(tmp_path):
     grid = GRIDS["anisotropic"]
     transform = posed(field(grid, 6.0))
@@ -133,6 +134,7 @@ shutil.copy(found["fwdtransforms"][1], f"{sys.argv[1]}/affine.mat")
 """
 
 
+@pytest.mark.story("U26")
 @pytest.mark.slow
 def test_a_syn_result(tmp_path):
     pytest.importorskip("ants")

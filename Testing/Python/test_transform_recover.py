@@ -40,6 +40,7 @@ def errors_mm(found: np.ndarray, truth: np.ndarray, original: VolumeGrid, resamp
     return displacement_mm(found, truth, points[original.contains(apply_matrix(truth, points))])
 
 
+@pytest.mark.story("U25")
 @pytest.mark.parametrize(
     ("name", "turn", "stretch", "motion"),
     [
@@ -60,6 +61,7 @@ def test_real_volumes(real_data, name, turn, stretch, motion):
     assert found.rms_residual < 0.02 * found.spread
 
 
+@pytest.mark.story("U25")
 def test_the_command(head_ct, tmp_path):
     truth = about(head_ct.grid.center_lps, rigid([0.4, 1, -0.3], 70, [-30, 12, 44]))
     resampled = cropped(head_ct, truth, 2.5, fill=-1024.0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import fdtri
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
@@ -22,6 +23,8 @@ __all__ = ["LandmarkErrors", "LandmarkStart", "landmark_start"]
 _EXPECTED_ERRORS = 4.0
 _LEAST_TRANSLATION_MM = 20.0
 _LEAST_ROTATION_DEG = 15.0
+# What is called beyond the expected error where no landmark can be left out happens by chance in 5 % of cases.
+_SHARE_OF_CASES = 0.95
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class LandmarkErrors:
     as_placed, at_start, at_end : PointErrors
         As the files or nodes place the volumes, of the rigid fit that the run started from, and of the result.
     unseen_rms_mm : float
-        RMS at landmarks that the fit did not use: leave-one-out, or, with three landmarks, the localisation error that
-        their misfit suggests.
+        RMS at landmarks that the fit did not use: leave-one-out, or, with three landmarks, of which none can be left
+        out, what the RMS at the right pose stays below in 95 % of cases, from their misfit.
     """
 
     pairs: Pairs
@@ -140,14 +143,29 @@ class LandmarkStart:
     def errors_of(self, transform: SpatialTransform) -> LandmarkErrors:
         """Errors at the landmarks of a result."""
         left_out = self.prealignment.left_out_of_model
-        unseen = left_out.rms_mm if left_out is not None else self.prealignment.localisation_error_mm
+        unseen = left_out.rms_mm if left_out is not None else self._largest_rms_mm()
         return LandmarkErrors(
             pairs=self.prealignment.pairs,
             as_placed=self.prealignment.before,
             at_start=self.prealignment.fiducial,
             at_end=_errors_of(transform, self.prealignment.pairs),
-            unseen_rms_mm=unseen or 0.0,
+            unseen_rms_mm=unseen,
         )
+
+    def _largest_rms_mm(self) -> float:
+        """What the RMS at the right pose stays below in 95 % of cases, from the misfit of a rigid fit.
+
+        Of the 3 N coordinates of the misfit at the right pose, the fit takes six for itself and leaves v; those that it
+        took are to those that it left as F(6, v) says. The localisation error alone would be exceeded in half of all
+        cases where N is three.
+        """
+        localisation_error_mm = self.prealignment.localisation_error_mm
+        if not localisation_error_mm:
+            return 0.0
+        coordinates = 3 * len(self.prealignment.pairs.fixed_lps)
+        left = coordinates - 6
+        ratio = (left + 6 * fdtri(6, left, _SHARE_OF_CASES)) / coordinates
+        return localisation_error_mm * float(np.sqrt(ratio))
 
 
 def _errors_of(transform: SpatialTransform, pairs: Pairs) -> PointErrors:
