@@ -134,7 +134,7 @@ def _fatal(e: Evidence) -> list[str]:
         words.append(f"{_rival(e)} agrees better, by {-e.margin:.0%}.")
         if e.sharpness < _SHARP:
             words.append("Neither stands out: the volumes may not show the same part.")
-    if e.mirror_margin < _MIRROR_WINS:
+    if e.mirror_margin is not None and e.mirror_margin < _MIRROR_WINS:
         words.append(
             f"The mirrored volume fits better, by {-e.mirror_margin:.0%}: one of the volumes may be mirrored, or they "
             "do not show the same part."
@@ -184,6 +184,8 @@ def _facts(e: Evidence) -> tuple[str, ...]:
         )
     if e.distances_mm:
         facts.append(f"Restarts with other samples and with the roles exchanged: {_restarts(e)}.")
+    if e.mirror_margin is None:
+        return tuple(facts)
     if _MIRROR_WINS <= e.mirror_margin <= _MIRROR_EQUAL:
         facts.append(
             "A mirrored volume would fit as well: that left and right are right rests on the files, not on the images."
