@@ -173,6 +173,17 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     assert moving.GetDisplayNode() is None
 
 
+def test_checkerboard_off_removes_no_node_twice(slicer_app, ready, pair):
+    slicer_app.open_slice_views()
+    start(slicer_app, ready)
+    finish(slicer_app, ready)
+    ready.ui.checkerboardBox.click()
+    slicer_app.wait_for(lambda: slicer.util.getNodes("*checkerboard*"))
+    ready.ui.checkerboardBox.click()
+    assert not slicer.util.getNodes("*checkerboard*")
+    assert slicer_app.slot_errors == []
+
+
 @pytest.mark.parametrize("which", ["fixed", "moving", "result"])
 def test_nodes_removed_while_a_result_is_shown(slicer_app, ready, pair, which):
     slicer_app.open_slice_views()
