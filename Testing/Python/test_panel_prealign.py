@@ -96,6 +96,14 @@ def column(panel, number):
     return [table.item(row, number).text() for row in range(table.rowCount)]
 
 
+def test_the_localisation_error_says_automatic_where_it_is(slicer_app):
+    opened = slicer_app.open_module(FOLDER, "FiducialPrealign")
+    box = opened.ui.localisationErrorBox
+    assert (box.value, box.text) == (0.0, "automatic")
+    opened.widget._parameterNode.localisationError = 1.5
+    assert box.text == "1.50 mm"
+
+
 def test_an_empty_panel_says_what_to_do(slicer_app, panel):
     ui = panel.ui
     assert ui.headlineLabel.text == ""

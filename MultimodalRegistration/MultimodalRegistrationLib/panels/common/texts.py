@@ -104,6 +104,11 @@ def stage_words(stage: str) -> str:
     return stage[:1].upper() + stage[1:]
 
 
+def log_words(elapsed_s: float, stage: str) -> str:
+    """When a stage began, for the log."""
+    return f"{int(elapsed_s) // 60}:{int(elapsed_s) % 60:02d} {stage}"
+
+
 def elapsed_words(elapsed_s: float, fraction: float) -> str:
     """Elapsed and remaining time; what remains is told once enough is done to tell."""
     elapsed = f"{int(elapsed_s) // 60}:{int(elapsed_s) % 60:02d}"

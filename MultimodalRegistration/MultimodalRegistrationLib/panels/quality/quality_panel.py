@@ -46,6 +46,7 @@ class QualityPanel:
         self._ui = ui
         self._parameters: Any = None
         self._updating = False
+        self._offered: tuple[Any, Any] | None = None
         self._list = TransformList(ui.transformList, self._choose_transforms)
         self._message = MessageLine(ui.messageLabel)
         progress = ProgressView(ui)
@@ -58,7 +59,7 @@ class QualityPanel:
         )
         self._views = ComparisonViews(ui)
         self._result = ResultBox(ui, self._views, self._tell)
-        self._watch = SceneWatch(self._update_button)
+        self._watch = SceneWatch(self._scene_changed)
         self._report = ReportBox(ui, self._tell)
         self._results = ChoiceBox(ui.resultBox, self._choose_result)
         ui.folderEdit.connect("currentPathChanged(QString)", self._choose_folder)
@@ -73,6 +74,7 @@ class QualityPanel:
         """Take the settings from a parameter node, or None while there is no scene."""
         self._parameters = parameters
         if parameters is None:
+            self._offered = None
             self._picture.show(None, [], missing=texts.missing_words())
         else:
             self.update()
@@ -87,8 +89,17 @@ class QualityPanel:
                 parameters.transforms = [results[-1]]
                 return
             scans = only_two_scans(slicer.mrmlScene)
-            if scans is not None:
+            offered, self._offered = self._offered, scans
+            if scans is not None and scans != offered:
                 parameters.fixedVolume, parameters.movingVolume = scans
+
+    def _scene_changed(self) -> None:
+        """Nodes came or went."""
+        self._runs.check_nodes()
+        self._picture.check_nodes()
+        if self._parameters is not None and not self.running:
+            self.choose_inputs()
+        self._update_button()
 
     def set_inputs(self, fixed: Any, moving: Any, transform: Any) -> None:
         """Take over what another panel hands on."""
