@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_node
 from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
 from MultimodalRegistrationLib.mrml.remedies import add_remedy
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, check_kinds, is_usable
-from MultimodalRegistrationLib.panels.common.buttons import offer
+from MultimodalRegistrationLib.panels.common.buttons import let_shrink, offer
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
@@ -44,6 +44,7 @@ class PreprocessPanel:
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
+        let_shrink(ui)
         self._parameters: Any = None
         self._findings: tuple[NodeFinding, ...] = ()
         self._looked_at: tuple[Any, ...] = ()

@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.mrml.quality_nodes import (
 )
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.mrml.transforms import volumes_of_result
+from MultimodalRegistrationLib.panels.common.buttons import let_shrink
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
@@ -44,6 +45,7 @@ class QualityPanel:
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
+        let_shrink(ui)
         self._parameters: Any = None
         self._updating = False
         self._offered: tuple[Any, Any] | None = None

@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
+from MultimodalRegistrationLib.panels.common.buttons import let_shrink
 from MultimodalRegistrationLib.panels.common.checked_nodes import CheckedNodes
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
@@ -43,6 +44,7 @@ class RegistrationPanel:
 
     def __init__(self, ui: Any, *, make_process: Callable[[list[str]], ChildProcess] = QtProcess) -> None:
         self._ui = ui
+        let_shrink(ui)
         self.make_process = make_process
         self._parameters: Any = None
         self._table_problem: str | None = None
@@ -70,8 +72,8 @@ class RegistrationPanel:
         self._results = ChoiceBox(ui.resultsBox, self._choose_result)
         ui.resultsBox.visible = False
         self._checked = [
-            CheckedNodes(ui.furtherSelector, "furtherVolumes"),
-            CheckedNodes(ui.carriedSelector, "carried"),
+            CheckedNodes(ui.furtherSelector, "furtherVolumes", ui.furtherSelectorLabel),
+            CheckedNodes(ui.carriedSelector, "carried", ui.carriedSelectorLabel),
         ]
         self._recover = RecoverBox(
             ui,
