@@ -289,11 +289,12 @@ def test_an_input_is_not_overwritten_by_a_failed_result(volumes, judged, tmp_pat
 
 @pytest.fixture(scope="module")
 def study(volumes, tmp_path_factory):
-    """A case that fails, the same with all its files kept, and one that is not judged."""
+    """A case that fails, the same with all its files kept, the same with nothing said, and one that is not judged."""
     common = {"fixed": "fixed.nrrd", "preset": "quick.json", "start": "given", "max-translation": 10}
     cases = [
         {"name": "bad", "moving": "noise.nrrd", "report": True, "carry": ["noise.nrrd"]},
         {"name": "kept", "moving": "noise.nrrd", "keep-failed": True},
+        {"name": "plain", "moving": "noise.nrrd"},
         {"name": "unjudged", "moving": "moving-0.nrrd", "no-verdict": True},
     ]
     path = volumes / "judged.json"
@@ -305,7 +306,7 @@ def study(volumes, tmp_path_factory):
 def test_a_failed_case_has_no_transform_of_the_usual_name(study):
     _, folder, (code, printed) = study
     assert code == ExitCode.FAILED, printed
-    assert "2 failed, 1 not judged. Summary: " in printed
+    assert "3 failed, 1 not judged. Summary: " in printed
     assert {path.parent.name for path in folder.glob("cases/*/transform.h5")} == {"kept", "unjudged"}
     bad, kept = (folder / "cases" / name for name in ("bad", "kept"))
     assert {path.name for path in bad.iterdir() if path.is_file()} == {
@@ -319,6 +320,7 @@ def test_a_failed_case_has_no_transform_of_the_usual_name(study):
     assert (bad / "thumbnail.png").read_bytes() == (kept / "thumbnail.png").read_bytes()
     quality = json.loads((bad / "qa" / "quality.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in quality["methods"]] == ["transform.failed.h5"]
+    assert (folder / "cases" / "plain" / "qa" / "report.html").exists(), "what failed is what one wants to look at"
     assert "Not written, because the verdict is failed" in (bad / "log.txt").read_text(encoding="utf-8")
 
 
@@ -329,6 +331,7 @@ def test_the_summary_tells_where_the_transform_is(study):
     assert {one["name"]: (one["verdict"], one["transform"]) for one in content["cases"]} == {
         "bad": ("failed", "cases/bad/transform.failed.h5"),
         "kept": ("failed", "cases/kept/transform.h5"),
+        "plain": ("failed", "cases/plain/transform.failed.h5"),
         "unjudged": ("not judged", "cases/unjudged/transform.h5"),
     }
 

@@ -62,18 +62,23 @@ BRAIN, SPOT, SIDE = ((0, 0, 0), (50, 65, 60)), ((20, 10, 5), (9, 9, 9)), ((50, 0
 @pytest.mark.slow
 @pytest.mark.parametrize("exchanged", [False, True], ids=["", "exchanged"])
 @pytest.mark.parametrize("shape", [BRAIN, SPOT, SIDE], ids=["brain", "spot", "side of the skull"])
-def test_a_mask_on_one_volume_does_not_choose_the_basin(request, session, head_ct, head_mr, shape, exchanged):
+def test_a_mask_on_one_volume_does_not_choose_the_basin(session, head_ct, head_mr, shape, exchanged):
     """The brain of the phantom is even, the spot is all brain: what they mark fits in many places alone."""
-    if exchanged and shape is SIDE:
-        reason = "half a skull on one side of the MR: the engine ends 4 mm beside the result without it"
-        request.applymarker(pytest.mark.xfail(reason=reason))
     fixed, moving = head_ct, moved(head_mr, FAR)
     mask = ellipsoid(moving, FAR @ MR_POSE, *shape) if exchanged else ellipsoid(fixed, CT_POSE, *shape)
     pair = (moving, fixed) if exchanged else (fixed, moving)
     result = register(*pair, preset=RIGID, session=session, threads=1, fixed_mask=mask)
     truth = FAR @ TRUTH
     found = np.linalg.inv(result.fixed_to_moving_lps) if exchanged else result.fixed_to_moving_lps
-    assert displacement_mm(found, truth, TARGETS).mean() < 1.0
+    error = displacement_mm(found, truth, TARGETS).mean()
+    if exchanged and shape is SIDE:
+        # What it marks in the MR fits the CT best some millimetres beside the truth, by any metric: it is followed,
+        # and the verdict says so and is no more certain than that.
+        assert error < 5.0
+        assert any(fact.startswith("Without the masks the volumes agree best ") for fact in result.verdict.facts)
+        assert result.verdict.estimated_error_mm > 0.5 * error
+        return
+    assert error < 1.0
     assert result.verdict.word == "verified", result.verdict.against
 
 
@@ -107,17 +112,7 @@ def head_with_a_block():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "sides",
-    [
-        ["fixed_mask"],
-        pytest.param(
-            ["fixed_mask", "moving_mask"],
-            marks=pytest.mark.xfail(reason="masks on both: the place of the whole wins over that of the block"),
-        ),
-    ],
-    ids="+".join,
-)
+@pytest.mark.parametrize("sides", [["fixed_mask"], ["fixed_mask", "moving_mask"]], ids="+".join)
 def test_a_mask_of_what_moved_on_its_own_is_followed(session, head_with_a_block, sides):
     (fixed, moving), masks, head_truth, block_truth, points = head_with_a_block
     moving = moved(moving, FAR)

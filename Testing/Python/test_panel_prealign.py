@@ -17,6 +17,7 @@ from conftest import PROJECT, SCREENSHOTS, rigid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 
 FOLDER = PROJECT / "FiducialPrealign"
+LISTS = ("Fixed", "Moving")
 LABELS = ("nasion", "left ear", "right ear", "vertex", "inion", "left mastoid", "right mastoid", "chin")
 POSE_RAS = rigid([0.3, 1, -0.5], 130, [40, -220, 75])
 FIXED_PARENT_RAS = rigid([1, -0.2, 0.6], 41, [-15, 33, 8])
@@ -94,6 +95,37 @@ def fill(panel, moving, fixed, **parents):
 def column(panel, number):
     table = panel.ui.pairTable
     return [table.item(row, number).text() for row in range(table.rowCount)]
+
+
+def test_default_names_are_told_apart_in_the_table(slicer_app):
+    opened = slicer_app.open_module(FOLDER, "FiducialPrealign")
+    lists = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", f"{side} points") for side in LISTS]
+    for node in lists:
+        for place in range(4):
+            node.AddControlPoint(10.0 * place, place**2, 3.0)
+    opened.ui.fixedPointsSelector.setCurrentNode(lists[0])
+    opened.ui.movingPointsSelector.setCurrentNode(lists[1])
+    slicer_app.process_events(400)
+    table = opened.ui.pairTable
+    for column, side in ((1, "Fixed"), (2, "Moving")):
+        assert [table.item(row, column).text() for row in range(4)] == ["1", "2", "3", "4"]
+        assert table.item(0, column).toolTip() == f"{side} points-1"
+
+
+def test_a_list_of_ticked_nodes_says_how_many_are(slicer_app):
+    opened = slicer_app.open_module(FOLDER, "FiducialPrealign")
+    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "skin")
+    assert opened.ui.carriedLabel.text == "Also (none ticked):"
+    opened.widget._parameterNode.carried = [model]
+    assert opened.ui.carriedLabel.text == "Also (1 ticked):"
+
+
+def test_the_localisation_error_says_automatic_where_it_is(slicer_app):
+    opened = slicer_app.open_module(FOLDER, "FiducialPrealign")
+    box = opened.ui.localisationErrorBox
+    assert (box.value, box.text) == (0.0, "automatic")
+    opened.widget._parameterNode.localisationError = 1.5
+    assert box.text == "1.50 mm"
 
 
 def test_an_empty_panel_says_what_to_do(slicer_app, panel):

@@ -110,6 +110,7 @@ def test_prepare_cuts_both_volumes_where_they_lie(slicer_app, opened, nodes):
         np.testing.assert_array_equal(voxels(copy), voxels(original)[k : k + depth, j : j + height, i : i + width])
     assert chosen.roi.GetDisplayNode().GetVisibility()
     assert "cut from" in opened.ui.factsLabel.text
+    assert "0:00 Writing the volumes" in opened.ui.logText.plainText, "the log has the stages"
     assert not opened.ui.resultCollapsibleButton.isHidden()
     np.testing.assert_array_equal(voxels(ct), before[0])
     np.testing.assert_array_equal(ijk_to_world_ras(ct), before[1])
@@ -419,8 +420,10 @@ def test_the_result_is_handed_to_the_registration_and_taken_back(slicer_app, ope
     assert there.movingMask is chosen.preparedMovingMask
     assert there.initialTransform is start
     assert registration.parent.isEntered
+    assert chosen.roi.GetDisplayNode().GetVisibility() == 0, "the region would lie over the result"
     opened.widget.enter()
     chosen = opened.widget._parameterNode
+    assert chosen.roi.GetDisplayNode().GetVisibility() == 1
     opened.ui.removeButton.click()
     assert (there.fixedVolume, there.movingVolume) == (ct, mr)
     assert there.movingMask is None

@@ -84,6 +84,28 @@ def test_two_volumes_of_a_scene_are_chosen(ready, pair):
     assert ready.ui.registerButton.enabled
 
 
+def test_two_volumes_loaded_while_the_panel_is_open_are_chosen(slicer_app, opened):
+    pair = add_scan("scan A", "T1", seed=1), add_scan("scan B", "CT", seed=2)
+    slicer_app.process_events(20)
+    parameters = opened.widget._parameterNode
+    assert (parameters.fixedVolume, parameters.movingVolume) == pair
+    parameters.fixedVolume = parameters.movingVolume = None
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "other")
+    slicer_app.process_events(20)
+    assert parameters.fixedVolume is None, "what the user takes out stays out"
+
+
+def test_what_is_missing_wins_over_a_stale_message(slicer_app, ready, pair):
+    start(slicer_app, ready)
+    ready.ui.registerButton.click()
+    assert ready.ui.messageLabel.text == "Cancelled; the scene is as it was."
+    ready.ui.fixedSelector.setCurrentNode(None)
+    assert ready.ui.messageLabel.text == ready.ui.registerButton.toolTip != ""
+    assert not ready.ui.registerButton.enabled
+    ready.ui.fixedSelector.setCurrentNode(pair[0])
+    assert not shown(ready.ui.messageLabel)
+
+
 # A run
 
 
@@ -96,7 +118,7 @@ def test_a_result_is_added_applied_and_judged(slicer_app, ready, pair):
     process.output(b"not an event\n")
     assert ready.ui.stageLabel.text == "Looking at scan A"
     assert ready.ui.progressBar.value == 500
-    assert ready.ui.logText.plainText == "iteration 1\nnot an event"
+    assert ready.ui.logText.plainText.splitlines()[-3:] == ["0:00 Looking at scan A", "iteration 1", "not an event"]
     finish(slicer_app, ready)
     node = ready.widget._parameterNode.resultTransform
     assert node.GetName() == "scan B to scan A"
@@ -173,6 +195,17 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     ready.ui.undoButton.click()
     assert composite.GetForegroundVolumeID() is None
     assert moving.GetDisplayNode() is None
+
+
+def test_checkerboard_off_removes_no_node_twice(slicer_app, ready, pair):
+    slicer_app.open_slice_views()
+    start(slicer_app, ready)
+    finish(slicer_app, ready)
+    ready.ui.checkerboardBox.click()
+    slicer_app.wait_for(lambda: slicer.util.getNodes("*checkerboard*"))
+    ready.ui.checkerboardBox.click()
+    assert not slicer.util.getNodes("*checkerboard*")
+    assert slicer_app.slot_errors == []
 
 
 @pytest.mark.parametrize("which", ["fixed", "moving", "result"])
@@ -337,7 +370,7 @@ def test_a_changed_parameter_is_checked_kept_and_used(slicer_app, ready):
     ready.ui.registerButton.click()
     ui.resetParametersButton.click()
     assert table.item(row, 1).text() == "[200, 200, 500]"
-    assert json.loads(parameters.changedParameters) == {"rigid": {}}
+    assert json.loads(parameters.changedParameters) == {}
 
 
 def test_an_engine_is_installed_only_when_asked_for(slicer_app, ready, monkeypatch):

@@ -50,13 +50,15 @@ def test_cancel_at_any_time_leaves_the_scene_alone(slicer_app, ready):
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_volume_removed_meanwhile(slicer_app, ready, pair, which):
     start(slicer_app, ready)
+    before = set(scene_state()) - {pair[which].GetID()}
     slicer.mrmlScene.RemoveNode(pair[which])
-    before = set(scene_state())
-    finish(slicer_app, ready)
+    # At once, and not after all the work.
+    slicer_app.wait_for(lambda: not ready.widget.panel.running)
+    slicer_app.process_events(20)
     name = ("scan A", "scan B")[which]
     assert f"{name}: the volume was removed while the registration ran" in ready.ui.messageLabel.text
     assert set(scene_state()) == before
-    assert folders(slicer_app) == []
+    slicer_app.wait_for(lambda: folders(slicer_app) == [])
 
 
 def test_a_volume_to_carry_along_removed_meanwhile(slicer_app, ready, pair):

@@ -197,10 +197,17 @@ def halves_report(tmp_path_factory):
 
 
 class WatchedReport(Watched):
-    def open(self, path):
+    def open(self, path, mode=None):
         super().open(path)
         self.page.wait_for_selector("html[data-viewer=ready]")
+        if mode is not None:
+            self.page.check(f"input[name=mode][value={mode}]")
         return self.page
+
+
+def unfold(page):
+    for heading in page.locator("details.folded > summary").all():
+        heading.click()
 
 
 @pytest.fixture
@@ -272,7 +279,7 @@ def test_the_policy_stops_scripts_that_are_not_ours(head_report, watched):
 
 
 def test_fade_shows_the_fixed_volume_at_one_end_and_the_moving_one_at_the_other(halves_report, watched):
-    page = watched.open(halves_report)
+    page = watched.open(halves_report, "fade")
     set_slider(page, "#fade", 0)
     assert quadrants(page) == {
         "right front": "dark", "left front": "bright", "right back": "dark", "left back": "bright",
@@ -288,7 +295,7 @@ def test_fade_shows_the_fixed_volume_at_one_end_and_the_moving_one_at_the_other(
 
 
 def test_every_plane_is_in_radiological_convention(halves_report, watched):
-    page = watched.open(halves_report)
+    page = watched.open(halves_report, "fade")
     set_slider(page, "#fade", 0)
     assert grey(page, "coronal", 0.3, 0.3)[0] < 55 < 200 < grey(page, "coronal", 0.7, 0.3)[0]
     set_slider(page, "#fade", 1)
@@ -340,7 +347,7 @@ def test_difference_tells_which_is_brighter(halves_report, watched):
 
 
 def test_before_and_after(halves_report, watched):
-    page = watched.open(halves_report)
+    page = watched.open(halves_report, "fade")
     set_slider(page, "#fade", 1)
     after = pictures(page)
     page.locator("figure[data-plane=axial] canvas").focus()
@@ -409,8 +416,9 @@ def test_planes_move_by_slider_wheel_and_keys(halves_report, watched):
 def test_letters_and_digits_work_until_they_are_switched_off(halves_report, watched):
     page = watched.open(halves_report)
     page.locator("figure[data-plane=axial] canvas").focus()
-    page.keyboard.press("3")
+    page.keyboard.press("4")
     assert page.is_checked("input[name=mode][value=edges]")
+    page.locator("summary", has_text="Windows, mouse and keyboard").click()
     page.uncheck("#keys-on")
     page.keyboard.press("1")
     assert page.is_checked("input[name=mode][value=edges]")
@@ -420,8 +428,9 @@ def test_letters_and_digits_work_until_they_are_switched_off(halves_report, watc
 
 
 def test_the_window_changes_the_grey(halves_report, watched):
-    page = watched.open(halves_report)
+    page = watched.open(halves_report, "fade")
     set_slider(page, "#fade", 0)
+    page.locator("summary", has_text="Windows, mouse and keyboard").click()
     set_slider(page, "[data-window=fixed] [data-part=width]", 1200)
     dark, bright = (grey(page, "axial", *QUADRANTS[q])[0] for q in ("right front", "left front"))
     assert 20 < dark < 110 < 145 < bright < 235
@@ -430,7 +439,8 @@ def test_the_window_changes_the_grey(halves_report, watched):
 
 
 def test_everything_is_labelled_and_reached_by_tab(head_report, watched):
-    page = watched.open(head_report)
+    page = watched.open(head_report, "fade")
+    page.locator("summary", has_text="Windows, mouse and keyboard").click()
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll("input, select, textarea, button, canvas[tabindex]")].filter((e) =>
         !e.labels?.length && !e.getAttribute("aria-label") && !e.textContent.trim()).map((e) => e.outerHTML)"""
@@ -471,7 +481,8 @@ def test_all_text_stands_out(head_report, watched, scheme):
 
 def test_a_target_is_shown_in_the_pictures(head_report, watched):
     page = watched.open(head_report)
-    page.locator("details", has_text="Error at each").locator("summary").first.click()
+    unfold(page)
+    page.locator("summary", has_text="Error at each").click()
     button = page.locator("button.show").first
     ras = [float(value) for value in button.get_attribute("data-ras").split()]
     button.click()
@@ -605,6 +616,29 @@ def test_a_phone_shows_it_without_sideways_scrolling(head_report, watched):
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
+def test_three_methods_with_long_names_fit_on_a_phone(tmp_path, watched):
+    volume = Volume(halves(0, HALVES), "/a/rather/long/folder/of/some/study/with-a-long-volume-name.nrrd")
+    names = [f"sub-0{n}_from-T1w_to-CT_desc-preprocessed_mode-image_xfm.h5" for n in (1, 2, 3)]
+    points = np.array([[0.0, 0, 0], [10, -20, 30], [20, -10, 40]])
+    methods = [make_method(name, make_targets(points, points + 1), rank=1) for name in names]
+    verdict = {"word": "good", "method": names[0], "sentence": "It fits.", "reasons": [], "facts": []}
+    path = tmp_path / "long.html"
+    content = make_content(make_method("Before"), methods, verdict=verdict)
+    write_report(path, content, volume, volume, [SpatialTransform.of_matrix("t", np.eye(4))] * 3)
+    watched.page.set_viewport_size({"width": 390, "height": 844})
+    page = watched.open(path)
+    unfold(page)
+    page.evaluate(SETTLED)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    # What is wider scrolls by itself.
+    beyond = page.evaluate(
+        """() => [...document.querySelectorAll("main *")].filter((e) => e.checkVisibility() &&
+        !e.closest(".scroll, pre, .hidden") && e.getBoundingClientRect().right > 391)
+        .map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    assert beyond == []
+
+
 def test_prints_to_pages_with_both_states(head_report, watched):
     page = watched.open(head_report)
     data = page.pdf(prefer_css_page_size=True)
@@ -624,6 +658,8 @@ def test_prints_to_pages_with_both_states(head_report, watched):
 
 def test_figures_are_in_the_tables(head_report, watched):
     page = watched.open(head_report)
+    assert not page.locator("#methods").is_visible()
+    unfold(page)
     methods = page.inner_text("#methods")
     for text in ("Rigid", "Other", "A note.", "Within 2 mm, one voxel (%)", "95 % interval (mm)", "F-1"):
         assert text in methods
@@ -634,12 +670,68 @@ def test_figures_are_in_the_tables(head_report, watched):
     assert "Harmonic energy" in page.inner_text("#health")
 
 
-def test_missing_figures_are_dashes_with_a_reason(halves_report, watched):
+def test_what_is_missing_takes_no_room(halves_report, watched):
     page = watched.open(halves_report)
-    assert "no targets to measure it at" in page.inner_text("#methods")
-    assert "No segmentations" in page.inner_text("#structures")
-    assert "Not measured" in page.inner_text("#health")
-    assert "only one method" in page.inner_text("#comparisons")
+    unfold(page)
+    assert "Target registration error: no targets to measure it at." in page.inner_text("#methods")
+    sections = ["verdict", "pictures", "mark", "methods", "repeat"]
+    assert page.evaluate("() => [...document.querySelectorAll('main section')].map((e) => e.id)") == sections
+    links = page.evaluate("() => [...document.querySelectorAll('nav a')].map((e) => e.hash.slice(1))")
+    assert links == sections
+
+
+def test_a_rigid_transform_has_no_health_to_report(tmp_path, watched):
+    volume = Volume(halves(0, HALVES), "v")
+    path = tmp_path / "health.html"
+    still = {**HEALTH, "jacobian": {**HEALTH["jacobian"], "min": 1.0, "max": 1.0}}
+    for health, linear, shown in ((still, True, 0), (HEALTH, True, 1), (still, False, 1)):
+        method = make_method("M", health=health, linear=linear)
+        write_report(
+            path, make_content(make_method("Before"), [method]), volume, volume,
+            [SpatialTransform.of_matrix("t", np.eye(4))],
+        )  # fmt: skip
+        assert watched.open(path).locator("#health").count() == shown
+
+
+def test_the_picture_comes_right_after_the_verdict(head_report, watched):
+    page = watched.open(head_report)
+    canvas = page.locator("figure[data-plane=axial] canvas").bounding_box()
+    assert canvas["y"] < 900, "on the first screen"
+    assert canvas["width"] > 300
+    tops = [page.locator(f"#{place}").bounding_box()["y"] for place in ("verdict", "pictures", "mark")]
+    assert tops == sorted(tops)
+    assert page.locator("details.folded[open]").count() == 0
+
+
+def test_a_link_opens_what_it_leads_to(head_report, watched):
+    page = watched.open(head_report)
+    page.click("nav a[href='#errors']")
+    page.wait_for_selector("#errors", state="visible")
+    assert page.locator("details.folded[open]").count() == 1
+
+
+def test_colour_shows_where_outlines_part(halves_report, watched):
+    page = watched.open(halves_report)
+    assert page.is_checked("input[name=mode][value=colour]")
+    assert not page.locator("fieldset.option").is_visible(), "there is nothing to adjust"
+    assert "Good: every outline lies on its counterpart" in page.inner_text("#legend")
+    red, green, blue = grey(page, "axial", *QUADRANTS["left front"])
+    assert red == blue < 55 < 200 < green, "only the fixed volume is bright there"
+    red, green, blue = grey(page, "axial", *QUADRANTS["right back"])
+    assert green < 55 < 200 < red == blue
+    assert min(grey(page, "axial", *QUADRANTS["left back"])) > 200
+
+
+def test_pointing_at_before_shows_it_for_as_long(halves_report, watched):
+    page = watched.open(halves_report, "fade")
+    page.mouse.move(2, 2)
+    after = pictures(page)
+    page.hover("label:has(input[value=before])")
+    during = pictures(page)
+    assert during != after
+    assert page.is_checked("input[name=state][value=after]")
+    page.mouse.move(2, 2)
+    assert pictures(page) == after
 
 
 def test_only_the_best_four_methods_are_shown(tmp_path, watched):

@@ -102,6 +102,17 @@ def test_a_deleted_node_leaves_the_panel(example):
     assert not example.ui.applyButton.enabled
 
 
+def test_display_nodes_go_with_their_volume_and_not_twice(slicer_app):
+    volume = add_volume()
+    volume.CreateDefaultDisplayNodes()
+    display = volume.GetDisplayNode()
+    slicer.mrmlScene.RemoveNode(volume)
+    assert display.GetScene() is None
+    assert slicer_app.slot_errors == []
+    slicer.mrmlScene.RemoveNode(display)
+    assert "Invalid scene given" in str(slicer_app.slot_errors.pop())
+
+
 def test_a_reloaded_module_has_a_new_panel(example):
     before = example.widget
     example.reload()

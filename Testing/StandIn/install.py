@@ -13,6 +13,7 @@ from typing import Any
 
 import slicer
 import slicer.util
+import vtk
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
@@ -24,6 +25,8 @@ from StandIn.qt_module import CtkModule, QtModule
 from StandIn.sample_data import sample_data_module
 
 LOGICS = {
+    # Takes display and storage nodes along when the only node that refers to them is removed.
+    "Data": "vtkSlicerDataModuleLogic",
     "Colors": "vtkMRMLColorLogic",
     "Volumes": "vtkSlicerVolumesLogic",
     "Markups": "vtkSlicerMarkupsLogic",
@@ -107,6 +110,7 @@ class StandIn:
         self.opened_urls.clear()
         self.slot_errors = signals.slot_errors
         self.slot_errors.clear()
+        self._removals = self.scene.AddObserver(self.scene.NodeAboutToBeRemovedEvent, self._about_to_be_removed)
         self._excepthook = sys.excepthook
         sys.excepthook = self._failed_observer
         for name, logic in self.logics.items():
@@ -144,6 +148,12 @@ class StandIn:
         """VTK and PySide6 report here what an observer or an overridden method raised."""
         self.slot_errors.append(error)
         self._excepthook(kind, error, trace)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _about_to_be_removed(self, _scene: Any, _event: str, node: Any) -> None:
+        """The subject hierarchy asks every node for its scene (qSlicerSubjectHierarchyPluginLogic), and logs errors."""
+        if node.GetScene() is None:
+            self.slot_errors.append(RuntimeError(f"{node.GetID()} is removed a second time: Invalid scene given"))
 
     def open_module(self, folder: str | Path, name: str) -> Any:
         """Load ``folder/name.py`` and show its panel, entered."""
@@ -208,6 +218,7 @@ class StandIn:
         left += still_running()
         self.messages.restore()
         sys.excepthook = self._excepthook
+        self.scene.RemoveObserver(self._removals)
         self.scene.Clear(1)
         self.app._qt.stop()
         for widget in QApplication.topLevelWidgets():

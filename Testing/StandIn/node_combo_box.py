@@ -24,6 +24,12 @@ class qMRMLNodeComboBox:
         "noneDisplay": "None",
     }
 
+    def _get_sizeAdjustPolicy(self: Any) -> Any:
+        return self._box.sizeAdjustPolicy()
+
+    def _set_sizeAdjustPolicy(self: Any, policy: Any) -> None:
+        self._box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy(policy))
+
     def build(self: Any) -> None:
         self._scene: Any = None
         self._nodes: list[Any] = []
@@ -32,6 +38,7 @@ class qMRMLNodeComboBox:
         self._current: Any = None
         self._box = QComboBox(self)
         bare_row(self).addWidget(self._box)
+        self._box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._box.activated.connect(self._activated)
         self.setEnabled(False)
 

@@ -247,6 +247,8 @@ class qSlicerMarkupsPlaceWidget:
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         self._place, self._delete = QToolButton(self), QToolButton(self)
+        # In Slicer there are a colour and a menu too: two of these widgets side by side need 474 pixels with margins.
+        self.setMinimumWidth(200)
         self._place.setCheckable(True)
         self._place.setText("Place")
         self._delete.setText("Delete")

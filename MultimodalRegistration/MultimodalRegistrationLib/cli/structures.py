@@ -32,16 +32,14 @@ from MultimodalRegistrationLib.registration.resample import resample_to_fixed
 from MultimodalRegistrationLib.registration.run import fallback_warning, select_engine
 from MultimodalRegistrationLib.registration.searched_start import searched_start
 from MultimodalRegistrationLib.structures.combine import CombinedTransform, combine_rigid
+from MultimodalRegistrationLib.structures.field_quality import share_words
 from MultimodalRegistrationLib.structures.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE, file_names
+from MultimodalRegistrationLib.structures.outcome import SkippedStructure, in_view
 from MultimodalRegistrationLib.structures.regions import DEFAULT_MARGIN_MM
-from MultimodalRegistrationLib.structures.register_each import (
-    DEFAULT_MAX_ROTATION_DEG,
-    DEFAULT_MAX_TRANSLATION_MM,
-    RegisteredStructure,
-    register_structures,
-)
+from MultimodalRegistrationLib.structures.register_each import register_structures
+from MultimodalRegistrationLib.structures.register_one import RegisteredStructure
 from MultimodalRegistrationLib.structures.report import structures_content
-from MultimodalRegistrationLib.structures.structure import Structure, structures_of
+from MultimodalRegistrationLib.structures.structure import structures_of
 from MultimodalRegistrationLib.structures.summary import joint_content
 
 __all__ = ["add_parser"]
@@ -88,13 +86,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--max-translation",
         type=float,
-        default=DEFAULT_MAX_TRANSLATION_MM,
         metavar="MM",
-        help="how far a structure may be from where the initial transform puts it (%(default)g)",
+        help="how far a structure may be from where the initial transform puts it; default: by how far that is off",
     )
-    parser.add_argument(
-        "--max-rotation", type=float, default=DEFAULT_MAX_ROTATION_DEG, metavar="DEG", help="likewise (%(default)g)"
-    )
+    parser.add_argument("--max-rotation", type=float, metavar="DEG", help="likewise")
     parser.add_argument(
         "--workers", type=int, metavar="N", help="structures at a time; default: by cores and free memory"
     )
@@ -134,18 +129,28 @@ def _run(options: argparse.Namespace) -> int:
             json_files.append(outputs.add(options.json, (".json",)))
         printer.progress(Progress("reading", 0.0))
         fixed, moving = read_volume(options.fixed), read_volume(options.moving)
-        start = _prealignment(options, fixed, moving, printer, warn)
+        start, landmark_error_mm = _prealignment(options, fixed, moving, printer, warn)
+        shown, skipped = in_view(structures, moving, start)
+        for unseen in skipped:
+            warn(unseen.words)
+        if not shown:
+            raise InputError(
+                segmentation.name,
+                f"under the common start {moving.name} shows too little of every structure",
+                "Give a better start, or a moving volume that shows them.",
+            )
         registered = register_structures(
             fixed,
             moving,
-            structures,
+            shown,
             preset=preset,
             fixed_to_moving_lps=start,
-            neighbours=structures_of(segmentation) if options.segments else (),
+            neighbours=structures_of(segmentation),
             engine=engine,
             margin_mm=options.margin,
             max_translation_mm=options.max_translation,
             max_rotation_deg=options.max_rotation,
+            landmark_error_mm=landmark_error_mm,
             workers=options.workers,
             seed=options.seed,
             on_progress=lambda progress: printer.progress(
@@ -160,7 +165,7 @@ def _run(options: argparse.Namespace) -> int:
             suffix = verdict_suffix(options, word, ".h5")
             names += file_names([one.structure.name], suffix, taken=[COMBINED_FILE, *names])
         files = [outputs.add(folder / name, (".h5",)) for name in names]
-        combined = _combined(fixed, structures, registered, printer, warn, cancel)
+        combined = _combined(fixed, registered, printer, warn, cancel)
         for file, one in zip(files, registered, strict=True):
             with writing(folder):
                 write_linear_transform(file, one.result.fixed_to_moving_lps)
@@ -170,9 +175,12 @@ def _run(options: argparse.Namespace) -> int:
             resampled = resample_to_fixed(fixed, moving, spatial)
             with writing(folder / RESAMPLED_FILE):
                 sitk.WriteImage(resampled.image, str(outputs.add(folder / RESAMPLED_FILE, (".nrrd",))), True)
-        content = structures_content(registered, combined, files=names, inputs=inputs, warnings=warnings)
+        content = structures_content(
+            registered, combined, skipped=skipped, files=names, inputs=inputs, warnings=warnings
+        )
         joint = None if isinstance(combined, str) else joint_content(content)["verdict"]["word"]
-        code = exit_code_of_verdicts([*verdicts, joint], options.require)
+        # What was skipped has no verdict, so that it is not verified.
+        code = exit_code_of_verdicts([*verdicts, joint, *(None for _ in skipped)], options.require)
         for file in json_files:
             write_json(file, {**content, "exit_code": int(code)})
         if cancel.is_set():
@@ -180,7 +188,7 @@ def _run(options: argparse.Namespace) -> int:
         outputs.commit()
     printer.finish()
     if not options.quiet:
-        print("\n".join(_words(registered, names, combined, folder)))
+        print("\n".join(_words(registered, skipped, names, combined, folder)))
     if code != ExitCode.DONE:
         printer.warning(_not_good_enough(code, [one.structure.name for one in registered], verdicts, options))
     return code
@@ -201,7 +209,8 @@ def _part(stage: str, fraction: float, low: float, high: float) -> Progress:
 
 def _prealignment(
     options: argparse.Namespace, fixed: Volume, moving: Volume, printer: Printer, warn: Any
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], float | None]:
+    """The common start, and the error to expect at the landmarks that it was fitted to."""
     landmarks = read_landmark_pairs(options)
     if options.initial_transform is not None and landmarks is not None:
         raise InputError(
@@ -210,34 +219,43 @@ def _prealignment(
             "Leave one of them out: the rigid fit of the landmarks is an initial transform.",
         )
     if options.initial_transform is not None:
-        return read_linear_transform(options.initial_transform)
+        return read_linear_transform(options.initial_transform), None
     if landmarks is not None:
         found = landmark_start(landmarks, fixed.grid, moving.grid)
         for words in found.warnings:
             warn(words)
-        return found.fixed_to_moving_lps
+        at_start = found.errors_of(SpatialTransform.of_matrix("common start", found.fixed_to_moving_lps))
+        return found.fixed_to_moving_lps, at_start.unseen_rms_mm
     printer.progress(Progress("searching all poses of the whole volumes", 0.02))
-    return searched_start(fixed, moving, seed=options.seed)
+    return searched_start(fixed, moving, seed=options.seed), None
 
 
 def _combined(
     fixed: Volume,
-    structures: tuple[Structure, ...],
     registered: tuple[RegisteredStructure, ...],
     printer: Printer,
     warn: Any,
     cancel: threading.Event,
 ) -> CombinedTransform | str:
-    """Why there can be none, as for structures that collide: their own transforms are of use all the same."""
+    """One transform of what did not fail, or why there can be none: each structure has its own all the same."""
 
     def tell(fraction: float) -> None:
         if cancel.is_set():
             raise Cancelled()
         printer.progress(_part("combining the transforms", fraction, _AFTER_REGISTRATION, 0.95))
 
+    usable = [one for one in registered if one.is_usable]
+    for one in registered:
+        if not one.is_usable and usable:
+            warn(f"'{one.structure.name}' failed and is not in the combined transform.")
     try:
+        if not usable:
+            raise InputError("The structures", "all of them failed", "Look at what speaks against each.")
         combined = combine_rigid(
-            fixed.grid, structures, [one.result.fixed_to_moving_lps for one in registered], on_fraction=tell
+            fixed.grid,
+            [one.structure for one in usable],
+            [one.result.fixed_to_moving_lps for one in usable],
+            on_fraction=tell,
         )
     except InputError as error:
         warn(f"There is no combined transform. {error}")
@@ -248,21 +266,28 @@ def _combined(
 
 
 def _words(
-    registered: tuple[RegisteredStructure, ...], names: list[str], combined: CombinedTransform | str, folder: Path
+    registered: tuple[RegisteredStructure, ...],
+    skipped: tuple[SkippedStructure, ...],
+    names: list[str],
+    combined: CombinedTransform | str,
+    folder: Path,
 ) -> list[str]:
     lines = []
     for one, name in zip(registered, names, strict=True):
         verdict = one.result.verdict
         assert verdict is not None
         moved = f"{one.result.moved_mm:.1f} mm and {one.result.rotated_deg:.1f} degrees from the start"
+        if one.outcome == "kept":
+            moved = "kept at the common start"
         lines.append(f"{one.structure.name}: {verdict.word.upper()}, {moved}: {name}")
         lines += [f"- {words}" for words in verdict.against]
+    lines += [f"{unseen.structure.name}: SKIPPED, {unseen.share:.0%} of it in view" for unseen in skipped]
     if not isinstance(combined, str):
         worst = max(one.deviation_max_mm for one in combined.structures)
         jacobian = combined.jacobian
         lines.append(
             f"Combined: {COMBINED_FILE}, within {worst:.2f} mm of each structure's own transform; smallest Jacobian "
-            f"determinant {jacobian.minimum:.2f}, {jacobian.folded_share:.2%} folded; comes back to "
+            f"determinant {jacobian.minimum:.2f}, {share_words(jacobian.folded_share)} folded; comes back to "
             f"{combined.round_trip.p95_mm:.2g} mm (95th percentile)."
         )
     return [*lines, f"Folder: {folder}"]

@@ -114,7 +114,8 @@ class CheckerboardVolume:
         scene = node.GetScene()
         display = node.GetDisplayNode()
         scene.RemoveNode(node)
-        if display is not None:
+        # The application takes the display node along, a scene without one does not.
+        if display is not None and display.GetScene() is not None:
             scene.RemoveNode(display)
 
 

@@ -14,6 +14,10 @@ from MultimodalRegistrationLib.exit_codes import ExitCode
 __all__ = ["ChildJob", "in_turn"]
 
 
+# A result is of these, or about them; what else is handed over is not needed once it is written.
+_NEEDED = ("fixed", "moving", "original", "resampled")
+
+
 class ChildJob:
     """A task of the library's command, with nodes instead of files.
 
@@ -44,6 +48,18 @@ class ChildJob:
         """The node of a role, or None where there is none or it was removed from its scene."""
         node = self._nodes[role].Get() if role in self._nodes else None
         return node if node is not None and node.GetScene() is not None else None
+
+    def check_nodes(self) -> None:
+        """See that the nodes the result needs are still there.
+
+        Raises
+        ------
+        InputError
+            One was removed from its scene.
+        """
+        for role in _NEEDED:
+            if role in self._nodes:
+                self._present(role)
 
     def _present(self, role: str) -> Any:
         """The node of a role; InputError where it was removed."""

@@ -234,7 +234,10 @@ def preprocess(
             facts.append(f"{role.capitalize()}: the bias field was taken out.")
         cropped = crop_to_box(volume, boxes[role])
         cropped_mask = None if mask is None else crop_to_box(volume, boxes[role], kept=mask)
-        facts.append(f"{role.capitalize()}: cut from {_shape(volume)} to {_shape(cropped)} voxels, {region.words}.")
+        cut = f"cut from {_shape(volume)} to {_shape(cropped)} voxels"
+        if cropped.grid.size == volume.grid.size:
+            cut = f"kept whole, {_shape(volume)} voxels"
+        facts.append(f"{role.capitalize()}: {cut}, {region.words}.")
         if isotropic_mm is not None or spacing_factor is not None:
             spacing_mm = np.asarray(cropped.grid.spacing_mm) * (spacing_factor or 1.0)
             if isotropic_mm is not None:

@@ -22,9 +22,11 @@ from MultimodalRegistrationLib.verdict.evidence import Examiner
 __all__ = ["Refined", "refine"]
 
 # The engine, which samples anew, may end beside the pose of the search by this share of its step; within it the
-# agreement may fall by noise, beyond it must not fall.
-_BESIDE = 0.25
-_NOISE = 0.03
+# agreement, which the search made as large as it could, may fall by noise. Beyond it must not fall.
+_BESIDE = 0.35
+_NOISE = 0.04
+# Where a climb of the masked agreement alone loses more than this share of the mean, the engine would go astray, too.
+_ASTRAY = 0.03
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,10 @@ def refine(
 ) -> Refined:
     """Run the engine from each pose, and choose the best result.
 
-    Where the masks mark too little to settle the pose, such as one even tumour, the engine may leave a good pose. The
-    agreement with and without the masks shows it; then it runs once more without them, and the better result is taken.
+    Where the masks mark too little to settle the pose, such as one even tumour, the engine would leave a good pose. A
+    climb of the masked agreement shows it beforehand, and then the engine runs without the masks. Where the agreement
+    with and without the masks shows it only afterwards, the engine runs once more without them, and the better result
+    is taken.
 
     Parameters
     ----------
@@ -108,37 +112,52 @@ def refine(
         best, pose_lps = _best(fine, masked, examiner_of)
         return Refined(masked, pose_lps, best, _seconds(fine))
     first: Refined | None = None
-    try:
-        fine = run(masked.pair, starts, on_progress=on_progress)
-    except EngineError as error:
-        if session.closed:
-            raise
-        reason = f"with the masks the engine stopped: {error.found}"
-    else:
-        best, pose_lps = _best(fine, masked, examiner_of)
-        first = Refined(masked, pose_lps, best, _seconds(fine))
-        examiner = examiner_of(masked)
-        start_lps = best.start_sampled_to_other_lps
-        agreement, before = examiner.agreement(pose_lps), examiner.agreement(start_lps)
-        moved_mm = displacement_mm(pose_lps, start_lps, masked.pair.sampled.grid.sample_points_lps(4)).mean()
-        allowed = _NOISE if moved_mm <= _BESIDE * examiner.step_mm else 0.0
-        if agreement >= (1 - allowed) * before:
-            return first
+    examiner = examiner_of(masked)
+    before, climbed = examiner.agreements(np.stack([starts[0], examiner.best_within_bounds([starts[0]])]))
+    if climbed < (1 - _ASTRAY) * before:
         reason = (
-            f"with the masks the engine left a pose that agrees better, {before:.2f} nat in and around them, for one "
-            f"with {agreement:.2f}"
+            "what they mark would lead away from a pose that agrees better in and around them, "
+            f"{before:.2f} nat against {climbed:.2f}"
         )
+    else:
+        try:
+            fine = run(masked.pair, starts, on_progress=on_progress)
+        except EngineError as error:
+            if session.closed:
+                raise
+            reason = f"with the masks the engine stopped: {error.found}"
+        else:
+            best, pose_lps = _best(fine, masked, examiner_of)
+            first = Refined(masked, pose_lps, best, _seconds(fine))
+            left = _left_for(examiner, masked, best.start_sampled_to_other_lps, pose_lps)
+            if left is None:
+                return first
+            reason = left
     fine = run(
         whole.pair, list(whole.poses_from(masked, np.stack(starts))), on_progress=lambda words, _: on_progress(words, 1)
     )
     best, pose_lps = _best(fine, whole, examiner_of)
     seconds = _seconds(fine) + (0.0 if first is None else first.seconds)
-    if first is not None:
-        examiner = examiner_of(masked)
-        if examiner.agreement(masked.poses_from(whole, pose_lps[None])[0]) <= examiner.agreement(first.pose_lps):
-            return Refined(masked, first.pose_lps, first.engine, seconds)
+    placed_lps = masked.poses_from(whole, pose_lps[None])[0]
+    if first is not None and examiner.agreement(placed_lps) <= examiner.agreement(first.pose_lps):
+        return Refined(masked, first.pose_lps, first.engine, seconds)
     words = f"The masks were used to choose the pose, but not to refine it: {reason}."
     return Refined(whole, pose_lps, best, seconds, words)
+
+
+def _left_for(
+    examiner: Examiner, masked: View, start_lps: NDArray[np.float64], pose_lps: NDArray[np.float64]
+) -> str | None:
+    """What the engine left a better pose for, in words; None where it did not."""
+    agreement, before = examiner.agreement(pose_lps), examiner.agreement(start_lps)
+    moved_mm = displacement_mm(pose_lps, start_lps, masked.pair.sampled.grid.sample_points_lps(4)).mean()
+    allowed = _NOISE if moved_mm <= _BESIDE * examiner.step_mm else 0.0
+    if agreement >= (1 - allowed) * before:
+        return None
+    return (
+        f"with the masks the engine left a pose that agrees better, {before:.2f} nat in and around them, for one "
+        f"with {agreement:.2f}"
+    )
 
 
 def _seconds(fine: list[FineResult]) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -287,7 +286,7 @@ def register(
             )
             judged = judge(evidence, tuple(bounds.touched(pose_lps)))
             if view is not whole:
-                judged = replace(judged, facts=(*judged.facts, *comparison.masks_decided(pose_lps, candidates)))
+                judged = comparison.weighed(judged, pose_lps, candidates)
     fixed_to_moving_lps = pair.fixed_to_moving_lps(pose_lps)
     at_landmarks: LandmarkErrors | None = None
     if by_landmarks is not None:

@@ -25,8 +25,10 @@ from MultimodalRegistrationLib.search.candidates import (
     nearby_candidates,
     search_step_mm,
 )
+from MultimodalRegistrationLib.search.lattice import content_extent_mm
 from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.verdict.evidence import Examiner
+from MultimodalRegistrationLib.verdict.rule import Verdict, with_optimum_unmasked
 
 __all__ = ["Comparison", "View", "placed_in"]
 
@@ -40,6 +42,8 @@ _REACH_STEPS = 4
 _COARSE_SHARE, _WHOLE_SHARE = 0.75, 0.88
 # The next best place agrees less than this share of the best, where what a mask marks stands out.
 _STANDS_OUT = 0.75
+# Of a volume: what its mask marks, as a box.
+_SMALL_PART = 1 / 3
 
 
 # Compared and hashed by identity: voxels are not compared.
@@ -91,6 +95,7 @@ class Comparison:
         self.masked, self.whole = masked, whole
         self._seed, self._threads = seed, threads
         self._masks_stand_alone = False
+        self._best_of_whole_lps: NDArray[np.float64] | None = None
         self._examiners: dict[View, Examiner] = {}
 
     def examiner_of(self, view: View) -> Examiner:
@@ -133,6 +138,7 @@ class Comparison:
             on_fraction=lambda share: on_fraction(_COARSE_SHARE * share),
         )
         by_whole = placed_in(masked, improved_candidates(whole.lattices, whole.bounds, coarse, seed=self._seed), whole)
+        self._best_of_whole_lps = by_whole[0].sampled_to_other_lps
         on_fraction(_WHOLE_SHARE)
         coarse = [
             *placed_in(masked, coarse, whole),
@@ -144,14 +150,23 @@ class Comparison:
                 seed=self._seed,
             ),
         ]
-        if masked.pair.sampled.mask is not None and masked.pair.other.mask is not None:
-            # Two marked parts can be told from everything else, and what they mark may be anywhere.
+        if self._masks_mark_small_parts():
+            # They can be told from everything else, and what they mark may be anywhere.
             coarse += coarse_candidates(masked.lattices, masked.bounds, threads=self._threads)
         by_masks = improved_candidates(masked.lattices, masked.bounds, coarse, seed=self._seed)
         self._masks_stand_alone = self._stand_alone(by_whole[0], by_masks)
         # Otherwise there is more to tell by without the masks: what is found with them must agree clearly better.
         worth = 1.0 if self._masks_stand_alone else _CLEARLY
         return self._distinct([*self._scored(by_whole, worth), *self._scored(by_masks, 1.0)], _MOST_POSES)
+
+    def _masks_mark_small_parts(self) -> bool:
+        """Whether masks mark a small part of each volume; what is larger the search in the whole volumes finds."""
+        pair = self.masked.pair
+        return all(
+            volume.mask is not None
+            and np.prod(content_extent_mm(volume)) < _SMALL_PART * np.prod(volume.grid.extent_mm)
+            for volume in (pair.sampled, pair.other)
+        )
 
     def _stand_alone(self, by_whole: Candidate, by_masks: list[Candidate]) -> bool:
         """Whether what the masks mark fits in one place clearly better than anywhere else, not where the whole does."""
@@ -172,27 +187,41 @@ class Comparison:
         volumes = self.masked.lattices.sampled, self.masked.lattices.other
         return distinct(candidates, volumes[0].grid.sample_points_lps(_PROBES), search_step_mm(*volumes), most)
 
-    def masks_decided(self, pose_lps: NDArray[np.float64], candidates: list[Candidate]) -> tuple[str, ...]:
-        """A sentence where the volumes would agree better elsewhere without the masks, which were followed; else none.
+    def weighed(self, verdict: Verdict, pose_lps: NDArray[np.float64], candidates: list[Candidate]) -> Verdict:
+        """The verdict on a result of the masked view, with what the volumes say without the masks.
+
+        Where they agree better at a place of its own elsewhere, the masks decided and the verdict says so. Where only
+        the optimum lies elsewhere, nothing tells which of the two is right: the estimated error includes the distance.
 
         Parameters
         ----------
+        verdict : Verdict
+            From the evidence of the masked view.
         pose_lps : array, shape (4, 4)
             The result, of the masked view.
         candidates : list of Candidate
-            The poses of that view that it was chosen from.
+            The poses of that view that it was chosen from; the best one without masks need not be among them.
         """
         poses = np.stack([pose_lps, *(candidate.sampled_to_other_lps for candidate in candidates)])
+        if self._best_of_whole_lps is not None:
+            poses = np.concatenate([poses, self._best_of_whole_lps[None]])
         agreements = self._agreements_of_whole(poses)
         best = int(agreements.argmax())
-        if agreements[best] <= _CLEARLY * agreements[0]:
-            return ()
         probe = self.masked.lattices.sampled.grid.sample_points_lps(_PROBES)
         apart_mm = float(displacement_mm(poses[best], pose_lps, probe).mean())
-        return (
-            f"The masks decided: without them a pose {apart_mm:.0f} mm away agrees better, {agreements[best]:.2f} nat "
-            f"against {agreements[0]:.2f}. The estimated error holds for what they mark.",
-        )
+        step_mm = self.examiner_of(self.masked).step_mm
+        if agreements[best] > _CLEARLY * agreements[0] and apart_mm > step_mm:
+            fact = (
+                f"The masks decided: without them a pose {apart_mm:.0f} mm away agrees better, {agreements[best]:.2f} "
+                f"nat against {agreements[0]:.2f}. The estimated error holds for what they mark."
+            )
+            return replace(verdict, facts=(*verdict.facts, fact))
+        optimum = self.examiner_of(self.whole).optimum_near(self.whole.poses_from(self.masked, pose_lps[None])[0])
+        if optimum is None:
+            return verdict
+        marked = self.examiner_of(self.masked).common_points_lps(pose_lps)
+        optimum_lps = self.masked.poses_from(self.whole, optimum[None])[0]
+        return with_optimum_unmasked(verdict, float(displacement_mm(optimum_lps, pose_lps, marked).mean()))
 
 
 def placed_in(view: View, candidates: list[Candidate], of: View) -> list[Candidate]:

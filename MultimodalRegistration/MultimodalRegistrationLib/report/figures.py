@@ -27,6 +27,8 @@ _KNOWN_OF_METHOD = (
     "notes",
     "reasons",
 )
+# Of volume: the transform is rigid.
+_NO_CHANGE = 1e-3
 _KINDS = {True: "linear", False: "non-linear", None: None}
 
 
@@ -121,11 +123,11 @@ def _left_out(every: Sequence[Method]) -> Html | None:
     return element("p", "Not counted, because a transform was made from them: ", *names, ".", class_="note")
 
 
-def health_section(methods: Sequence[Method]) -> Html:
-    """Whether the transforms are smooth, invertible and free of folds."""
+def health_section(methods: Sequence[Method]) -> Html | None:
+    """Whether the transforms are smooth, invertible and free of folds; None where all are rigid or not measured."""
     health = [method.get("health") for method in methods]
-    if not any(health):
-        return element("p", "Not measured.", class_="none")
+    if all(_is_rigid(method) for method in methods if method.get("health")):
+        return None
     groups: list[tuple[str, str, Sequence[Row]]] = [
         (title, "not measured", rows_of([(h or {}).get(key) for h in health]))
         for key, title in (
@@ -137,6 +139,11 @@ def health_section(methods: Sequence[Method]) -> Html:
     groups.append(("Smoothness", "not measured", rows_of(health)))
     groups.append(("Bending of structures, RMS (mm)", "no structures, or linear transforms only", _bending(health)))
     return methods_table([_heading(method) for method in methods], groups, "By method")
+
+
+def _is_rigid(method: Method) -> bool:
+    jacobian = method["health"].get("jacobian") or {}
+    return method.get("linear") is True and all(abs(jacobian.get(k, 0.0) - 1.0) < _NO_CHANGE for k in ("min", "max"))
 
 
 def _bending(health: Sequence[Mapping[str, Any] | None]) -> list[Row]:

@@ -14,14 +14,14 @@ __all__ = ["structures_section"]
 _IN_HEADING = ("name", "note", "tolerance_mm")
 
 
-def structures_section(before: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Html:
-    """One group of rows for each structure, one row for each method."""
+def structures_section(before: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Html | None:
+    """One group of rows for each structure, one row for each method; None without structures."""
     found: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for method in (before, *methods):
         for structure in method.get("structures") or []:
             found.setdefault(str(structure["name"]), []).append((method["name"], structure))
     if not found:
-        return element("p", "No segmentations of both volumes were given.", class_="none")
+        return None
     every = [structure for rows in found.values() for _, structure in rows]
     keys = list(
         dict.fromkeys(k for s in every for k, v in s.items() if k not in _IN_HEADING and v is not None and is_scalar(v))

@@ -57,13 +57,13 @@ def verdict_section(verdict: Mapping[str, Any]) -> Html:
         for key, value in verdict.items()
         if key not in ("word", "method", "sentence", "reasons", "facts") and is_scalar(value)
     ]
+    measured = join(_list("Measured", verdict.get("facts")), definitions(others) if others else None)
     return element(
         "div",
         head,
         element("p", verdict["sentence"], class_="sentence"),
         _list("Why", verdict.get("reasons")),
-        _list("Measured", verdict.get("facts")),
-        definitions(others) if others else None,
+        element("details", element("summary", "What it rests on"), measured) if measured else None,
         class_=f"verdict {word}",
     )
 

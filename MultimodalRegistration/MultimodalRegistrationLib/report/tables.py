@@ -49,7 +49,7 @@ def methods_table(columns: Sequence[Html], groups: Sequence[tuple[str, str, Sequ
     columns : sequence of Html
         Headings of the methods.
     groups : sequence of (str, str, sequence of Row)
-        Heading, the reason for values that are missing, and the rows; a group without rows shows its reason.
+        Heading, the reason for values that are missing, and the rows. Groups without rows are named below the table.
     caption : str
         Of the table.
     """
@@ -57,16 +57,19 @@ def methods_table(columns: Sequence[Html], groups: Sequence[tuple[str, str, Sequ
         "thead",
         element("tr", element("td"), *(element("th", column, scope="col", class_="number") for column in columns)),
     )
-    bodies = []
+    bodies, missing = [], []
     for title, reason, rows in groups:
         filled = [row for row in rows if any(cell is not None for cell in row[1])]
-        heading: Html = join(title) if filled else join(title, element("span", f": {reason}", class_="none"))
-        lines = [element("tr", element("th", heading, scope="rowgroup", colspan=len(columns) + 1), class_="group")]
+        if not filled:
+            missing.append(element("li", f"{title}: {reason}."))
+            continue
+        lines = [element("tr", element("th", title, scope="rowgroup", colspan=len(columns) + 1), class_="group")]
         for label, cells in filled:
             values = (element("td", dash(reason) if cell is None else cell, class_="number") for cell in cells)
             lines.append(element("tr", element("th", label, scope="row"), *values))
         bodies.append(element("tbody", *lines))
-    return scroll(element("table", element("caption", caption), head, *bodies, class_="by-method"), caption)
+    table = element("table", element("caption", caption), head, *bodies, class_="by-method")
+    return join(scroll(table, caption), element("ul", *missing, class_="note") if missing else None)
 
 
 def definitions(pairs: Sequence[tuple[object, object]]) -> Html:

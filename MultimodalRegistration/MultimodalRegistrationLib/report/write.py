@@ -21,6 +21,8 @@ from MultimodalRegistrationLib.report.template import fill_page
 __all__ = ["MOST_METHODS_SHOWN", "write_report"]
 
 MOST_METHODS_SHOWN = 4
+# What one reads first: these sections of the page are not folded.
+_ALWAYS_SHOWN = (("verdict", "Verdict"), ("pictures", "Before and after"), ("mark", "Your decision"))
 _SCRIPTS = ("planes.js", "edges.js", "viewer.js", "mark.js")
 
 
@@ -61,20 +63,25 @@ def write_report(
         "methods": [isolated_text(methods[index]["name"]) for index in shown],
         "before": isolated_text(before["name"]),
     }
-    plots = join(error_plots(before, methods), targets_section(before, methods))
-    agreement = join(comparisons_section(content["comparisons"]), bland_altman_plots(content["comparisons"]))
+    details = {
+        ("methods", "All measurements"): methods_section(before, methods),
+        ("errors", "Errors at targets"): join(error_plots(before, methods), targets_section(before, methods)),
+        ("comparisons", "Methods compared"): join(
+            comparisons_section(content["comparisons"]), bland_altman_plots(content["comparisons"])
+        ),
+        ("structures", "Structures"): structures_section(before, methods),
+        ("health", "Health of the transforms"): health_section(methods),
+        ("repeat", "To repeat this measurement"): repeat_section(content),
+    }
+    filled = {place: markup for place, markup in details.items() if markup}
     parts: dict[str, Html | None] = {
         "title": join("Registration of ", isolated(moving.name), " to ", isolated(fixed.name)),
         "inputs": about_inputs(content, fixed.name, moving.name),
         "verdict": verdict_section(content["verdict"]),
         "warnings": warnings_section(content["warnings"]),
-        "methods": methods_section(before, methods),
-        "errors": _or_reason(plots, "No targets were given, so there are no errors to plot."),
-        "comparisons": _or_reason(agreement, "There is only one method."),
-        "structures": structures_section(before, methods),
-        "health": health_section(methods),
+        "navigation": _navigation([*_ALWAYS_SHOWN, *filled]),
         "left_out": _left_out(methods, shown),
-        "repeat": repeat_section(content),
+        "details": join(*(_folded(place, title, markup) for (place, title), markup in filled.items())),
         "mark": mark_markup(content["mark"], str(content["created"])),
         "viewer_data": element("script", script_json(viewer), type="application/json", id="viewer-data"),
         "content_data": element("script", script_json(content), type="application/json", id="report-content"),
@@ -99,5 +106,13 @@ def _left_out(methods: Sequence[Mapping[str, Any]], shown: Sequence[int]) -> Htm
     return element("p", f"The {len(shown)} best of {len(methods)} methods are shown.", class_="note")
 
 
-def _or_reason(markup: Html, reason: str) -> Html:
-    return markup or element("p", reason, class_="none")
+def _navigation(sections: Sequence[tuple[str, str]]) -> Html:
+    links = (element("li", element("a", title, href=f"#{place}")) for place, title in sections)
+    return element("nav", element("ul", *links), aria_label="Sections")
+
+
+def _folded(place: str, title: str, markup: Html) -> Html:
+    """A section that opens when it is asked for, or when a link leads into it."""
+    heading = element("summary", element("h2", title, id=f"{place}-title"))
+    section = element("section", markup, id=place, aria_labelledby=f"{place}-title")
+    return element("details", heading, section, class_="folded")

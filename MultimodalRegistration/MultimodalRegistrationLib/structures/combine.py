@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.geometry.linear import apply_matrix, is_rigid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
 from MultimodalRegistrationLib.structures.carrying import CarryingField, carrying_field
-from MultimodalRegistrationLib.structures.field_quality import FieldJacobian
+from MultimodalRegistrationLib.structures.field_quality import FieldJacobian, share_words
 from MultimodalRegistrationLib.structures.nodes import field_grid
 from MultimodalRegistrationLib.structures.structure import Structure
 
@@ -199,8 +199,8 @@ def _warnings(structures: Sequence[CarriedStructure], jacobian: FieldJacobian) -
     folded = int(np.count_nonzero(jacobian.folded))
     if folded:
         found.append(
-            f"The combined transform folds at {folded} of its {jacobian.folded.size} nodes: structures move far past "
-            "each other through a narrow gap. Check their transforms; crop the fixed volume to the structures for a "
-            "finer grid."
+            f"The combined transform folds at {folded} of its {jacobian.folded.size} nodes "
+            f"({share_words(jacobian.folded_share)}): structures move far past each other through a narrow gap. Check "
+            "their transforms; crop the fixed volume to the structures for a finer grid."
         )
     return tuple(found)

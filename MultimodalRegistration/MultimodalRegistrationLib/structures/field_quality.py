@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.quality.health.derivatives import determinants, displacement_gradients
 
-__all__ = ["FieldJacobian", "field_jacobian"]
+__all__ = ["FieldJacobian", "field_jacobian", "share_words"]
 
 _NODES_AT_ONCE = 500_000
+_LEAST_TOLD = 5e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +26,13 @@ class FieldJacobian:
     minimum, maximum : float
         At the nodes, of central differences.
     folded_share : float
-        Share of the nodes where it is not above zero.
+        Share of the nodes in ``folded``: the one figure that is told of folds.
     cell_minimum : float
         Least one of the linear interpolation between the nodes: at the corners of its cells, of one-sided differences.
     folded_cell_share : float
         Share of these corners where it is not above zero.
     folded : array of bool, shape (K, J, I)
-        Nodes that are folded by either measure.
+        Nodes where the determinant is not above zero, by either measure.
     """
 
     minimum: float
@@ -40,6 +41,11 @@ class FieldJacobian:
     cell_minimum: float
     folded_cell_share: float
     folded: NDArray[np.bool_] = field(repr=False)
+
+
+def share_words(share: float) -> str:
+    """A share of folded space in percent; what is more than nothing never reads like nothing."""
+    return "less than 0.01%" if 0 < share < _LEAST_TOLD else f"{share:.2%}"
 
 
 def field_jacobian(displacements_mm: NDArray[np.float64], nodes: VolumeGrid) -> FieldJacobian:
@@ -54,7 +60,7 @@ def field_jacobian(displacements_mm: NDArray[np.float64], nodes: VolumeGrid) -> 
     """
     count = len(displacements_mm)
     thick = max(3, _NODES_AT_ONCE // (nodes.size[0] * nodes.size[1]))
-    least, most, least_cell, folded_nodes, folded_corners = np.inf, -np.inf, np.inf, 0, 0
+    least, most, least_cell, folded_corners = np.inf, -np.inf, np.inf, 0
     folded = np.zeros(displacements_mm.shape[:3], dtype=bool)
     for first in range(0, count, thick):
         # One plane more on both sides, so that all but the outermost differences are central.
@@ -62,14 +68,13 @@ def field_jacobian(displacements_mm: NDArray[np.float64], nodes: VolumeGrid) -> 
         central = determinants(displacement_gradients(displacements_mm[low:high], nodes))
         central = central[first - low : first - low + thick]
         least, most = min(least, float(central.min())), max(most, float(central.max()))
-        folded_nodes += int(np.count_nonzero(central <= 0))
         folded[first : first + thick] |= central <= 0
         for corner, place in _cell_corners(displacements_mm[first : first + thick + 1], nodes):
             least_cell = min(least_cell, float(corner.min(initial=np.inf)))
             folded_corners += int(np.count_nonzero(corner <= 0))
             folded[first : first + thick + 1][place] |= corner <= 0
     corners = 8 * np.prod(np.asarray(nodes.size) - 1)
-    return FieldJacobian(least, most, folded_nodes / folded.size, least_cell, folded_corners / float(corners), folded)
+    return FieldJacobian(least, most, float(np.mean(folded)), least_cell, folded_corners / float(corners), folded)
 
 
 def _cell_corners(

@@ -100,7 +100,7 @@ def structure_region(
             f"it is too thin for the voxels of {fixed.name}",
             "Segment more of it, or leave it out.",
         )
-    marked = _around(own, [_marked(one, wide) for one in neighbours if one is not structure], wide, margin_mm)
+    marked = _around(own, [_marked(one, wide) for one in neighbours if not one.is_same_as(structure)], wide, margin_mm)
     mask = mask_like(wide, marked, f"around {structure.name}")
     turned_mm = 2 * np.sin(np.radians(min(max_rotation_deg, 180.0)) / 2) * float(np.linalg.norm(box.size_mm)) / 2
     seen = box.seen_from(fixed_to_moving_lps, _axes(moving))

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,39 +21,16 @@ from MultimodalRegistrationLib.presets.model import Preset
 from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
 from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
 from MultimodalRegistrationLib.registration.progress import Progress
-from MultimodalRegistrationLib.registration.result import RegistrationResult
-from MultimodalRegistrationLib.registration.run import register, select_engine
+from MultimodalRegistrationLib.registration.run import select_engine
+from MultimodalRegistrationLib.structures.bounds import bounds_of_start, start_error_mm
 from MultimodalRegistrationLib.structures.regions import DEFAULT_MARGIN_MM, StructureRegion, structure_region
+from MultimodalRegistrationLib.structures.register_one import RegisteredStructure, register_one
 from MultimodalRegistrationLib.structures.structure import Structure
 
-__all__ = [
-    "DEFAULT_MAX_ROTATION_DEG",
-    "DEFAULT_MAX_TRANSLATION_MM",
-    "RegisteredStructure",
-    "register_structures",
-    "worker_count",
-]
+__all__ = ["register_structures", "worker_count"]
 
-DEFAULT_MAX_TRANSLATION_MM = 30.0
-DEFAULT_MAX_ROTATION_DEG = 30.0
 # Between looks at whether the user asked to stop; a wait without end would not hear it on every system.
 _POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True, eq=False)
-class RegisteredStructure:
-    """One structure and its transform.
-
-    Parameters
-    ----------
-    structure : Structure
-        Which one.
-    result : RegistrationResult
-        Of its region alone; the transform holds for the full volumes.
-    """
-
-    structure: Structure
-    result: RegistrationResult
 
 
 def worker_count(asked: int | None, regions: Sequence[StructureRegion], engine: str) -> int:
@@ -101,8 +77,9 @@ def register_structures(
     neighbours: Sequence[Structure] = (),
     engine: str | None = None,
     margin_mm: float = DEFAULT_MARGIN_MM,
-    max_translation_mm: float = DEFAULT_MAX_TRANSLATION_MM,
-    max_rotation_deg: float = DEFAULT_MAX_ROTATION_DEG,
+    max_translation_mm: float | None = None,
+    max_rotation_deg: float | None = None,
+    landmark_error_mm: float | None = None,
     workers: int | None = None,
     seed: int = DEFAULT_SEED,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -111,8 +88,8 @@ def register_structures(
 ) -> tuple[RegisteredStructure, ...]:
     """Register structures separately.
 
-    Each is searched for within the bounds around the prealignment, in its own region, without its neighbours; the
-    engines run in processes of their own.
+    Each is searched for near the start that all have in common, in its own region, without its neighbours; the engines
+    run in processes of their own.
 
     Parameters
     ----------
@@ -123,7 +100,8 @@ def register_structures(
     preset : Preset
         Settings; a rigid one.
     fixed_to_moving_lps : array, shape (4, 4)
-        The prealignment that all have in common, mm.
+        The start that all have in common, rigid, mm. It must put each structure into the moving volume: see
+        :func:`~MultimodalRegistrationLib.structures.outcome.in_view`.
     neighbours : sequence of Structure, optional
         More of them that move differently and are to be masked.
     engine : str, optional
@@ -131,7 +109,10 @@ def register_structures(
     margin_mm : float, optional
         How much around a structure is compared.
     max_translation_mm, max_rotation_deg : float, optional
-        How far a structure may be from the prealignment.
+        How far a structure may be from the common start; by default what bones move on their own, and more the farther
+        that start is off.
+    landmark_error_mm : float, optional
+        To expect at landmarks that the common start was fitted to.
     workers : int, optional
         How many at a time; by default as many as cores and memory allow.
     seed : int, optional
@@ -161,6 +142,13 @@ def register_structures(
         raise InputError(preset.name, "this preset is not rigid", "Use a rigid preset: bones keep their size.")
     matrix = np.asarray(fixed_to_moving_lps, dtype=np.float64)
     others = list(dict.fromkeys((*structures, *neighbours)))
+    bounds = bounds_of_start(None, max_translation_mm, max_rotation_deg)
+    if max_translation_mm is None or max_rotation_deg is None:
+        on_progress(Progress("measuring how far the common start is off", 0.0))
+        percentiles = preset.winsorize_percentiles
+        off_mm = start_error_mm(fixed, moving, matrix, winsorize_percentiles=percentiles, seed=seed)
+        known_mm = [mm for mm in (off_mm, landmark_error_mm) if mm is not None]
+        bounds = bounds_of_start(max(known_mm, default=None), max_translation_mm, max_rotation_deg)
     regions = [
         structure_region(
             fixed,
@@ -169,8 +157,8 @@ def register_structures(
             others,
             fixed_to_moving_lps=matrix,
             margin_mm=margin_mm,
-            max_translation_mm=max_translation_mm,
-            max_rotation_deg=max_rotation_deg,
+            max_translation_mm=bounds.translation_mm,
+            max_rotation_deg=bounds.rotation_deg,
         )
         for one in structures
     ]
@@ -184,20 +172,15 @@ def register_structures(
             session = EngineSession(name, threads=min(threads, ENGINES[name].default_threads))
             sessions.put(stack.enter_context(session))
 
-        def work(number: int) -> RegistrationResult:
+        def work(number: int) -> RegisteredStructure:
             session = sessions.get()
-            region = regions[number]
             try:
-                return register(
-                    region.fixed,
-                    region.moving,
+                return register_one(
+                    regions[number],
                     preset=preset,
                     session=session,
-                    start="auto",
-                    initial_fixed_to_moving_lps=matrix,
-                    max_translation_mm=max_translation_mm,
-                    max_rotation_deg=max_rotation_deg,
-                    fixed_mask=region.fixed_mask,
+                    fixed_to_moving_lps=matrix,
+                    bounds=bounds,
                     seed=seed,
                     threads=threads,
                     on_progress=lambda progress: telling.progress(number, progress),
@@ -208,11 +191,10 @@ def register_structures(
                 sessions.put(session)
 
         pool = stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix="structure"))
-        found = _all_or_none([pool.submit(work, number) for number in range(len(regions))], stop)
-    return tuple(RegisteredStructure(one, result) for one, result in zip(structures, found, strict=True))
+        return tuple(_all_or_none([pool.submit(work, number) for number in range(len(regions))], stop))
 
 
-def _all_or_none(futures: Sequence[Future[RegistrationResult]], stop: threading.Event) -> list[RegistrationResult]:
+def _all_or_none(futures: Sequence[Future[RegisteredStructure]], stop: threading.Event) -> list[RegisteredStructure]:
     """Wait for all; when one fails, stop the others and raise its error."""
     pending = set(futures)
     try:

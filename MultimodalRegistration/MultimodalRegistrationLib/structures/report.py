@@ -10,7 +10,8 @@ from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampl
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.registration.report import probes_content, result_content
 from MultimodalRegistrationLib.structures.combine import CombinedTransform
-from MultimodalRegistrationLib.structures.register_each import RegisteredStructure
+from MultimodalRegistrationLib.structures.outcome import SkippedStructure
+from MultimodalRegistrationLib.structures.register_one import RegisteredStructure
 
 __all__ = ["structures_content"]
 
@@ -21,6 +22,7 @@ def structures_content(
     registered: Sequence[RegisteredStructure],
     combined: CombinedTransform | str,
     *,
+    skipped: Sequence[SkippedStructure] = (),
     files: Sequence[str],
     inputs: dict[str, Any],
     warnings: Sequence[str],
@@ -33,6 +35,8 @@ def structures_content(
         Each structure.
     combined : CombinedTransform or str
         Why there is none, where there is none.
+    skipped : sequence of SkippedStructure, optional
+        Which were not registered.
     files : sequence of str
         Name of the transform file of each structure.
     inputs : dict
@@ -53,11 +57,14 @@ def structures_content(
             {
                 "name": one.structure.name,
                 "file": file,
+                "outcome": one.outcome,
+                "in_combined": not isinstance(combined, str) and one.is_usable,
                 "voxels": len(one.structure.points_lps),
                 "registration": result_content(one.result, inputs={}),
             }
             for one, file in zip(registered, files, strict=True)
         ],
+        "skipped": [{"name": one.structure.name, "share_in_view": one.share, "words": one.words} for one in skipped],
         "combined": None if isinstance(combined, str) else _combined_content(combined),
         "not_combined": combined if isinstance(combined, str) else None,
         "warnings": list(warnings),
@@ -76,6 +83,7 @@ def _combined_content(combined: CombinedTransform) -> dict[str, Any]:
         "jacobian": {
             "minimum": jacobian.minimum,
             "maximum": jacobian.maximum,
+            "folded_nodes": int(jacobian.folded.sum()),
             "folded_share": jacobian.folded_share,
             "cell_minimum": jacobian.cell_minimum,
             "folded_cell_share": jacobian.folded_cell_share,

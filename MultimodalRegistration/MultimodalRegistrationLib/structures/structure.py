@@ -40,6 +40,13 @@ class Structure:
         """Centres of its voxels, shape (N, 3), LPS, mm."""
         return apply_matrix(self.mask.grid.ijk_to_lps, np.argwhere(self.mask.voxels > 0)[:, ::-1])
 
+    def is_same_as(self, other: Structure) -> bool:
+        """Whether this is the same segment, also where it was read anew."""
+        if self is other:
+            return True
+        alike = self.name == other.name and self.mask.grid.coincides_with(other.mask.grid)
+        return alike and np.array_equal(self.mask.voxels, other.mask.voxels)
+
 
 def structures_of(segmentation: Segmentation, names: Sequence[str] | None = None) -> tuple[Structure, ...]:
     """The structures that are to move.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from MultimodalRegistrationLib.structures.field_quality import share_words
 from MultimodalRegistrationLib.verdict.trust import least_trusted
 
 __all__ = ["joint_content", "worst_structure"]
@@ -35,23 +36,25 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The verdict is that on the worst structure, with what speaks against each, and uncertain at best where the
-        combined transform folds or does not carry a structure as its own does; how far it moved is that of the
-        structure that moved most. What is the same for all, such as the engine, is that of the worst one.
+        The verdict is that on the worst structure of those in it, with what speaks against each, and uncertain at best
+        where the combined transform folds, lacks a structure or does not carry one as its own does; how far it moved is
+        that of the structure that moved most. What is the same for all, such as the engine, is that of the worst one.
     """
-    structures = content["structures"]
+    structures = [one for one in content["structures"] if one["in_combined"]]
     worst = worst_structure(structures)["registration"]
     most = max((one["registration"]["moved_from_start"] for one in structures), key=lambda moved: moved["mean_mm"])
     combined = content["combined"]
     against = [(one["name"], words) for one in structures for words in one["registration"]["verdict"]["against"]]
-    together = _against_combined(combined)
+    left_out = [one["name"] for one in content["structures"] if not one["in_combined"]]
+    left_out += [one["name"] for one in content["skipped"]]
+    together = _against_combined(combined, left_out)
     judged = worst["verdict"]
     word = "uncertain" if together and judged["word"] == "verified" else judged["word"]
     inside_mm = max(one["deviation_max_mm"] for one in combined["rigid_inside"])
     facts = [_of_structure(one) for one in structures]
     facts.append(
         f"Together they bend: rigid to {inside_mm:.2f} mm inside each, smallest Jacobian determinant "
-        f"{combined['jacobian']['minimum']:.2f}, {combined['jacobian']['folded_share']:.2%} folded."
+        f"{combined['jacobian']['minimum']:.2f}, {share_words(combined['jacobian']['folded_share'])} folded."
     )
     return {
         **worst,
@@ -74,12 +77,12 @@ def joint_content(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _against_combined(combined: Mapping[str, Any]) -> list[str]:
+def _against_combined(combined: Mapping[str, Any], left_out: Sequence[str]) -> list[str]:
     jacobian = combined["jacobian"]
-    words = []
+    words = [f"{name} is not in it: there it follows its neighbours." for name in left_out]
     if jacobian["folded_share"] > 0 or jacobian["folded_cell_share"] > 0:
-        share = max(jacobian["folded_share"], jacobian["folded_cell_share"])
-        words.append(f"Together they fold space, in {share:.2%} of it: what lies between them is not to be trusted.")
+        share = share_words(max(jacobian["folded_share"], jacobian["folded_cell_share"]))
+        words.append(f"Together they fold space, in {share} of it: what lies between them is not to be trusted.")
     words += [
         f"{one['name']} is carried up to {one['deviation_max_mm']:.1f} mm off its own transform."
         for one in combined["rigid_inside"]

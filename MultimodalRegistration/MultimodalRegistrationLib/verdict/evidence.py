@@ -52,8 +52,8 @@ class Evidence:
         by one step from the result.
     rival_agreement, rival_distance_mm, rival_rotation_deg : float or None
         The best pose in another basin and how far it is; None when no other was found.
-    mirrored_agreement : float
-        The best pose of the mirrored volume.
+    mirrored_agreement : float or None
+        The best pose of the mirrored volume; None where a mirror image is out of the question.
     restarts_mm : tuple of float
         How far independent restarts from perturbed poses, with other samples, ended from the result; mean over the
         region that both volumes show.
@@ -72,7 +72,7 @@ class Evidence:
     rival_agreement: float | None
     rival_distance_mm: float | None
     rival_rotation_deg: float | None
-    mirrored_agreement: float
+    mirrored_agreement: float | None
     restarts_mm: tuple[float, ...]
     backward_mm: tuple[float, ...]
     overlap: float
@@ -89,8 +89,10 @@ class Evidence:
         return _drop(self.agreement_best_nearby, self.rival_agreement)
 
     @property
-    def mirror_margin(self) -> float:
-        """By what share it drops to the best pose of the mirrored volume."""
+    def mirror_margin(self) -> float | None:
+        """By what share it drops to the best pose of the mirrored volume; None where that was not looked for."""
+        if self.mirrored_agreement is None:
+            return None
         return _drop(self.agreement_best_nearby, self.mirrored_agreement)
 
     @property
@@ -158,11 +160,18 @@ class Examiner:
         )
         return self._agreement.matrices_of(ended)[int(scores.argmax())]
 
+    def optimum_near(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Where a climb of the smooth metric ends from a pose, shape (4, 4); None if too few points lie in both."""
+        polisher = Polisher(*self._lattices.at(self.step_mm / 6), pose_lps, self._seed)
+        return polisher.climb(np.zeros(6)) if polisher.can_tell else None
+
     def examine(
         self,
         pose_lps: NDArray[np.float64],
         candidates: list[Candidate],
         on_fraction: Callable[[float], None] = lambda fraction: None,
+        *,
+        mirror: bool = True,
     ) -> Evidence:
         """Collect the evidence.
 
@@ -174,21 +183,24 @@ class Examiner:
             From the global search; those in other basins are the rivals.
         on_fraction : callable
             Called with the share done, 0 to 1; what it raises ends the examination.
+        mirror : bool
+            Whether the mirrored volume is compared too: a shaft looks like its mirror image, and where the rest of the
+            body tells left from right that says nothing.
 
         Returns
         -------
         Evidence
             Same volumes, pose and seed: same evidence.
         """
-        probe = self._common_points(pose_lps)
+        probe = self.common_points_lps(pose_lps)
         agreement = max(self.agreement(pose_lps), 0.0)
         nearby = float(self.agreements(self._nearby(pose_lps)).clip(0).mean())
         rival = self._rival(pose_lps, probe, candidates)
-        mirrored = 0.0
+        mirrored = 0.0 if mirror else None
         ends: list[NDArray[np.float64]] = []
         turned: list[NDArray[np.float64]] = []
         if agreement > 0:
-            mirrored, ends, turned = self._restarted(pose_lps, on_fraction)
+            mirrored, ends, turned = self._restarted(pose_lps, on_fraction, mirror)
         return Evidence(
             agreement=agreement,
             agreement_best_nearby=float(self.agreements(np.stack([pose_lps, *ends, *turned])).max().clip(0)),
@@ -205,15 +217,15 @@ class Examiner:
         )
 
     def _restarted(
-        self, pose_lps: NDArray[np.float64], on_fraction: Callable[[float], None]
-    ) -> tuple[float, list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+        self, pose_lps: NDArray[np.float64], on_fraction: Callable[[float], None], mirror: bool
+    ) -> tuple[float | None, list[NDArray[np.float64]], list[NDArray[np.float64]]]:
         """The best agreement of the mirrored volume, and where the forward and the backward restarts end."""
         # Here, so that no two threads make the same ones.
         for share in (2, 6):
             self._lattices.at(self.step_mm / share)
         pool = ThreadPoolExecutor(self._threads)
         try:
-            mirrored = pool.submit(self._mirrored, pose_lps)
+            mirrored = pool.submit(self._mirrored, pose_lps) if mirror else None
             runs = [pool.submit(self._restart, pose_lps, number) for number in range(_RESTARTS)]
             runs += [pool.submit(self._backward, pose_lps, number) for number in range(_BACKWARD)]
             ends = []
@@ -222,7 +234,7 @@ class Examiner:
                 on_fraction((number + 1) / len(runs))
             forward, backward = ends[:_RESTARTS], ends[_RESTARTS:]
             return (
-                mirrored.result(),
+                None if mirrored is None else mirrored.result(),
                 [end for end in forward if end is not None],
                 [end for end in backward if end is not None],
             )
@@ -230,7 +242,8 @@ class Examiner:
             # A cancelled run does not wait for those that have not begun.
             pool.shutdown(cancel_futures=True)
 
-    def _common_points(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+    def common_points_lps(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points of what both volumes and their masks show under a pose, in the sampled one, shape (N, 3)."""
         index = np.argwhere(self._sampled.inside)[:, ::-1]
         points = apply_matrix(self._sampled.ijk_to_lps, index[:: max(1, len(index) // 4000)])
         mapped = apply_matrix(np.linalg.inv(self._other.ijk_to_lps) @ pose_lps, points)

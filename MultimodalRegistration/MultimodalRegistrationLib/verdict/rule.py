@@ -14,7 +14,7 @@ import numpy as np
 
 from MultimodalRegistrationLib.verdict.evidence import Evidence
 
-__all__ = ["WORSE_THAN_START", "Verdict", "Word", "judge", "with_doubts"]
+__all__ = ["WORSE_THAN_START", "Verdict", "Word", "judge", "with_doubts", "with_optimum_unmasked"]
 
 Word = Literal["verified", "uncertain", "failed"]
 
@@ -32,6 +32,8 @@ _MIRROR_EQUAL = 0.03
 # Distances of restarts, in steps of the search.
 _APART = 0.5
 _SCATTERED = 0.26
+# Optima that are the same but for noise.
+_SAME_OPTIMUM = 0.1
 # Median over correct runs: the optimum of the volumes is off, too, by what restarts cannot see.
 _ERROR_PER_SCATTER = 1.4
 _ELSEWHERE = 0.75
@@ -101,6 +103,24 @@ def with_doubts(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
     return replace(verdict, word=word, against=(*verdict.against, *sentences))
 
 
+def with_optimum_unmasked(verdict: Verdict, distance_mm: float) -> Verdict:
+    """The verdict where the volumes without the user's masks agree best at some distance, mean over what these mark.
+
+    Both are optima of one basin and nothing tells which is right, so that the estimated error includes the distance.
+    """
+    error_mm = verdict.estimated_error_mm
+    if error_mm is None or distance_mm <= _SAME_OPTIMUM * verdict.evidence.step_mm:
+        return verdict
+    fact = (
+        f"Without the masks the volumes agree best {distance_mm:.1f} mm from the result. The estimated error includes "
+        "this distance."
+    )
+    weighed = replace(verdict, facts=(*verdict.facts, fact), estimated_error_mm=float(np.hypot(error_mm, distance_mm)))
+    if distance_mm <= _APART * verdict.evidence.step_mm:
+        return weighed
+    return with_doubts(weighed, [f"With the masks and without them the results lie {distance_mm:.1f} mm apart."])
+
+
 def _fatal(e: Evidence) -> list[str]:
     if e.overlap < _SMALLEST_OVERLAP:
         return [f"Only {e.overlap:.0%} of the smaller volume lies inside the other."]
@@ -114,7 +134,7 @@ def _fatal(e: Evidence) -> list[str]:
         words.append(f"{_rival(e)} agrees better, by {-e.margin:.0%}.")
         if e.sharpness < _SHARP:
             words.append("Neither stands out: the volumes may not show the same part.")
-    if e.mirror_margin < _MIRROR_WINS:
+    if e.mirror_margin is not None and e.mirror_margin < _MIRROR_WINS:
         words.append(
             f"The mirrored volume fits better, by {-e.mirror_margin:.0%}: one of the volumes may be mirrored, or they "
             "do not show the same part."
@@ -164,6 +184,8 @@ def _facts(e: Evidence) -> tuple[str, ...]:
         )
     if e.distances_mm:
         facts.append(f"Restarts with other samples and with the roles exchanged: {_restarts(e)}.")
+    if e.mirror_margin is None:
+        return tuple(facts)
     if _MIRROR_WINS <= e.mirror_margin <= _MIRROR_EQUAL:
         facts.append(
             "A mirrored volume would fit as well: that left and right are right rests on the files, not on the images."

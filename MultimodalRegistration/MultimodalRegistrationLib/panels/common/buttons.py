@@ -1,10 +1,26 @@
-"""What panels do with buttons and boxes."""
+"""What panels do with buttons, boxes and node selectors."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["offer", "set_quietly"]
+import qt
+import slicer
+
+__all__ = ["let_shrink", "offer", "set_quietly"]
+
+
+def let_shrink(ui: Any) -> None:
+    """Let the node selectors of a panel be narrower than the longest name of a node: they widen the dock otherwise.
+
+    Parameters
+    ----------
+    ui : namespace
+        Widgets of the .ui file by name.
+    """
+    for widget in vars(ui).values():
+        if isinstance(widget, (slicer.qMRMLNodeComboBox, slicer.qMRMLCheckableNodeComboBox)):
+            widget.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
 
 
 def offer(button: Any, hint: str, missing: str | None) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import qt
 
+from MultimodalRegistrationLib.panels.common.texts import ticked_words
+
 __all__ = ["CheckedNodes"]
 
 
@@ -18,11 +20,14 @@ class CheckedNodes:
         Offers the nodes.
     name : str
         Of the parameter, a list of nodes.
+    label : QLabel
+        Of the selector, which may show a node that is not ticked: the label says how many are.
     """
 
-    def __init__(self, selector: Any, name: str) -> None:
+    def __init__(self, selector: Any, name: str, label: Any) -> None:
         self._selector = selector
         self._name = name
+        self._label, self._words = label, label.text.rstrip(":")
         self._parameters: Any = None
         self._showing = False
         selector.connect("checkedNodesChanged()", self._chosen)
@@ -40,6 +45,7 @@ class CheckedNodes:
                     self._selector.setCheckState(node, qt.Qt.Unchecked)
             for node in wanted:
                 self._selector.setCheckState(node, qt.Qt.Checked)
+            self._label.text = ticked_words(self._words, len(wanted))
         finally:
             self._showing = False
 

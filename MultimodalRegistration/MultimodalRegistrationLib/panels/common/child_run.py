@@ -94,6 +94,11 @@ class ChildRun(Generic[AnyJob]):
             raise
         self._stepper = self._steps(self._job.write, texts.PREPARING, (0.0, _WRITTEN), self._compute)
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has no process, or none any more."""
+        return self._process_gone
+
     def start(self) -> None:
         """Begin; everything happens in the event loop."""
         self._tell(texts.PREPARING, 0.0)
@@ -109,8 +114,18 @@ class ChildRun(Generic[AnyJob]):
         else:
             self._process.cancel()
 
+    def check_nodes(self) -> None:
+        """End it where a node was removed that its result needs; the listener hears that it failed."""
+        if not self.active:
+            return
+        try:
+            self._job.check_nodes()
+        except RegistrationError as error:
+            self.cancel()
+            self._listener.failed(error)
+
     def end(self) -> None:
-        """Likewise, and wait until the process is gone, half a second and a kill at most: for the end of a panel."""
+        """End it, and wait until the process is gone, half a second and a kill at most: for the end of a panel."""
         self.cancel()
         if self._process is not None:
             self._process.end()

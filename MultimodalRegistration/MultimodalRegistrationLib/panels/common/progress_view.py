@@ -27,7 +27,7 @@ class ProgressView:
         self._ui = ui
         self._began = 0.0
         self._fraction = 0.0
-        self._subject = ""
+        self._subject = self._stage = ""
         self._timer = qt.QTimer()
         self._timer.setInterval(_MILLISECONDS_BETWEEN_UPDATES)
         self._timer.connect("timeout()", self._show_times)
@@ -64,6 +64,9 @@ class ProgressView:
 
     def show(self, stage: str, fraction: float) -> None:
         """Show a stage and the fraction of the whole run."""
+        if stage and stage != self._stage:
+            self.log(texts.log_words(time.monotonic() - self._began, stage))
+        self._stage = stage
         self._fraction = fraction
         self._ui.progressBar.value = round(1000 * fraction)
         self._ui.stageLabel.text = f"{self._subject}: {stage}" if self._subject and stage else self._subject or stage

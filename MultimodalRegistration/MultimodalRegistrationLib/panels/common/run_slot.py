@@ -72,6 +72,8 @@ class RunSlot(Generic[AnyJob]):
             done(job)
 
         def has_failed(error: RegistrationError) -> None:
+            if self._run is not None and not self._run.gone:
+                self._cancelled = self._run
             self._stop()
             failed(error)
 
@@ -96,8 +98,13 @@ class RunSlot(Generic[AnyJob]):
         self._stop()
         return True
 
+    def check_nodes(self) -> None:
+        """End the run where a node was removed that its result needs: that is told at once, not after all the work."""
+        if self._run is not None:
+            self._run.check_nodes()
+
     def end(self) -> None:
-        """Likewise, and wait for its process and that of the run before: for the end of a panel."""
+        """End the run, and wait for its process and that of the run before: for the end of a panel."""
         for run in (self._run, self._cancelled):
             if run is not None:
                 run.end()

@@ -104,6 +104,18 @@ def stage_words(stage: str) -> str:
     return stage[:1].upper() + stage[1:]
 
 
+def ticked_words(label: str, count: int) -> str:
+    """The label of a list of nodes, with how many of them are ticked."""
+    if count == 0:
+        return _("{label} (none ticked):").format(label=label)
+    return _("{label} ({count} ticked):").format(label=label, count=count)
+
+
+def log_words(elapsed_s: float, stage: str) -> str:
+    """When a stage began, for the log."""
+    return f"{int(elapsed_s) // 60}:{int(elapsed_s) % 60:02d} {stage}"
+
+
 def elapsed_words(elapsed_s: float, fraction: float) -> str:
     """Elapsed and remaining time; what remains is told once enough is done to tell."""
     elapsed = f"{int(elapsed_s) // 60}:{int(elapsed_s) % 60:02d}"

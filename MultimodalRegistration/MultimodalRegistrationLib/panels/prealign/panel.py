@@ -12,7 +12,7 @@ from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.moved_nodes import harden_moved, is_moved_by, move_nodes
 from MultimodalRegistrationLib.mrml.shapes_job import ShapesJob
 from MultimodalRegistrationLib.mrml.transforms import inverted_copy
-from MultimodalRegistrationLib.panels.common.buttons import offer
+from MultimodalRegistrationLib.panels.common.buttons import let_shrink, offer
 from MultimodalRegistrationLib.panels.common.checked_nodes import CheckedNodes
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
@@ -37,11 +37,12 @@ class PrealignPanel:
 
     def __init__(self, ui: Any, logic: Any) -> None:
         self._ui, self._logic = ui, logic
+        let_shrink(ui)
         self._parameters: Any = None
         self._updating = False
         self._message = MessageLine(ui.messageLabel)
         self._points = PointsView(ui, on_judged=self._update_buttons)
-        self._carried = CheckedNodes(ui.carriedSelector, "carried")
+        self._carried = CheckedNodes(ui.carriedSelector, "carried", ui.carriedLabel)
         self._shapes = ShapesView(ui, self._shapes_aligned)
         self._watch = SceneWatch(self._update_buttons)
         for button, action in (

@@ -146,7 +146,7 @@ class PointsView:
         for row in live.rows:
             fixed = "" if row.fixed_index is None else live.fixed.called(row.fixed_index).strip("'")
             moving = "" if row.moving_index is None else live.moving.called(row.moving_index).strip("'")
-            labels.append((fixed, moving))
+            labels.append(((_short(fixed, live.fixed.name), fixed), (_short(moving, live.moving.name), moving)))
             reasons.append(texts.row_words(row, live.fixed.name, live.moving.name))
         self._table.show_rows(live.rows, labels, reasons)
 
@@ -207,6 +207,12 @@ class PointsView:
         result = None if judged is None or judged.appraisal is None else judged.appraisal.result
         if result is not None and result.targets is not None:
             jump_to_point(self._parameters.fixedTargets, result.targets.pairs.fixed_index[number])
+
+
+def _short(label: str, name: str) -> str:
+    """A label without the name of its list, which Slicer puts before the number of each point."""
+    rest = label.removeprefix(f"{name}-")
+    return rest if rest.isdigit() else label
 
 
 def _notes(findings: tuple[Finding, ...], name: str, count: int) -> list[RowNote]:

@@ -18,6 +18,7 @@ __all__ = ["PairTable", "RowNote", "show_evidence", "show_targets"]
 
 USE, FIXED, MOVING, OWN_FIT, LEFT_OUT, FOUND = range(6)
 _FEWEST_ROWS, _MOST_ROWS = 3, 10
+_NAME_WIDTH, _EMPTY_WIDTH = 70, 60
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,20 @@ class PairTable:
         self._on_used, self._on_chosen = on_used, on_chosen
         self._shown: tuple[Any, ...] | None = None
         _prepare(table, texts.pair_headers(), stretched=FOUND)
-        for column, width in ((USE, 34), (FIXED, 84), (MOVING, 84), (OWN_FIT, 52), (LEFT_OUT, 52)):
+        for column, width in ((USE, 34), (FIXED, _NAME_WIDTH), (MOVING, _NAME_WIDTH), (OWN_FIT, 52), (LEFT_OUT, 52)):
             table.setColumnWidth(column, width)
+        # Names differ at their ends: "Fixed points-1", "Fixed points-2".
+        table.setTextElideMode(qt.Qt.ElideMiddle)
         table.connect("cellChanged(int,int)", self._changed)
         table.connect("cellClicked(int,int)", self._clicked)
 
     def show_rows(
-        self, rows: Sequence[PairRow], labels: Sequence[tuple[str, str]], reasons: Sequence[tuple[str, str]]
+        self,
+        rows: Sequence[PairRow],
+        labels: Sequence[tuple[tuple[str, str], tuple[str, str]]],
+        reasons: Sequence[tuple[str, str]],
     ) -> None:
-        """Show the pairs and why some are not used; the numbers follow."""
+        """Show the pairs and why some are not used, each text with its tooltip; the numbers follow."""
         state = tuple(zip(rows, labels, reasons, strict=True))
         if state == self._shown:
             return
@@ -82,14 +88,27 @@ class PairTable:
                 tick.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
                 tick.setCheckState(qt.Qt.Unchecked if row.state == "unselected" else qt.Qt.Checked)
             table.setItem(index, USE, tick)
-            for column, (text, tip) in ((FIXED, (fixed, fixed)), (MOVING, (moving, moving)), (FOUND, reason)):
+            for column, (text, tip) in ((FIXED, fixed), (MOVING, moving), (FOUND, reason)):
                 table.setItem(index, column, text_cell(text, dim=not used))
                 table.item(index, column).setToolTip(tip)
             for column in (OWN_FIT, LEFT_OUT):
                 table.setItem(index, column, text_cell("", right=True))
         table.blockSignals(blocked)
         table.resizeRowsToContents()
+        self._share_width()
         _fit_height(table)
+
+    def _share_width(self) -> None:
+        """Give the names the room that an empty column of findings does not need."""
+        table = self._table
+        cells = [table.item(index, FOUND) for index in range(table.rowCount)]
+        empty = not any(cell is not None and cell.text() for cell in cells)
+        header = table.horizontalHeader()
+        for column in (FIXED, MOVING):
+            header.setSectionResizeMode(column, qt.QHeaderView.Stretch if empty else qt.QHeaderView.Interactive)
+        header.setSectionResizeMode(FOUND, qt.QHeaderView.Interactive if empty else qt.QHeaderView.Stretch)
+        for column, width in ((FOUND, _EMPTY_WIDTH),) if empty else ((FIXED, _NAME_WIDTH), (MOVING, _NAME_WIDTH)):
+            table.setColumnWidth(column, width)
 
     def show_own_fit(self, errors_mm: Sequence[float | None]) -> None:
         """Show the fiducial errors, row by row, while a point moves; what takes longer follows."""
@@ -109,6 +128,7 @@ class PairTable:
             self._write(index, LEFT_OUT, texts.number(left_out), bold=worst)
             if self._used(index):
                 self._note(index, found)
+        self._share_width()
 
     def _used(self, index: int) -> bool:
         return bool(self._shown and self._shown[index][0].state == "used")

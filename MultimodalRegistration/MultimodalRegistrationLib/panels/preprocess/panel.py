@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_node
 from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
 from MultimodalRegistrationLib.mrml.remedies import add_remedy
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, check_kinds, is_usable
-from MultimodalRegistrationLib.panels.common.buttons import offer
+from MultimodalRegistrationLib.panels.common.buttons import let_shrink, offer
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
@@ -44,6 +44,7 @@ class PreprocessPanel:
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
+        let_shrink(ui)
         self._parameters: Any = None
         self._findings: tuple[NodeFinding, ...] = ()
         self._looked_at: tuple[Any, ...] = ()
@@ -59,7 +60,7 @@ class PreprocessPanel:
         ui.registerButton.connect("clicked()", self._register)
         ui.removeButton.connect("clicked()", self._back_to_the_originals)
         ui.previewCaptionLabel.text = texts.PREVIEW_CAPTION
-        self._watch = SceneWatch(self.update)
+        self._watch = SceneWatch(self._scene_changed)
 
     @property
     def running(self) -> bool:
@@ -75,6 +76,13 @@ class PreprocessPanel:
             Connected to the widgets by the caller.
         """
         self._parameters = parameters
+        if parameters is not None:
+            self._show_region(True)
+        self.update()
+
+    def _scene_changed(self) -> None:
+        """Nodes came or went."""
+        self._runs.check_nodes()
         self.update()
 
     def update(self) -> None:
@@ -280,8 +288,15 @@ class PreprocessPanel:
 
     # Results
 
+    def _show_region(self, visible: bool) -> None:
+        """Show the region that was found, or not: over a registered result it is in the way."""
+        roi = self._parameters.roi
+        if roi is not None and roi.GetDisplayNode() is not None and self._roi_was_found():
+            roi.GetDisplayNode().SetVisibility(visible)
+
     def _register(self) -> None:
         chosen = self._parameters
+        self._show_region(False)
         hand_over(
             _NEXT_MODULE,
             {

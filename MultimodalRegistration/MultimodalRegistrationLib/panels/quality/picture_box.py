@@ -83,6 +83,10 @@ class PictureBox:
             self._places.show(parameters.pictureAt)
         offer(self._ui.pictureButton, texts.PICTURE_HINT, missing)
 
+    def check_nodes(self) -> None:
+        """End it where one of the volumes was removed."""
+        self._runs.check_nodes()
+
     def cancel(self) -> bool:
         """End what is being drawn; False where there is nothing."""
         return self._runs.cancel()

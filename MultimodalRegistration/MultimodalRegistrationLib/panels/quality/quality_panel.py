@@ -16,6 +16,7 @@ from MultimodalRegistrationLib.mrml.quality_nodes import (
 )
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.mrml.transforms import volumes_of_result
+from MultimodalRegistrationLib.panels.common.buttons import let_shrink
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
@@ -44,8 +45,10 @@ class QualityPanel:
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
+        let_shrink(ui)
         self._parameters: Any = None
         self._updating = False
+        self._offered: tuple[Any, Any] | None = None
         self._list = TransformList(ui.transformList, self._choose_transforms)
         self._message = MessageLine(ui.messageLabel)
         progress = ProgressView(ui)
@@ -58,7 +61,7 @@ class QualityPanel:
         )
         self._views = ComparisonViews(ui)
         self._result = ResultBox(ui, self._views, self._tell)
-        self._watch = SceneWatch(self._update_button)
+        self._watch = SceneWatch(self._scene_changed)
         self._report = ReportBox(ui, self._tell)
         self._results = ChoiceBox(ui.resultBox, self._choose_result)
         ui.folderEdit.connect("currentPathChanged(QString)", self._choose_folder)
@@ -73,6 +76,7 @@ class QualityPanel:
         """Take the settings from a parameter node, or None while there is no scene."""
         self._parameters = parameters
         if parameters is None:
+            self._offered = None
             self._picture.show(None, [], missing=texts.missing_words())
         else:
             self.update()
@@ -87,8 +91,17 @@ class QualityPanel:
                 parameters.transforms = [results[-1]]
                 return
             scans = only_two_scans(slicer.mrmlScene)
-            if scans is not None:
+            offered, self._offered = self._offered, scans
+            if scans is not None and scans != offered:
                 parameters.fixedVolume, parameters.movingVolume = scans
+
+    def _scene_changed(self) -> None:
+        """Nodes came or went."""
+        self._runs.check_nodes()
+        self._picture.check_nodes()
+        if self._parameters is not None and not self.running:
+            self.choose_inputs()
+        self._update_button()
 
     def set_inputs(self, fixed: Any, moving: Any, transform: Any) -> None:
         """Take over what another panel hands on."""

@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
+from MultimodalRegistrationLib.panels.common.buttons import let_shrink
 from MultimodalRegistrationLib.panels.common.checked_nodes import CheckedNodes
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
@@ -43,10 +44,13 @@ class RegistrationPanel:
 
     def __init__(self, ui: Any, *, make_process: Callable[[list[str]], ChildProcess] = QtProcess) -> None:
         self._ui = ui
+        let_shrink(ui)
         self.make_process = make_process
         self._parameters: Any = None
         self._table_problem: str | None = None
+        self._offered: tuple[Any, Any] | None = None
         self._words: str | None = None
+        self._missing_then: str | None = None
         self._is_problem = False
         self._updating = False
         self._boxes = {
@@ -68,8 +72,8 @@ class RegistrationPanel:
         self._results = ChoiceBox(ui.resultsBox, self._choose_result)
         ui.resultsBox.visible = False
         self._checked = [
-            CheckedNodes(ui.furtherSelector, "furtherVolumes"),
-            CheckedNodes(ui.carriedSelector, "carried"),
+            CheckedNodes(ui.furtherSelector, "furtherVolumes", ui.furtherSelectorLabel),
+            CheckedNodes(ui.carriedSelector, "carried", ui.carriedSelectorLabel),
         ]
         self._recover = RecoverBox(
             ui,
@@ -84,7 +88,7 @@ class RegistrationPanel:
         )
         ui.recoverButton.connect("clicked(bool)", lambda _checked=False: self._recover.start(self.make_process))
         self._tell(" ".join(self._preset.unreadable) or None)
-        self._watch = SceneWatch(self._update_button)
+        self._watch = SceneWatch(self._scene_changed)
 
     @property
     def running(self) -> bool:
@@ -96,6 +100,7 @@ class RegistrationPanel:
         self._parameters = parameters
         self._preset.use_parameters(parameters)
         if parameters is None:
+            self._offered = None
             for nodes in self._checked:
                 nodes.show(None)
         else:
@@ -103,13 +108,20 @@ class RegistrationPanel:
             self.update()
 
     def choose_volumes(self) -> None:
-        """Choose the first two volumes of the scene where nothing is chosen yet."""
-        parameters = self._parameters
-        if parameters.fixedVolume is not None or parameters.movingVolume is not None:
+        """Choose the first two volumes of the scene where nothing is chosen yet; the same two only once."""
+        parameters, scans = self._parameters, only_two_scans(slicer.mrmlScene)
+        offered, self._offered = self._offered, scans
+        if parameters.fixedVolume is not None or parameters.movingVolume is not None or scans in (None, offered):
             return
-        scans = only_two_scans(slicer.mrmlScene)
-        if scans is not None:
-            parameters.fixedVolume, parameters.movingVolume = scans
+        parameters.fixedVolume, parameters.movingVolume = scans
+
+    def _scene_changed(self) -> None:
+        """Nodes came or went."""
+        self._runs.check_nodes()
+        self._recover.check_nodes()
+        if self._parameters is not None and not self.running:
+            self.choose_volumes()
+        self._update_button()
 
     def update(self) -> None:
         """Show what the parameter node holds."""
@@ -291,7 +303,6 @@ class RegistrationPanel:
             self._shown = series
             # In the next turn of the event loop: the views take their time.
             qt.QTimer.singleShot(0, self._result.look)
-            self._words, self._is_problem = series.words, series.has_problem
             self._parameters.resultTransform = series.worst
             self._show_result()
         self._tell(series.words, problem=series.has_problem)
@@ -321,11 +332,15 @@ class RegistrationPanel:
 
     def _tell(self, words: str | None, *, problem: bool = True) -> None:
         """Say what went wrong or what was done; what is missing is said where there is nothing else to say."""
-        self._words, self._is_problem = words, problem
+        self._words, self._is_problem, self._missing_then = words, problem, self._missing()
         self._update_button()
 
     def _update_button(self) -> None:
         ui, parameters, missing = self._ui, self._parameters, self._missing()
+        if missing is not None and missing != self._missing_then and not self.running:
+            # What was said before says nothing about why there is no run now.
+            self._words = None
+        self._missing_then = missing
         words = self._words or (None if self.running else missing)
         if words is None:
             self._message.clear()

@@ -200,6 +200,8 @@ class PresetSection:
             of_preset.pop(self.engine(), None)
         else:
             of_preset[self.engine()] = stages
+        if not of_preset:
+            del changes[self._parameters.preset]
         self._parameters.changedParameters = json.dumps(changes)
 
 

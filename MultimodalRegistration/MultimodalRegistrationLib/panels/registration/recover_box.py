@@ -78,6 +78,10 @@ class RecoverBox:
             return
         self._on_told(None, False)
 
+    def check_nodes(self) -> None:
+        """End the search where one of its volumes was removed."""
+        self._runs.check_nodes()
+
     def cancel(self) -> bool:
         """End the search; False where there is none."""
         return self._runs.cancel()

@@ -98,7 +98,9 @@ function composePlane(mode, fixed, moving, tables, options, width, height) {
     for (let x = 0; x < width; x += 1, n += 1) {
       const f = tables.fixed[fixed[n]], m = tables.moving[moving[n]];
       let r = f, g = f, b = f;
-      if (mode === "fade") {
+      if (mode === "colour") {
+        r = b = m;
+      } else if (mode === "fade") {
         r = g = b = f + (m - f) * options.fade;
       } else if (mode === "checkerboard") {
         if ((Math.floor(x / options.square) + Math.floor(y / options.square)) % 2) r = g = b = m;

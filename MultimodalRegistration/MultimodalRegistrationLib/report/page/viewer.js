@@ -1,11 +1,13 @@
 // Three linked planes of the fixed and the moving volume.
 
 const MOST_PIXELS_PER_MM = 4;
-const MODES = ["fade", "checkerboard", "edges", "difference"];
+const MODES = ["colour", "fade", "checkerboard", "edges", "difference"];
 const LEGENDS = {
-  fade: "",
-  checkerboard: "Squares alternate between the fixed and the moving volume.",
-  edges: "Grey: fixed volume. Orange: edges of the moving volume.",
+  colour: "Green: fixed volume. Magenta: moving volume. Good: every outline lies on its counterpart, and tissues keep one colour " +
+    "throughout. Bad: an outline appears twice, with a green rim on one side and a magenta one on the other.",
+  fade: "Good: nothing jumps as the slider moves. Bad: outlines double or wander.",
+  checkerboard: "Squares alternate between the fixed and the moving volume. Good: outlines go on across the borders of the squares. Bad: they break there.",
+  edges: "Grey: fixed volume. Orange: edges of the moving volume. Good: they follow the outlines below. Bad: they run beside them.",
   difference: "Black: alike. Orange: moving brighter. Blue: fixed brighter. Grey: only one reaches there. " +
     "Tissues of two modalities differ even when aligned.",
 };
@@ -33,7 +35,9 @@ function makeViewer(geometry, volumes) {
   const chosen = (name) => root.querySelector(`input[name=${name}]:checked`).value;
   const choose = (name, value) => { root.querySelector(`input[name=${name}][value=${value}]`).checked = true; };
   const afterKey = () => (geometry.methods.length ? `after-${byId("method").value}` : "before");
-  const movingKey = () => (chosen("state") === "before" ? "before" : afterKey());
+  // The state that the mouse points at, else the chosen one.
+  const stateShown = () => state.pointedAt || chosen("state");
+  const movingKey = () => (stateShown() === "before" ? "before" : afterKey());
 
   const nameOf = (key) => (key === "before" ? geometry.before : `After: ${geometry.methods[byId("method").value]}`);
 
@@ -116,7 +120,9 @@ function makeViewer(geometry, volumes) {
       item.shown.textContent = place;
       item.canvas.setAttribute("aria-label", `${item.title} plane at ${place}, ${mode}, ${name}`);
     }
-    for (const label of root.querySelectorAll("[data-mode]")) label.hidden = label.dataset.mode !== mode;
+    const options = [...root.querySelectorAll("[data-mode]")];
+    for (const label of options) label.hidden = label.dataset.mode !== mode;
+    root.querySelector(".option").hidden = options.every((label) => label.hidden);
     byId("square-shown").textContent = `${byId("square").value} mm`;
     byId("legend").textContent = LEGENDS[mode];
     // A pause, so that a reader is not flooded while a slider moves.
@@ -282,6 +288,11 @@ function makeViewer(geometry, volumes) {
       figures[0].canvas.focus({ preventScroll: true });
     });
   }
+  for (const input of root.querySelectorAll("input[name=state]:not(:disabled)")) {
+    const point = (at) => { state.pointedAt = at; redraw(); };
+    input.parentElement.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse") point(input.value); });
+    input.parentElement.addEventListener("pointerleave", () => point(null));
+  }
   document.addEventListener("keydown", letterKey);
   addEventListener("beforeprint", drawForPrint);
   root.hidden = false;
@@ -308,4 +319,20 @@ async function startViewer() {
   }
 }
 
+// Nothing is folded on paper.
+function printUnfolded() {
+  const folded = [...document.querySelectorAll("details.folded:not([open])")];
+  for (const part of folded) part.open = true;
+  addEventListener("afterprint", () => { for (const part of folded) part.open = false; }, { once: true });
+}
+
+// A link to a folded section opens it.
+function openLinked() {
+  const part = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)))?.closest("details.folded");
+  if (part) part.open = true;
+}
+
+addEventListener("beforeprint", printUnfolded);
+addEventListener("hashchange", openLinked);
+openLinked();
 startViewer();
