@@ -133,6 +133,7 @@ def test_a_non_linear_parent_is_honoured_by_resampling(scene, head_ct):
     assert node.GetImageData().GetDimensions() == head_ct.grid.size, "the node itself stays"
 
 
+@pytest.mark.story("U21")
 def test_wrong_kinds_are_told_with_the_way_to_a_scalar_volume(scene, head_ct):
     empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
     labels = add_volume(scene, head_ct, "labels", "vtkMRMLLabelMapVolumeNode")

@@ -263,6 +263,7 @@ def test_wrong_kinds_are_found_and_helped_with_new_nodes(scene):
         preprocess_nodes(scene, colour, baseline)
 
 
+@pytest.mark.story("U21")
 def test_a_frame_of_a_sequence_is_copied(scene, heads):
     sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "perfusion")
     volume = add_volume(scene, heads[1], "frame")

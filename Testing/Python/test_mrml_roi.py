@@ -39,6 +39,7 @@ def test_a_box_becomes_a_roi_and_comes_back(scene, handedness):
     same_corners(box_of_roi_node(node), box.corners_lps)
 
 
+@pytest.mark.story("U24")
 def test_a_parent_moves_the_roi(scene):
     node = add_roi_node(scene, BOX, name="R")
     add_parent(scene, node, PARENT_RAS)

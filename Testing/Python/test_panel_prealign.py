@@ -141,6 +141,7 @@ def test_an_empty_panel_says_what_to_do(slicer_app, panel):
     slicer_app.screenshot(panel.parent, SCREENSHOTS / "FiducialPrealign-empty.png")
 
 
+@pytest.mark.story("U24")
 def test_a_known_pose_is_found_under_parents_and_found_again(slicer_app, panel, points):
     moving = points[0]
     fixed = apply_matrix(POSE_RAS, moving)

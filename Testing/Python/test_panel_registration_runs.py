@@ -137,6 +137,7 @@ def test_a_second_run_is_refused(slicer_app, ready):
     finish(slicer_app, ready)
 
 
+@pytest.mark.story("U23")
 def test_an_error_names_the_node(slicer_app, ready):
     process = start(slicer_app, ready)
     subject = str(process.file("--fixed"))

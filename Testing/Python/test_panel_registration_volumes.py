@@ -73,6 +73,7 @@ def test_volumes_under_linear_and_other_parents_are_written_where_they_lie(slice
     ready.ui.registerButton.click()
 
 
+@pytest.mark.story("U24")
 def test_masks_of_segments_and_label_maps(slicer_app, ready, pair):
     import SimpleITK as sitk
 
