@@ -86,7 +86,7 @@ def test_a_bound_makes_it_uncertain_and_is_named():
 def test_a_symmetric_object_is_said_to_leave_left_and_right_open():
     verdict = judge(dataclasses.replace(GOOD, mirrored_agreement=0.80))
     assert verdict.word == "verified"
-    assert any("left and right" in fact for fact in verdict.facts)
+    assert any("left from right" in fact for fact in verdict.facts)
 
 
 def test_no_estimate_without_restarts():
