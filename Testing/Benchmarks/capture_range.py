@@ -32,6 +32,7 @@ from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.run import register
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
+from capture_chart import chart
 from capture_plan import FAMILIES, METHODS, OURS, PlannedRun, plan, quick_plan
 from capture_table import WRONG_MM, read_records, table
 from capture_volumes import Problem, make_problem
@@ -195,6 +196,7 @@ def _arguments() -> argparse.Namespace:
     tabled = commands.add_parser("table", help="print the tables of a file of results")
     tabled.add_argument("--results", type=Path, required=True)
     tabled.add_argument("--output", type=Path)
+    tabled.add_argument("--chart", type=Path, help="the successes by bin as bars, an .svg")
     options = parser.parse_args()
     if options.command == "run" and options.results is None and not options.quick:
         run.error("--results is needed")
@@ -215,8 +217,11 @@ def main() -> int:
     """Run or print; the exit code of a quick run is 1 when our method or its verdict fails."""
     options = _arguments()
     if options.command == "table":
-        text = table(read_records(options.results))
+        records = read_records(options.results)
+        text = table(records)
         print(text)
+        if options.chart:
+            options.chart.write_text(chart(records) + "\n", encoding="utf-8")
         if options.output:
             options.output.write_text(text + "\n", encoding="utf-8")
         return 0

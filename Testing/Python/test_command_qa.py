@@ -56,8 +56,8 @@ def test_two_transforms(files, tmp_path):
         *("local-information-after.nrrd", "local-information-before.nrrd", "methods.csv"),
         *("quality.json", "report.html", "targets.csv"),
     ]
-    assert "Quality: good. right.h5 is within the tolerance of 1.3 mm (TG-132)." in done.stdout
-    assert "right.h5 is closer than near.tfm" in done.stdout
+    assert "Quality: good. 'right.h5' is within the tolerance of 1.3 mm (TG-132)." in done.stdout
+    assert "'right.h5' is closer than 'near.tfm'" in done.stdout
     content = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert content == json.loads((out / "quality.json").read_text(encoding="utf-8"))
     assert content["command"].startswith("multimodal-registration qa --fixed")

@@ -81,7 +81,7 @@ def test_methods_are_ranked_and_compared(head_ct, head_mr, right, targets, truth
     assert gaps[("6 mm.h5", "right.h5")] == pytest.approx(6.0)
     assert gaps[("6 mm.h5", "1 mm.h5")] == pytest.approx(5.0)
     first = result.comparisons[0]
-    assert first.sentence.startswith("right.h5 is closer than 6 mm.h5 at 12 of 12 targets")
+    assert first.sentence.startswith("'right.h5' is closer than '6 mm.h5' at 12 of 12 targets")
     assert "Holm's correction for 3" in first.sentence
     assert first.targets.effect_size == -1.0
 

@@ -247,18 +247,18 @@ def test_paired_errors() -> None:
     assert found.bland_altman.limits_mm == pytest.approx(
         (-0.375 - 1.96 * np.std(first - second, ddof=1), -0.375 + 1.96 * np.std(first - second, ddof=1))
     )
-    assert found.sentence("A", "B", 0.03, 1).startswith("A is closer than B at 6 of 8 targets, by 0.38 mm")
+    assert found.sentence("A", "B", 0.03, 1).startswith("'A' is closer than 'B' at 6 of 8 targets, by 0.38 mm")
     assert "Holm" in found.sentence("A", "B", 0.03, 3)
     assert "chance (p = 0.2" in found.sentence("A", "B", 0.2, 1)
-    assert compare_paired(second, first).sentence("A", "B", 0.03, 1).startswith("B is closer than A at 6 of 8")
+    assert compare_paired(second, first).sentence("A", "B", 0.03, 1).startswith("'B' is closer than 'A' at 6 of 8")
     # One target that is far off turns the mean, but not the test.
     turned = compare_paired(np.full(12, 1.0), np.append(1.0 + 0.1 * np.arange(1, 12), -9.0))
     words = turned.sentence("A", "B", turned.p, 1)
-    assert words.startswith("B is closer than A at 1 of 12 targets")
-    assert "favours A" in words
-    assert "seldom" not in words
+    assert words.startswith("'B' is closer than 'A' at 1 of 12 targets")
+    assert "favours 'A'" in words
+    assert "rarely" not in words
     assert compare_paired(first, first + 1e-11).tied == 8
-    assert compare_paired(first, first).sentence("A", "B", None, 1) == "A and B are equally close at all 8 targets."
+    assert compare_paired(first, first).sentence("A", "B", None, 1) == "'A' and 'B' are equally close at all 8 targets."
 
 
 def test_holm() -> None:

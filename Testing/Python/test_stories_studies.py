@@ -106,5 +106,5 @@ def test_four_methods_at_the_same_targets(real_data, tmp_path):
     assert ranked == sorted(files, key=mean_mm.__getitem__)
     assert ranked[-1] == "deformable"
     assert [rows[f"{name}.h5"]["verdict"] for name in ("rigid", "nmi", "deformable")] == ["good", "good", "doubtful"]
-    assert "rigid.h5 is closer than deformable.h5 at" in done.said
+    assert "'rigid.h5' is closer than 'deformable.h5' at" in done.said
     assert (tmp_path / "out" / "report.html").stat().st_size > 100_000

@@ -340,9 +340,7 @@ def _landmark_lines(result: RegistrationResult) -> list[str]:
 def _verdict_lines(verdict: Verdict, *, bent: bool) -> list[str]:
     error = verdict.estimated_error_mm
     of_what = " of the linear stages" if bent else ""
-    estimate = (
-        "" if error is None else f"; estimated error{of_what} {error:.1f} mm, if it is the right one of all poses"
-    )
+    estimate = "" if error is None else f"; estimated error{of_what} {error:.1f} mm if this is the right pose"
     return [
         f"Verdict: {verdict.word.upper()}{estimate}",
         *(f"- {words}" for words in (*verdict.against, *verdict.facts)),

@@ -80,21 +80,22 @@ class PairedErrors:
     def sentence(self, first: str, second: str, p_corrected: float | None, comparisons: int) -> str:
         """What this says, plainly; ``p_corrected`` is from :func:`holm` over that many comparisons."""
         if self.tied == self.n:
-            return f"{first} and {second} are equally close at all {self.n} targets."
+            return f"'{first}' and '{second}' are equally close at all {self.n} targets."
         ahead, behind, count = first, second, self.closer
         if self.mean_difference_mm > 0:
             ahead, behind, count = second, first, self.n - self.tied - self.closer
         size = f"{abs(self.mean_difference_mm):.2f} mm"
-        found = f"{ahead} is closer than {behind} at {count} of {self.n} targets, by {size} on average"
+        found = f"'{ahead}' is closer than '{behind}' at {count} of {self.n} targets, by {size} on average"
         if p_corrected is None:
-            return f"{found}; that is too few targets to tell whether it is more than chance."
+            return f"{found}; these are too few targets to tell whether that is more than chance."
         several = f", Holm's correction for {comparisons} comparisons" if comparisons > 1 else ""
-        words = f"p = {p_corrected:.2g}{several}"
+        p = "p < 0.001" if p_corrected < 0.001 else f"p = {p_corrected:.2g}"
+        words = f"{p}{several}"
         if self.effect_size is not None and self.effect_size * self.mean_difference_mm > 0:
-            return f"{found}, but the test, which goes by ranks, favours {behind} ({words})."
+            return f"{found}, but the test, which goes by ranks, favours '{behind}' ({words})."
         if p_corrected < _SIGNIFICANT:
-            return f"{found}; chance alone would seldom do that ({words})."
-        return f"{found}; that may well be chance ({words})."
+            return f"{found}; a difference like this rarely arises by chance ({words})."
+        return f"{found}; this may well be chance ({words})."
 
 
 def compare_paired(first_mm: NDArray[np.float64], second_mm: NDArray[np.float64], *, seed: int = 0) -> PairedErrors:

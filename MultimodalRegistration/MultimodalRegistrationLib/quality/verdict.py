@@ -92,20 +92,20 @@ def judge_quality(method: MethodQuality, before: MethodQuality, tolerance: Toler
     _record(case, method)
     name = method.transform.name
     if case.bad:
-        return QualityVerdict("bad", name, f"Do not rely on {name}.", (*case.bad, *case.doubts), tuple(case.facts))
+        return QualityVerdict("bad", name, f"Do not rely on '{name}'.", (*case.bad, *case.doubts), tuple(case.facts))
     if case.doubts:
-        sentence = f"Look closely before you rely on {name}."
+        sentence = f"Look closely before you rely on '{name}'."
         return QualityVerdict("doubtful", name, sentence, tuple(case.doubts), tuple(case.facts))
     if not case.measured:
         sentence = (
-            f"Nothing independent was given to measure {name}: give targets or segmentations of the same structures."
+            f"Nothing independent was given to measure '{name}': give targets or segmentations of the same structures."
         )
         return QualityVerdict("unknown", name, sentence, (), tuple(case.facts))
     within = f"within the tolerance of {tolerance.mm:g} mm ({tolerance.name})"
-    sentence = f"{name} is {within}."
+    sentence = f"'{name}' is {within}."
     if case.only_structures:
         sentence = (
-            f"{name} brings the surfaces of the structures {within} on average; no error at a point was measured."
+            f"'{name}' brings the surfaces of the structures {within} on average; no error at a point was measured."
         )
     return QualityVerdict("good", name, sentence, (), tuple(case.facts))
 

@@ -188,7 +188,8 @@ def _facts(e: Evidence) -> tuple[str, ...]:
         return tuple(facts)
     if _MIRROR_WINS <= e.mirror_margin <= _MIRROR_EQUAL:
         facts.append(
-            "A mirrored volume would fit as well: that left and right are right rests on the files, not on the images."
+            "The images alone do not tell left from right, because a mirrored volume would fit as well. Left and right "
+            "follow the headers of the files."
         )
     elif e.mirror_margin > 0:
         facts.append(f"Mirrored, the volume agrees {e.mirror_margin:.0%} less.")
