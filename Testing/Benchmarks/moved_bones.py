@@ -33,7 +33,7 @@ LEGS = (
     *("sarcoma-010", "sarcoma-035", "sarcoma-047", "sarcoma-048"),
     *("limb-004", "limb-009", "limb-013", "limb-018", "limb-027", "limb-039"),
 )
-KINDS = ("simulated moved", "simulated as given", "T1 moved", "T1 as given")
+KINDS = ("simulated moved", "T1 as given", "simulated as given", "T1 moved")
 BONE_HU = 200.0
 SMALLEST_BONE_ML = 20.0
 # T1 signal by CT number: air, fat, muscle, marrow with trabeculae, cortex.
