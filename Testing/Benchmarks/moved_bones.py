@@ -26,13 +26,14 @@ from scipy.spatial.transform import Rotation
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from conftest import REAL_DATA, real_cases
 
-__all__ = ["LEGS", "BoneProblem", "bones_of", "make_problem", "rigid_about"]
+__all__ = ["KINDS", "LEGS", "BoneProblem", "bones_of", "leg_of", "make_problem"]
 
 # Those of cases.json have a known header; the limbs lie in one frame.
 LEGS = (
     *("sarcoma-010", "sarcoma-035", "sarcoma-047", "sarcoma-048"),
     *("limb-004", "limb-009", "limb-013", "limb-018", "limb-027", "limb-039"),
 )
+KINDS = ("simulated moved", "T1 as given", "simulated as given", "T1 moved")
 BONE_HU = 200.0
 SMALLEST_BONE_ML = 20.0
 # T1 signal by CT number: air, fat, muscle, marrow with trabeculae, cortex.
@@ -71,7 +72,7 @@ def _random_vector(rng: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray(vector / np.linalg.norm(vector))
 
 
-def rigid_about(
+def _rigid_about(
     middle_lps: NDArray[np.float64], rng: np.random.Generator, deg: tuple[float, float], mm: tuple[float, float]
 ) -> NDArray[np.float64]:
     """A random turn about a point and a random shift, each between two limits."""
@@ -81,8 +82,8 @@ def rigid_about(
     return motion
 
 
-@lru_cache(maxsize=2)
-def _leg(name: str) -> tuple[Volume, Volume, NDArray[np.float64]]:
+@lru_cache(maxsize=16)
+def leg_of(name: str) -> tuple[Volume, Volume, NDArray[np.float64]]:
     """CT, T1 and the reference from one to the other."""
     if name.startswith("limb"):
         folder = REAL_DATA / "limbs" / name
@@ -92,10 +93,10 @@ def _leg(name: str) -> tuple[Volume, Volume, NDArray[np.float64]]:
     return fixed, moving, np.asarray(case["truth_matrix_lps"])
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=16)
 def bones_of(name: str) -> tuple[Structure, ...]:
     """The bones of a leg, the largest first."""
-    fixed = _leg(name)[0]
+    fixed = leg_of(name)[0]
     bright = ndimage.gaussian_filter(fixed.voxels.astype(float), (0.3, 1, 1)) > BONE_HU
     parts, count = ndimage.label(ndimage.binary_opening(bright))
     millilitres = float(np.prod(fixed.grid.spacing_mm)) / 1000
@@ -127,16 +128,16 @@ def make_problem(name: str, bone: int, kind: str, seed: int) -> BoneProblem:
     bone : int
         Number of its bone.
     kind : str
-        ``"T1 as given"``, ``"T1 moved"``, ``"simulated as given"``, ``"simulated moved"``.
+        One of :data:`KINDS`.
     seed : int
         Of the motions and the noise.
     """
-    fixed, moving, reference = _leg(name)
+    fixed, moving, reference = leg_of(name)
     bones = bones_of(name)
     rng = np.random.default_rng([LEGS.index(name), bone, seed, len(kind)])
-    start = reference @ rigid_about(fixed.grid.center_lps, rng, (0.5, _START_DEG), (0.5, _START_MM))
+    start = reference @ _rigid_about(fixed.grid.center_lps, rng, (0.5, _START_DEG), (0.5, _START_MM))
     middle = bones[bone].points_lps.mean(axis=0)
-    motion = rigid_about(middle, rng, (3.0, 15.0), (3.0, 20.0)) if kind.endswith("moved") else np.eye(4)
+    motion = _rigid_about(middle, rng, (3.0, 15.0), (3.0, 20.0)) if kind.endswith("moved") else np.eye(4)
     if kind == "T1 as given":
         return BoneProblem(fixed, moving, bones, reference, start)
     mask = bones[bone].mask

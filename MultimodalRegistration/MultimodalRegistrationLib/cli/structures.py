@@ -277,8 +277,8 @@ def _words(
         verdict = one.result.verdict
         assert verdict is not None
         moved = f"{one.result.moved_mm:.1f} mm and {one.result.rotated_deg:.1f} degrees from the start"
-        if one.outcome == "kept":
-            moved = "kept at the common start"
+        if one.outcome != "registered":
+            moved = f"{'kept' if one.outcome == 'kept' else 'left'} at the common start"
         lines.append(f"{one.structure.name}: {verdict.word.upper()}, {moved}: {name}")
         lines += [f"- {words}" for words in verdict.against]
     lines += [f"{unseen.structure.name}: SKIPPED, {unseen.share:.0%} of it in view" for unseen in skipped]

@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.verdict.rule import Verdict
 
 __all__ = ["SMALLEST_SHARE", "Outcome", "SkippedStructure", "in_view", "is_trusted", "kept_verdict"]
 
-Outcome = Literal["registered", "kept"]
+Outcome = Literal["registered", "kept", "failed"]
 
 # Less in view is too little for any verdict but failed.
 SMALLEST_SHARE = 0.25

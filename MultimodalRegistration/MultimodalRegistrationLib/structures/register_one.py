@@ -62,7 +62,8 @@ class RegisteredStructure:
     result : RegistrationResult
         Of its region alone; the transform holds for the full volumes.
     outcome : str
-        ``"registered"``: at a pose of its own; ``"kept"``: at the common start.
+        ``"registered"``: at a pose of its own; ``"kept"``: at the common start; ``"failed"``: left there, though it is
+        somewhere else.
     """
 
     structure: Structure
@@ -204,7 +205,7 @@ def register_one(
         outcome: Outcome = "kept" if np.array_equal(pose_lps, np.eye(4)) else "registered"
         if not is_trusted(verdict, at_start, agreement, _moved_mm(pair, pose_lps, region.structure)):
             verdict = kept_verdict(verdict, at_start, agreement)
-            outcome, pose_lps = "kept", np.eye(4)
+            outcome, pose_lps = "failed" if verdict.word == "failed" else "kept", np.eye(4)
     if verdict.word != "verified":
         advice = ": do not use it" if verdict.word == "failed" else ""
         warn(f"The verdict is {verdict.word}{advice}. {' '.join(verdict.against)}")
