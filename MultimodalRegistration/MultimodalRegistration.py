@@ -174,6 +174,7 @@ class MultimodalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def exit(self) -> None:
         """The user opens another module; a run goes on."""
+        self.panel.leave()
         if self._parameterNode and self._parameterNodeGuiTag is not None:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self._parameterNodeGuiTag = None
@@ -212,6 +213,8 @@ class MultimodalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationM
         """Make sure that there is a parameter node, with the first two volumes of the scene chosen."""
         self.setParameterNode(self.logic.getParameterNode())
         self.panel.choose_volumes()
+        if self.parent.isEntered:
+            self.panel.enter()
 
     def setParameterNode(self, inputParameterNode: Any) -> None:
         """Connect the panel to a parameter node, or to none."""

@@ -140,6 +140,8 @@ class MultimodalRegistrationQAWidget(ScriptedLoadableModuleWidget, VTKObservatio
         """Make sure that there is a parameter node, with the last result of a registration chosen."""
         self.setParameterNode(self.logic.getParameterNode())
         self.panel.choose_inputs()
+        if self.parent.isEntered:
+            self.panel.enter()
 
     def setParameterNode(self, inputParameterNode: Any) -> None:
         """Connect the panel to a parameter node, or to none."""

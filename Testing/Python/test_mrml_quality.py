@@ -363,7 +363,11 @@ def test_errors_lie_at_the_targets(added):
         nodes.points.GetNthControlPointPositionWorld(n, place)
         setting.fixed_targets.GetNthControlPointPositionWorld(n, there)
         np.testing.assert_allclose(place, there, atol=1e-6)
-        assert nodes.points.GetNthControlPointLabel(n) == f"P{n}: {errors_mm[n]:.1f} mm"
+        assert nodes.points.GetNthControlPointDescription(n) == f"P{n}: {errors_mm[n]:.1f} mm"
+    labels = {n: nodes.points.GetNthControlPointLabel(n) for n in range(N)}
+    worst = set(np.argsort(errors_mm)[-3:])
+    assert {n for n in labels if labels[n]} == worst, "labels of all would cover the 3D view"
+    assert all(labels[n] == nodes.points.GetNthControlPointDescription(n) for n in worst)
     above = np.flatnonzero(errors_mm > 1.3)
     assert 0 < len(above) < N
     for line, n in zip(nodes.lines, above, strict=True):
@@ -374,6 +378,7 @@ def test_errors_lie_at_the_targets(added):
             ends[k] = place
         np.testing.assert_allclose(ends[1] - ends[0], ERRORS_RAS[n], atol=1e-6)
         assert line.GetLocked()
+        assert not line.GetDisplayNode().GetPropertiesLabelVisibility()
 
 
 def test_maps_lie_where_they_were_measured(added):

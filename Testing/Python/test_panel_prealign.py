@@ -414,6 +414,28 @@ def test_a_click_shows_the_point_in_all_views(slicer_app, panel, points):
     panel.ui.pairTable.cellClicked(2, MOVING)
 
 
+def test_apply_shows_both_volumes_and_leaving_gives_the_views_back(slicer_app, panel, points):
+    slicer_app.open_slice_views()
+    parameters = fill(panel, *points)
+    parameters.fixedVolume, parameters.movingVolume = add_volume("CT", FIXED_PARENT_RAS), add_volume("MR")
+    layers = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    plane = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    layers.SetBackgroundVolumeID(parameters.movingVolume.GetID())
+    before = slicer.util.arrayFromVTKMatrix(plane.GetSliceToRAS())
+    assert not panel.ui.viewsWidget.visible
+    panel.ui.applyButton.click()
+    assert panel.ui.viewsWidget.visible
+    assert layers.GetBackgroundVolumeID() == parameters.fixedVolume.GetID()
+    moved = slicer.mrmlScene.GetNodeByID(layers.GetForegroundVolumeID())
+    np.testing.assert_allclose(to_world(moved), to_world(parameters.movingVolume), atol=1e-9)
+    normal = slicer.util.arrayFromVTKMatrix(plane.GetSliceToRAS())[:3, 2]
+    assert np.abs(normal @ FIXED_PARENT_RAS[:3, :3]).max() == pytest.approx(1, abs=1e-6), "in a plane of the fixed one"
+    panel.exit()
+    assert layers.GetBackgroundVolumeID() == parameters.movingVolume.GetID()
+    assert layers.GetForegroundVolumeID() is None
+    np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(plane.GetSliceToRAS()), before, atol=1e-9)
+
+
 def test_everything_comes_back_with_the_scene(slicer_app, panel, points, tmp_path):
     parameters = fill(panel, *points)
     parameters.fixedVolume, parameters.movingVolume = add_volume("CT"), add_volume("MR")

@@ -151,9 +151,11 @@ def test_views_show_before_and_after_and_leave_nothing(opened):
     assert views()[0].GetBackgroundVolumeID() == opened.fixed.GetID()
     assert views()[0].GetLinkedControl()
     np.testing.assert_allclose(to_world(foreground()), TRUTH_RAS @ own, atol=1e-9)
-    ui.beforeButton.click()
+    ui.beforeButton._qt.pressed.emit()
     np.testing.assert_allclose(to_world(foreground()), own, atol=1e-9)
-    ui.beforeButton.click()
+    assert "before" in ui.shownLabel.text
+    ui.beforeButton._qt.released.emit()
+    np.testing.assert_allclose(to_world(foreground()), TRUTH_RAS @ own, atol=1e-9)
     ui.methodTable.setCurrentCell(2, 0)
     np.testing.assert_allclose(to_world(foreground()), OFF_RAS @ own, atol=1e-9)
     assert opened.moving.GetParentTransformNode() is None, "the scene's own volume stays where it was"
@@ -164,9 +166,9 @@ def test_views_show_before_and_after_and_leave_nothing(opened):
     opened.app.wait_for(lambda: views()[0].GetForegroundOpacity() == 0.0, 3)
     ui.flickerBox.click()
     assert views()[0].GetForegroundOpacity() == pytest.approx(0.2)
-    ui.checkerboardBox.click()
+    ui.checkerboardButton.click()
     opened.app.wait_for(lambda: "checkerboard" in foreground().GetName(), 10)
-    ui.checkerboardBox.click()
+    ui.checkerboardButton.click()
     assert "checkerboard" not in foreground().GetName()
     ui.mapBox.setCurrentIndex(2)
     assert foreground().GetAttribute(RUN_ATTRIBUTE) is not None
@@ -464,6 +466,9 @@ def test_structures_reference_region_and_what_another_panel_hands_on(slicer_app,
         add_segmentation(scene, grid, pose, name)
         for grid, pose, name in ((CT_GRID, CT_POSE, "parts CT"), (MR_GRID, MR_POSE, "parts MR"))
     ]
+    slicer_app.open_slice_views()
+    for node in parts:
+        node.CreateDefaultDisplayNodes()
     off = opened.add_transform(OFF_RAS, "5 mm off")
     opened.module.widget.setInputs(fixed, moving, off)
     opened.module.enter()
@@ -476,6 +481,8 @@ def test_structures_reference_region_and_what_another_panel_hands_on(slicer_app,
     ui.referenceSelector.setCurrentNode(opened.add_transform(TRUTH_RAS, "screws"))
     opened.measure()
     assert ui.verdictLabel.text.startswith("BAD")
+    assert parts[0].GetDisplayNode().GetVisibility()
+    assert not parts[1].GetDisplayNode().GetVisibility(), "it lies where the moving volume is not shown"
     table = cells(ui.methodTable)
     assert [row[0] for row in table] == ["before", "1. 5 mm off", "reference (screws)"]
     assert [row[0] for row in cells(ui.structureTable)] == ["left part", "right part"]
@@ -486,3 +493,5 @@ def test_structures_reference_region_and_what_another_panel_hands_on(slicer_app,
     ui.methodTable.setCurrentCell(2, 0)
     assert float(cells(ui.structureTable)[0][1]) > 0.9
     slicer_app.screenshot(opened.module.parent, SCREENSHOTS / "qa-structures.png")
+    opened.module.exit()
+    assert parts[1].GetDisplayNode().GetVisibility()

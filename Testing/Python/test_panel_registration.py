@@ -176,12 +176,15 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     finish(slicer_app, ready)
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     assert moving.GetDisplayNode().GetWindowLevelMax() > 1000, "the volumes had no display nodes"
-    assert (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID()) == (fixed.GetID(), moving.GetID())
+    shown = slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID())
+    assert composite.GetBackgroundVolumeID() == fixed.GetID()
+    assert shown.GetImageData() is moving.GetImageData()
+    np.testing.assert_allclose(matrix_of(shown.GetParentTransformNode()), matrix_of(moving.GetParentTransformNode()))
     ready.ui.fadeSlider.value = 0.25
     assert composite.GetForegroundOpacity() == 0.25
     before = set(scene_state())
-    ready.ui.checkerboardBox.click()
-    slicer_app.wait_for(lambda: composite.GetForegroundVolumeID() != moving.GetID())
+    ready.ui.checkerboardButton.click()
+    slicer_app.wait_for(lambda: composite.GetForegroundVolumeID() != shown.GetID())
     board = slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID())
     assert board.GetHideFromEditors()
     assert not board.GetSaveWithScene()
@@ -189,8 +192,8 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     hidden = voxels != original
     assert 0.4 < hidden.mean() < 0.6
     assert voxels[hidden].max() < board.GetDisplayNode().GetLowerThreshold() <= original.min()
-    ready.ui.checkerboardBox.click()
-    assert composite.GetForegroundVolumeID() == moving.GetID()
+    ready.ui.checkerboardButton.click()
+    assert composite.GetForegroundVolumeID() == shown.GetID()
     assert set(scene_state()) == before
     ready.ui.undoButton.click()
     assert composite.GetForegroundVolumeID() is None
@@ -201,9 +204,9 @@ def test_checkerboard_off_removes_no_node_twice(slicer_app, ready, pair):
     slicer_app.open_slice_views()
     start(slicer_app, ready)
     finish(slicer_app, ready)
-    ready.ui.checkerboardBox.click()
+    ready.ui.checkerboardButton.click()
     slicer_app.wait_for(lambda: slicer.util.getNodes("*checkerboard*"))
-    ready.ui.checkerboardBox.click()
+    ready.ui.checkerboardButton.click()
     assert not slicer.util.getNodes("*checkerboard*")
     assert slicer_app.slot_errors == []
 
@@ -214,13 +217,13 @@ def test_nodes_removed_while_a_result_is_shown(slicer_app, ready, pair, which):
     start(slicer_app, ready)
     finish(slicer_app, ready)
     ui = ready.ui
-    ui.checkerboardBox.click()
+    ui.checkerboardButton.click()
     slicer_app.process_events(300)
     node = {"fixed": pair[0], "moving": pair[1], "result": ready.widget._parameterNode.resultTransform}[which]
     slicer.mrmlScene.RemoveNode(node)
     slicer_app.process_events(20)
     assert shown(ui.resultCollapsibleButton) == (which != "result")
-    for button in (ui.checkerboardBox, ui.checkerboardBox, ui.hardenButton, ui.invertButton, ui.undoButton):
+    for button in (ui.checkerboardButton, ui.checkerboardButton, ui.hardenButton, ui.invertButton, ui.undoButton):
         button.click()
         slicer_app.process_events(100)
     assert not shown(ui.resultCollapsibleButton)

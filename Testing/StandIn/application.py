@@ -66,12 +66,15 @@ class qMRMLLayoutManager:
             logic.SetMRMLApplicationLogic(application)
             logic.SetMRMLScene(scene)
             node = logic.AddSliceNode(name)
+            node.SetDefaultOrientation(orientation)
             node.SetOrientation(orientation)
+            node.SetDimensions(400, 300, 1)
             node.SetMappedInLayout(1)
             view = qMRMLSliceWidget()
             view._logic = logic
             self._views[name] = view
             self._logics.AddItem(logic)
+        application.SetSliceLogics(self._logics)
 
     def sliceViewNames(self: Any) -> list[str]:
         return list(self._views)

@@ -64,7 +64,10 @@ class qSlicerCoreIOManager:
         logic, scene = slicer.app.applicationLogic(), slicer.mrmlScene
         if kind == "VolumeFile":
             label = 1 if properties.get("labelmap") else 0
-            return logic.GetModuleLogic("Volumes").AddArchetypeVolume(path, name, label)
+            node = logic.GetModuleLogic("Volumes").AddArchetypeVolume(path, name, label)
+            if node is not None and properties.get("show", True):
+                show_volume(node)
+            return node
         if kind == "TransformFile":
             return logic.GetModuleLogic("Transforms").AddTransform(path, scene)
         if kind == "MarkupsFile":
@@ -94,6 +97,19 @@ class qSlicerCoreIOManager:
 
     def loadScene(self: Any, path: str, clear: bool = True) -> bool:
         return bool(self.loadNodes("SceneFile", {"fileName": path, "clear": clear}))
+
+
+def show_volume(node: Any) -> None:
+    """Show a volume that was loaded, as qSlicerVolumesReader does: all views turn to its planes and fit it."""
+    logic = slicer.app.applicationLogic()
+    selection = logic.GetSelectionNode()
+    if selection is None or logic.GetSliceLogics() is None:
+        return
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        selection.SetActiveLabelVolumeID(node.GetID())
+    else:
+        selection.SetActiveVolumeID(node.GetID())
+    logic.PropagateVolumeSelection()
 
 
 def _read_scene(path: str, clear: bool, messages: Any) -> bool:

@@ -7,9 +7,7 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.application.slice_views import slice_composite_nodes
-
-__all__ = ["center_views_on", "link_views", "show_chart"]
+__all__ = ["center_views_on", "show_chart"]
 
 
 def center_views_on(point_ras: Sequence[float]) -> None:
@@ -23,12 +21,6 @@ def center_views_on(point_ras: Sequence[float]) -> None:
     logic = slicer.modules.markups.logic()
     # Every group of views; -1 stands for all.
     logic.JumpSlicesToLocation(*point_ras, True, -1)
-
-
-def link_views(linked: bool) -> None:
-    """Let what is done in one slice view be done in all."""
-    for node in slice_composite_nodes():
-        node.SetLinkedControl(linked)
 
 
 def show_chart(chart_node: Any) -> bool:

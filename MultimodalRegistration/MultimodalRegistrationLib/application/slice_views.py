@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
@@ -15,12 +18,14 @@ __all__ = ["SliceViews", "slice_composite_nodes", "views_cross_at"]
 _DIFFERENT = 0.05
 
 
+def _slice_widgets() -> list[Any]:
+    layout = slicer.app.layoutManager()
+    return [] if layout is None else [layout.sliceWidget(name) for name in layout.sliceViewNames()]
+
+
 def slice_composite_nodes() -> list[Any]:
     """The nodes that say what the slice views of the layout show; empty without a layout."""
-    layout = slicer.app.layoutManager()
-    if layout is None:
-        return []
-    return [layout.sliceWidget(name).mrmlSliceCompositeNode() for name in layout.sliceViewNames()]
+    return [widget.mrmlSliceCompositeNode() for widget in _slice_widgets()]
 
 
 def views_cross_at() -> list[float] | None:
@@ -31,12 +36,9 @@ def views_cross_at() -> list[float] | None:
     list of 3 float, or None
         World coordinates, RAS, mm; None without three views of different directions. Of parallel ones the first counts.
     """
-    layout = slicer.app.layoutManager()
-    if layout is None:
-        return None
     normals, distances = np.empty((0, 3)), []
-    for name in layout.sliceViewNames():
-        node = layout.sliceWidget(name).mrmlSliceNode()
+    for widget in _slice_widgets():
+        node = widget.mrmlSliceNode()
         # The names are also those of views of layouts that were left.
         if not node.IsMappedInLayout():
             continue
@@ -51,18 +53,34 @@ def views_cross_at() -> list[float] | None:
     return None
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What a view showed."""
+
+    background: str | None
+    foreground: str | None
+    label: str | None
+    foreground_opacity: float
+    label_opacity: float
+    linked: int
+    outline: int
+    slice_to_ras: Any
+    field_of_view: tuple[float, ...]
+    origin: tuple[float, ...]
+
+
 class SliceViews:
-    """Shows two volumes in the slice views, and puts back what was there."""
+    """Shows two volumes in the slice views, and puts back what was there: layers, planes, zoom and links."""
 
     def __init__(self) -> None:
-        self._before: dict[str, tuple[str | None, str | None, float]] = {}
+        self._before: dict[str, _Kept] = {}
 
     @property
     def available(self) -> bool:
         """Whether there are views at all."""
-        return bool(slice_composite_nodes())
+        return bool(_slice_widgets())
 
-    def show(self, background: Any, foreground: Any, opacity: float) -> None:
+    def show(self, background: Any, foreground: Any, opacity: float, *, outlines: Any = None) -> None:
         """Show one volume over another in all views.
 
         Parameters
@@ -71,13 +89,42 @@ class SliceViews:
             The volumes.
         opacity : float
             Of the foreground, 0 to 1.
+        outlines : vtkMRMLLabelMapVolumeNode, optional
+            Its outlines are drawn over both.
         """
-        for node in slice_composite_nodes():
-            before = node.GetBackgroundVolumeID(), node.GetForegroundVolumeID(), node.GetForegroundOpacity()
-            self._before.setdefault(node.GetID(), before)
-            node.SetBackgroundVolumeID(background.GetID())
-            node.SetForegroundVolumeID(foreground.GetID())
-            node.SetForegroundOpacity(opacity)
+        for widget in _slice_widgets():
+            layers, plane = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode()
+            kept = self._before.setdefault(layers.GetID(), _look_at(layers, plane))
+            layers.SetBackgroundVolumeID(background.GetID())
+            layers.SetForegroundVolumeID(foreground.GetID())
+            layers.SetForegroundOpacity(opacity)
+            layers.SetLabelVolumeID(kept.label if outlines is None else outlines.GetID())
+            layers.SetLabelOpacity(kept.label_opacity if outlines is None else 1.0)
+            plane.SetUseLabelOutline(kept.outline if outlines is None else True)
+
+    def arrange(self, volume: Any, point_ras: Sequence[float]) -> None:
+        """Turn all views to the planes of a volume, fit them to it, link them and let them pass through a point.
+
+        Parameters
+        ----------
+        volume : vtkMRMLVolumeNode
+            That :meth:`show` was given as the background.
+        point_ras : sequence of 3 float
+            World coordinates, mm.
+        """
+        parent = volume.GetParentTransformNode()
+        for widget in _slice_widgets():
+            plane, logic = widget.mrmlSliceNode(), widget.sliceLogic()
+            # From its usual direction, and not from one that a view was turned to when another volume was loaded.
+            usual = plane.GetDefaultOrientation()
+            if usual and usual != plane.GetReformatOrientationName():
+                plane.SetOrientation(usual)
+            if parent is None or parent.IsTransformToWorldLinear():
+                plane.RotateToVolumePlane(volume)
+            logic.FitSliceToBackground()
+            plane.JumpSliceByOffsetting(*point_ras)
+            logic.SnapSliceOffsetToIJK()
+            widget.mrmlSliceCompositeNode().SetLinkedControl(True)
 
     def fade(self, opacity: float) -> None:
         """Set the opacity of the foreground, 0 to 1."""
@@ -86,10 +133,37 @@ class SliceViews:
 
     def restore(self) -> None:
         """Show what was shown before."""
-        for node in slice_composite_nodes():
-            if node.GetID() in self._before:
-                background, foreground, opacity = self._before[node.GetID()]
-                node.SetBackgroundVolumeID(background)
-                node.SetForegroundVolumeID(foreground)
-                node.SetForegroundOpacity(opacity)
+        for widget in _slice_widgets():
+            layers, plane = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode()
+            kept = self._before.get(layers.GetID())
+            if kept is None:
+                continue
+            layers.SetBackgroundVolumeID(kept.background)
+            layers.SetForegroundVolumeID(kept.foreground)
+            layers.SetLabelVolumeID(kept.label)
+            layers.SetForegroundOpacity(kept.foreground_opacity)
+            layers.SetLabelOpacity(kept.label_opacity)
+            layers.SetLinkedControl(kept.linked)
+            plane.SetUseLabelOutline(kept.outline)
+            plane.GetSliceToRAS().DeepCopy(kept.slice_to_ras)
+            plane.UpdateMatrices()
+            plane.SetFieldOfView(*kept.field_of_view)
+            plane.SetXYZOrigin(*kept.origin)
         self._before.clear()
+
+
+def _look_at(layers: Any, plane: Any) -> _Kept:
+    slice_to_ras = vtk.vtkMatrix4x4()
+    slice_to_ras.DeepCopy(plane.GetSliceToRAS())
+    return _Kept(
+        layers.GetBackgroundVolumeID(),
+        layers.GetForegroundVolumeID(),
+        layers.GetLabelVolumeID(),
+        layers.GetForegroundOpacity(),
+        layers.GetLabelOpacity(),
+        layers.GetLinkedControl(),
+        plane.GetUseLabelOutline(),
+        slice_to_ras,
+        tuple(plane.GetFieldOfView()),
+        tuple(plane.GetXYZOrigin()),
+    )

@@ -21,7 +21,7 @@ def show_region(volume: Any, roi: Any) -> None:
     """
     if slicer.app.layoutManager() is None:
         return
-    slicer.util.setSliceViewerLayers(background=volume, foreground=None, fit=True)
+    slicer.util.setSliceViewerLayers(background=volume, foreground=None, fit=True, rotateToVolumePlane=True)
     center = [0.0, 0.0, 0.0]
     roi.GetCenterWorld(center)
     slicer.vtkMRMLSliceNode.JumpAllSlices(roi.GetScene(), *center)

@@ -13,6 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
+from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
@@ -49,7 +50,7 @@ class CheckerboardVolume:
         self._image.CopyStructure(moving_node.GetImageData())
         self._image.AllocateScalars(moving_node.GetImageData().GetScalarType(), 1)
         self._lowest = 0.0
-        self._node: Any = None
+        self._nodes: list[Any] = []
 
     def make(self) -> Iterator[float]:
         """Fill in the voxels; yields how much is done, 0 to 1, after some milliseconds each."""
@@ -85,8 +86,8 @@ class CheckerboardVolume:
             Remove it by :meth:`remove`.
         """
         scene = self._moving.GetScene()
-        node = _new_node(scene, "vtkMRMLScalarVolumeNode", f"{self._moving.GetName()} checkerboard")
-        display = _new_node(scene, "vtkMRMLScalarVolumeDisplayNode", "checkerboard")
+        node = add_hidden(scene, "vtkMRMLScalarVolumeNode", f"{self._moving.GetName()} checkerboard")
+        display = add_hidden(scene, "vtkMRMLScalarVolumeDisplayNode", "checkerboard")
         shown = self._moving.GetScalarVolumeDisplayNode()
         if shown is not None:
             display.SetAndObserveColorNodeID(shown.GetColorNodeID())
@@ -103,29 +104,13 @@ class CheckerboardVolume:
         node.SetAndObserveDisplayNodeID(display.GetID())
         node.SetAndObserveImageData(self._image)
         node.SetAndObserveTransformNodeID(self._moving.GetTransformNodeID())
-        self._node = node
+        self._nodes = [node, display]
         return node
 
     def remove(self) -> None:
         """Take it out of the scene again."""
-        node, self._node = self._node, None
-        if node is None or node.GetScene() is None:
-            return
-        scene = node.GetScene()
-        display = node.GetDisplayNode()
-        scene.RemoveNode(node)
-        # The application takes the display node along, a scene without one does not.
-        if display is not None and display.GetScene() is not None:
-            scene.RemoveNode(display)
-
-
-def _new_node(scene: Any, kind: str, name: str) -> Any:
-    node = scene.CreateNodeByClass(kind)
-    node.UnRegister(None)
-    node.SetName(name)
-    node.SetHideFromEditors(True)
-    node.SetSaveWithScene(False)
-    return scene.AddNode(node)
+        remove_present(self._nodes)
+        self._nodes = []
 
 
 def _hidden_value(lowest: Any, dtype: np.dtype[Any]) -> tuple[Any, float]:

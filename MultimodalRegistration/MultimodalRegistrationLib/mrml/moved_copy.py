@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import slicer
 import vtk
 
 from MultimodalRegistrationLib.mrml.placement import placement_without
+from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 
 __all__ = ["MovedCopy"]
@@ -32,20 +32,21 @@ class MovedCopy:
 
     def __init__(self, moving_node: Any, results: Sequence[Any]) -> None:
         placement = placement_without(moving_node, results)
-        scene = self._scene = moving_node.GetScene()
-        self._placement = _add_hidden(scene, "vtkMRMLTransformNode", f"{moving_node.GetName()} before")
+        scene = moving_node.GetScene()
+        self._placement = add_hidden(scene, "vtkMRMLTransformNode", f"{moving_node.GetName()} before")
         if placement.matrix_ras is not None:
             self._placement.SetMatrixTransformToParent(vtk_from_matrix(placement.matrix_ras))
         else:
             frozen = vtk.vtkGeneralTransform()
             frozen.DeepCopy(placement.to_world)
             self._placement.SetAndObserveTransformToParent(frozen)
-        self._display = _add_hidden(scene, "vtkMRMLScalarVolumeDisplayNode", "")
+        self._display = add_hidden(scene, "vtkMRMLScalarVolumeDisplayNode", "")
         if moving_node.GetScalarVolumeDisplayNode() is not None:
             # Its window, too: to find one anew would take a look at every voxel.
             self._display.CopyContent(moving_node.GetScalarVolumeDisplayNode())
             self._display.SetAutoWindowLevel(False)
-        self.node = _add_hidden(scene, "vtkMRMLScalarVolumeNode", moving_node.GetName())
+        self._own_colors = self._display.GetColorNodeID()
+        self.node = add_hidden(scene, "vtkMRMLScalarVolumeNode", moving_node.GetName())
         own = vtk.vtkMatrix4x4()
         moving_node.GetIJKToRASMatrix(own)
         self.node.SetIJKToRASMatrix(own)
@@ -58,20 +59,14 @@ class MovedCopy:
         """Whether it is still in the scene."""
         return self.node.GetScene() is not None
 
+    def color(self, color_node_id: str | None) -> None:
+        """Show it in other colours, or in those of the moving volume where that is None."""
+        self._display.SetAndObserveColorNodeID(color_node_id or self._own_colors)
+
     def put_under(self, result_node: Any) -> None:
         """Show it after a result, or before all of them where that is None."""
         self._placement.SetAndObserveTransformNodeID(None if result_node is None else result_node.GetID())
 
     def remove(self) -> None:
         """Take it out of the scene."""
-        for node in (self.node, self._display, self._placement):
-            if node.GetScene() is not None:
-                self._scene.RemoveNode(node)
-
-
-def _add_hidden(scene: Any, kind: str, name: str) -> Any:
-    node = getattr(slicer, kind)()
-    node.SetName(name)
-    node.SetHideFromEditors(True)
-    node.SetSaveWithScene(False)
-    return scene.AddNode(node)
+        remove_present((self.node, self._display, self._placement))

@@ -12,11 +12,12 @@ from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node
 __all__ = ["add_error_lines", "add_error_points"]
 
 _GREEN = (0.1, 0.6, 0.3)
+_LABELLED = 3
 _RED = (0.85, 0.1, 0.1)
 
 
 def add_error_points(scene: Any, targets: Mapping[str, Any], *, name: str) -> Any:
-    """Add a point at each target, with the size of the error in its label.
+    """Add a point at each target, with the size of the error in its description and, at the worst three, its label.
 
     Parameters
     ----------
@@ -32,9 +33,15 @@ def add_error_points(scene: Any, targets: Mapping[str, Any], *, name: str) -> An
     vtkMRMLMarkupsFiducialNode
         Locked; where the targets are in the fixed volume.
     """
-    labels = [f"{point['label']}: {point['error_mm']:.1f} mm" for point in targets["points"]]
+    words = [f"{point['label']}: {point['error_mm']:.1f} mm" for point in targets["points"]]
+    worst = sorted(range(len(words)), key=lambda number: -targets["points"][number]["error_mm"])[:_LABELLED]
     fixed_lps = flip_points_lps_ras([point["fixed_ras"] for point in targets["points"]])
-    node = add_landmark_node(scene, LandmarkList.of_points(name, fixed_lps, labels), name=name)
+    node = add_landmark_node(scene, LandmarkList.of_points(name, fixed_lps, words), name=name)
+    for number, description in enumerate(words):
+        node.SetNthControlPointDescription(number, description)
+        if number not in worst:
+            # Labels of all targets would cover the 3D view.
+            node.SetNthControlPointLabel(number, "")
     node.SetLocked(True)
     # Slicer shows selected points in this colour.
     node.GetDisplayNode().SetSelectedColor(*_GREEN)
@@ -56,7 +63,7 @@ def add_error_lines(scene: Any, targets: Mapping[str, Any], *, name: str) -> lis
     Returns
     -------
     list of vtkMRMLMarkupsLineNode
-        Locked; Slicer shows the length of each.
+        Locked, without labels.
     """
     nodes = []
     for point in targets["points"]:
@@ -72,5 +79,7 @@ def add_error_lines(scene: Any, targets: Mapping[str, Any], *, name: str) -> lis
         display = node.GetDisplayNode()
         display.SetSelectedColor(*_RED)
         display.SetPointLabelsVisibility(False)
+        # The name and the length, which are those of the target.
+        display.SetPropertiesLabelVisibility(False)
         nodes.append(node)
     return nodes

@@ -20,6 +20,7 @@ __all__ = [
     "CONTENT_ATTRIBUTE",
     "MAP_ATTRIBUTE",
     "RUN_ATTRIBUTE",
+    "SEGMENTATION_ROLE",
     "QualityNodes",
     "add_quality_nodes",
     "quality_node_steps",
@@ -31,6 +32,8 @@ RUN_ATTRIBUTE = "MultimodalRegistration.QualityRun"
 CONTENT_ATTRIBUTE = "MultimodalRegistration.Quality"
 # What a map shows: its name among the maps.
 MAP_ATTRIBUTE = "MultimodalRegistration.QualityMap"
+# Of the table of methods: the segmentation of the moving volume.
+SEGMENTATION_ROLE = "MultimodalRegistration.MovingSegmentation"
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,10 @@ class SceneChange:
             self._hardened[node.GetID()] = (matrix_from_vtk(to_world), ijk_to_ras)
             node.HardenTransform()
 
+    def has_hardened(self, node: Any) -> bool:
+        """Whether the movement of a node was made permanent."""
+        return node.GetID() in self._hardened
+
     def invert(self, result_node: Any) -> Any:
         """Add the inverse of a result: it moves what lies on the fixed volume onto the moving one."""
         node = inverted_copy(result_node)

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["nodes_of_class", "only_two_scans", "scans"]
+__all__ = ["add_hidden", "nodes_of_class", "only_two_scans", "remove_present", "scans"]
+
+
+def add_hidden(scene: Any, kind: str, name: str) -> Any:
+    """Add a node of a class that users do not see in lists, and that is not saved with the scene."""
+    node = scene.CreateNodeByClass(kind)
+    node.UnRegister(None)
+    node.SetName(name)
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    return scene.AddNode(node)
+
+
+def remove_present(nodes: Iterable[Any]) -> None:
+    """Remove nodes that are still in their scenes: the application takes display nodes along with what they display."""
+    for node in nodes:
+        if node.GetScene() is not None:
+            node.GetScene().RemoveNode(node)
 
 
 def nodes_of_class(scene: Any, kind: str) -> list[Any]:

@@ -14,6 +14,8 @@ from MultimodalRegistrationLib.mrml.shapes_job import ShapesJob
 from MultimodalRegistrationLib.mrml.transforms import inverted_copy
 from MultimodalRegistrationLib.panels.common.buttons import let_shrink, offer
 from MultimodalRegistrationLib.panels.common.checked_nodes import CheckedNodes
+from MultimodalRegistrationLib.panels.common.comparison import Comparison
+from MultimodalRegistrationLib.panels.common.comparison_row import ComparisonRow
 from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
 from MultimodalRegistrationLib.panels.common.texts import volumes_missing
@@ -44,6 +46,8 @@ class PrealignPanel:
         self._points = PointsView(ui, on_judged=self._update_buttons)
         self._carried = CheckedNodes(ui.carriedSelector, "carried", ui.carriedLabel)
         self._shapes = ShapesView(ui, self._shapes_aligned)
+        self._comparison = Comparison()
+        self._row = ComparisonRow(ui, self._comparison)
         self._watch = SceneWatch(self._update_buttons)
         for button, action in (
             (ui.applyButton, self.apply),
@@ -59,6 +63,7 @@ class PrealignPanel:
         self._message.clear()
         if parameters is None:
             self._points.stop()
+            self._comparison.hide()
         self.update()
 
     def forget(self) -> None:
@@ -68,6 +73,7 @@ class PrealignPanel:
     def close(self) -> None:
         """The panel goes: end what runs and wait for its process."""
         self._watch.close()
+        self._comparison.hide()
         self._shapes.close()
 
     def update(self) -> None:
@@ -102,6 +108,7 @@ class PrealignPanel:
     def harden(self) -> None:
         """Make the movement permanent; the transform stays as a record, and the next one is a new one."""
         parameters = self._parameters
+        self._comparison.hide()
         hardened = harden_moved(parameters.outputTransform, self._under(parameters.outputTransform))
         self._message.done(texts.hardened_words([node.GetName() for node in hardened]))
         parameters.outputTransform = None
@@ -138,7 +145,22 @@ class PrealignPanel:
         moved = self._to_move(parameters, shape)
         move_nodes(node, moved)
         parameters.outputTransform = node
+        self._look()
         self._message.done(texts.applied_words(node.GetName(), [each.GetName() for each in moved]))
+
+    def _volumes(self) -> tuple[Any, Any] | None:
+        """The two volumes that can be compared; None where there are none."""
+        if self._parameters is None:
+            return None
+        fixed, moving = self._parameters.fixedVolume, self._parameters.movingVolume
+        both = fixed is not None and moving is not None and fixed is not moving
+        return (fixed, moving) if both and fixed.GetImageData() and moving.GetImageData() else None
+
+    def _look(self) -> None:
+        """Show the volumes of the result over each other."""
+        volumes, result = self._volumes(), self._parameters.outputTransform
+        if volumes is not None and result is not None and self._comparison.available:
+            self._comparison.show(*volumes, [result], result)
 
     @staticmethod
     def _to_move(parameters: Any, shape: Any) -> list[Any]:
@@ -174,6 +196,9 @@ class PrealignPanel:
 
     def _update_buttons(self) -> None:
         ui, parameters = self._ui, self._parameters
+        if self._comparison.shown and (self._volumes() is None or parameters.outputTransform is None):
+            self._comparison.hide()
+        ui.viewsWidget.visible = self._comparison.shown
         missing = self._points.missing()
         judged = self._points.appraising
         appraisal = None if judged is None else judged.appraisal

@@ -12,6 +12,7 @@ from MultimodalRegistrationLib.mrml.quality_job import QualityInputs, QualityJob
 from MultimodalRegistrationLib.mrml.quality_nodes import (
     CONTENT_ATTRIBUTE,
     RUN_ATTRIBUTE,
+    SEGMENTATION_ROLE,
     remove_quality_nodes,
 )
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
@@ -169,7 +170,11 @@ class QualityPanel:
 
     def leave(self) -> None:
         """The user opens another module; a run goes on."""
-        self._views.stop()
+        self._views.hide()
+
+    def enter(self) -> None:
+        """The user opens the panel, or a scene was loaded while it is open: show the result, if there is one."""
+        self._result.look()
 
     def forget(self) -> None:
         """The scene is being closed."""
@@ -192,6 +197,9 @@ class QualityPanel:
     def _done(self, job: QualityJob) -> None:
         assert job.nodes is not None, "the run has ended"
         table = job.nodes.tables["methods"]
+        segmentation = job.node("moving_segmentation")
+        if segmentation is not None:
+            table.SetNodeReferenceID(SEGMENTATION_ROLE, segmentation.GetID())
         # The folder of the run goes; that of the report stays as long as the panel.
         report = job.output_folder.parent.with_name(f"{job.output_folder.parent.name}-report")
         job.output_folder.rename(report)

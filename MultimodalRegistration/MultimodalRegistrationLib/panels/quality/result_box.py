@@ -10,7 +10,12 @@ import slicer
 
 from MultimodalRegistrationLib.application.result_views import center_views_on, show_chart
 from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE, MAP_ATTRIBUTE, RUN_ATTRIBUTE
+from MultimodalRegistrationLib.mrml.quality_nodes import (
+    CONTENT_ATTRIBUTE,
+    MAP_ATTRIBUTE,
+    RUN_ATTRIBUTE,
+    SEGMENTATION_ROLE,
+)
 from MultimodalRegistrationLib.panels.common.buttons import offer, set_quietly
 from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
 from MultimodalRegistrationLib.panels.quality import texts
@@ -100,14 +105,15 @@ class ResultBox:
             if node is None:
                 self._on_problem(texts.volume_gone(role))
                 return
+        after = self._node_of(self._content["verdict"]["method"])
         try:
-            self._views.show(fixed, moving, self._nodes(), self._node_of(self._content["verdict"]["method"]))
+            self._views.show(fixed, moving, self._nodes(), after, self._table.GetNodeReference(SEGMENTATION_ROLE))
         except RegistrationError as error:
             self._on_problem(texts.problem_words(error))
 
     def forget(self) -> None:
         """The scene is being closed: nothing of it may be used any more."""
-        self._views.forget()
+        self._views.hide()
         self._table = None
         self._content = {}
         self._ui.resultWidget.visible = False

@@ -252,6 +252,14 @@ class RegistrationPanel:
                 self._series = None
             self._tell(texts.CANCELLED, problem=False)
 
+    def enter(self) -> None:
+        """The user opens the panel, or a scene was loaded while it is open: show the result, if there is one."""
+        self._result.look()
+
+    def leave(self) -> None:
+        """The user opens another module; a run goes on."""
+        self._result.leave()
+
     def forget(self) -> None:
         """The scene is being closed."""
         self._offer.stop()

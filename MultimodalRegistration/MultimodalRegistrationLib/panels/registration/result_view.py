@@ -8,12 +8,13 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.application.slice_views import SliceViews
 from MultimodalRegistrationLib.mrml.display import add_display_node
+from MultimodalRegistrationLib.mrml.moved_nodes import is_moved_by
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange, nodes_moved_by
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, volumes_of_result
-from MultimodalRegistrationLib.panels.common.buttons import offer, set_quietly
-from MultimodalRegistrationLib.panels.common.checkerboard_view import CheckerboardView
+from MultimodalRegistrationLib.panels.common.buttons import offer
+from MultimodalRegistrationLib.panels.common.comparison import Comparison
+from MultimodalRegistrationLib.panels.common.comparison_row import ComparisonRow
 from MultimodalRegistrationLib.panels.registration import texts
 
 __all__ = ["ResultView"]
@@ -35,17 +36,15 @@ class ResultView:
     def __init__(self, ui: Any, *, on_undone: Callable[[], None]) -> None:
         self._ui = ui
         self._on_undone = on_undone
-        self._views = SliceViews()
+        self._comparison = Comparison()
+        self._row = ComparisonRow(ui, self._comparison)
         self._node: Any = None
         self._running = False
         self._change: SceneChange | None = None
-        self._checkerboard = CheckerboardView(self._views)
         ui.undoButton.connect("clicked(bool)", self._undo)
         ui.hardenButton.connect("clicked(bool)", self._harden)
         ui.invertButton.connect("clicked(bool)", self._invert)
         ui.qaButton.connect("clicked(bool)", self._open_qa)
-        ui.fadeSlider.connect("valueChanged(double)", self._views.fade)
-        ui.checkerboardBox.connect("toggled(bool)", self._show_checkerboard)
         self.show(None)
 
     def show(self, node: Any, change: SceneChange | None = None) -> None:
@@ -61,7 +60,8 @@ class ResultView:
         if node is not None and node is self._node and change in (None, self._change):
             self.update()
             return
-        self._end_checkerboard()
+        if node is not self._node:
+            self._comparison.hide()
         settings = None if node is None else node.GetAttribute(SETTINGS_ATTRIBUTE)
         self._node = None if settings is None else node
         self._change = change
@@ -86,16 +86,23 @@ class ResultView:
 
     def look(self) -> None:
         """Show the volumes of the result over each other."""
-        if self._node is None:
-            return
         fixed, moving = self._volumes()
-        if self._views.available and fixed is not None and moving is not None:
-            for node in (fixed, moving):
-                if node.GetDisplayNode() is None:
-                    display = add_display_node(node)
-                    if self._change is not None:
-                        self._change.add(display)
-            self._views.show(fixed, moving, self._ui.fadeSlider.value)
+        if not self._comparison.available or fixed is None or moving is None:
+            return
+        for node in (fixed, moving):
+            if node.GetDisplayNode() is None:
+                display = add_display_node(node)
+                if self._change is not None:
+                    self._change.add(display)
+        # Once it was hardened, the moving volume lies where the result puts it, and there is no before.
+        change = self._change
+        fresh = change is not None and bool(change) and not change.has_hardened(moving)
+        after = self._node if fresh or is_moved_by(self._node, moving) else None
+        self._comparison.show(fixed, moving, [self._node], after)
+
+    def leave(self) -> None:
+        """The user opens another module: give back what the views showed."""
+        self._comparison.hide()
 
     def update(self) -> None:
         """Enable what can be done now, and say why the rest cannot."""
@@ -103,24 +110,23 @@ class ResultView:
             return
         fixed, moving = self._volumes()
         if fixed is None or moving is None:
-            self._end_checkerboard()
+            self._comparison.hide()
         offer(self._ui.undoButton, texts.UNDO, None if self._change else texts.NO_RESULT_TO_UNDO)
         offer(self._ui.hardenButton, texts.HARDEN, None if nodes_moved_by(self._node) else texts.NOTHING_TO_HARDEN)
         has_qa = hasattr(slicer.modules, _QA_MODULE.lower())
         offer(self._ui.qaButton, texts.OPEN_QA, None if has_qa else texts.NO_QA)
-        self._ui.viewsWidget.visible = self._views.available and fixed is not None and moving is not None
+        self._ui.viewsWidget.visible = self._comparison.available and fixed is not None and moving is not None
 
     def forget(self) -> None:
         """The scene is being closed: nothing of it may be used any more."""
         self._change = None
-        self._checkerboard.forget()
+        self._comparison.hide()
         self._node = None
         self._show_section()
-        set_quietly(self._ui.checkerboardBox, False)
 
     def close(self) -> None:
         """The panel goes: take away what only it shows."""
-        self._end_checkerboard()
+        self._comparison.hide()
         self._node = None
 
     def _volumes(self) -> tuple[Any, Any]:
@@ -130,8 +136,7 @@ class ResultView:
         return volumes_of_result(node)
 
     def _undo(self) -> None:
-        self._end_checkerboard()
-        self._views.restore()
+        self._comparison.hide()
         change, self._change = self._change, None
         self._node = None
         if change is not None:
@@ -143,6 +148,7 @@ class ResultView:
     def _harden(self) -> None:
         if self._change is not None:
             self._change.harden(self._node)
+            self.look()
         self.update()
 
     def _invert(self) -> None:
@@ -156,14 +162,3 @@ class ResultView:
         panel = slicer.util.getModuleWidget(_QA_MODULE)
         if hasattr(panel, "setInputs"):
             panel.setInputs(*self._volumes(), self._node)
-
-    def _show_checkerboard(self, wanted: bool) -> None:
-        fixed, moving = self._volumes()
-        if not wanted or fixed is None or moving is None:
-            self._end_checkerboard()
-            return
-        self._checkerboard.show(fixed, moving)
-
-    def _end_checkerboard(self) -> None:
-        set_quietly(self._ui.checkerboardBox, False)
-        self._checkerboard.end(self.look)
