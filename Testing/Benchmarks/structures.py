@@ -185,7 +185,8 @@ def table(records: list[Record]) -> tuple[str, bool]:
     visible = [r for r in known if r["in_view"] >= VISIBLE and r["outcome"] != "skipped"]
     found = [r for r in visible if r["end_mm"] is not None and r["end_mm"] <= ALLOWED_MM]
     wrong = [r for r in known if r["verdict"] == "verified" and r["end_mm"] > 2 * ALLOWED_MM]
-    lines = [machine_line(), ""]
+    lines = ["# Bones that moved on their own", "", "Printed by `python Testing/Benchmarks/structures.py table`.", ""]
+    lines += [machine_line(), ""]
     lines += [
         "| bones | runs | registered, kept, failed, skipped | verified | at the start, mm | at the end, median and "
         "worst, mm | visible and within 1.5 mm | farther off than the start |",
@@ -197,8 +198,7 @@ def table(records: list[Record]) -> tuple[str, bool]:
             outcomes = ", ".join(str(sum(_outcome(r) == word for r in runs)) for word in OUTCOMES)
             lines.append(
                 f"| {kind} | {len(runs)} | {outcomes} | {sum(r['verdict'] == 'verified' for r in runs)} | "
-                f"{_errors(runs)} | {sum(r in found for r in runs)} of {sum(r in visible for r in runs)} | "
-                f"{sum(r in worse for r in runs)} of {sum(r in known for r in runs)} |"
+                f"{_errors(runs)} | {_share(runs, found, visible)} | {_share(runs, worse, known)} |"
             )
     cpu = [r["cpu_seconds"] for r in records if r.get("cpu_seconds")]
     five = BONES * float(np.mean(cpu)) / CORES
@@ -218,6 +218,12 @@ def table(records: list[Record]) -> tuple[str, bool]:
     ]
     held = not worse and not fits_worse and not wrong
     return "\n".join(lines).rstrip(), held and len(found) >= ALLOWED_SHARE * len(visible) and five < SECONDS_OF_FIVE
+
+
+def _share(runs: list[Record], some: list[Record], of: list[Record]) -> str:
+    """A cell: how many of the runs that could be are among some."""
+    count = sum(r in of for r in runs)
+    return f"{sum(r in some for r in runs)} of {count}" if count else "-"
 
 
 def _outcome(record: Record) -> str:
