@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from conftest import centered_grid, rigid
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import EngineError
+from MultimodalRegistrationLib.errors import EngineError, InputError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.io.segmentations import Segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
@@ -206,6 +206,23 @@ def test_the_share_in_view(three):
     assert ([one.name for one in shown], [one.structure.name for one in skipped]) == (["3", "7"], ["9"])
     _, all_of_them = in_view(structures, moving, rigid([0, 0, 1], 0, [900, 0, 0]))
     assert [one.share for one in all_of_them] == [0, 0, 0]
+
+
+def test_what_lies_in_the_black_border_is_not_in_view(three):
+    """A moving volume that was resampled to a larger grid shows no more than before."""
+    _, moving, _, structures, _ = three
+    padded = sitk.ConstantPad(moving.image, [30] * 3, [30] * 3, 0.0)
+    found = in_view(structures, dataclasses.replace(moving, image=padded), COMMON)
+    assert [one.name for one in found[0]] == ["3", "7"]
+    assert [(one.structure.name, one.share < 0.05) for one in found[1]] == [("9", True)]
+
+
+def test_a_start_that_is_not_rigid_is_refused(three):
+    fixed, moving, _, structures, _ = three
+    with pytest.raises(InputError, match="The common start: it is not rigid"):
+        register_structures(
+            fixed, moving, structures[:1], preset=find_preset("rigid"), fixed_to_moving_lps=np.diag([1.1, 1, 1, 1])
+        )
 
 
 @pytest.fixture

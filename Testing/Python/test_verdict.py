@@ -83,6 +83,14 @@ def test_a_bound_makes_it_uncertain_and_is_named():
     assert "the largest shift of 9 mm" in failed.against[-1], "a mirrored volume is not the only explanation"
 
 
+def test_without_a_mirrored_volume_nothing_is_said_of_it():
+    evidence = dataclasses.replace(GOOD, mirrored_agreement=None)
+    verdict = judge(evidence)
+    assert verdict.word == "verified"
+    assert evidence.mirror_margin is None
+    assert not any("irrored" in fact for fact in verdict.facts)
+
+
 def test_a_symmetric_object_is_said_to_leave_left_and_right_open():
     verdict = judge(dataclasses.replace(GOOD, mirrored_agreement=0.80))
     assert verdict.word == "verified"

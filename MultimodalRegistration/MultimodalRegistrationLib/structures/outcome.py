@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.preprocess.masks.padding import padded_voxels
 from MultimodalRegistrationLib.structures.structure import Structure
 from MultimodalRegistrationLib.verdict.rule import Verdict
 
@@ -36,7 +37,7 @@ class SkippedStructure:
     structure : Structure
         Which one.
     share : float
-        Of its voxels that lie in the moving volume, under the common start.
+        Of its voxels that lie in the moving volume, but not in its padding, under the common start.
     moving_name : str
         Of the volume.
     """
@@ -77,8 +78,12 @@ def in_view(
         The others; less than :data:`SMALLEST_SHARE` of each is in view.
     """
     shown, skipped = [], []
+    data = ~padded_voxels(moving.voxels)[0]
+    to_index = np.linalg.inv(moving.grid.ijk_to_lps) @ fixed_to_moving_lps
     for one in structures:
-        share = float(moving.grid.contains(apply_matrix(fixed_to_moving_lps, one.points_lps)).mean())
+        index = np.rint(apply_matrix(to_index, one.points_lps)).astype(int)
+        i, j, k = index[np.all((index >= 0) & (index < moving.grid.size), axis=1)].T
+        share = np.count_nonzero(data[k, j, i]) / len(index)
         if share < SMALLEST_SHARE:
             skipped.append(SkippedStructure(one, share, moving.name))
         else:

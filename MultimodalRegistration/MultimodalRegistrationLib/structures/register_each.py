@@ -15,6 +15,7 @@ from MultimodalRegistrationLib.cores import usable_cores
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.linear import is_rigid
 from MultimodalRegistrationLib.io.large_volumes import default_memory_limit_bytes
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.presets.model import Preset
@@ -29,6 +30,7 @@ from MultimodalRegistrationLib.structures.structure import Structure
 
 __all__ = ["register_structures", "worker_count"]
 
+_RIGID_TOLERANCE = 1e-4
 # Between looks at whether the user asked to stop; a wait without end would not hear it on every system.
 _POLL_SECONDS = 0.2
 
@@ -130,7 +132,7 @@ def register_structures(
     Raises
     ------
     InputError
-        The preset is not rigid; or from the regions and the registrations, with the name of the structure.
+        The preset or the start is not rigid; or from the regions and the registrations, with the name of the structure.
     EngineError, EngineNotInstalledError, Cancelled
         From the engines.
     """
@@ -141,6 +143,8 @@ def register_structures(
     if not preset.is_rigid(name):
         raise InputError(preset.name, "this preset is not rigid", "Use a rigid preset: bones keep their size.")
     matrix = np.asarray(fixed_to_moving_lps, dtype=np.float64)
+    if not is_rigid(matrix, _RIGID_TOLERANCE):
+        raise InputError("The common start", "it is not rigid", "Use a rigid one: bones keep their size.")
     others = list(dict.fromkeys((*structures, *neighbours)))
     bounds = bounds_of_start(None, max_translation_mm, max_rotation_deg)
     if max_translation_mm is None or max_rotation_deg is None:

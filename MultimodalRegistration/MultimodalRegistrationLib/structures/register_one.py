@@ -209,7 +209,8 @@ def register_one(
     if verdict.word != "verified":
         advice = ": do not use it" if verdict.word == "failed" else ""
         warn(f"The verdict is {verdict.word}{advice}. {' '.join(verdict.against)}")
-    convergence = fine[0].convergence if fine else Convergence(None, "The engine stopped.", ())
+    engine = fine[int(scores[: len(fine)].argmax())] if fine else None
+    convergence = Convergence(None, "The engine stopped.", ()) if engine is None else engine.convergence
     if outcome == "registered" and convergence.settled is False:
         warn(convergence.words)
     matrix = pair.fixed_to_moving_lps(pose_lps)
@@ -243,7 +244,7 @@ def register_one(
         verdict=verdict,
         seconds=clock.seconds,
         warnings=tuple(warnings),
-        log=fine[0].log if fine else "",
+        log="" if engine is None else engine.log,
     )
     return RegisteredStructure(region.structure, result, outcome)
 
