@@ -47,7 +47,7 @@ class PrealignPanel:
         self._carried = CheckedNodes(ui.carriedSelector, "carried", ui.carriedLabel)
         self._shapes = ShapesView(ui, self._shapes_aligned)
         self._comparison = Comparison()
-        self._row = ComparisonRow(ui, self._comparison)
+        self._row = ComparisonRow(ui, self._comparison, self._look)
         self._watch = SceneWatch(self._update_buttons)
         for button, action in (
             (ui.applyButton, self.apply),

@@ -42,6 +42,7 @@ class ResultBox:
     def __init__(self, ui: Any, views: ComparisonViews, on_problem: Callable[[str], None]) -> None:
         self._ui = ui
         self._views = views
+        views.look = self.look
         self._on_problem = on_problem
         self._table: Any = None
         self._content: dict[str, Any] = {}

@@ -37,7 +37,7 @@ class ResultView:
         self._ui = ui
         self._on_undone = on_undone
         self._comparison = Comparison()
-        self._row = ComparisonRow(ui, self._comparison)
+        self._row = ComparisonRow(ui, self._comparison, self.look)
         self._node: Any = None
         self._running = False
         self._change: SceneChange | None = None
