@@ -27,7 +27,7 @@ from StandIn.sample_data import sample_data_module
 LOGICS = {
     # Takes display and storage nodes along when the only node that refers to them is removed.
     "Data": "vtkSlicerDataModuleLogic",
-    "Colors": "vtkMRMLColorLogic",
+    "Colors": "vtkSlicerColorLogic",
     "Volumes": "vtkSlicerVolumesLogic",
     "Markups": "vtkSlicerMarkupsLogic",
     "Transforms": "vtkSlicerTransformLogic",
@@ -73,8 +73,12 @@ def bootstrap(scene: Any) -> tuple[Any, dict[str, Any]]:
     """Application logic and the logics of the modules that slicer-core brings."""
     application = slicer.vtkSlicerApplicationLogic()
     application.SetMRMLScene(scene)
-    application.GetColorLogic().SetMRMLScene(scene)
-    application.GetColorLogic().AddDefaultColorNodes()
+    # That of the module Colors, as in the application; it looks for files of colours in this folder.
+    application.SetHomeDirectory(str(Path(__file__).parent))
+    colors = slicer.vtkSlicerColorLogic()
+    application.SetColorLogic(colors)
+    colors.SetMRMLApplicationLogic(application)
+    colors.SetMRMLScene(scene)
     logics = {}
     for name, class_name in LOGICS.items():
         logic = application.GetColorLogic() if name == "Colors" else getattr(slicer, class_name)()
