@@ -477,6 +477,8 @@ def test_structures_reference_region_and_what_another_panel_hands_on(slicer_app,
     opened.module.enter()
     ui = opened.ui
     assert ui.measureButton.enabled
+    assert views()[0].GetBackgroundVolumeID() == fixed.GetID(), "what another panel hands on is seen at once"
+    assert foreground().GetImageData() is moving.GetImageData()
     ui.fixedSegmentationSelector.setCurrentNode(parts[0])
     assert "parts CT has no partner" in ui.missingLabel.text
     ui.movingSegmentationSelector.setCurrentNode(parts[1])

@@ -176,6 +176,21 @@ def test_nothing_is_left_in_the_scene_or_the_views(slicer_app, seen, mode, end):
     assert after == before
 
 
+def test_a_run_that_ends_in_another_module_leaves_the_views_alone(slicer_app, seen, pair):  # noqa: F811
+    before = snapshot()
+    start(slicer_app, seen)
+    seen.exit()
+    finish(slicer_app, seen)
+    slicer_app.process_events(50)
+    after = snapshot()
+    assert {key: value for key, value in after.items() if key != "nodes"} == {
+        key: value for key, value in before.items() if key != "nodes"
+    }
+    seen.enter()
+    slicer_app.process_events(50)
+    assert_arranged(pair[0])
+
+
 def test_fade_shows_the_result_of_a_scene_that_was_loaded(slicer_app, seen, tmp_path):
     run(slicer_app, seen)
     saved = str(tmp_path / "scene.mrb")

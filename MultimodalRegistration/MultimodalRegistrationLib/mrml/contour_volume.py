@@ -77,6 +77,7 @@ class ContourVolume:
         colors = add_hidden(scene, "vtkMRMLColorTableNode", name)
         colors.SetTypeToUser()
         colors.SetNumberOfColors(_THRESHOLDS + 1)
+        colors.GetLookupTable().SetRange(0, _THRESHOLDS)
         colors.SetColor(0, "nothing", 0.0, 0.0, 0.0, 0.0)
         for label in range(1, _THRESHOLDS + 1):
             colors.SetColor(label, str(label), *_ORANGE, 1.0)

@@ -254,7 +254,7 @@ class RegistrationPanel:
 
     def enter(self) -> None:
         """The user opens the panel, or a scene was loaded while it is open: show the result, if there is one."""
-        self._result.look()
+        self._result.enter()
 
     def leave(self) -> None:
         """The user opens another module; a run goes on."""
