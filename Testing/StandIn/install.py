@@ -69,12 +69,14 @@ def use_cache(scene: Any, folder: str) -> None:
     scene.SetDataIOManager(files)
 
 
-def bootstrap(scene: Any) -> tuple[Any, dict[str, Any]]:
+def bootstrap(scene: Any, folder: str) -> tuple[Any, dict[str, Any]]:
     """Application logic and the logics of the modules that slicer-core brings."""
     application = slicer.vtkSlicerApplicationLogic()
     application.SetMRMLScene(scene)
-    # That of the module Colors, as in the application; it looks for files of colours in this folder.
-    application.SetHomeDirectory(str(Path(__file__).parent))
+    # That of the module Colors, as in the application; it looks for files of colours, and finds none.
+    (Path(folder) / "share" / "ColorFiles").mkdir(parents=True)
+    application.SetHomeDirectory(folder)
+    application.SetShareDirectory("share")
     colors = slicer.vtkSlicerColorLogic()
     application.SetColorLogic(colors)
     colors.SetMRMLApplicationLogic(application)
@@ -100,7 +102,7 @@ class StandIn:
         self.scene = slicer.vtkMRMLScene()
         slicer.mrmlScene = self.scene
         use_cache(self.scene, self.folder)
-        self._application_logic, self.logics = bootstrap(self.scene)
+        self._application_logic, self.logics = bootstrap(self.scene, self.folder)
         self.app = running_application()
         self.app._qt.start(self.scene, self._application_logic, self.folder)
         slicer.app = self.app
