@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
-from conftest import rigid
+from conftest import PROJECT, rigid
 from MultimodalRegistrationLib.mrml.contour_volume import ContourVolume, otsu_thresholds
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from panel_helpers import MOVING_TO_FIXED_RAS, add_voxels, assert_lively, grid, scene_state
@@ -214,6 +214,18 @@ def test_loading_a_volume_turns_the_views_of_the_stand_in(slicer_app, tmp_path, 
     agreement = np.abs(np.array(normals()) @ np.array(normals(loaded)).T)
     np.testing.assert_allclose(np.sort(agreement.ravel())[-3:], 1, atol=1e-6)
     assert widgets()[0].mrmlSliceCompositeNode().GetBackgroundVolumeID() == loaded.GetID()
+
+
+def test_the_module_tests_its_views(slicer_app):
+    slicer_app.open_slice_views()
+    module = slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
+    import MultimodalRegistration
+
+    test = MultimodalRegistration.MultimodalRegistrationTest()
+    test.setUp()
+    test.test_panel_width()
+    test.test_views()
+    module.close()
 
 
 def test_thresholds_lie_between_the_groups():
