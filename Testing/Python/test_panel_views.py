@@ -114,7 +114,9 @@ def test_the_modes_of_the_row_show_what_they_say(slicer_app, seen, pair):  # noq
     layers, plane = widgets()[0].mrmlSliceCompositeNode(), widgets()[0].mrmlSliceNode()
     own = moving.GetDisplayNode().GetColorNodeID()
     assert ui.colorButton.checked, "grey on grey shows little"
-    assert "Iron" in foreground().GetDisplayNode().GetColorNodeID()
+    warm = foreground().GetDisplayNode().GetColorNode().GetLookupTable()
+    assert warm.GetTableValue(0)[:3] == (0.0, 0.0, 0.0), "air has no colour"
+    assert foreground().GetDisplayNode().GetColorNode().GetName() == "warm"
     ui.greyButton.click()
     assert foreground().GetDisplayNode().GetColorNodeID() == own
     assert (ui.greyButton.checked, ui.colorButton.checked) == (True, False)
@@ -129,7 +131,7 @@ def test_the_modes_of_the_row_show_what_they_say(slicer_app, seen, pair):  # noq
     assert layers.GetLabelVolumeID() is None
     assert not plane.GetUseLabelOutline()
     ui.colorButton.click()
-    assert "Iron" in foreground().GetDisplayNode().GetColorNodeID()
+    assert foreground().GetDisplayNode().GetColorNode().GetName() == "warm"
     assert moving.GetDisplayNode().GetColorNodeID() == own
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import slicer
-
 from MultimodalRegistrationLib.application.result_views import add_color_legend
 from MultimodalRegistrationLib.application.slice_views import SliceViews
 from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
@@ -19,7 +17,6 @@ from MultimodalRegistrationLib.panels.common.stepper import Stepper
 __all__ = ["CHECKERBOARD", "COLOR", "EDGES", "GREY", "Comparison"]
 
 COLOR, GREY, CHECKERBOARD, EDGES = "color", "grey", "checkerboard", "edges"
-_WARM = "vtkMRMLColorTableNodeIron"
 _OPACITY = 0.5
 
 
@@ -148,9 +145,7 @@ class Comparison:
             return
         assert self._copy is not None
         self._copy.put_under(self.after)
-        scene = slicer.mrmlScene
-        warm = self._mode == COLOR and scene.GetNodeByID(_WARM) is not None
-        self._copy.color(_WARM if warm else None)
+        self._copy.show_warm(self._mode == COLOR)
         if self._map is not None:
             self._views.show(self._fixed, self._map, self._opacity)
             self._end_overlay()
