@@ -236,6 +236,12 @@ class FiducialPrealignTest(ScriptedLoadableModuleTest):
         """Run everything."""
         self.setUp()
         self.test_known_rotation()
+        self.test_panel_width()
+
+    def test_panel_width(self) -> None:
+        """The panel does not force the dock wide."""
+        panel = slicer.util.getModuleWidget("FiducialPrealign").parent
+        self.assertLessEqual(panel.minimumSizeHint.width(), 400)
 
     def test_known_rotation(self) -> None:
         """A quarter turn and a shift are found."""

@@ -327,6 +327,14 @@ class MultimodalRegistrationTest(ScriptedLoadableModuleTest):
         """Run everything."""
         self.setUp()
         self.test_phantom()
+        self.test_panel_width()
+        self.setUp()
+        self.test_views()
+
+    def test_panel_width(self) -> None:
+        """The panel does not force the dock wide."""
+        panel = slicer.util.getModuleWidget("MultimodalRegistration").parent
+        self.assertLessEqual(panel.minimumSizeHint.width(), 400)
 
     def test_phantom(self) -> None:
         """A phantom's pose is found."""
@@ -335,3 +343,37 @@ class MultimodalRegistrationTest(ScriptedLoadableModuleTest):
         phantom = add_phantom_case(slicer.mrmlScene)
         transformNode = MultimodalRegistrationLogic().register(phantom.ct, phantom.t1)
         self.assertLess(phantom_error_mm(transformNode), 2.0)
+
+    def test_views(self) -> None:
+        """Every mode shows both volumes in the planes of the fixed one; afterwards the views are as before."""
+        import time
+
+        from MultimodalRegistrationLib.application.slice_views import slice_composite_nodes
+        from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case
+        from MultimodalRegistrationLib.panels.common.comparison import CHECKERBOARD, COLOR, EDGES, GREY, Comparison
+
+        comparison = Comparison()
+        if not comparison.available:
+            return
+        phantom = add_phantom_case(slicer.mrmlScene)
+        layers = slice_composite_nodes()[0]
+        before = layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID(), layers.GetLabelVolumeID()
+        nodes = slicer.mrmlScene.GetNumberOfNodes()
+        comparison.show(phantom.ct, phantom.t1, [], None)
+        done = {
+            EDGES: lambda: layers.GetLabelVolumeID() != before[2],
+            CHECKERBOARD: lambda: (
+                "checkerboard" in slicer.mrmlScene.GetNodeByID(layers.GetForegroundVolumeID()).GetName()
+            ),
+        }
+        for mode in (GREY, EDGES, CHECKERBOARD, COLOR):
+            comparison.set_mode(mode)
+            latest = time.monotonic() + 20
+            while mode in done and not done[mode]():
+                self.assertLess(time.monotonic(), latest, f"the mode {mode} shows nothing")
+                slicer.app.processEvents()
+            self.assertEqual(layers.GetBackgroundVolumeID(), phantom.ct.GetID())
+        comparison.hide()
+        after = layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID(), layers.GetLabelVolumeID()
+        self.assertEqual(after, before)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)

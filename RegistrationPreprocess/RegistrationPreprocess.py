@@ -178,6 +178,12 @@ class RegistrationPreprocessTest(ScriptedLoadableModuleTest):
     def runTest(self):
         self.setUp()
         self.test_prepareTwoScansOfThePhantom()
+        self.test_panel_width()
+
+    def test_panel_width(self):
+        """The panel does not force the dock wide."""
+        panel = slicer.util.getModuleWidget("RegistrationPreprocess").parent
+        self.assertLessEqual(panel.minimumSizeHint.width(), 400)
 
     def test_prepareTwoScansOfThePhantom(self):
         from MultimodalRegistrationLib.geometry.grid import VolumeGrid

@@ -268,6 +268,12 @@ class MultimodalRegistrationQATest(ScriptedLoadableModuleTest):
         """Run everything."""
         self.setUp()
         self.test_phantom()
+        self.test_panel_width()
+
+    def test_panel_width(self) -> None:
+        """The panel does not force the dock wide."""
+        panel = slicer.util.getModuleWidget("MultimodalRegistrationQA").parent
+        self.assertLessEqual(panel.minimumSizeHint.width(), 400)
 
     def test_phantom(self) -> None:
         """A volume that was moved by a known transform."""

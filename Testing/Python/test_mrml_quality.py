@@ -331,7 +331,8 @@ def test_charts_are_complete(added):
         assert len(colors) == chart.GetNumberOfPlotSeriesNodes()
     errors = nodes.charts["errors at targets"]
     names = [errors.GetNthPlotSeriesNode(n).GetName() for n in range(4)]
-    assert names == ["before", "right", "5 mm off", "tolerance 1.3 mm"]
+    assert names[0] == f"before (off the axis, up to {result.assessment.before.targets.max_mm:.0f} mm)"
+    assert names[1:] == ["right", "5 mm off", "tolerance 1.3 mm"]
     right = errors.GetNthPlotSeriesNode(1).GetTableNode()
     np.testing.assert_allclose(column(right, "Error (mm)"), np.linalg.norm(ERRORS_RAS, axis=1), atol=1e-6)
     np.testing.assert_array_equal(column(right, "Target (number)"), np.arange(1, N + 1))

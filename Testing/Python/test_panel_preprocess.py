@@ -206,7 +206,12 @@ def test_a_region_is_found_edited_and_cut_to(slicer_app, opened, nodes):
     assert view.mrmlSliceCompositeNode().GetBackgroundVolumeID() == ct.GetID()
     center = [0.0, 0.0, 0.0]
     roi.GetCenterWorld(center)
-    assert view.mrmlSliceNode().GetSliceToRAS().GetElement(2, 3) == pytest.approx(center[2], abs=1e-3)
+    plane = slicer.util.arrayFromVTKMatrix(view.mrmlSliceNode().GetSliceToRAS())
+    normal = plane[:3, 2]
+    assert normal @ plane[:3, 3] == pytest.approx(normal @ center, abs=1e-3), "through the middle of the region"
+    axes = ijk_to_world_ras(ct)[:3, :3]
+    along = np.abs(normal @ (axes / np.linalg.norm(axes, axis=0)))
+    assert along.max() == pytest.approx(1, abs=1e-6), "in a plane of the volume"
     opened.ui.findRegionButton.click()
     finish(slicer_app, opened)
     assert chosen.roi is roi

@@ -172,7 +172,10 @@ def test_views_show_before_and_after_and_leave_nothing(opened):
     assert "checkerboard" not in foreground().GetName()
     ui.mapBox.setCurrentIndex(2)
     assert foreground().GetAttribute(RUN_ATTRIBUTE) is not None
+    legends = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+    assert [legend.GetDisplayableNode() for legend in legends] == [foreground()]
     ui.mapBox.setCurrentIndex(0)
+    assert not slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
     np.testing.assert_allclose(to_world(foreground()), OFF_RAS @ own, atol=1e-9)
     ui.removeButton.click()
     assert {one for one in ids() - before if "Storage" not in one} == set()
@@ -474,6 +477,8 @@ def test_structures_reference_region_and_what_another_panel_hands_on(slicer_app,
     opened.module.enter()
     ui = opened.ui
     assert ui.measureButton.enabled
+    assert views()[0].GetBackgroundVolumeID() == fixed.GetID(), "what another panel hands on is seen at once"
+    assert foreground().GetImageData() is moving.GetImageData()
     ui.fixedSegmentationSelector.setCurrentNode(parts[0])
     assert "parts CT has no partner" in ui.missingLabel.text
     ui.movingSegmentationSelector.setCurrentNode(parts[1])

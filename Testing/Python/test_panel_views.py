@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
-from conftest import rigid
+from conftest import PROJECT, rigid
 from MultimodalRegistrationLib.mrml.contour_volume import ContourVolume, otsu_thresholds
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from panel_helpers import MOVING_TO_FIXED_RAS, add_voxels, assert_lively, grid, scene_state
@@ -114,7 +114,9 @@ def test_the_modes_of_the_row_show_what_they_say(slicer_app, seen, pair):  # noq
     layers, plane = widgets()[0].mrmlSliceCompositeNode(), widgets()[0].mrmlSliceNode()
     own = moving.GetDisplayNode().GetColorNodeID()
     assert ui.colorButton.checked, "grey on grey shows little"
-    assert "Iron" in foreground().GetDisplayNode().GetColorNodeID()
+    warm = foreground().GetDisplayNode().GetColorNode().GetLookupTable()
+    assert warm.GetTableValue(0)[:3] == (0.0, 0.0, 0.0), "air has no colour"
+    assert foreground().GetDisplayNode().GetColorNode().GetName() == "warm"
     ui.greyButton.click()
     assert foreground().GetDisplayNode().GetColorNodeID() == own
     assert (ui.greyButton.checked, ui.colorButton.checked) == (True, False)
@@ -129,7 +131,7 @@ def test_the_modes_of_the_row_show_what_they_say(slicer_app, seen, pair):  # noq
     assert layers.GetLabelVolumeID() is None
     assert not plane.GetUseLabelOutline()
     ui.colorButton.click()
-    assert "Iron" in foreground().GetDisplayNode().GetColorNodeID()
+    assert foreground().GetDisplayNode().GetColorNode().GetName() == "warm"
     assert moving.GetDisplayNode().GetColorNodeID() == own
 
 
@@ -176,6 +178,21 @@ def test_nothing_is_left_in_the_scene_or_the_views(slicer_app, seen, mode, end):
     assert after == before
 
 
+def test_a_run_that_ends_in_another_module_leaves_the_views_alone(slicer_app, seen, pair):  # noqa: F811
+    before = snapshot()
+    start(slicer_app, seen)
+    seen.exit()
+    finish(slicer_app, seen)
+    slicer_app.process_events(50)
+    after = snapshot()
+    assert {key: value for key, value in after.items() if key != "nodes"} == {
+        key: value for key, value in before.items() if key != "nodes"
+    }
+    seen.enter()
+    slicer_app.process_events(50)
+    assert_arranged(pair[0])
+
+
 def test_fade_shows_the_result_of_a_scene_that_was_loaded(slicer_app, seen, tmp_path):
     run(slicer_app, seen)
     saved = str(tmp_path / "scene.mrb")
@@ -199,6 +216,18 @@ def test_loading_a_volume_turns_the_views_of_the_stand_in(slicer_app, tmp_path, 
     agreement = np.abs(np.array(normals()) @ np.array(normals(loaded)).T)
     np.testing.assert_allclose(np.sort(agreement.ravel())[-3:], 1, atol=1e-6)
     assert widgets()[0].mrmlSliceCompositeNode().GetBackgroundVolumeID() == loaded.GetID()
+
+
+def test_the_module_tests_its_views(slicer_app):
+    slicer_app.open_slice_views()
+    module = slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
+    import MultimodalRegistration
+
+    test = MultimodalRegistration.MultimodalRegistrationTest()
+    test.setUp()
+    test.test_panel_width()
+    test.test_views()
+    module.close()
 
 
 def test_thresholds_lie_between_the_groups():

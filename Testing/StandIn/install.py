@@ -27,7 +27,7 @@ from StandIn.sample_data import sample_data_module
 LOGICS = {
     # Takes display and storage nodes along when the only node that refers to them is removed.
     "Data": "vtkSlicerDataModuleLogic",
-    "Colors": "vtkMRMLColorLogic",
+    "Colors": "vtkSlicerColorLogic",
     "Volumes": "vtkSlicerVolumesLogic",
     "Markups": "vtkSlicerMarkupsLogic",
     "Transforms": "vtkSlicerTransformLogic",
@@ -69,12 +69,18 @@ def use_cache(scene: Any, folder: str) -> None:
     scene.SetDataIOManager(files)
 
 
-def bootstrap(scene: Any) -> tuple[Any, dict[str, Any]]:
+def bootstrap(scene: Any, folder: str) -> tuple[Any, dict[str, Any]]:
     """Application logic and the logics of the modules that slicer-core brings."""
     application = slicer.vtkSlicerApplicationLogic()
     application.SetMRMLScene(scene)
-    application.GetColorLogic().SetMRMLScene(scene)
-    application.GetColorLogic().AddDefaultColorNodes()
+    # That of the module Colors, as in the application; it looks for files of colours, and finds none.
+    (Path(folder) / "share" / "ColorFiles").mkdir(parents=True)
+    application.SetHomeDirectory(folder)
+    application.SetShareDirectory("share")
+    colors = slicer.vtkSlicerColorLogic()
+    application.SetColorLogic(colors)
+    colors.SetMRMLApplicationLogic(application)
+    colors.SetMRMLScene(scene)
     logics = {}
     for name, class_name in LOGICS.items():
         logic = application.GetColorLogic() if name == "Colors" else getattr(slicer, class_name)()
@@ -96,7 +102,7 @@ class StandIn:
         self.scene = slicer.vtkMRMLScene()
         slicer.mrmlScene = self.scene
         use_cache(self.scene, self.folder)
-        self._application_logic, self.logics = bootstrap(self.scene)
+        self._application_logic, self.logics = bootstrap(self.scene, self.folder)
         self.app = running_application()
         self.app._qt.start(self.scene, self._application_logic, self.folder)
         slicer.app = self.app

@@ -7,7 +7,21 @@ from typing import Any
 
 import slicer
 
-__all__ = ["center_views_on", "show_chart"]
+__all__ = ["add_color_legend", "center_views_on", "show_chart"]
+
+
+def add_color_legend(volume: Any, title: str) -> Any:
+    """Add a scale of the colours of a volume to the views that show it.
+
+    Returns
+    -------
+    vtkMRMLColorLegendDisplayNode
+        One more display node of the volume, not saved with the scene: remove it from the scene.
+    """
+    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(volume)
+    legend.SetTitleText(title)
+    legend.SetSaveWithScene(False)
+    return legend
 
 
 def center_views_on(point_ras: Sequence[float]) -> None:

@@ -66,6 +66,7 @@ class _Kept:
     outline: int
     slice_to_ras: Any
     field_of_view: tuple[float, ...]
+    pixels: tuple[int, ...]
     origin: tuple[float, ...]
 
 
@@ -117,7 +118,7 @@ class SliceViews:
             plane, logic = widget.mrmlSliceNode(), widget.sliceLogic()
             # From its usual direction, and not from one that a view was turned to when another volume was loaded.
             usual = plane.GetDefaultOrientation()
-            if usual and usual != plane.GetReformatOrientationName():
+            if usual and plane.HasSliceOrientationPreset(usual):
                 plane.SetOrientation(usual)
             if parent is None or parent.IsTransformToWorldLinear():
                 plane.RotateToVolumePlane(volume)
@@ -147,7 +148,12 @@ class SliceViews:
             plane.SetUseLabelOutline(kept.outline)
             plane.GetSliceToRAS().DeepCopy(kept.slice_to_ras)
             plane.UpdateMatrices()
-            plane.SetFieldOfView(*kept.field_of_view)
+            x_mm, y_mm, z_mm = kept.field_of_view
+            across, down = plane.GetDimensions()[:2]
+            if (across, down) != kept.pixels[:2] and across > 0:
+                # The view has another shape now: pixels stay square.
+                y_mm = x_mm * down / across
+            plane.SetFieldOfView(x_mm, y_mm, z_mm)
             plane.SetXYZOrigin(*kept.origin)
         self._before.clear()
 
@@ -165,5 +171,6 @@ def _look_at(layers: Any, plane: Any) -> _Kept:
         plane.GetUseLabelOutline(),
         slice_to_ras,
         tuple(plane.GetFieldOfView()),
+        tuple(plane.GetDimensions()),
         tuple(plane.GetXYZOrigin()),
     )

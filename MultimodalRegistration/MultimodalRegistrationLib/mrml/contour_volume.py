@@ -18,14 +18,14 @@ __all__ = ["ContourVolume", "otsu_thresholds"]
 
 # Finer than this, outlines of large volumes follow the noise.
 _VOXELS_ACROSS = 200
-_THRESHOLDS = 3
+_THRESHOLDS = 2
 _BINS = 64
 _VALUES_LOOKED_AT = 100_000
 _ORANGE = (1.0, 0.55, 0.0)
 
 
 class ContourVolume:
-    """Where the brightness of a volume passes thresholds that tell its parts apart, such as air, soft tissue and bone.
+    """Where the brightness of a volume passes thresholds that tell its parts apart, such as air and tissue.
 
     Made of a smoothed and shrunken copy in short steps; from then on the views follow the planes by themselves.
 
@@ -77,6 +77,7 @@ class ContourVolume:
         colors = add_hidden(scene, "vtkMRMLColorTableNode", name)
         colors.SetTypeToUser()
         colors.SetNumberOfColors(_THRESHOLDS + 1)
+        colors.GetLookupTable().SetRange(0, _THRESHOLDS)
         colors.SetColor(0, "nothing", 0.0, 0.0, 0.0, 0.0)
         for label in range(1, _THRESHOLDS + 1):
             colors.SetColor(label, str(label), *_ORANGE, 1.0)

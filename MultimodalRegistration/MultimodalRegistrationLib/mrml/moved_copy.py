@@ -13,6 +13,8 @@ from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 
 __all__ = ["MovedCopy"]
 
+_WARM_COLORS = 256
+
 
 class MovedCopy:
     """Shares the voxels of the moving volume; hidden from lists and not saved with the scene.
@@ -45,6 +47,7 @@ class MovedCopy:
             # Its window, too: to find one anew would take a look at every voxel.
             self._display.CopyContent(moving_node.GetScalarVolumeDisplayNode())
             self._display.SetAutoWindowLevel(False)
+        self._warm: Any = None
         self._own_colors = self._display.GetColorNodeID()
         self.node = add_hidden(scene, "vtkMRMLScalarVolumeNode", moving_node.GetName())
         own = vtk.vtkMatrix4x4()
@@ -59,9 +62,11 @@ class MovedCopy:
         """Whether it is still in the scene."""
         return self.node.GetScene() is not None
 
-    def color(self, color_node_id: str | None) -> None:
-        """Show it in other colours, or in those of the moving volume where that is None."""
-        self._display.SetAndObserveColorNodeID(color_node_id or self._own_colors)
+    def show_warm(self, warm: bool) -> None:
+        """Show it in warm colours or in those of the moving volume."""
+        if warm and self._warm is None:
+            self._warm = _add_warm_table(self.node.GetScene())
+        self._display.SetAndObserveColorNodeID(self._warm.GetID() if warm else self._own_colors)
 
     def put_under(self, result_node: Any) -> None:
         """Show it after a result, or before all of them where that is None."""
@@ -69,4 +74,17 @@ class MovedCopy:
 
     def remove(self) -> None:
         """Take it out of the scene."""
-        remove_present((self.node, self._display, self._placement))
+        remove_present((self.node, self._display, self._placement, *([] if self._warm is None else [self._warm])))
+
+
+def _add_warm_table(scene: Any) -> Any:
+    """Black over red to yellow: the tables of the application begin with a colour, in which air would be shown."""
+    node = add_hidden(scene, "vtkMRMLColorTableNode", "warm")
+    node.SetTypeToUser()
+    node.SetNumberOfColors(_WARM_COLORS)
+    node.GetLookupTable().SetRange(0, _WARM_COLORS - 1)
+    for number in range(_WARM_COLORS):
+        share = number / (_WARM_COLORS - 1)
+        red, green, blue = min(1.0, 2.2 * share), min(1.0, max(0.0, 1.5 * share - 0.4)), max(0.0, 2 * share - 1.4)
+        node.SetColor(number, str(number), red, green, blue, 1.0)
+    return node

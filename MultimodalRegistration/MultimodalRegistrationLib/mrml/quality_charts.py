@@ -15,8 +15,8 @@ __all__ = ["quality_charts"]
 _BLACK = (0.0, 0.0, 0.0)
 # Errors before the registration that are larger than the others by this factor would squeeze them to a line.
 _OFF_SCALE = 3.0
-# Room for the legend, which Slicer puts into the upper right corner.
-_HEADROOM = 1.3
+# Room for the legend, which Slicer puts into the upper right corner: a share of the height, and one for each line.
+_HEADROOM, _HEADROOM_A_LINE = 1.15, 0.1
 
 
 def quality_charts(content: Mapping[str, Any]) -> dict[str, Chart]:
@@ -33,19 +33,20 @@ def quality_charts(content: Mapping[str, Any]) -> dict[str, Chart]:
         By name: errors at each target, the share of targets within each error, and Bland and Altman's plot of each pair
         of transforms.
     """
-    series = [
-        (one["name"], color_of(number), one["targets"]["points"])
+    measured = [
+        (number, one)
         for number, one in enumerate((content["before"], *content["methods"]))
         if one["targets"] is not None
     ]
-    if not series:
+    if not measured:
         return {}
-    top, tolerance_mm = _top(content), content["settings"]["tolerance_mm"]
+    top, tolerance_mm = _top(content, len(measured) + 1), content["settings"]["tolerance_mm"]
+    series = [(_legend(one, top), color_of(number), one["targets"]["points"]) for number, one in measured]
     charts = {
         "errors at targets": _errors(series, tolerance_mm, top),
         "share of targets": _shares(series, tolerance_mm, top),
     }
-    labels = {name: [point["label"] for point in points] for name, _, points in series}
+    labels = {one["name"]: [point["label"] for point in one["targets"]["points"]] for _, one in measured}
     for one in content["comparisons"]:
         if one["targets"] is not None:
             charts[f"{one['a']} against {one['b']}"] = _bland_altman(one, labels[one["a"]])
@@ -55,13 +56,22 @@ def quality_charts(content: Mapping[str, Any]) -> dict[str, Chart]:
 _Series = Sequence[tuple[str, tuple[float, float, float], Sequence[Mapping[str, Any]]]]
 
 
-def _top(content: Mapping[str, Any]) -> float:
-    """Where the axis of errors ends, mm."""
+def _legend(one: Mapping[str, Any], top: float) -> str:
+    """What the legend calls a transform; where its errors are beyond the axis it says how large they are."""
+    errors_mm = [point["error_mm"] for point in one["targets"]["points"]]
+    beyond = [mm for mm in errors_mm if mm > top]
+    if not beyond:
+        return str(one["name"])
+    return f"{one['name']} (off the axis, up to {max(beyond):.0f} mm)"
+
+
+def _top(content: Mapping[str, Any], lines: int) -> float:
+    """Where the axis of errors ends, mm; above the errors, the legend has room for its lines."""
     after = [one["targets"]["max_mm"] for one in content["methods"] if one["targets"] is not None]
     before = [] if content["before"]["targets"] is None else [content["before"]["targets"]["max_mm"]]
     wanted = max([*(after or before), content["settings"]["tolerance_mm"]])
     wanted = max([wanted, *(mm for mm in before if mm <= _OFF_SCALE * wanted)])
-    return _HEADROOM * float(wanted)
+    return (_HEADROOM + _HEADROOM_A_LINE * lines) * float(wanted)
 
 
 def _errors(series: _Series, tolerance_mm: float, top: float) -> Chart:
@@ -128,5 +138,5 @@ def _bland_altman(one: Mapping[str, Any], labels: Sequence[str]) -> Chart:
         "Difference of the errors (mm)",
         (points, *lines),
         ends,
-        (low - 0.1 * span, high + _HEADROOM * span - span),
+        (low - 0.1 * span, high + (_HEADROOM + _HEADROOM_A_LINE * (len(lines) + 1)) * span - span),
     )

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import slicer
-
+from MultimodalRegistrationLib.application.result_views import add_color_legend
 from MultimodalRegistrationLib.application.slice_views import SliceViews
 from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
 from MultimodalRegistrationLib.mrml.contour_volume import ContourVolume
 from MultimodalRegistrationLib.mrml.moved_copy import MovedCopy
 from MultimodalRegistrationLib.mrml.overlap import overlap_center_ras
+from MultimodalRegistrationLib.mrml.scene_nodes import remove_present
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
 
 __all__ = ["CHECKERBOARD", "COLOR", "EDGES", "GREY", "Comparison"]
 
 COLOR, GREY, CHECKERBOARD, EDGES = "color", "grey", "checkerboard", "edges"
-_WARM = "vtkMRMLColorTableNodeIron"
 _OPACITY = 0.5
 
 
@@ -39,6 +38,7 @@ class Comparison:
         self._opacity = _OPACITY
         self._overlay: CheckerboardVolume | ContourVolume | None = None
         self._stepper: Stepper | None = None
+        self._legend: Any = None
 
     @property
     def available(self) -> bool:
@@ -145,12 +145,11 @@ class Comparison:
             return
         assert self._copy is not None
         self._copy.put_under(self.after)
-        scene = slicer.mrmlScene
-        warm = self._mode == COLOR and scene.GetNodeByID(_WARM) is not None
-        self._copy.color(_WARM if warm else None)
+        self._copy.show_warm(self._mode == COLOR)
         if self._map is not None:
             self._views.show(self._fixed, self._map, self._opacity)
             self._end_overlay()
+            self._legend = add_color_legend(self._map, self._map.GetName())
             return
         self._views.show(self._fixed, self._copy.node, self._opacity)
         self._end_overlay()
@@ -186,3 +185,6 @@ class Comparison:
         overlay, self._overlay, self._stepper = self._overlay, None, None
         if overlay is not None:
             overlay.remove()
+        legend, self._legend = self._legend, None
+        if legend is not None:
+            remove_present([legend])

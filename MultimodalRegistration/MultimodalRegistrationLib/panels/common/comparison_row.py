@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from MultimodalRegistrationLib.panels.common.buttons import set_quietly
@@ -20,10 +21,12 @@ class ComparisonRow:
         ``fadeSlider``.
     comparison : Comparison
         Shows the volumes.
+    look : callable
+        Shows the volumes of the panel where others are shown: what is used here has to be seen.
     """
 
-    def __init__(self, ui: Any, comparison: Comparison) -> None:
-        self._ui, self._comparison = ui, comparison
+    def __init__(self, ui: Any, comparison: Comparison, look: Callable[[], None]) -> None:
+        self._ui, self._comparison, self._look = ui, comparison, look
         self._buttons = {
             COLOR: ui.colorButton,
             GREY: ui.greyButton,
@@ -33,13 +36,26 @@ class ComparisonRow:
         for mode, button in self._buttons.items():
             button.connect("clicked(bool)", lambda _checked=False, mode=mode: self._choose(mode))
         # While the button, its shortcut or, once it has the focus, the space bar is held.
-        ui.beforeButton.connect("pressed()", lambda: comparison.show_before(True))
+        ui.beforeButton.connect("pressed()", self._hold)
         ui.beforeButton.connect("released()", lambda: comparison.show_before(False))
-        ui.fadeSlider.connect("valueChanged(double)", comparison.fade)
-        self._choose(COLOR)
+        ui.fadeSlider.connect("valueChanged(double)", self._fade)
+        set_quietly(ui.colorButton, True)
+
+    def _see(self) -> None:
+        if not self._comparison.shown:
+            self._look()
+
+    def _hold(self) -> None:
+        self._see()
+        self._comparison.show_before(True)
+
+    def _fade(self, opacity: float) -> None:
+        self._see()
+        self._comparison.fade(opacity)
 
     def _choose(self, mode: str) -> None:
         """Show the volumes in a way; the one that is shown already goes back to the colours."""
+        self._see()
         if mode == self._comparison.mode:
             mode = COLOR
         self._comparison.set_mode(mode)

@@ -47,7 +47,7 @@ class PrealignPanel:
         self._carried = CheckedNodes(ui.carriedSelector, "carried", ui.carriedLabel)
         self._shapes = ShapesView(ui, self._shapes_aligned)
         self._comparison = Comparison()
-        self._row = ComparisonRow(ui, self._comparison)
+        self._row = ComparisonRow(ui, self._comparison, self._look)
         self._watch = SceneWatch(self._update_buttons)
         for button, action in (
             (ui.applyButton, self.apply),
@@ -157,8 +157,9 @@ class PrealignPanel:
         return (fixed, moving) if both and fixed.GetImageData() and moving.GetImageData() else None
 
     def _look(self) -> None:
-        """Show the volumes of the result over each other."""
-        volumes, result = self._volumes(), self._parameters.outputTransform
+        """Show the volumes of the result over each other, while the panel is open."""
+        volumes = self._volumes()
+        result = None if volumes is None else self._parameters.outputTransform
         if volumes is not None and result is not None and self._comparison.available:
             self._comparison.show(*volumes, [result], result)
 

@@ -171,7 +171,7 @@ class PairTable:
 def show_evidence(table: Any, appraisal: Appraisal | None) -> None:
     """Show what speaks for each model, the chosen one in bold; nothing where there are no pairs."""
     _prepare(table, texts.evidence_headers(), stretched=3)
-    for column, width in ((0, 124), (1, 80), (2, 80)):
+    for column, width in ((0, 110), (1, 56), (2, 56)):
         table.setColumnWidth(column, width)
     evidence = () if appraisal is None else appraisal.evidence
     recommended = None if appraisal is None or appraisal.result is None else appraisal.result.recommendation.model

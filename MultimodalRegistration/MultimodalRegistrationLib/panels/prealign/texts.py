@@ -63,11 +63,11 @@ def evidence_headers() -> list[tuple[str, str]]:
     return [
         (_("Model"), _("From few to many freedoms")),
         (
-            _("Own fit mm"),
+            _("Own fit\nmm"),
             _("Error at the points that made the fit, RMS. It falls with every freedom, so it proves nothing"),
         ),
         (
-            _("Left out mm"),
+            _("Left out\nmm"),
             _("Error at points that were left out of the fit, RMS of both directions. The model is chosen by this one"),
         ),
         ("", ""),

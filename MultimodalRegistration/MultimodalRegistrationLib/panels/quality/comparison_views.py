@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
@@ -30,7 +30,9 @@ class ComparisonViews:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._comparison = Comparison()
-        self._row = ComparisonRow(ui, self._comparison)
+        self.look: Callable[[], None] = lambda: None
+        """Shows what the panel assesses where nothing is shown."""
+        self._row = ComparisonRow(ui, self._comparison, lambda: self.look())
         self._names = ("", "")
         # Shown at its own place, it would contradict the volume beside it.
         self._hidden: Any = None

@@ -49,6 +49,7 @@ class QualityPanel:
         let_shrink(ui)
         self._parameters: Any = None
         self._updating = False
+        self._entered = False
         self._offered: tuple[Any, Any] | None = None
         self._list = TransformList(ui.transformList, self._choose_transforms)
         self._message = MessageLine(ui.messageLabel)
@@ -110,6 +111,8 @@ class QualityPanel:
         parameters.fixedVolume, parameters.movingVolume = fixed, moving
         parameters.transforms = [] if transform is None else [transform]
         self.update()
+        if self._entered:
+            self.enter()
 
     def update(self) -> None:
         """Show what the parameter node holds."""
@@ -170,11 +173,22 @@ class QualityPanel:
 
     def leave(self) -> None:
         """The user opens another module; a run goes on."""
+        self._entered = False
         self._views.hide()
 
     def enter(self) -> None:
-        """The user opens the panel, or a scene was loaded while it is open: show the result, if there is one."""
-        self._result.look()
+        """The user opens the panel, or a scene was loaded while it is open: show what is assessed, or shall be."""
+        self._entered = True
+        parameters, table = self._parameters, self._result.table
+        chosen = parameters.fixedVolume, parameters.movingVolume
+        if table is not None and self._result.is_about(*chosen):
+            self._result.look()
+        elif None not in chosen and chosen[0] is not chosen[1] and self._chosen_transforms():
+            transforms = self._chosen_transforms()
+            try:
+                self._views.show(*chosen, transforms, transforms[0], parameters.movingSegmentation)
+            except RegistrationError as error:
+                self._failed(error)
 
     def forget(self) -> None:
         """The scene is being closed."""
@@ -206,7 +220,8 @@ class QualityPanel:
         self._report.take(table, report)
         self._parameters.resultTable = table
         self.update()
-        self._result.look()
+        if self._entered:
+            self._result.look()
 
     def _failed(self, error: RegistrationError) -> None:
         self._tell(texts.problem_words(error))

@@ -42,6 +42,7 @@ class ResultBox:
     def __init__(self, ui: Any, views: ComparisonViews, on_problem: Callable[[str], None]) -> None:
         self._ui = ui
         self._views = views
+        views.look = self.look
         self._on_problem = on_problem
         self._table: Any = None
         self._content: dict[str, Any] = {}
@@ -64,7 +65,8 @@ class ResultBox:
         text = None if table is None else table.GetAttribute(CONTENT_ATTRIBUTE)
         if text is not None and table is self._table:
             return
-        self._views.hide()
+        if text is not None or self._table is not None:
+            self._views.hide()
         self._table = None if text is None else table
         self._ui.resultWidget.visible = text is not None
         self._content = {}
@@ -95,6 +97,10 @@ class ResultBox:
         window = slicer.app.layoutManager() is not None
         offer(self._ui.plotButton, texts.PLOT_HINT, None if window else texts.PLOT_NOWHERE)
         self._ui.viewsCollapsibleButton.visible = self._views.available
+
+    def is_about(self, fixed_node: Any, moving_node: Any) -> bool:
+        """Whether the result that is shown is one of these volumes."""
+        return self._volumes() == (fixed_node, moving_node)
 
     def look(self) -> None:
         """Show the volumes of the result over each other, after the best transform."""

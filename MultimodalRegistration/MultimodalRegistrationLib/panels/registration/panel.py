@@ -55,10 +55,7 @@ class RegistrationPanel:
         self._updating = False
         self._boxes = {
             name: ChoiceBox(box, lambda value, name=name: self._choose(name, value))  # type: ignore[misc]
-            for name, box in (
-                ("start", ui.startBox),
-                ("pairing", ui.pairingBox),
-            )
+            for name, box in (("start", ui.startBox), ("pairing", ui.pairingBox))
         }
         for name, choices in texts.choice_texts().items():
             self._boxes[name].fill((value, *words) for value, words in choices.items())
@@ -254,7 +251,7 @@ class RegistrationPanel:
 
     def enter(self) -> None:
         """The user opens the panel, or a scene was loaded while it is open: show the result, if there is one."""
-        self._result.look()
+        self._result.enter()
 
     def leave(self) -> None:
         """The user opens another module; a run goes on."""

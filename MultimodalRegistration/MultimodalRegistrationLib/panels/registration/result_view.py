@@ -37,7 +37,8 @@ class ResultView:
         self._ui = ui
         self._on_undone = on_undone
         self._comparison = Comparison()
-        self._row = ComparisonRow(ui, self._comparison)
+        self._row = ComparisonRow(ui, self._comparison, self.look)
+        self._entered = False
         self._node: Any = None
         self._running = False
         self._change: SceneChange | None = None
@@ -85,9 +86,9 @@ class ResultView:
         self._ui.resultCollapsibleButton.visible = self._node is not None and not self._running
 
     def look(self) -> None:
-        """Show the volumes of the result over each other."""
+        """Show the volumes of the result over each other, while the panel is open."""
         fixed, moving = self._volumes()
-        if not self._comparison.available or fixed is None or moving is None:
+        if not self._entered or not self._comparison.available or fixed is None or moving is None:
             return
         for node in (fixed, moving):
             if node.GetDisplayNode() is None:
@@ -100,8 +101,14 @@ class ResultView:
         after = self._node if fresh or is_moved_by(self._node, moving) else None
         self._comparison.show(fixed, moving, [self._node], after)
 
+    def enter(self) -> None:
+        """The user opens the panel: show the result."""
+        self._entered = True
+        self.look()
+
     def leave(self) -> None:
-        """The user opens another module: give back what the views showed."""
+        """The user opens another module: give back what the views showed, and leave them alone."""
+        self._entered = False
         self._comparison.hide()
 
     def update(self) -> None:
