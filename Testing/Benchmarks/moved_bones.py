@@ -118,7 +118,9 @@ def _volume(values: NDArray[np.generic], grid: VolumeGrid, name: str) -> Volume:
     return Volume(image, name)
 
 
-def make_problem(name: str, bone: int, kind: str, seed: int) -> BoneProblem:
+def make_problem(
+    name: str, bone: int, kind: str, seed: int, bone_lies: NDArray[np.float64] | None = None
+) -> BoneProblem:
     """Make one problem.
 
     Parameters
@@ -131,6 +133,9 @@ def make_problem(name: str, bone: int, kind: str, seed: int) -> BoneProblem:
         One of :data:`KINDS`.
     seed : int
         Of the motions and the noise.
+    bone_lies : array, shape (4, 4), optional
+        ``fixed_to_moving_lps`` of the bone in the real T1, where it is cut out; by default that of the leg. Cut out
+        some mm beside itself, a bone would leave a rim behind and take muscle along.
     """
     fixed, moving, reference = leg_of(name)
     bones = bones_of(name)
@@ -140,6 +145,8 @@ def make_problem(name: str, bone: int, kind: str, seed: int) -> BoneProblem:
     motion = _rigid_about(middle, rng, (3.0, 15.0), (3.0, 20.0)) if kind.endswith("moved") else np.eye(4)
     if kind == "T1 as given":
         return BoneProblem(fixed, moving, bones, reference, start)
+    if bone_lies is not None:
+        reference = bone_lies
     mask = bones[bone].mask
     grown = ndimage.binary_dilation(np.pad(mask.voxels > 0, 3), iterations=2).astype(np.float32)
     soft = ndimage.gaussian_filter(grown, (0.3, 0.7, 0.7))

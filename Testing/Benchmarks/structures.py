@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from bone_metric import metric_of_bone
 from measure import machine_line
-from moved_bones import KINDS, LEGS, BoneProblem, bones_of, leg_of, make_problem
+from moved_bones import KINDS, LEGS, BoneProblem, bones_of, make_problem
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
@@ -84,7 +84,7 @@ class Runner:
 
     def run(self, planned: BoneRun) -> Record:
         """Do a run."""
-        problem = make_problem(planned.leg, planned.bone, planned.kind, planned.seed)
+        problem = make_problem(planned.leg, planned.bone, planned.kind, planned.seed, _bone_lies(planned))
         bone, start = problem.bones[planned.bone], problem.common_start
         points, truth = bone.points_lps, _truth(planned, problem)
         in_place = problem.moving.grid.contains(apply_matrix(problem.truth, points))
@@ -142,10 +142,12 @@ def _truth(planned: BoneRun, problem: BoneProblem) -> NDArray[np.float64] | None
     """Exact where the moving volume was simulated; otherwise where the bone was found, moved as it was."""
     if planned.kind.startswith("simulated"):
         return problem.truth
-    if planned.kind != "T1 moved":
-        return None
-    found = _found_as_given(planned.leg, planned.bone)
-    return None if found is None else problem.truth @ np.linalg.inv(leg_of(planned.leg)[2]) @ found
+    return None if _bone_lies(planned) is None else problem.truth
+
+
+def _bone_lies(planned: BoneRun) -> NDArray[np.float64] | None:
+    """Where the bone lies in the real T1, for the kind in which it is cut out of it."""
+    return _found_as_given(planned.leg, planned.bone) if planned.kind == "T1 moved" else None
 
 
 @lru_cache(maxsize=64)
