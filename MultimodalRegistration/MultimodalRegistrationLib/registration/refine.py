@@ -22,9 +22,11 @@ from MultimodalRegistrationLib.verdict.evidence import Examiner
 __all__ = ["Refined", "refine"]
 
 # The engine, which samples anew, may end beside the pose of the search by this share of its step; within it the
-# agreement, which the search made as large as it could, may fall by noise. Beyond it must not fall.
+# agreement, which the search made as large as it could, may fall by its noise. Between places further apart there is
+# less of it.
 _BESIDE = 0.35
 _NOISE = 0.04
+_NOISE_AFAR = 0.01
 # Where a climb of the masked agreement alone loses more than this share of the mean, the engine would go astray, too.
 _ASTRAY = 0.03
 
@@ -151,7 +153,7 @@ def _left_for(
     """What the engine left a better pose for, in words; None where it did not."""
     agreement, before = examiner.agreement(pose_lps), examiner.agreement(start_lps)
     moved_mm = displacement_mm(pose_lps, start_lps, masked.pair.sampled.grid.sample_points_lps(4)).mean()
-    allowed = _NOISE if moved_mm <= _BESIDE * examiner.step_mm else 0.0
+    allowed = _NOISE if moved_mm <= _BESIDE * examiner.step_mm else _NOISE_AFAR
     if agreement >= (1 - allowed) * before:
         return None
     return (

@@ -110,7 +110,13 @@ class RegistrationPanel:
         offered, self._offered = self._offered, scans
         if parameters.fixedVolume is not None or parameters.movingVolume is not None or scans in (None, offered):
             return
-        parameters.fixedVolume, parameters.movingVolume = scans
+        # As one change: what is missing in between is nobody's doing, and must not replace what was said.
+        self._updating = True
+        try:
+            parameters.fixedVolume, parameters.movingVolume = scans
+        finally:
+            self._updating = False
+        self.update()
 
     def _scene_changed(self) -> None:
         """Nodes came or went."""
