@@ -219,7 +219,12 @@ def table(records: list[Record]) -> tuple[str, bool]:
         allowed = ALLOWED_FACTOR * record["without_mm"] + ALLOWED_MM
         record["over"] = record["lost"] or (record["holds"] and record["tre_mean_mm"] > allowed)
         record["kept"] = any("masks were used to choose" in words for words in record.get("warnings", []))
-    lines = [machine_line(), ""]
+    lines = [
+        *("# Masks in a registration", ""),
+        "Printed by `python Testing/Benchmarks/masks.py table --results Testing/Benchmarks/masks.jsonl`. Errors are mean "
+        "target registration errors; `over`: more than allowed, where the mask holds the points that errors are measured at.",
+        *("", machine_line(), f"{len(masked)} runs with a mask, {len(baseline)} without.", ""),
+    ]
     lines += _rows(masked)
     held = [record for record in masked if record["holds"]]
     over, lost = [r for r in held if r["over"]], [r for r in masked if r["lost"]]
