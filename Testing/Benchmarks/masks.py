@@ -221,8 +221,9 @@ def table(records: list[Record]) -> tuple[str, bool]:
         record["kept"] = any("masks were used to choose" in words for words in record.get("warnings", []))
     lines = [
         *("# Masks in a registration", ""),
-        "Printed by `python Testing/Benchmarks/masks.py table --results Testing/Benchmarks/masks.jsonl`. Errors are mean "
-        "target registration errors; `over`: more than allowed, where the mask holds the points that errors are measured at.",
+        "Printed by `python Testing/Benchmarks/masks.py table --results Testing/Benchmarks/masks.jsonl`. Errors are "
+        "mean target registration errors; `over`: more than allowed, where the mask holds the points that errors are "
+        "measured at.",
         *("", machine_line(), f"{len(masked)} runs with a mask, {len(baseline)} without.", ""),
     ]
     lines += _rows(masked)
