@@ -37,7 +37,7 @@ from MultimodalRegistrationLib.registration.start import StartMethod, choose_sta
 from MultimodalRegistrationLib.registration.views import Comparison, View, placed_in
 from MultimodalRegistrationLib.registration.wrong_way_round import inverse_warning
 from MultimodalRegistrationLib.search.candidates import Candidate
-from MultimodalRegistrationLib.verdict.rule import WORSE_THAN_START, Verdict, judge
+from MultimodalRegistrationLib.verdict.rule import WORSE_THAN_START, Verdict, judge, verdict_warning
 
 __all__ = ["fallback_warning", "register", "select_engine"]
 
@@ -296,8 +296,7 @@ def register(
             if judged is None:
                 warn(against)
     if judged is not None and judged.word != "verified":
-        advice = ": do not use it" if judged.word == "failed" else ""
-        warn(f"The verdict is {judged.word}{advice}. {' '.join(judged.against)}")
+        warn(verdict_warning(judged))
         if initial_fixed_to_moving_lps is not None and by_landmarks is None:
             warn(inverse_warning(fixed, moving, pair, at_start, initial_name))
     touched = tuple(bounds.touched(pose_lps))

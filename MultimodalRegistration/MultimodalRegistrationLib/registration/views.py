@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.registration.pair import Pair
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import (
     Candidate,
+    candidates_of,
     coarse_candidates,
     distinct,
     find_candidates,
@@ -180,8 +181,7 @@ class Comparison:
 
     def _scored(self, candidates: list[Candidate], worth: float) -> list[Candidate]:
         poses = np.stack([candidate.sampled_to_other_lps for candidate in candidates])
-        scores = worth * self.examiner_of(self.masked).agreements(poses)
-        return [Candidate(pose, float(score)) for pose, score in zip(poses, scores, strict=True)]
+        return candidates_of(poses, worth * self.examiner_of(self.masked).agreements(poses))
 
     def _distinct(self, candidates: list[Candidate], most: int) -> list[Candidate]:
         volumes = self.masked.lattices.sampled, self.masked.lattices.other

@@ -20,6 +20,8 @@ from MultimodalRegistrationLib.search.translations import best_translations
 
 __all__ = [
     "Candidate",
+    "best_candidates",
+    "candidates_of",
     "coarse_candidates",
     "coarsest_mm",
     "distinct",
@@ -65,6 +67,18 @@ class Candidate:
 
     sampled_to_other_lps: NDArray[np.float64]
     score: float
+
+
+def candidates_of(matrices: NDArray[np.float64], scores: NDArray[np.float64]) -> list[Candidate]:
+    """Candidates from poses ``sampled_to_other_lps``, shape (N, 4, 4), and their agreement, shape (N,)."""
+    return [Candidate(matrix, float(score)) for matrix, score in zip(matrices, scores, strict=True)]
+
+
+def best_candidates(agreement: Agreement, poses: Poses, most: int) -> list[Candidate]:
+    """The poses that agree best of many, best first."""
+    scores = agreement.score(poses)
+    best = np.argsort(-scores, kind="stable")[:most]
+    return candidates_of(agreement.matrices_of(poses[best]), scores[best])
 
 
 def search_step_mm(sampled: EngineVolume, other: EngineVolume) -> float:
@@ -202,12 +216,7 @@ def nearby_candidates(
     poses = poses[np.flatnonzero(bounds.allow(poses.rotations, allowed))]
     if not len(poses):
         return []
-    scores = agreement.score(poses)
-    best = np.argsort(-scores, kind="stable")[:_NEARBY_KEPT]
-    return [
-        Candidate(matrix, float(score))
-        for matrix, score in zip(agreement.matrices_of(poses[best]), scores[best], strict=True)
-    ]
+    return best_candidates(agreement, poses, _NEARBY_KEPT)
 
 
 def improved_candidates(
@@ -235,10 +244,7 @@ def improved_candidates(
         agreement = Agreement(*lattices.at(share * spacing_mm), points=points, seed=seed)
         starts = agreement.poses_of(np.stack([candidate.sampled_to_other_lps for candidate in found]))
         poses, scores = agreement.climb(starts, tuple(step * spacing_mm for step in steps), bounds)
-        found = [
-            Candidate(matrix, float(score)) for matrix, score in zip(agreement.matrices_of(poses), scores, strict=True)
-        ]
-        found = distinct(found, probe, spacing_mm, kept)
+        found = distinct(candidates_of(agreement.matrices_of(poses), scores), probe, spacing_mm, kept)
     return found
 
 

@@ -13,9 +13,8 @@ from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC
 from MultimodalRegistrationLib.registration.apply_steps import apply_steps
 from MultimodalRegistrationLib.registration.masks import Masks
 from MultimodalRegistrationLib.registration.pair import make_pair
-from MultimodalRegistrationLib.search.candidates import search_step_mm
 from MultimodalRegistrationLib.search.lattices import Lattices
-from MultimodalRegistrationLib.verdict.polish import Polisher
+from MultimodalRegistrationLib.verdict.polish import Polisher, fine_lattices
 
 __all__ = ["OWN_MOTION_DEG", "OWN_MOTION_MM", "MotionBounds", "bounds_of_start", "start_error_mm"]
 
@@ -106,8 +105,7 @@ def start_error_mm(
         moving_mask=prepared.masks.moving,
         winsorize_percentiles=winsorize_percentiles,
     )
-    lattices = Lattices(pair.sampled, pair.other)
-    fine = lattices.at(search_step_mm(pair.sampled, pair.other) / 6)
+    fine = fine_lattices(Lattices(pair.sampled, pair.other))
     ends_mm = []
     for number in range(_RESTARTS):
         polisher = Polisher(*fine, np.eye(4), seed + number)

@@ -9,7 +9,13 @@ from scipy.stats import qmc
 
 from MultimodalRegistrationLib.search.agreement import Agreement, Poses
 from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.search.candidates import Candidate, distinct, improved_candidates, search_step_mm
+from MultimodalRegistrationLib.search.candidates import (
+    Candidate,
+    best_candidates,
+    distinct,
+    improved_candidates,
+    search_step_mm,
+)
 from MultimodalRegistrationLib.search.lattices import Lattices
 
 __all__ = ["near_start_candidates"]
@@ -43,13 +49,7 @@ def near_start_candidates(lattices: Lattices, bounds: Bounds, *, seed: int) -> l
     """
     step_mm = search_step_mm(lattices.sampled, lattices.other)
     agreement = Agreement(*lattices.at(step_mm / 2), points=_POINTS, seed=seed)
-    poses = _drawn(bounds, agreement.center_lps, seed)
-    scores = agreement.score(poses)
-    best = np.argsort(-scores, kind="stable")[: 8 * _KEPT]
-    found = [
-        Candidate(matrix, float(score))
-        for matrix, score in zip(agreement.matrices_of(poses[best]), scores[best], strict=True)
-    ]
+    found = best_candidates(agreement, _drawn(bounds, agreement.center_lps, seed), 8 * _KEPT)
     probe = lattices.sampled.grid.sample_points_lps(_PROBES)
     # The start has been chosen well: it goes on, however it scores at this resolution.
     coarse = [Candidate(np.eye(4), -1.0), *distinct(found, probe, step_mm / 2, _KEPT)]

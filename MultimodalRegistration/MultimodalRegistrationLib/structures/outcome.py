@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.masks.padding import padded_voxels
 from MultimodalRegistrationLib.structures.structure import Structure
-from MultimodalRegistrationLib.verdict.rule import Verdict
+from MultimodalRegistrationLib.verdict.rule import SHARP, Verdict
 
 __all__ = ["SMALLEST_SHARE", "Outcome", "SkippedStructure", "in_view", "is_trusted", "kept_verdict"]
 
@@ -24,8 +24,6 @@ SMALLEST_SHARE = 0.25
 # By which share a pose must agree better than the common start to show that a structure has left it; volumes that
 # share nothing differ by some hundredths of a nat as well.
 _CLEARLY, _CHANCE_NATS = 0.09, 0.04
-# Share by which the agreement drops beside an optimum.
-_SHARP = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +105,7 @@ def is_trusted(verdict: Verdict, at_start: float, agreement: float, moved_mm: fl
         return verdict.word == "verified"
     # What is in doubt must show at least: an optimum, which agrees clearly better if it is another one.
     is_near = moved_mm <= verdict.evidence.step_mm / 2
-    return verdict.evidence.sharpness >= _SHARP and (is_near or _agrees_clearly_better(agreement, at_start))
+    return verdict.evidence.sharpness >= SHARP and (is_near or _agrees_clearly_better(agreement, at_start))
 
 
 def kept_verdict(found: Verdict, at_start: float, agreement: float) -> Verdict:
@@ -126,7 +124,7 @@ def kept_verdict(found: Verdict, at_start: float, agreement: float) -> Verdict:
         Failed where that pose is a clear optimum, so that the structure is not where the start puts it, and where it is
         instead is not known; otherwise uncertain.
     """
-    gone = _agrees_clearly_better(agreement, at_start) and found.evidence.sharpness >= _SHARP
+    gone = _agrees_clearly_better(agreement, at_start) and found.evidence.sharpness >= SHARP
     compared = f"{agreement:.2f} nat near it, {at_start:.2f} at the start"
     if gone:
         words = f"It is not where the common start puts it ({compared}), but no pose near it can be trusted."

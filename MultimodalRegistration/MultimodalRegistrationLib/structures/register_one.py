@@ -28,7 +28,6 @@ from MultimodalRegistrationLib.registration.result import RegistrationResult
 from MultimodalRegistrationLib.registration.similarity import mutual_information
 from MultimodalRegistrationLib.registration.views import View
 from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.search.candidates import search_step_mm
 from MultimodalRegistrationLib.search.lattices import Lattices
 from MultimodalRegistrationLib.structures.bounds import MotionBounds
 from MultimodalRegistrationLib.structures.compare import Surroundings
@@ -38,8 +37,8 @@ from MultimodalRegistrationLib.structures.regions import StructureRegion
 from MultimodalRegistrationLib.structures.structure import Structure
 from MultimodalRegistrationLib.verdict.convergence import Convergence
 from MultimodalRegistrationLib.verdict.evidence import Examiner
-from MultimodalRegistrationLib.verdict.polish import Polisher
-from MultimodalRegistrationLib.verdict.rule import judge, with_doubts
+from MultimodalRegistrationLib.verdict.polish import Polisher, fine_lattices
+from MultimodalRegistrationLib.verdict.rule import judge, verdict_warning, with_doubts
 
 __all__ = ["RegisteredStructure", "register_one"]
 
@@ -122,9 +121,10 @@ def register_one(
     clock = Clock()
     warnings: list[str] = []
 
-    def warn(words: str) -> None:
-        warnings.append(words)
-        on_warning(words)
+    def warn(words: str | None) -> None:
+        if words is not None:
+            warnings.append(words)
+            on_warning(words)
 
     def tell(stage: str, fraction: float) -> None:
         if cancel.is_set():
@@ -206,9 +206,7 @@ def register_one(
         if not is_trusted(verdict, at_start, agreement, _moved_mm(pair, pose_lps, region.structure)):
             verdict = kept_verdict(verdict, at_start, agreement)
             outcome, pose_lps = "failed" if verdict.word == "failed" else "kept", np.eye(4)
-    if verdict.word != "verified":
-        advice = ": do not use it" if verdict.word == "failed" else ""
-        warn(f"The verdict is {verdict.word}{advice}. {' '.join(verdict.against)}")
+    warn(verdict_warning(verdict))
     engine = fine[int(scores[: len(fine)].argmax())] if fine else None
     convergence = Convergence(None, "The engine stopped.", ()) if engine is None else engine.convergence
     if outcome == "registered" and convergence.settled is False:
@@ -282,7 +280,7 @@ def _view(
 
 def _polished(view: View, pose_lps: NDArray[np.float64], seed: int) -> list[NDArray[np.float64]]:
     """Where an optimiser of our own ends from a pose and from the start, as far as there is enough to compare."""
-    fine = view.lattices.at(search_step_mm(view.lattices.sampled, view.lattices.other) / 6)
+    fine = fine_lattices(view.lattices)
     polishers = [Polisher(*fine, start, seed) for start in (pose_lps, np.eye(4))]
     return [polisher.climb(np.zeros(6)) for polisher in polishers if polisher.can_tell]
 

@@ -27,7 +27,7 @@ from MultimodalRegistrationLib.search.agreement import Agreement, Poses
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.candidates import Candidate, search_step_mm
 from MultimodalRegistrationLib.search.lattices import Lattices
-from MultimodalRegistrationLib.verdict.polish import Polisher
+from MultimodalRegistrationLib.verdict.polish import Polisher, fine_lattices
 
 __all__ = ["Evidence", "Examiner"]
 
@@ -162,7 +162,7 @@ class Examiner:
 
     def optimum_near(self, pose_lps: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Where a climb of the smooth metric ends from a pose, shape (4, 4); None if too few points lie in both."""
-        polisher = Polisher(*self._lattices.at(self.step_mm / 6), pose_lps, self._seed)
+        polisher = Polisher(*fine_lattices(self._lattices), pose_lps, self._seed)
         return polisher.climb(np.zeros(6)) if polisher.can_tell else None
 
     def examine(
@@ -267,12 +267,12 @@ class Examiner:
 
     def _restart(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64] | None:
         """Where our own optimiser ends from a perturbed pose with points of its own; None if there are too few."""
-        polisher = Polisher(*self._lattices.at(self.step_mm / 6), pose_lps, self._seed + number)
+        polisher = Polisher(*fine_lattices(self._lattices), pose_lps, self._seed + number)
         return polisher.climb(self._perturbation(number)) if polisher.can_tell else None
 
     def _backward(self, pose_lps: NDArray[np.float64], number: int) -> NDArray[np.float64] | None:
         """Likewise with the roles of the volumes exchanged; the answer is of the original direction."""
-        sampled, other = self._lattices.at(self.step_mm / 6)
+        sampled, other = fine_lattices(self._lattices)
         polisher = Polisher(other, sampled, np.asarray(np.linalg.inv(pose_lps)), self._seed + number)
         if not polisher.can_tell:
             return None

@@ -14,7 +14,16 @@ import numpy as np
 
 from MultimodalRegistrationLib.verdict.evidence import Evidence
 
-__all__ = ["WORSE_THAN_START", "Verdict", "Word", "judge", "with_doubts", "with_optimum_unmasked"]
+__all__ = [
+    "SHARP",
+    "WORSE_THAN_START",
+    "Verdict",
+    "Word",
+    "judge",
+    "verdict_warning",
+    "with_doubts",
+    "with_optimum_unmasked",
+]
 
 Word = Literal["verified", "uncertain", "failed"]
 
@@ -25,7 +34,7 @@ _DOUBTFUL_OVERLAP = 0.35
 # Shares by which the agreement drops. A blunt optimum needs a clearer margin than a sharp one.
 _CLEAR_MARGIN = 0.09
 _CLEAR_MARGIN_AND_SHARPNESS = 0.25
-_SHARP = 0.15
+SHARP = 0.15
 _RIVAL_WINS = -0.02
 _MIRROR_WINS = -0.05
 _MIRROR_EQUAL = 0.03
@@ -103,6 +112,14 @@ def with_doubts(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
     return replace(verdict, word=word, against=(*verdict.against, *sentences))
 
 
+def verdict_warning(verdict: Verdict) -> str | None:
+    """What whoever runs a registration is warned of; None for what is verified."""
+    if verdict.word == "verified":
+        return None
+    advice = ": do not use it" if verdict.word == "failed" else ""
+    return f"The verdict is {verdict.word}{advice}. {' '.join(verdict.against)}"
+
+
 def with_optimum_unmasked(verdict: Verdict, distance_mm: float) -> Verdict:
     """The verdict where the volumes without the user's masks agree best at some distance, mean over what these mark.
 
@@ -132,7 +149,7 @@ def _fatal(e: Evidence) -> list[str]:
     words = []
     if e.rival_agreement is not None and e.margin < _RIVAL_WINS:
         words.append(f"{_rival(e)} agrees better, by {-e.margin:.0%}.")
-        if e.sharpness < _SHARP:
+        if e.sharpness < SHARP:
             words.append("Neither stands out: the volumes may not show the same part.")
     if e.mirror_margin is not None and e.mirror_margin < _MIRROR_WINS:
         words.append(
@@ -148,7 +165,7 @@ def _doubts(e: Evidence) -> list[str]:
     words = []
     if e.rival_agreement is not None and _RIVAL_WINS <= e.margin < _CLEAR_MARGIN:
         words.append(f"{_rival(e)} agrees almost as well, {abs(e.margin):.0%} {'less' if e.margin >= 0 else 'more'}.")
-    elif e.sharpness < _SHARP:
+    elif e.sharpness < SHARP:
         words.append(
             f"The optimum is blunt: moved by {e.step_mm:.0f} mm the agreement falls by {e.sharpness:.0%} only."
         )
