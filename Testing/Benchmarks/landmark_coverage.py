@@ -38,29 +38,30 @@ def coverage(cases: int) -> None:
 
 def _one_body(cases: int) -> list[float]:
     print("\n### One rigid body, rigid fit, no volume: the largest error anywhere in the stated region\n")
-    columns = [f"{error_mm:g} mm" for error_mm in NOISES_MM]
-    _head("pairs", "localisation error ", columns)
-    shares = []
-    for shape in SHAPES:
-        for count in PAIRS:
-            cells = []
-            for error_mm in NOISES_MM:
-                found = _outcomes(cases, count, lambda rng, n=count, e=error_mm, s=shape: noisy(rng, s, n, e))
-                cells.append(_cell(found, "largest_mm", shares))
-            print(f"| {shape}, {count} | {' | '.join(cells)} |", flush=True)
-    return shares
+    return _by_shape(cases, "localisation error", NOISES_MM, noisy, "largest_mm")
 
 
 def _bent_bodies(cases: int) -> list[float]:
     print("\n### Two bodies that differ by smooth waves, rigid fit, volume given: RMS over the volume\n")
-    _head("pairs", "waves of RMS ", [f"{bend_mm:g} mm" for bend_mm in BENDS_MM])
+    return _by_shape(cases, "waves of RMS", BENDS_MM, bent, "rms_mm")
+
+
+def _by_shape(
+    cases: int,
+    what: str,
+    sizes_mm: tuple[float, ...],
+    make: Callable[[np.random.Generator, str, int, float], Iterator[Case]],
+    true: str,
+) -> list[float]:
+    """Print a row for each shape and number of pairs, a column for each size; the shares of all cells."""
+    _head("pairs", f"{what} ", [f"{mm:g} mm" for mm in sizes_mm])
     shares: list[float] = []
     for shape in SHAPES:
         for count in PAIRS:
             cells = []
-            for bend_mm in BENDS_MM:
-                found = _outcomes(cases, count, lambda rng, n=count, b=bend_mm, s=shape: bent(rng, s, n, b))
-                cells.append(_cell(found, "rms_mm", shares))
+            for mm in sizes_mm:
+                found = _outcomes(cases, count, lambda rng, n=count, mm=mm, s=shape: make(rng, s, n, mm))
+                cells.append(_cell(found, true, shares))
             print(f"| {shape}, {count} | {' | '.join(cells)} |", flush=True)
     return shares
 

@@ -11,7 +11,6 @@ more. Needs the real volumes beside the project.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterable
@@ -34,7 +33,7 @@ from MultimodalRegistrationLib.preprocess.masks.make import mask_like
 from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.registration.run import register
 from numpy.typing import NDArray
-from resumable import json_lines, run_resumable
+from resumable import run_or_print
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from conftest import REAL_DATA, real_cases
@@ -273,40 +272,23 @@ def _rows(masked: list[Record]) -> list[str]:
     return rows
 
 
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cases", nargs="+")
+    parser.add_argument("--shapes", nargs="+")
+    parser.add_argument("--starts", nargs="+", choices=list(STARTS))
+
+
 def main() -> int:
     """Run or print; the exit code is 1 where a bar does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="do the runs that are not in the file of results yet")
-    run.add_argument("--cases", nargs="+")
-    run.add_argument("--shapes", nargs="+")
-    run.add_argument("--starts", nargs="+", choices=list(STARTS))
-    run.add_argument("--jobs", type=int, default=1, help="processes, which share the cores")
-    run.add_argument("--limit-minutes", type=float, help="begin no run after this time")
-    tabled = commands.add_parser("table", help="print the table of a file of results")
-    tabled.add_argument("--output", type=Path)
-    for command in (run, tabled):
-        command.add_argument("--results", type=Path, required=True, help="file of results, one JSON object a line")
-    options = parser.parse_args()
-    if options.command == "table":
-        text, good = table(json_lines(options.results))
-        print(text)
-        if options.output:
-            options.output.write_text(text + "\n", encoding="utf-8")
-        return 0 if good else 1
-    if not real_cases():
-        print(f"The real volumes are not at {REAL_DATA}: nothing was run.", file=sys.stderr)
-        return 2 if os.environ.get("CI") else 0
-    runs = plan(options.cases or real_cases(), options.shapes, options.starts or STARTS)
-    run_resumable(
-        runs,
-        options.results,
-        partial(Runner, max(1, usable_cores() // options.jobs)),
-        jobs=options.jobs,
+    return run_or_print(
+        __doc__,
+        add_choices=_add_choices,
+        plan=lambda options: plan(options.cases or real_cases(), options.shapes, options.starts or STARTS),
+        make_runner=lambda jobs: partial(Runner, max(1, usable_cores() // jobs)),
         told=told,
-        limit_minutes=options.limit_minutes,
+        table=table,
+        data=REAL_DATA,
     )
-    return 0
 
 
 if __name__ == "__main__":

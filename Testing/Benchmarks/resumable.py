@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import json
 import multiprocessing
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Runner", "json_lines", "run_resumable"]
+__all__ = ["Runner", "json_lines", "run_or_print", "run_resumable"]
 
 Record = dict[str, Any]
 
@@ -106,6 +109,65 @@ def run_resumable(
             file.write(json.dumps(record, default=_plain) + "\n")
             file.flush()
             print(f"{count}/{len(todo)} {told(record)}", flush=True)
+
+
+def run_or_print(
+    description: str | None,
+    *,
+    add_choices: Callable[[argparse.ArgumentParser], None],
+    plan: Callable[[argparse.Namespace], Sequence[Any]],
+    make_runner: Callable[[int], Callable[[], Runner]],
+    told: Callable[[Record], str],
+    table: Callable[[list[Record]], tuple[str, bool]],
+    data: Path,
+) -> int:
+    """The command line of such a benchmark: ``run`` does what is not done yet, ``table`` prints what there is.
+
+    Parameters
+    ----------
+    description : str or None
+        Of the benchmark.
+    add_choices : callable
+        Adds the options that choose runs.
+    plan : callable
+        The runs that the options choose.
+    make_runner : callable
+        What makes the runner of each process, for a number of processes.
+    told : callable
+        A line on the screen for each record.
+    table : callable
+        The table of all records in Markdown, and whether every bar holds.
+    data : Path
+        The real volumes.
+
+    Returns
+    -------
+    int
+        The exit code: 1 where a bar does not hold, 2 where the volumes are missing in CI.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="do the runs that are not in the file of results yet")
+    add_choices(run)
+    run.add_argument("--jobs", type=int, default=1, help="processes, which share the cores")
+    run.add_argument("--limit-minutes", type=float, help="begin no run after this time")
+    tabled = commands.add_parser("table", help="print the table of a file of results")
+    tabled.add_argument("--output", type=Path)
+    for command in (run, tabled):
+        command.add_argument("--results", type=Path, required=True, help="file of results, one JSON object a line")
+    options = parser.parse_args()
+    if options.command == "table":
+        text, good = table(json_lines(options.results))
+        print(text)
+        if options.output:
+            options.output.write_text(text + "\n", encoding="utf-8")
+        return 0 if good else 1
+    if not data.is_dir():
+        print(f"The real volumes are not at {data}: nothing was run.", file=sys.stderr)
+        return 2 if os.environ.get("CI") else 0
+    jobs, limit = options.jobs, options.limit_minutes
+    run_resumable(plan(options), options.results, make_runner(jobs), jobs=jobs, told=told, limit_minutes=limit)
+    return 0
 
 
 def _plain(value: Any) -> Any:

@@ -12,8 +12,6 @@ not, the fit at the end must be no worse than at the start, by a metric of Simpl
 
 from __future__ import annotations
 
-import argparse
-import os
 import resource
 import sys
 import time
@@ -34,7 +32,7 @@ from MultimodalRegistrationLib.structures.register_each import register_structur
 from MultimodalRegistrationLib.structures.register_one import RegisteredStructure
 from MultimodalRegistrationLib.structures.structure import Structure
 from numpy.typing import NDArray
-from resumable import json_lines, run_resumable
+from resumable import run_or_print
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from conftest import REAL_DATA
@@ -251,28 +249,15 @@ def _remark(record: Record) -> str:
 
 def main() -> int:
     """Run or print; the exit code is 1 where a bar does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="do the runs that are not in the file of results yet")
-    run.add_argument("--legs", nargs="+", choices=LEGS)
-    run.add_argument("--limit-minutes", type=float, help="begin no run after this time")
-    tabled = commands.add_parser("table", help="print the table of a file of results")
-    tabled.add_argument("--output", type=Path)
-    for command in (run, tabled):
-        command.add_argument("--results", type=Path, required=True, help="file of results, one JSON object a line")
-    options = parser.parse_args()
-    if options.command == "table":
-        text, good = table(json_lines(options.results))
-        print(text)
-        if options.output:
-            options.output.write_text(text + "\n", encoding="utf-8")
-        return 0 if good else 1
-    if not REAL_DATA.is_dir():
-        print(f"The real volumes are not at {REAL_DATA}: nothing was run.", file=sys.stderr)
-        return 2 if os.environ.get("CI") else 0
-    runs = plan(tuple(options.legs or LEGS))
-    run_resumable(runs, options.results, Runner, jobs=1, told=told, limit_minutes=options.limit_minutes)
-    return 0
+    return run_or_print(
+        __doc__,
+        add_choices=lambda parser: parser.add_argument("--legs", nargs="+", choices=LEGS),
+        plan=lambda options: plan(tuple(options.legs or LEGS)),
+        make_runner=lambda jobs: Runner,
+        told=told,
+        table=table,
+        data=REAL_DATA,
+    )
 
 
 if __name__ == "__main__":
