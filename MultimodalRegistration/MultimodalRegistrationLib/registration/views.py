@@ -39,6 +39,8 @@ _MOST_POSES = 8
 _CLEARLY = 1.03
 # How far what a mask marks may have moved on its own, in steps of the search in the whole volumes.
 _REACH_STEPS = 4
+# Of the coarse poses in the whole volumes, best first, those that are improved with the masks too.
+_COARSE_WITH_MASKS = 40
 # Of the time of a search.
 _COARSE_SHARE, _WHOLE_SHARE = 0.75, 0.88
 # The next best place agrees less than this share of the best, where what a mask marks stands out.
@@ -142,7 +144,8 @@ class Comparison:
         self._best_of_whole_lps = by_whole[0].sampled_to_other_lps
         on_fraction(_WHOLE_SHARE)
         coarse = [
-            *placed_in(masked, coarse, whole),
+            *by_whole,
+            *placed_in(masked, coarse[:_COARSE_WITH_MASKS], whole),
             *nearby_candidates(
                 masked.lattices,
                 masked.bounds,
