@@ -124,7 +124,7 @@ class MultimodalRegistrationParameterNode:
     maxRotation: Annotated[float, WithinRange(0, 180)] = 0.0
     engine: str = ""
     changedParameters: str = "{}"
-    transformName: str = ""
+    outputTransform: vtkMRMLTransformNode
     applyToMoving: bool = True
     carried: list[vtkMRMLTransformableNode]
     resampledVolume: bool = False

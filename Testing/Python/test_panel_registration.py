@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import slicer
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
+from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from MultimodalRegistrationLib.structures.structure import structures_of
 from panel_helpers import (
     MOVING_TO_FIXED_RAS,
@@ -231,20 +233,87 @@ def test_nodes_removed_while_a_result_is_shown(slicer_app, ready, pair, which):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 3, "those of the views"
 
 
-def test_outputs_can_be_named_left_unapplied_and_resampled(slicer_app, ready, pair):
+def test_outputs_can_be_left_unapplied_and_resampled(slicer_app, ready, pair):
     import SimpleITK as sitk
 
     parameters = ready.widget._parameterNode
-    parameters.transformName, parameters.applyToMoving, parameters.resampledVolume = "T 1", False, True
+    parameters.applyToMoving, parameters.resampledVolume = False, True
     process = start(slicer_app, ready)
     image = sitk.ReadImage(str(process.file("--fixed")))
     sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32) + 1, str(process.file("--output-volume")), True)
     finish(slicer_app, ready)
-    assert parameters.resultTransform.GetName() == "T 1"
     assert pair[1].GetParentTransformNode() is None
     made = slicer.util.getNode("scan B resampled")
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(made), slicer.util.arrayFromVolume(pair[0]) + 1)
     assert made.GetDisplayNode() is not None
+
+
+def test_an_output_transform_that_is_created_takes_the_result(slicer_app, ready, pair):
+    selector, parameters = ready.ui.outputTransformSelector, ready.widget._parameterNode
+    output = selector.addNode()
+    assert output.GetName() == "Registration"
+    assert parameters.outputTransform is output
+    before = scene_content()
+    start(slicer_app, ready)
+    finish(slicer_app, ready)
+    assert parameters.resultTransform is output
+    assert pair[1].GetParentTransformNode() is output
+    np.testing.assert_allclose(matrix_of(output), MOVING_TO_FIXED_RAS, atol=1e-9)
+    assert parameters.outputTransform is None, "the next run leaves this result alone"
+    ready.ui.undoButton.click()
+    assert scene_content() == before
+    np.testing.assert_array_equal(matrix_of(output), np.eye(4))
+    assert output.GetNodeReferenceID(output.GetFixedNodeReferenceRole()) is None
+
+
+def test_undo_gives_a_chosen_transform_back_what_it_held(slicer_app, ready, pair):
+    """Whatever that was: also an earlier result, which the panel shows again."""
+    start(slicer_app, ready)
+    finish(slicer_app, ready)
+    parameters = ready.widget._parameterNode
+    earlier = parameters.resultTransform
+    pair[1].SetAndObserveTransformNodeID(None)
+    held = vtk_from_matrix(np.diag([1.0, -1.0, -1.0, 1.0]) + np.eye(4, k=3) * 7)
+    earlier.SetMatrixTransformToParent(held)
+    settings = earlier.GetAttribute(SETTINGS_ATTRIBUTE)
+    parameters.outputTransform = earlier
+    start(slicer_app, ready)
+    finish(slicer_app, ready, verdict=None)
+    assert parameters.resultTransform is earlier
+    assert earlier.GetAttribute(SETTINGS_ATTRIBUTE) != settings
+    np.testing.assert_allclose(matrix_of(earlier), MOVING_TO_FIXED_RAS, atol=1e-9)
+    ready.ui.undoButton.click()
+    np.testing.assert_array_equal(matrix_of(earlier), matrix_from_vtk(held))
+    assert earlier.GetAttribute(SETTINGS_ATTRIBUTE) == settings
+    assert pair[1].GetParentTransformNode() is None
+    assert earlier.GetNodeReferenceID(earlier.GetMovingNodeReferenceRole()) == pair[1].GetID()
+
+
+def test_an_output_transform_above_a_volume_is_refused(slicer_app, ready, pair):
+    parameters = ready.widget._parameterNode
+    output = parameters.outputTransform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "mine")
+    pair[1].SetAndObserveTransformNodeID(output.GetID())
+    ready.ui.registerButton.click()
+    assert not ready.widget.panel.running
+    assert "scan B" in ready.ui.messageLabel.text
+    assert "'mine'" in ready.ui.messageLabel.text
+    assert "Choose another output transform" in ready.ui.messageLabel.text
+
+
+@pytest.mark.parametrize("what", ["removed", "above the moving volume"])
+def test_an_output_transform_that_is_lost_while_it_runs_gives_a_new_one(slicer_app, ready, pair, what):
+    parameters = ready.widget._parameterNode
+    output = parameters.outputTransform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "mine")
+    start(slicer_app, ready)
+    if what == "removed":
+        slicer.mrmlScene.RemoveNode(output)
+    else:
+        pair[1].SetAndObserveTransformNodeID(output.GetID())
+    finish(slicer_app, ready)
+    assert parameters.resultTransform.GetName() == "scan B to scan A"
+    assert "The result is in a new transform" in ready.ui.messageLabel.text
+    if what != "removed":
+        np.testing.assert_array_equal(matrix_of(output), np.eye(4))
 
 
 def test_settings_become_arguments(slicer_app, ready, pair):
@@ -423,7 +492,7 @@ def test_a_broken_preset_of_the_user_is_told(slicer_app, monkeypatch, tmp_path):
 def test_settings_and_result_come_back_with_the_scene(slicer_app, ready, pair, tmp_path):
     parameters = ready.widget._parameterNode
     parameters.preset, parameters.start, parameters.maxRotation = "affine", "moments", 33.0
-    parameters.transformName, parameters.resampledVolume, parameters.carried = "T", False, [pair[0]]
+    parameters.resampledVolume, parameters.carried = False, [pair[0]]
     table = ready.ui.parametersTable
     rows = {table.item(row, 0).text(): row for row in range(table.rowCount)}
     changed = next(row for name, row in rows.items() if name.endswith("NumberOfHistogramBins"))
@@ -440,7 +509,6 @@ def test_settings_and_result_come_back_with_the_scene(slicer_app, ready, pair, t
     assert parameters.fixedVolume.GetName() == "scan A"
     assert [node.GetName() for node in parameters.carried] == ["scan A"]
     assert ready.ui.startBox.currentText == "Centres of mass aligned"
-    assert ready.ui.transformNameEdit.text == "T"
     assert table.item(changed, 1).text() == "20"
     assert shown(ready.ui.resultCollapsibleButton)
     assert "UNCERTAIN" in ready.ui.verdictLabel.text

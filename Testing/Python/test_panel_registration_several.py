@@ -51,7 +51,6 @@ def test_each_volume_gets_its_own_transform_and_the_worst_verdict_is_shown(slice
     assert parameters.furtherVolumes == three[1:]
     assert ui.registerButton.toolTip == "Put scan B, late, venous onto scan A, one after the other"
     before = scene_content()
-    parameters.transformName = "phase"
     start(slicer_app, ready)
     assert "scan B (1 of 3)" in ui.stageLabel.text
     # What is chosen meanwhile is for the next time.
@@ -67,24 +66,24 @@ def test_each_volume_gets_its_own_transform_and_the_worst_verdict_is_shown(slice
     assert log[1] == "0:00 Writing the volumes"
     next_process(slicer_app, **verdict("failed", None, ["It is off."]))
     finish(slicer_app, ready, **verdict("uncertain", 2.25))
-    names = ["phase: scan B", "phase: late", "phase: venous"]
+    names = ["scan B to scan A", "late to scan A", "venous to scan A"]
     assert [node.GetTransformNodeID() for node in three] == [slicer.util.getNode(name).GetID() for name in names]
-    assert parameters.resultTransform.GetName() == "phase: late"
+    assert parameters.resultTransform.GetName() == "late to scan A"
     assert "FAILED" in ui.verdictLabel.text
     assert ui.messageLabel.text == (
-        "phase: scan B is verified, estimated error 0.7 mm.\nphase: late failed.\nphase: venous is uncertain, "
-        "estimated error 2.2 mm.\nShown is phase: late, which is trusted least."
+        "scan B to scan A is verified, estimated error 0.7 mm.\nlate to scan A failed.\nvenous to scan A is uncertain, "
+        "estimated error 2.2 mm.\nShown is late to scan A, which is trusted least."
     )
     ui.furtherCollapsibleButton.collapsed = False
     slicer_app.screenshot(ready.parent, SCREENSHOTS / "registration-several.png")
     # The others can be looked at; where the one that is shown is removed, another one is.
     assert [ui.resultsBox.itemText(n) for n in range(ui.resultsBox.count)] == names
     ui.resultsBox.setCurrentIndex(0)
-    assert parameters.resultTransform.GetName() == "phase: scan B"
+    assert parameters.resultTransform.GetName() == "scan B to scan A"
     assert "VERIFIED" in ui.verdictLabel.text
     slicer.mrmlScene.RemoveNode(parameters.resultTransform)
     slicer_app.process_events(20)
-    assert parameters.resultTransform.GetName() == "phase: late"
+    assert parameters.resultTransform.GetName() == "late to scan A"
     assert ui.undoButton.enabled
     ui.undoButton.click()
     assert not shown(ui.resultsBox)

@@ -126,7 +126,7 @@ def register(app, module, inputs):
     choose(
         module, inputs, fixedMask="parts CT", movingMask="parts MR", roi="box", maxTranslation=40.0, maxRotation=33.0
     )
-    choose(module, inputs, engine="simpleitk", changedParameters='{"affine": {}}', transformName="result", then="warp")
+    choose(module, inputs, engine="simpleitk", changedParameters='{"affine": {}}', then="warp")
     choose(module, inputs, carried=["points MR"], resampledVolume=True)
     module.ui.registerButton.click()
     assert module.widget.panel.running, module.ui.messageLabel.text
@@ -139,6 +139,7 @@ def register(app, module, inputs):
     assert "UNCERTAIN" in module.ui.verdictLabel.text
     # Either of two starts can be used, both can be chosen, and structures beside masks; and this result was applied.
     choose(module, inputs, initialTransform="start", structures="parts CT", applyToMoving=False)
+    choose(module, inputs, outputTransform="start")
     choose(module, inputs, furtherVolumes=["MR"], originalVolume="MR", resampledCopy="CT")
     return set()
 
@@ -146,8 +147,8 @@ def register(app, module, inputs):
 def assess(app, module, inputs):
     choose(module, inputs, fixedVolume="CT", movingVolume="MR", fixedTargets="points CT", movingTargets="points MR")
     choose(module, inputs, fixedSegmentation="parts CT", movingSegmentation="parts MR", region="parts CT")
-    result = slicer.util.getNode("result")
-    choose(module, {**inputs, "result": result}, transforms=["result", "start"], reference="screws", tolerance=2.5)
+    result = slicer.util.getNode("MR to CT")
+    choose(module, {**inputs, "MR to CT": result}, transforms=["MR to CT", "start"], reference="screws", tolerance=2.5)
     choose(module, inputs, outputFolder="/reports", reviewer="A. Reader", comment="looks right")
     choose(module, inputs, pictureMode="edges", pictureAt="center", pictureField=80.0)
     assert module.ui.measureButton.enabled, module.ui.missingLabel.text

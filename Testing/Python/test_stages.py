@@ -31,9 +31,10 @@ from MultimodalRegistrationLib.io.transforms import read_transform, write_transf
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.mrml.quality_inputs import record_of
+from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
-from MultimodalRegistrationLib.mrml.transforms import add_file_transform_node
-from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
+from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, add_file_transform_node
+from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from MultimodalRegistrationLib.presets.model import Preset, preset_content
 from MultimodalRegistrationLib.presets.store import find_preset
 from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
@@ -135,6 +136,39 @@ def test_a_bent_result_is_known_by_its_record(chained, head_ct, tmp_path):
     record, warnings = found()
     assert record is None
     assert "was changed after it was computed" in warnings[0]
+
+
+def test_a_given_node_takes_a_bent_result_and_gives_it_back(chained, tmp_path):
+    """One that holds a matrix, in place of a new node; what it held comes back."""
+    path = tmp_path / "T.h5"
+    sitk.WriteTransform(chained.transform.transform, str(path))
+    scene = slicer.vtkMRMLScene()
+    fixed, moving = (scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("F", "M"))
+    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "mine")
+    held = rigid([0, 0, 1], 30.0, [5.0, 0, 0])
+    node.SetMatrixTransformToParent(vtk_from_matrix(held))
+    common = {"name": "M to F", "fixed_node": fixed, "moving_node": moving, "settings": {"a": 1}}
+    new = add_file_transform_node(scene, path, **common)
+    change = SceneChange(scene)
+    change.overwrite(node)
+    before = scene.GetNumberOfNodes()
+    assert add_file_transform_node(scene, path, node=node, **common) is node
+    assert scene.GetNumberOfNodes() == before
+    assert node.GetName() == "mine"
+    assert not node.IsLinear()
+    for point in np.random.default_rng(4).uniform(-40, 40, (20, 3)).tolist():
+        mapped = [each.GetTransformFromParent().TransformPoint(point) for each in (new, node)]
+        np.testing.assert_allclose(mapped[0], mapped[1], atol=1e-9)
+    path.write_text("nothing")
+    with pytest.raises(InputError, match="cannot read"):
+        add_file_transform_node(scene, path, node=node, **common)
+    assert not node.IsLinear(), "as it was"
+    change.undo()
+    matrix = vtk.vtkMatrix4x4()
+    node.GetMatrixTransformToParent(matrix)
+    np.testing.assert_array_equal(matrix_from_vtk(matrix), held)
+    assert node.GetAttribute(SETTINGS_ATTRIBUTE) is None
+    assert node.GetNodeReferenceID(node.GetFixedNodeReferenceRole()) is None
 
 
 def test_a_file_that_slicer_cannot_read_leaves_no_node(tmp_path):

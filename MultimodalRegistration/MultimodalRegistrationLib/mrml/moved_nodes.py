@@ -83,13 +83,20 @@ def harden_moved(result_node: Any, nodes: Iterable[Any]) -> list[Any]:
     return moved
 
 
-def check_output(node: Any, fixed_node: Any) -> None:
+def check_output(node: Any, *inputs: Any) -> None:
     """Refuse a transform node that cannot take the result.
+
+    Parameters
+    ----------
+    node : vtkMRMLTransformNode
+        What the result is written to.
+    *inputs : vtkMRMLTransformableNode
+        What the result is made of and must not move when it is written.
 
     Raises
     ------
     InputError
-        It has a parent, or what stays lies under it.
+        The node has a parent, or one of the inputs lies under it.
     """
     parent = node.GetParentTransformNode()
     if parent is not None:
@@ -98,9 +105,10 @@ def check_output(node: Any, fixed_node: Any) -> None:
             f"this transform lies under another one, {parent.GetName()}",
             "Choose another output transform, or take it out.",
         )
-    if is_moved_by(node, fixed_node):
-        raise InputError(
-            fixed_node.GetName(),
-            f"this stays, but it lies under the output transform, {node.GetName()}",
-            "Choose another output transform, or take it out.",
-        )
+    for one in inputs:
+        if is_moved_by(node, one):
+            raise InputError(
+                one.GetName(),
+                f"it lies under the output transform, '{node.GetName()}', and would move when the result is written",
+                "Choose another output transform, or take it out.",
+            )

@@ -132,7 +132,14 @@ def result_name(fixed_node: Any, moving_node: Any) -> str:
 
 
 def add_registration_node(
-    scene: Any, content: dict[str, Any], file: Path, *, fixed_node: Any, moving_node: Any, name: str | None = None
+    scene: Any,
+    content: dict[str, Any],
+    file: Path,
+    *,
+    fixed_node: Any,
+    moving_node: Any,
+    name: str | None = None,
+    node: Any = None,
 ) -> Any:
     """Add the transform of a registration to a scene.
 
@@ -148,6 +155,8 @@ def add_registration_node(
         Referenced by the node.
     name : str, optional
         Of the node; by default of the two volumes.
+    node : vtkMRMLTransformNode, optional
+        Gets the result in place of a new node, and keeps its name.
 
     Returns
     -------
@@ -159,6 +168,7 @@ def add_registration_node(
         "fixed_node": fixed_node,
         "moving_node": moving_node,
         "settings": content,
+        "node": node,
     }
     if content["transform"]["type"] == "linear":
         return add_linear_transform_node(scene, content["transform"]["moving_to_fixed_ras"], **common)

@@ -63,8 +63,6 @@ class Settings:
         Of the landmarks.
     resampled_volume : bool
         Also make the moving volume on the fixed grid.
-    transform_name : str
-        Empty for one made of the names of the volumes.
     """
 
     preset: Preset
@@ -75,4 +73,3 @@ class Settings:
     max_rotation_deg: float | None = None
     pairing: Pairing = "order"
     resampled_volume: bool = False
-    transform_name: str = ""

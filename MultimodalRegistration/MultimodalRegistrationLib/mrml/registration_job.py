@@ -167,13 +167,16 @@ class RegistrationJob(VolumePairJob):
         """Whether the result holds for the whole moving volume."""
         return True
 
-    def finish(self, scene: Any) -> tuple[Any, list[Any], dict[str, Any]]:
+    def finish(self, scene: Any, output: Any = None) -> tuple[Any, list[Any], dict[str, Any]]:
         """Add the result to a scene.
 
         Parameters
         ----------
         scene : vtkMRMLScene
             That of the nodes.
+        output : vtkMRMLTransformNode, optional
+            Gets the result in place of a new node; see
+            :func:`~MultimodalRegistrationLib.mrml.moved_nodes.check_output`.
 
         Returns
         -------
@@ -199,7 +202,7 @@ class RegistrationJob(VolumePairJob):
             self._transform_file,
             fixed_node=fixed,
             moving_node=moving,
-            name=self.settings.transform_name,
+            node=output,
         )
         return node, self._add_resampled(scene, moving), content
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import slicer
 import vtk
 
 from MultimodalRegistrationLib.mrml.placement import result_held_by
@@ -30,16 +31,24 @@ class SceneChange:
         self._added: list[str] = []
         self._old_parents: dict[str, str | None] = {}
         self._hardened: dict[str, tuple[Any, Any]] = {}
+        self._overwritten: dict[str, tuple[Any, dict[str, str | None]]] = {}
 
     def __bool__(self) -> bool:
         """Whether there is anything to take back."""
-        return bool(self._added or self._old_parents or self._hardened)
+        return bool(self._added or self._old_parents or self._hardened or self._overwritten)
 
     def add(self, node: Any) -> None:
         """Take note of a node that was added, and of its display and storage."""
         self._added.append(node.GetID())
         for number in range(getattr(node, "GetNumberOfDisplayNodes", lambda: 0)()):
             self._added.append(node.GetNthDisplayNodeID(number))
+
+    def overwrite(self, node: Any) -> None:
+        """Take note of what a transform node holds, before a result is written to it."""
+        held = slicer.vtkMRMLTransformNode()
+        held.CopyContent(node)
+        roles = (node.GetFixedNodeReferenceRole(), node.GetMovingNodeReferenceRole())
+        self._overwritten.setdefault(node.GetID(), (held, {role: node.GetNodeReferenceID(role) for role in roles}))
 
     def apply(self, result_node: Any, node: Any) -> None:
         """Move a node by a result; nothing is hardened."""
@@ -91,7 +100,13 @@ class SceneChange:
             node = self._scene.GetNodeByID(identifier)
             if node is not None:
                 self._scene.RemoveNode(node)
-        self._added, self._old_parents, self._hardened = [], {}, {}
+        for identifier, (held, references) in self._overwritten.items():
+            node = self._scene.GetNodeByID(identifier)
+            if node is not None:
+                node.CopyContent(held)
+                for role, reference in references.items():
+                    node.SetNodeReferenceID(role, reference)
+        self._added, self._old_parents, self._hardened, self._overwritten = [], {}, {}, {}
 
 
 def nodes_moved_by(result_node: Any) -> list[Any]:

@@ -73,13 +73,15 @@ class StructuresJob(RegistrationJob):
         if self._resampled_file.exists():
             yield from super().read()
 
-    def finish(self, scene: Any) -> tuple[Any, list[Any], dict[str, Any]]:
+    def finish(self, scene: Any, output: Any = None) -> tuple[Any, list[Any], dict[str, Any]]:
         """Add the results to a scene.
 
         Parameters
         ----------
         scene : vtkMRMLScene
             That of the nodes.
+        output : vtkMRMLTransformNode, optional
+            As for a registration; gets what is returned as ``transform_node``.
 
         Returns
         -------
@@ -99,22 +101,27 @@ class StructuresJob(RegistrationJob):
         fixed, moving = self._present("fixed"), self._present("moving")
         content = self.renamed(json.loads(self._result_file.read_text(encoding="utf-8")))
         common = {"fixed_node": fixed, "moving_node": moving}
-        title = self.settings.transform_name or result_name(fixed, moving)
+        title = result_name(fixed, moving) if output is None else output.GetName()
         structures = content["structures"]
-        combined = None
+        combined, worst = None, None
         if content["combined"] is not None:
-            combined = add_registration_node(scene, joint_content(content), self._transform_file, name=title, **common)
+            combined = add_registration_node(
+                scene, joint_content(content), self._transform_file, name=title, node=output, **common
+            )
+        else:
+            worst = worst_structure(structures)
         nodes = [
             add_registration_node(
                 scene,
                 {**one["registration"], "inputs": content["inputs"]},
                 self._results / one["file"],
                 name=f"{title}: {one['name']}",
+                node=output if one is worst else None,
                 **common,
             )
             for one in structures
         ]
-        result = nodes.pop(structures.index(worst_structure(structures))) if combined is None else combined
+        result = combined or nodes.pop(structures.index(worst))
         return result, [*nodes, *self._add_resampled(scene, moving)], content
 
     @property

@@ -115,13 +115,20 @@ def add_thin_plate_spline_node(
 
 
 def add_file_transform_node(
-    scene: Any, path: Path, *, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]
+    scene: Any,
+    path: Path,
+    *,
+    name: str,
+    fixed_node: Any,
+    moving_node: Any,
+    settings: dict[str, Any],
+    node: Any = None,
 ) -> Any:
     """Add a result of any kind to a scene, from its file.
 
     Parameters
     ----------
-    scene, name, fixed_node, moving_node, settings
+    scene, name, fixed_node, moving_node, settings, node
         As for :func:`add_linear_transform_node`.
     path : Path
         ITK transform, ``fixed_to_moving_lps``; not needed afterwards.
@@ -136,8 +143,14 @@ def add_file_transform_node(
     InputError
         Slicer cannot read the file; the scene is as it was.
     """
-    node = _result_node(scene, None, name, fixed_node, moving_node, settings)
-    read_node_file(node, path)
+    read = _result_node(scene, None, name, fixed_node, moving_node, settings)
+    read_node_file(read, path)
+    if node is None:
+        return read
+    # Only once it is read: a given node stays as it is where that fails.
+    _result_node(scene, node, name, fixed_node, moving_node, settings)
+    node.CopyContent(read)
+    scene.RemoveNode(read)
     return node
 
 

@@ -138,9 +138,6 @@ class RegistrationPanel:
             self._preset.update()
             for nodes in self._checked:
                 nodes.show(parameters)
-            self._ui.transformNameEdit.placeholderText = texts.transform_name(
-                parameters.fixedVolume, parameters.movingVolume
-            )
             if not self.running:
                 self._show_result()
             self._update_button()
@@ -179,6 +176,7 @@ class RegistrationPanel:
                 inputs,
                 self._further(),
                 self._settings(),
+                output=parameters.outputTransform,
                 apply=parameters.applyToMoving,
                 carried=[
                     node
@@ -293,7 +291,6 @@ class RegistrationPanel:
             parameters.maxRotation or None,
             parameters.pairing,
             parameters.resampledVolume,
-            parameters.transformName.strip(),
         )
 
     def _done(self, job: RegistrationJob) -> None:
@@ -315,6 +312,9 @@ class RegistrationPanel:
             # In the next turn of the event loop: the views take their time.
             qt.QTimer.singleShot(0, self._result.look)
             self._parameters.resultTransform = series.worst
+            if self._parameters.outputTransform in series.results:
+                # The next run must not overwrite what this one found, unless that is chosen again.
+                self._parameters.outputTransform = None
             self._show_result()
         self._tell(series.words, problem=series.has_problem)
 

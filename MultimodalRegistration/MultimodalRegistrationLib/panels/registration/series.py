@@ -9,6 +9,7 @@ from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError, RegistrationError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.mrml.moved_nodes import check_output, is_moved_by
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
@@ -38,10 +39,17 @@ class Series:
         The other moving volumes.
     settings : Settings
         The same for all.
+    output : vtkMRMLTransformNode or None
+        Gets the result of the first moving volume; None for a new node, as the others get.
     apply : bool
         Put each moving volume under its result.
     carried : sequence of vtkMRMLTransformableNode
         Nodes that go with the first moving volume.
+
+    Raises
+    ------
+    InputError
+        The result cannot be written to the output.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class Series:
         further: Sequence[Any],
         settings: Settings,
         *,
+        output: Any,
         apply: bool,
         carried: Sequence[Any],
     ) -> None:
@@ -58,6 +67,10 @@ class Series:
         self._apply = apply
         self._moving = [inputs.moving, *further]
         self._names = [str(node.GetName()) for node in self._moving]
+        self._output_id = None
+        if output is not None:
+            check_output(output, *[node for node in vars(inputs).values() if node is not None], *carried)
+            self._output_id = str(output.GetID())
         self._carried = {str(node.GetID()): str(node.GetName()) for node in carried}
         self._begun = 0
         self._fixed_grid: VolumeGrid | None = None
@@ -103,11 +116,9 @@ class Series:
         for node in vars(self._inputs).values():
             if node not in (None, self._inputs.moving) and node.GetScene() is None:
                 raise self._end(node, texts.REMOVED, number)
-        inputs, settings = dataclasses.replace(self._inputs, moving=moving), self._settings
-        if len(self._moving) > 1 and settings.transform_name:
-            settings = dataclasses.replace(settings, transform_name=f"{settings.transform_name}: {self._names[number]}")
+        inputs = dataclasses.replace(self._inputs, moving=moving)
         make = RegistrationJob if inputs.structures is None else StructuresJob
-        job = make(inputs, settings, folder)
+        job = make(inputs, self._settings, folder)
         if self._fixed_grid is not None and not job.fixed_grid.coincides_with(self._fixed_grid):
             raise self._end(inputs.fixed, texts.MOVED, number)
         self._fixed_grid = job.fixed_grid
@@ -126,9 +137,12 @@ class Series:
             A volume was removed meanwhile; nothing was added.
         """
         moved = job.moved_meanwhile()
-        node, others, content = job.finish(self._scene)
+        output = self._output(job)
+        if output is not None:
+            self.change.overwrite(output)
+        node, others, content = job.finish(self._scene, output)
         self._results.append(_Result(node, content))
-        for added in (node, *others):
+        for added in others if node is output else (node, *others):
             self.change.add(added)
         moving = job.node("moving")
         if not job.moves_all:
@@ -139,6 +153,17 @@ class Series:
                 self._apply_to_carried(node)
         elif self._apply:
             self._notes.append(texts.volume_moved(moved[0]))
+
+    def _output(self, job: RegistrationJob) -> Any:
+        """The chosen node, for the first volume; None where it was removed, or volumes were put under it meanwhile."""
+        if self._begun > 1 or self._output_id is None:
+            return None
+        output = self._scene.GetNodeByID(self._output_id)
+        volumes = [node for node in (job.node("fixed"), job.node("moving")) if node is not None]
+        if output is None or any(is_moved_by(output, node) for node in volumes):
+            self._notes.append(texts.OUTPUT_GONE)
+            return None
+        return output
 
     def _apply_to_carried(self, result_node: Any) -> None:
         there = {identifier: self._scene.GetNodeByID(identifier) for identifier in self._carried}

@@ -8,7 +8,6 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.register import result_name
 from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
 from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
 
@@ -110,13 +109,6 @@ def not_combined(name: str, reason: str) -> str:
     ).format(name=name, reason=reason)
 
 
-def transform_name(fixed: Any, moving: Any) -> str:
-    """What the transform is called where no name is given."""
-    if fixed is None or moving is None:
-        return ""
-    return result_name(fixed, moving)
-
-
 def ready_words(fixed: Any, moving: Any, structures: Any = None, further: Sequence[Any] = ()) -> str:
     """What the button will do."""
     if further:
@@ -179,6 +171,10 @@ def one_of_several(name: str, number: int, count: int) -> str:
     return _("{name} ({number} of {count})").format(name=name, number=number, count=count)
 
 
+OUTPUT_GONE = _(
+    "The result is in a new transform. The output transform that you chose was removed, or it moves one of the volumes "
+    "now."
+)
 REMOVED = _("it was removed from the scene while the volumes were registered")
 MOVED = _("it was moved while the volumes were registered")
 
