@@ -199,6 +199,24 @@ def test_a_stiff_spline_is_the_affine_fit():
     assert 0.01 < some < errors_at(stiff, moving, fixed).rms_mm
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_spline_through_two_landmarks_with_one_partner_is_inverted_or_refused(seed):
+    """Between the two it is flat in one direction, so that its derivative may be singular to the last digit."""
+    fixed = np.random.default_rng(seed).integers(-60, 60, (12, 3)).astype(float)
+    shift = np.array([3.0, -2.0, 5.0])
+    moving = fixed + shift
+    moving[7] = moving[8]
+    spline = ThinPlateSpline(fixed, moving)
+    probes = np.concatenate([moving, (fixed[7:8] + fixed[8:9]) / 2 + shift])
+    for probe in probes[:, None]:
+        try:
+            back = spline.to_fixed(probe)
+        except RegistrationError as error:
+            assert "folds" in str(error)
+        else:
+            np.testing.assert_allclose(spline.to_moving(back), probe, atol=1e-6)
+
+
 def test_a_spline_that_folds_says_so():
     fixed = np.array([[x, y, z] for x in (0, 10) for y in (0, 10) for z in (0, 10)] + [[4, 5, 5], [6, 5, 5]], float)
     moving = fixed.copy()

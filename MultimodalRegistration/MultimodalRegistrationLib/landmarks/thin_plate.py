@@ -74,7 +74,7 @@ class ThinPlateSpline:
             todo = np.flatnonzero(np.linalg.norm(miss, axis=1) > _INVERSE_TOLERANCE_MM)
             if not len(todo):
                 return found
-            step = np.linalg.solve(self.jacobian(found[todo]), miss[todo][:, :, None])[:, :, 0]
+            step = _newton_steps(self.jacobian(found[todo]), miss[todo])
             for share in (1.0, 0.5, 0.25, 0.125):
                 tried = found[todo] - share * step
                 missed = self.to_moving(tried) - target[todo]
@@ -96,3 +96,12 @@ class ThinPlateSpline:
         ahead, behind = (self.to_moving((fixed_lps[:, None] + sign * steps).reshape(-1, 3)) for sign in (1, -1))
         # The middle axis counts the direction of the step, which is the column of the derivative.
         return np.asarray((ahead - behind).reshape(-1, 3, 3).swapaxes(1, 2) / (2 * _DIFFERENCE_MM))
+
+
+def _newton_steps(jacobians: NDArray[np.float64], miss: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solutions of ``jacobian @ step = miss``, shape (N, 3); the shortest one nearest to it where there is none."""
+    try:
+        return np.asarray(np.linalg.solve(jacobians, miss[:, :, None])[:, :, 0])
+    except np.linalg.LinAlgError:
+        # Beside two landmarks that have the same partner the spline may be flat in one direction, at a point.
+        return np.asarray((np.linalg.pinv(jacobians) @ miss[:, :, None])[:, :, 0])

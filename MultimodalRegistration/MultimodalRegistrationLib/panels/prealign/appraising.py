@@ -124,10 +124,6 @@ class Appraising:
         except InputError as error:
             self._match_problem = error
 
-    def forget_partners(self) -> None:
-        """Find partners anew next time."""
-        self._matched, self._partners = (), {}
-
     def _targets(self) -> Any:
         parameters = self._parameters
         fixed, moving = parameters.fixedTargets, parameters.movingTargets

@@ -41,7 +41,6 @@ NO_REGISTRATION = _("The module Multimodal Registration is not installed.")
 REGISTER_THESE = _(
     "Choose the prepared volumes, their masks and the prealignment in the module Multimodal Registration"
 )
-NO_RESULTS = _("Prepare the volumes first.")
 REMOVE_RESULTS = _("Remove the prepared volumes, masks and bias fields, and register the original volumes again")
 PREVIEW_CAPTION = _("Before, after, and the field: black is half, white is twice")
 NO_BIAS = _("Choose first whose bias field is taken out.")

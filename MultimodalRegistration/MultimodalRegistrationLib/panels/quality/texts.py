@@ -19,8 +19,6 @@ RUN = _("The measurement")
 NO_TRANSFORMS = _("There is no transform in the scene. Register the volumes first, or load a transform.")
 REMOVED = _("The results were removed; everything else in the scene is as it was.")
 NO_MAP = _("none")
-SHOW_BEFORE = _("Show before")
-SHOW_AFTER = _("Show after")
 PLOT_HINT = _("Show the plot in a view beside the slices")
 PLOT_NOWHERE = _("There is no window; the plot is in the scene.")
 OPEN_REPORT = _("Open the report in the browser")
@@ -33,7 +31,6 @@ MARKS = {"approved": _("Approved"), "doubtful": _("Doubtful"), "rejected": _("Re
 MARK_HINT = _("Keep this decision with the result in the scene, and beside the report")
 REPORT_NAME = _("Quality of {moving} to {fixed}")
 NO_TARGETS = _("No targets were given: choose two lists of independent points above.")
-NO_STRUCTURES = _("No segmentations were given.")
 
 # What the library calls by its option, since most of its users give options.
 _OPTIONS = {
