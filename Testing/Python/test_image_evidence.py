@@ -240,10 +240,11 @@ def test_local_information_of_chance_is_near_zero():
     random = np.random.default_rng(0)
     cells = windows.cell_of_voxels().ravel()
     fixed, moving = random.integers(0, 8, (2, cells.size))
-    chance, count = local_information((fixed * 8 + moving).astype(np.int32), cells, windows, 8)
+    chance, count, varied = local_information((fixed * 8 + moving).astype(np.int32), cells, windows, 8)
     assert count[1, 1, 1] == 12**3
     assert chance[1, 1, 1] < 0.01
-    same, _ = local_information((fixed * 9).astype(np.int32), cells, windows, 8)
+    assert varied.all()
+    same, *_ = local_information((fixed * 9).astype(np.int32), cells, windows, 8)
     assert same[1, 1, 1] == pytest.approx(np.log(8), abs=0.03)
 
 

@@ -67,7 +67,7 @@ class ImageEvidence:
         Size of the windows of the maps, along I, J, K.
     local_information, local_agreement : Volume
         Mutual information in nats and gradient agreement in windows, on the working grid; -1 where there is nothing to
-        compare: outside the region or the moving volume, or, for gradients, without edges in either.
+        compare: outside the region or the moving volume, where both are uniform, or, for gradients, without edges.
     """
 
     transform: str
@@ -124,7 +124,7 @@ def pair_evidence(pair: ImagePair, transform: SpatialTransform) -> ImageEvidence
     enough = len(used) >= _FEWEST_VOXELS
     information = information_of_joint(joint_histogram(of_fixed, of_moving, CLASSES)) if enough else (None, None)
     pairs = pair.fixed_side.coarser[of_fixed] * np.int32(LOCAL_CLASSES) + pair.moving_side.coarser[of_moving]
-    local, count = local_information(pairs, all_cells[used], windows, LOCAL_CLASSES)
+    local, count, varied = local_information(pairs, all_cells[used], windows, LOCAL_CLASSES)
 
     gradients = gradients_of(moved.voxels, pair.grid, pair.smoothing_mm)
     sound = gradients.unaffected(moved.inside)
@@ -152,7 +152,7 @@ def pair_evidence(pair: ImagePair, transform: SpatialTransform) -> ImageEvidence
         covered=len(used) / int(np.count_nonzero(pair.region)),
         spacing_mm=pair.grid.spacing_mm,
         window_mm=windows.size_mm,
-        local_information=map_of("local mutual information", local, filled),
+        local_information=map_of("local mutual information", local, filled & varied),
         local_agreement=map_of("local gradient agreement", agreement, filled & has_edges),
     )
 

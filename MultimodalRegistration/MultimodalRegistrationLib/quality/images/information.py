@@ -17,6 +17,9 @@ from MultimodalRegistrationLib.registration.similarity import mutual_information
 
 __all__ = ["information_of_joint", "joint_histogram", "local_information"]
 
+# Of the voxels of a window: in one pair of classes, but for some noise.
+_UNIFORM = 0.99
+
 
 def joint_histogram(
     fixed_classes: NDArray[np.integer], moving_classes: NDArray[np.integer], classes: int
@@ -39,7 +42,7 @@ def local_information(
     cells: NDArray[np.int32],
     windows: Windows,
     classes: int,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Mutual information in each window.
 
     Parameters
@@ -59,6 +62,8 @@ def local_information(
         In nats, never negative.
     counts : array, shape (K', J', I')
         Voxels in each window.
+    varied : array of bool, shape (K', J', I')
+        Whether either volume shows more than one class there: of air over air there is nothing to compare.
     """
     number = int(np.prod(windows.cells))
     counted = np.bincount(cells * np.int32(classes**2) + pairs, minlength=number * classes**2)
@@ -69,7 +74,8 @@ def local_information(
     terms = _n_log_n(joint).sum(axis=(3, 4)) - _n_log_n(of_fixed).sum(axis=3) - _n_log_n(of_moving).sum(axis=3)
     freedom = ((of_fixed > 0).sum(axis=3) - 1) * ((of_moving > 0).sum(axis=3) - 1)
     information = terms / n + np.log(n) - freedom / (2 * n)
-    return np.maximum(information, 0).astype(np.float32), count
+    varied = joint.max(axis=(3, 4)) < _UNIFORM * count
+    return np.maximum(information, 0).astype(np.float32), count, varied
 
 
 def _n_log_n(counts: NDArray[np.floating]) -> NDArray[np.floating]:
