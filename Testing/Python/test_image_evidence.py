@@ -248,6 +248,18 @@ def test_local_information_of_chance_is_near_zero():
     assert same[1, 1, 1] == pytest.approx(np.log(8), abs=0.03)
 
 
+def test_windows_in_which_both_volumes_are_uniform_are_left_out():
+    """Not those in which one of them is: there they disagree."""
+    windows = Windows((12, 12, 36), (4, 4, 4), (12.0, 12.0, 12.0))
+    cells = windows.cell_of_voxels().ravel()
+    random = np.random.default_rng(0)
+    place = np.broadcast_to(np.arange(36), windows.shape).ravel()
+    fixed = np.where(place < 12, random.integers(0, 8, cells.size), 3)
+    moving = np.where((place > 22) & (random.random(cells.size) < 0.005), 5, 1)
+    *_, varied = local_information((fixed * 8 + moving).astype(np.int32), cells, windows, 8)
+    assert varied[1, 1].tolist() == [True, True, True, True, False, False, False, False, False]
+
+
 def test_a_nonlinear_transform_counts_like_the_linear_one_it_is(head_ct, head_mr):
     field = sitk.Image([8, 8, 8], sitk.sitkVectorFloat64, 3)
     composite = sitk.CompositeTransform([sitk_from_matrix(TRUTH), sitk.DisplacementFieldTransform(field)])

@@ -289,26 +289,36 @@ def test_undo_gives_a_chosen_transform_back_what_it_held(slicer_app, ready, pair
     assert earlier.GetNodeReferenceID(earlier.GetMovingNodeReferenceRole()) == pair[1].GetID()
 
 
-def test_an_output_transform_above_a_volume_is_refused(slicer_app, ready, pair):
+@pytest.mark.parametrize("which", ["moving volume", "further volume", "carried volume"])
+def test_an_output_transform_above_a_volume_is_refused(slicer_app, ready, pair, which):
+    """It would move with the result, whether it is registered itself or not."""
     parameters = ready.widget._parameterNode
     output = parameters.outputTransform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "mine")
-    pair[1].SetAndObserveTransformNodeID(output.GetID())
+    node = pair[1] if which == "moving volume" else add_scan("scan C", seed=3)
+    if which == "further volume":
+        parameters.furtherVolumes = [node]
+    elif which == "carried volume":
+        parameters.carried = [node]
+    node.SetAndObserveTransformNodeID(output.GetID())
     ready.ui.registerButton.click()
     assert not ready.widget.panel.running
-    assert "scan B" in ready.ui.messageLabel.text
+    assert node.GetName() in ready.ui.messageLabel.text
     assert "'mine'" in ready.ui.messageLabel.text
     assert "Choose another output transform" in ready.ui.messageLabel.text
 
 
-@pytest.mark.parametrize("what", ["removed", "above the moving volume"])
+@pytest.mark.parametrize("what", ["removed", "above the moving volume", "under another transform"])
 def test_an_output_transform_that_is_lost_while_it_runs_gives_a_new_one(slicer_app, ready, pair, what):
     parameters = ready.widget._parameterNode
     output = parameters.outputTransform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "mine")
     start(slicer_app, ready)
     if what == "removed":
         slicer.mrmlScene.RemoveNode(output)
-    else:
+    elif what == "above the moving volume":
         pair[1].SetAndObserveTransformNodeID(output.GetID())
+    else:
+        parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "parent")
+        output.SetAndObserveTransformNodeID(parent.GetID())
     finish(slicer_app, ready)
     assert parameters.resultTransform.GetName() == "scan B to scan A"
     assert "The result is in a new transform" in ready.ui.messageLabel.text
@@ -377,6 +387,7 @@ def test_structures_are_registered_on_their_own(slicer_app, ready, pair):
         setattr(parameters, name, before)
     assert ui.registerButton.enabled
     parameters.maxRotation = 20.0
+    output = parameters.outputTransform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "mine")
     process = start(slicer_app, ready)
     assert process.arguments[:2] == ["--events", "structures"]
     assert "--start" not in process.arguments
@@ -419,6 +430,7 @@ def test_structures_are_registered_on_their_own(slicer_app, ready, pair):
     assert "FAILED" in ui.verdictLabel.text
     assert "they would overlap" in ui.messageLabel.text
     assert pair[1].GetParentTransformNode() is None
+    np.testing.assert_array_equal(matrix_of(output), np.eye(4), "the transform of one structure is not that of all")
     ui.undoButton.click()
     assert scene_content() == before
 

@@ -45,6 +45,21 @@ def next_process(slicer_app, **changes):
     return FakeProcess.made[-1]
 
 
+def test_the_chosen_output_gets_the_result_of_the_first_volume(slicer_app, ready, three):  # noqa: F811
+    parameters = ready.widget._parameterNode
+    output = parameters.outputTransform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "mine")
+    start(slicer_app, ready)
+    next_process(slicer_app)
+    next_process(slicer_app)
+    finish(slicer_app, ready)
+    parents = [node.GetParentTransformNode() for node in three]
+    assert parents[0] is output
+    assert [parent.GetName() for parent in parents] == ["mine", "late to scan A", "venous to scan A"]
+    ready.ui.undoButton.click()
+    assert output.GetScene() is slicer.mrmlScene
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 1
+
+
 @pytest.mark.story("U20")
 def test_each_volume_gets_its_own_transform_and_the_worst_verdict_is_shown(slicer_app, ready, pair, three):  # noqa: F811
     ui, parameters = ready.ui, ready.widget._parameterNode

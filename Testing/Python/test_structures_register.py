@@ -176,7 +176,10 @@ def job(files, bones, tmp_path, slicer_app):
     return made
 
 
-def test_nodes_in_and_nodes_out(files, run, job, tmp_path):
+@pytest.mark.parametrize("name", ["mr to ct", "mine"])
+def test_nodes_in_and_nodes_out(files, run, job, tmp_path, name):
+    """The combined transform in a new node, or in one that was chosen."""
+    output = None if name == "mr to ct" else slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", name)
     given = dict(zip(job.arguments[2::2], job.arguments[3::2], strict=False))
     for option, file in (("--fixed", "ct.nrrd"), ("--moving", "mr.nrrd")):
         written, original = read_volume(given[option]), read_volume(files / file)
@@ -186,8 +189,9 @@ def test_nodes_in_and_nodes_out(files, run, job, tmp_path):
     shutil.copytree(run[0], given["--output-dir"])
     assert [*job.read()][-1] == 1
     assert job.moves_all
-    node, others, _ = job.finish(slicer.mrmlScene)
-    assert [one.GetName() for one in (node, *others)] == ["mr to ct", "mr to ct: 3", "mr to ct: 7", "mr resampled"]
+    node, others, _ = job.finish(slicer.mrmlScene, output)
+    assert output in (None, node)
+    assert [one.GetName() for one in (node, *others)] == [name, "mr to ct: 3", "mr to ct: 7", "mr resampled"]
     for name, one in zip("37", others[:2], strict=True):
         found = read_linear_transform(run[0] / f"{name}.h5")
         np.testing.assert_allclose(start_from_node(one), found, atol=1e-9)

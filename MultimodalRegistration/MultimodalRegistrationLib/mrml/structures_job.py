@@ -81,7 +81,7 @@ class StructuresJob(RegistrationJob):
         scene : vtkMRMLScene
             That of the nodes.
         output : vtkMRMLTransformNode, optional
-            As for a registration; gets what is returned as ``transform_node``.
+            Gets the combined transform in place of a new node; that of one structure alone always gets a new one.
 
         Returns
         -------
@@ -101,27 +101,24 @@ class StructuresJob(RegistrationJob):
         fixed, moving = self._present("fixed"), self._present("moving")
         content = self.renamed(json.loads(self._result_file.read_text(encoding="utf-8")))
         common = {"fixed_node": fixed, "moving_node": moving}
-        title = result_name(fixed, moving) if output is None else output.GetName()
+        title = result_name(fixed, moving)
         structures = content["structures"]
-        combined, worst = None, None
+        combined = None
         if content["combined"] is not None:
             combined = add_registration_node(
                 scene, joint_content(content), self._transform_file, name=title, node=output, **common
             )
-        else:
-            worst = worst_structure(structures)
         nodes = [
             add_registration_node(
                 scene,
                 {**one["registration"], "inputs": content["inputs"]},
                 self._results / one["file"],
                 name=f"{title}: {one['name']}",
-                node=output if one is worst else None,
                 **common,
             )
             for one in structures
         ]
-        result = combined or nodes.pop(structures.index(worst))
+        result = nodes.pop(structures.index(worst_structure(structures))) if combined is None else combined
         return result, [*nodes, *self._add_resampled(scene, moving)], content
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from MultimodalRegistrationLib.errors import InputError, RegistrationError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.mrml.moved_nodes import check_output, is_moved_by
+from MultimodalRegistrationLib.mrml.moved_nodes import check_output
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
@@ -67,11 +67,11 @@ class Series:
         self._apply = apply
         self._moving = [inputs.moving, *further]
         self._names = [str(node.GetName()) for node in self._moving]
+        self._carried = {str(node.GetID()): str(node.GetName()) for node in carried}
         self._output_id = None
         if output is not None:
-            check_output(output, *[node for node in vars(inputs).values() if node is not None], *carried)
+            self._check_output(output)
             self._output_id = str(output.GetID())
-        self._carried = {str(node.GetID()): str(node.GetName()) for node in carried}
         self._begun = 0
         self._fixed_grid: VolumeGrid | None = None
         self._results: list[_Result] = []
@@ -137,7 +137,7 @@ class Series:
             A volume was removed meanwhile; nothing was added.
         """
         moved = job.moved_meanwhile()
-        output = self._output(job)
+        output = self._output()
         if output is not None:
             self.change.overwrite(output)
         node, others, content = job.finish(self._scene, output)
@@ -154,14 +154,24 @@ class Series:
         elif self._apply:
             self._notes.append(texts.volume_moved(moved[0]))
 
-    def _output(self, job: RegistrationJob) -> Any:
-        """The chosen node, for the first volume; None where it was removed, or volumes were put under it meanwhile."""
+    def _check_output(self, output: Any) -> None:
+        """Refuse an output that the result cannot be written to; nodes that were removed do not count."""
+        carried = [self._scene.GetNodeByID(identifier) for identifier in self._carried]
+        nodes = [*vars(self._inputs).values(), *self._moving[1:], *carried]
+        check_output(output, *[node for node in nodes if node is not None and node.GetScene() is not None])
+
+    def _output(self) -> Any:
+        """The chosen node, for the first volume; None, with a note, where it cannot take the result any more."""
         if self._begun > 1 or self._output_id is None:
             return None
         output = self._scene.GetNodeByID(self._output_id)
-        volumes = [node for node in (job.node("fixed"), job.node("moving")) if node is not None]
-        if output is None or any(is_moved_by(output, node) for node in volumes):
-            self._notes.append(texts.OUTPUT_GONE)
+        if output is None:
+            self._notes.append(texts.OUTPUT_REMOVED)
+            return None
+        try:
+            self._check_output(output)
+        except InputError as error:
+            self._notes.append(texts.output_refused(error))
             return None
         return output
 

@@ -127,6 +127,11 @@ def problem_words(error: RegistrationError) -> str:
     return without_options(str(error), _OPTIONS)
 
 
+def output_refused(error: RegistrationError) -> str:
+    """Why the result is not in the output transform that was chosen."""
+    return _("The result is in a new transform. {problem}").format(problem=problem_words(error))
+
+
 def volume_moved(name: str) -> str:
     """One of the volumes was moved meanwhile."""
     return _(
@@ -171,10 +176,7 @@ def one_of_several(name: str, number: int, count: int) -> str:
     return _("{name} ({number} of {count})").format(name=name, number=number, count=count)
 
 
-OUTPUT_GONE = _(
-    "The result is in a new transform. The output transform that you chose was removed, or it moves one of the volumes "
-    "now."
-)
+OUTPUT_REMOVED = _("The result is in a new transform. The output transform that you chose was removed meanwhile.")
 REMOVED = _("it was removed from the scene while the volumes were registered")
 MOVED = _("it was moved while the volumes were registered")
 
