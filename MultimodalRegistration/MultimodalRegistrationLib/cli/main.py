@@ -24,6 +24,7 @@ _MODULES = {
     "batch init": "batch_init",
     "structures": "structures",
     "prealign": "prealign",
+    "refine-landmarks": "refine_landmarks",
     "preprocess": "preprocess",
     "qa": "qa",
     "picture": "picture",

@@ -21,6 +21,7 @@ from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
 from MultimodalRegistrationLib.panels.common.texts import volumes_missing
 from MultimodalRegistrationLib.panels.prealign import texts
 from MultimodalRegistrationLib.panels.prealign.points_view import PointsView
+from MultimodalRegistrationLib.panels.prealign.refine_view import RefineView
 from MultimodalRegistrationLib.panels.prealign.shapes_view import ShapesView
 
 __all__ = ["PrealignPanel"]
@@ -44,11 +45,12 @@ class PrealignPanel:
         self._updating = False
         self._message = MessageLine(ui.messageLabel)
         self._points = PointsView(ui, on_judged=self._update_buttons)
+        self._refine = RefineView(ui, lambda: self._points.appraising)
         self._carried = CheckedNodes(ui.carriedSelector, "carried", ui.carriedLabel)
         self._shapes = ShapesView(ui, self._shapes_aligned)
         self._comparison = Comparison()
         self._row = ComparisonRow(ui, self._comparison, self._look)
-        self._watch = SceneWatch(self._update_buttons)
+        self._watch = SceneWatch(self._scene_changed)
         for button, action in (
             (ui.applyButton, self.apply),
             (ui.hardenButton, self.harden),
@@ -69,12 +71,14 @@ class PrealignPanel:
     def forget(self) -> None:
         """The scene is being closed."""
         self._shapes.cancel()
+        self._refine.cancel()
 
     def close(self) -> None:
         """The panel goes: end what runs and wait for its process."""
         self._watch.close()
         self._comparison.hide()
         self._shapes.close()
+        self._refine.close()
 
     def update(self) -> None:
         """Show what the parameter node holds."""
@@ -82,7 +86,7 @@ class PrealignPanel:
             return
         self._updating = True
         try:
-            for part in (self._carried, self._shapes, self._points):
+            for part in (self._carried, self._shapes, self._points, self._refine):
                 part.show(self._parameters)
             self._update_buttons()
         finally:
@@ -195,7 +199,12 @@ class PrealignPanel:
 
         return run
 
+    def _scene_changed(self) -> None:
+        self._refine.check_nodes()
+        self._update_buttons()
+
     def _update_buttons(self) -> None:
+        self._refine.update()
         ui, parameters = self._ui, self._parameters
         if self._comparison.shown and (self._volumes() is None or parameters.outputTransform is None):
             self._comparison.hide()

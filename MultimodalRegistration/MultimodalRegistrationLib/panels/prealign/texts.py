@@ -17,6 +17,7 @@ from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS
 from MultimodalRegistrationLib.landmarks.pair_rows import PairRow
 from MultimodalRegistrationLib.landmarks.targets import Targets
 from MultimodalRegistrationLib.panels.common.texts import escaped
+from MultimodalRegistrationLib.registration.refine_landmarks import RefinedLandmark
 from MultimodalRegistrationLib.surfaces.result import Distances, SurfaceRegistration
 
 APPLY = _("Apply")
@@ -321,3 +322,53 @@ def _distances(distances: Distances) -> str:
     return _("{mean:.2f} mm mean over the {share:.0f} % that has a counterpart, {everything:.2f} mm over all").format(
         mean=distances.mean_mm, share=100 * distances.kept_share, everything=distances.all_mean_mm
     )
+
+
+REFINE = _("Refine with the images")
+REFINE_READY = _(
+    "Finds where the moving points would have to lie for the two volumes to agree best, and shows it; takes some seconds"
+)
+REFINE_RUN = _("The refinement of the points")
+REFINING = _("Comparing the two volumes around the present fit…")
+REFINE_CANCELLED = _("Cancelled; no point was moved.")
+CANCEL_REFINE = _("Stop; no point is moved")
+ALL_POINTS = _("all moving points")
+CHOSEN_POINT = _("the chosen row")
+LEAVE_REFINED = _("Discard")
+UNDO_REFINED = _("Undo the refinement")
+NO_PAIRS_TO_REFINE = _("Place three pairs or more that fit each other first.")
+NO_VOLUMES_TO_REFINE = _("Choose the fixed and the moving volume first.")
+NO_POINT_CHOSEN = _("Click a pair in the table first, one that is used.")
+_STAY_INDEPENDENT = _(
+    "Refined points follow the images: they no longer measure a registration of these volumes independently."
+)
+
+
+def refine_model_words(model: str) -> str:
+    """Why points are not refined where another model than a rigid one is chosen."""
+    return _("Refining takes the two volumes for one rigid body; the model is {model}.").format(model=model_name(model))
+
+
+def refined_words(refined: Sequence[RefinedLandmark]) -> str:
+    """Where the points would go, and which stay."""
+    distances = [one.distance_mm for one in refined if not one.left_alone]
+    lines = [
+        _("{label} stays: {reason}.").format(label=one.label, reason=one.left_alone)
+        for one in refined
+        if one.left_alone
+    ]
+    if distances:
+        words = _("{moved} of {all} points would move, by {least:.1f} to {most:.1f} mm; the views show where.")
+        moved = words.format(moved=len(distances), all=len(refined), least=min(distances), most=max(distances))
+        lines = [moved, *lines, _STAY_INDEPENDENT]
+    return shortened("\n".join(lines))
+
+
+def taken_words(count: int) -> str:
+    """How many points were moved."""
+    return _("Points moved: {count}.").format(count=count) + " " + _STAY_INDEPENDENT
+
+
+def taken_back_words(count: int) -> str:
+    """How many points were put back."""
+    return _("Points put back: {count}.").format(count=count)
