@@ -77,8 +77,8 @@ def refine_landmarks(
 ) -> tuple[RefinedLandmark, ...]:
     """Move the moving landmarks of pairs to where the images agree best with the fixed ones.
 
-    The two volumes are taken for one rigid body. Refined points follow the images: they no longer measure a registration
-    of the same images independently.
+    The two volumes are taken for one rigid body. Refined points follow the images, so they no longer measure a
+    registration of the same images independently.
 
     Parameters
     ----------

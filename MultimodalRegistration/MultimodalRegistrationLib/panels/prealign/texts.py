@@ -326,7 +326,7 @@ def _distances(distances: Distances) -> str:
 
 REFINE = _("Refine with the images")
 REFINE_READY = _(
-    "Finds where the moving points would have to lie for the two volumes to agree best, and shows it; takes some seconds"
+    "Finds where the moving points have to lie for the two volumes to agree best, and shows it; takes some seconds"
 )
 REFINE_RUN = _("The refinement of the points")
 REFINING = _("Comparing the two volumes around the present fit…")
