@@ -237,6 +237,8 @@ class FiducialPrealignTest(ScriptedLoadableModuleTest):
         self.setUp()
         self.test_known_rotation()
         self.test_panel_width()
+        self.setUp()
+        self.test_panel()
 
     def test_panel_width(self) -> None:
         """The panel does not force the dock wide."""
@@ -254,3 +256,36 @@ class FiducialPrealignTest(ScriptedLoadableModuleTest):
         for row, expected in enumerate((12, -7, 30)):
             self.assertAlmostEqual(matrix[row, 3], expected, places=6)
         self.assertAlmostEqual(matrix[1, 0], 1, places=6)
+
+    def test_panel(self) -> None:
+        """Choose, refine, undo, apply, invert, harden, save, load and close."""
+        from MultimodalRegistrationLib.application.panel_walk import PanelWalk
+        from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case, phantom_error_mm
+
+        walk = PanelWalk("FiducialPrealign")
+        phantom = add_phantom_case(slicer.mrmlScene)
+        walk.parameters.fixedVolume, walk.parameters.movingVolume = phantom.ct, phantom.t1
+        walk.parameters.fixedPoints, walk.parameters.movingPoints = phantom.ct_landmarks, phantom.t1_landmarks
+        walk.wait(lambda: walk.ui.pairTable.rowCount == 5, "each pair has a row")
+        walk.wait(lambda: walk.ui.refineButton.enabled, "the pairs are judged")
+        placed = phantom.t1_landmarks.GetNthControlPointPosition(0)
+        walk.press("refineButton")
+        walk.wait(lambda: walk.ui.takeRefinedButton.visible, "refined points are shown before they are taken")
+        walk.press("takeRefinedButton")
+        walk.check(phantom.t1_landmarks.GetNthControlPointPosition(0) != placed, "refined points are taken")
+        walk.press("leaveRefinedButton")
+        walk.check(phantom.t1_landmarks.GetNthControlPointPosition(0) == placed, "and put back")
+        walk.wait(lambda: walk.ui.applyButton.enabled, "Apply is offered")
+        walk.press("applyButton")
+        transform = walk.parameters.outputTransform
+        walk.check(phantom.t1.GetParentTransformNode() is transform, "the transform is applied to the moving volume")
+        error_mm = phantom_error_mm(transform)
+        walk.check(error_mm < 5.0, f"it is {error_mm:.2f} mm from the truth")
+        walk.press("invertButton")
+        walk.press("hardenButton")
+        walk.check(phantom.t1.GetParentTransformNode() is None, "the movement is hardened")
+        walk.save_and_load()
+        walk.wait(lambda: walk.ui.pairTable.rowCount == 5, "the pairs come back with the scene")
+        walk.close_scene()
+        walk.check(not walk.ui.applyButton.enabled, "without points, Apply is off")
+        walk.end()

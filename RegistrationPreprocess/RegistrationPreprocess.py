@@ -177,6 +177,8 @@ class RegistrationPreprocessTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         self.setUp()
+        self.test_panel()
+        self.setUp()
         self.test_prepareTwoScansOfThePhantom()
         self.test_panel_width()
 
@@ -200,3 +202,27 @@ class RegistrationPreprocessTest(ScriptedLoadableModuleTest):
         prepared = RegistrationPreprocessLogic().preprocess(*nodes, initial_transform_node=start)
         self.assertLess(prepared.fixed.GetImageData().GetNumberOfPoints(), nodes[0].GetImageData().GetNumberOfPoints())
         self.assertIsNotNone(prepared.roi.GetDisplayNode())
+
+    def test_panel(self):
+        """Choose, look for findings, find the region, prepare, remove, prepare again, save, load and close."""
+        from MultimodalRegistrationLib.application.panel_walk import PanelWalk
+        from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case
+
+        walk = PanelWalk("RegistrationPreprocess")
+        phantom = add_phantom_case(slicer.mrmlScene)
+        walk.parameters.fixedVolume, walk.parameters.movingVolume = phantom.ct, phantom.t1
+        walk.press("checkButton")
+        walk.wait(lambda: walk.ui.findRegionButton.enabled, "the volumes are checked")
+        walk.press("findRegionButton")
+        walk.wait(lambda: walk.parameters.roi is not None and not walk.widget.panel.running, "the region is a ROI")
+        for run in ("prepared", "prepared again"):
+            walk.press("applyButton")
+            walk.wait(lambda: walk.parameters.preparedMoving is not None and not walk.widget.panel.running, run)
+            if run == "prepared":
+                walk.press("removeButton")
+                walk.check(walk.parameters.preparedMoving is None, "Remove takes what was made out of the scene")
+        walk.save_and_load()
+        walk.wait(lambda: walk.parameters.preparedMoving is not None, "the prepared volumes come back with the scene")
+        walk.close_scene()
+        walk.check(not walk.ui.applyButton.enabled, "without volumes, nothing can be prepared")
+        walk.end()

@@ -269,6 +269,8 @@ class MultimodalRegistrationQATest(ScriptedLoadableModuleTest):
         self.setUp()
         self.test_phantom()
         self.test_panel_width()
+        self.setUp()
+        self.test_panel()
 
     def test_panel_width(self) -> None:
         """The panel does not force the dock wide."""
@@ -313,3 +315,34 @@ class MultimodalRegistrationQATest(ScriptedLoadableModuleTest):
         nodes = logic.assess(fixedNode, movingNode, transforms, *targets)
         verdict = logic.verdict(nodes.tables["methods"])
         self.assertEqual((verdict["word"], verdict["method"]), ("good", "known"), verdict["reasons"])
+
+    def test_panel(self) -> None:
+        """Choose, measure, look, remove, measure again, save, load and close."""
+        from MultimodalRegistrationLib.application.panel_walk import PanelWalk
+        from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
+        from MultimodalRegistrationLib.mrml.phantom_case import T1_TO_CT_LPS, add_phantom_case
+        from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
+
+        walk = PanelWalk("MultimodalRegistrationQA")
+        phantom = add_phantom_case(slicer.mrmlScene)
+        truth = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "known")
+        truth.SetMatrixTransformToParent(vtk_from_matrix(flip_matrix_lps_ras(T1_TO_CT_LPS)))
+        walk.parameters.fixedVolume, walk.parameters.movingVolume = phantom.ct, phantom.t1
+        walk.parameters.fixedTargets, walk.parameters.movingTargets = phantom.ct_targets, phantom.t1_targets
+        walk.parameters.transforms = [truth]
+        for run in ("measured", "measured again"):
+            walk.press("measureButton")
+            walk.wait(lambda: walk.parameters.resultTable is not None and not walk.widget.panel.running, run)
+            if run == "measured":
+                for mode in ("edgesButton", "checkerboardButton", "greyButton", "colorButton"):
+                    walk.press(mode)
+                    slicer.app.processEvents()
+                walk.press("removeButton")
+                walk.check(walk.parameters.resultTable is None, "Remove takes the results out of the scene")
+        rows = walk.ui.targetTable.rowCount
+        walk.check(rows == 10, "each target has a row")
+        walk.save_and_load()
+        walk.wait(lambda: walk.ui.targetTable.rowCount == rows, "the results come back with the scene")
+        walk.close_scene()
+        walk.check(not walk.ui.measureButton.enabled, "without volumes, nothing can be measured")
+        walk.end()

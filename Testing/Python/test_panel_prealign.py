@@ -593,4 +593,3 @@ def test_the_logic_in_one_line(panel, points):
     fixed, moving = add_list("CT", points[1]), add_list("MR", points[0])
     node = FiducialPrealignLogic().prealign(fixed, moving, model="rigid")
     np.testing.assert_allclose(slicer.util.arrayFromTransformMatrix(node)[:3, :3], POSE_RAS[:3, :3], atol=0.03)
-    slicer.selfTests["FiducialPrealign"]()

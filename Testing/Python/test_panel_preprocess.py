@@ -401,13 +401,6 @@ def test_the_logic_in_one_line(slicer_app, nodes):
     assert module.logic.check(ct, ct)[0].finding.severity == "error"
 
 
-def test_the_module_tests_itself(slicer_app, caplog):
-    slicer_app.open_module(FOLDER, NAME)
-    slicer.selfTests[NAME]()
-    assert slicer.mrmlScene.GetFirstNodeByName("CT prepared") is not None
-    assert "No test is defined" not in caplog.text
-
-
 def test_the_result_is_handed_to_the_registration_and_taken_back(slicer_app, opened, nodes):
     ct, mr, start = nodes
     chosen = opened.widget._parameterNode

@@ -426,11 +426,6 @@ def test_logic_in_one_line(slicer_app, heads, tmp_path):
     assert report.stat().st_size > 10_000
 
 
-def test_the_module_tests_itself(slicer_app):
-    slicer_app.open_module(FOLDER, "MultimodalRegistrationQA")
-    slicer.selfTests["MultimodalRegistrationQA"]()
-
-
 def test_the_window_lives_while_it_is_measured(opened):
     from StandIn.blocks import BlockMeter
 

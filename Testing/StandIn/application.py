@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, QProcessEnvironment, QSettings
 from PySide6.QtWidgets import QApplication, QWidget
 
 from StandIn.declare import declared
+from StandIn.error_log import ErrorLog
 from StandIn.io_manager import qSlicerCoreIOManager
 from StandIn.main_window import qSlicerMainWindow
 
@@ -111,6 +112,7 @@ class qSlicerCoreApplication:
     def start(self: Any, scene: Any, logic: Any, folder: str) -> None:
         self._values = dict.fromkeys(("slicerHome", "temporaryPath", "cachePath", "extensionsInstallPath"), folder)
         self._scene, self._logic, self._folder = scene, logic, folder
+        self._error_log = ErrorLog(folder)
         self._manager = qSlicerModuleManager()
         self._layout: Any = None
         self._io = qSlicerCoreIOManager()
@@ -120,6 +122,7 @@ class qSlicerCoreApplication:
         self._settings = QSettings(os.path.join(folder, "Slicer.ini"), QSettings.Format.IniFormat)
 
     def stop(self: Any) -> None:
+        self._error_log.stop()
         self._manager.deleteLater()
         self._scene = self._logic = self._manager = self._layout = self._io = self._window = None
 
@@ -169,6 +172,9 @@ class qSlicerApplication:
         return self._layout
 
     ioManager = qSlicerCoreApplication.coreIOManager
+
+    def currentLogFile(self: Any) -> str:
+        return str(self._error_log.path)
 
     def open_main_window(self: Any) -> Any:
         self._window = qSlicerMainWindow()

@@ -1,0 +1,51 @@
+"""The modules test themselves in the application; here, in the stand-in, with slice views and a main window."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import pytest
+
+if not os.environ.get("CI"):
+    pytest.importorskip("PySide6.QtWidgets", reason="the panels need Qt")
+    pytest.importorskip("slicer", reason="the panels need MRML")
+import slicer
+import vtk
+from conftest import PROJECT
+
+MODULES = {
+    "FiducialPrealign": "FiducialPrealign",
+    "MultimodalRegistration": "MultimodalRegistration",
+    "MultimodalRegistrationQA": "RegistrationQA",
+    "RegistrationPreprocess": "RegistrationPreprocess",
+}
+
+
+@pytest.mark.parametrize("views", [True, False], ids=["views", "no-main-window"])
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_tests_itself(name, views, slicer_app, caplog):
+    if views:
+        slicer_app.open_slice_views()
+        slicer_app.open_main_window()
+    module = slicer_app.open_module(PROJECT / MODULES[name], name)
+    with caplog.at_level(logging.INFO):
+        slicer.selfTests[name]()
+    (said,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith(f"{name}, checked:")]
+    assert "no errors in the log" in said
+    assert "nothing is left of the closed scene" in said
+    assert "No test is defined" not in caplog.text
+    module.close()
+
+
+def test_an_error_in_the_log_fails_a_self_test(slicer_app):
+    from MultimodalRegistrationLib.application.panel_walk import PanelWalk
+
+    slicer_app.open_module(PROJECT / "FiducialPrealign", "FiducialPrealign")
+    vtk.vtkOutputWindow.GetInstance().DisplayErrorText("before the walk")
+    walk = PanelWalk("FiducialPrealign")
+    walk.check(True, "something")
+    walk.end()
+    vtk.vtkOutputWindow.GetInstance().DisplayErrorText("Invalid scene given")
+    with pytest.raises(AssertionError, match="Invalid scene given"):
+        walk.end()
