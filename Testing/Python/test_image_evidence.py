@@ -305,3 +305,18 @@ def test_windows_grow_where_voxels_are_few():
     fine = windows_on(FINE_CT)
     assert max(fine.size_mm) < 20
     assert windows_on(CT_GRID).voxels >= 700
+
+
+def test_noise_in_the_air_has_no_colours_in_the_maps(head_ct, head_mr, truth_ct_to_mr_lps):
+    """MR noise varies from voxel to voxel, so its windows are not uniform; there is nothing to compare all the same."""
+    noisy = head_mr.voxels + np.random.default_rng(3).rayleigh(20, head_mr.voxels.shape).astype(np.float32)
+    image = sitk.GetImageFromArray(noisy.astype(np.float32))
+    head_mr.grid.place(image)
+    found = image_evidence(head_ct, Volume(image, "noisy"), transform(truth_ct_to_mr_lps, "truth"))
+    grid = found.local_information.grid
+    # Beside the head: its half axes are below 110 mm.
+    far = np.linalg.norm(grid.points_lps - CT_POSE[:3, 3], axis=1).reshape(grid.size[::-1]) > 130
+    assert far.mean() > 0.1
+    for one in (found.local_information, found.local_agreement):
+        assert np.all(one.voxels[far] == NOTHING)
+        assert np.mean(one.voxels[~far] != NOTHING) > 0.3

@@ -67,7 +67,8 @@ class ImageEvidence:
         Size of the windows of the maps, along I, J, K.
     local_information, local_agreement : Volume
         Mutual information in nats and gradient agreement in windows, on the working grid; -1 where there is nothing to
-        compare: outside the region or the moving volume, where both are uniform, or, for gradients, without edges.
+        compare: outside the region or the moving volume, in the air around both bodies, where both are uniform, or, for
+        gradients, without edges.
     """
 
     transform: str
@@ -135,7 +136,8 @@ def pair_evidence(pair: ImagePair, transform: SpatialTransform) -> ImageEvidence
     edges = pair.fixed_edges.within(sound), edges_of(gradients, strengths[1]).within(sound)
 
     filled = count >= _SMALLEST_PART_OF_A_WINDOW * windows.voxels
-    shown = pair.region & moved.inside
+    # The noise of air agrees with nothing, wherever it lies.
+    shown = pair.region & moved.inside & (pair.fixed_side.body.voxels.astype(bool) | moved.body)
 
     def map_of(name: str, values: NDArray[np.floating], known: NDArray[np.bool_]) -> Volume:
         spread = np.where(shown, windows.spread(values, known), np.float32(NOTHING))

@@ -7,6 +7,7 @@ strength from which a gradient counts, and the edges of the fixed volume. So the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,6 +18,7 @@ from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.box_mean import box_mean, coarse_grid
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
 from MultimodalRegistrationLib.quality.images.gradients import (
     Edges,
     Gradients,
@@ -53,12 +55,15 @@ class Side:
         The class in windows that each class belongs to, where there are too few voxels for so many.
     strength : Strength
         Of its gradients.
+    body : Volume
+        Zeros and ones on the grid of the volume: head, body or specimen, without the air around it and the table.
     """
 
     volume: Volume
     borders: NDArray[np.float32]
     coarser: NDArray[np.int32]
     strength: Strength
+    body: Volume
 
     def classes_of(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Class of each intensity, any shape."""
@@ -106,19 +111,18 @@ class ImagePair:
         # Below all values, so that it tells what the moving volume does not show.
         low = float(sitk.GetArrayViewFromImage(image).min())
         outside = low - max(1.0, abs(low))
-        resampled = sitk.Resample(
-            image,
-            self.grid.size,
-            transform.transform,
-            sitk.sitkLinear,
-            self.grid.origin_lps,
-            self.grid.spacing_mm,
-            self.grid.direction,
-            outside,
-        )
-        voxels = sitk.GetArrayFromImage(resampled)
+        voxels = self._resampled(image, transform, sitk.sitkLinear, outside)
         inside = voxels > (low + outside) / 2
-        return Moved(np.where(inside, voxels, np.float32(low)), inside)
+        body = self._resampled(self.moving_side.body.image, transform, sitk.sitkNearestNeighbor, 0) > 0
+        return Moved(np.where(inside, voxels, np.float32(low)), inside, body)
+
+    def _resampled(self, image: sitk.Image, transform: SpatialTransform, how: int, outside: float) -> NDArray[Any]:
+        """An image of the moving volume on the working grid."""
+        grid = self.grid
+        resampled = sitk.Resample(
+            image, grid.size, transform.transform, how, grid.origin_lps, grid.spacing_mm, grid.direction, outside
+        )
+        return np.asarray(sitk.GetArrayFromImage(resampled))
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,13 @@ class Moved:
         Its lowest value outside.
     inside : array of bool, shape (K, J, I)
         Where the moving volume shows something.
+    body : array of bool, shape (K, J, I)
+        Where it shows a head, body or specimen.
     """
 
     voxels: NDArray[np.float32]
     inside: NDArray[np.bool_]
+    body: NDArray[np.bool_]
 
 
 def prepare_pair(fixed: Volume, moving: Volume, *, region: Volume | None = None) -> ImagePair:
@@ -193,7 +200,7 @@ def _side(volume: Volume, gradients: Gradients) -> Side:
     some = some_of(volume.voxels)
     centers, coarse = (class_centers(some, count) for count in (CLASSES, LOCAL_CLASSES))
     coarser = np.searchsorted(_borders(coarse), centers).astype(np.int32)
-    return Side(volume, _borders(centers), coarser, gradients.strength())
+    return Side(volume, _borders(centers), coarser, gradients.strength(), foreground(volume))
 
 
 def _borders(centers: NDArray[np.float64]) -> NDArray[np.float32]:
