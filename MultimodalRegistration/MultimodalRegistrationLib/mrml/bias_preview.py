@@ -6,14 +6,13 @@ import threading
 from collections.abc import Generator
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
 from MultimodalRegistrationLib.io.volume_checks import check_scalar_volume
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
+from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, voxels_in_steps
 from MultimodalRegistrationLib.preprocess.bias_preview import BiasPreview, preview_bias
 
 __all__ = ["bias_preview_steps"]
@@ -44,12 +43,7 @@ def bias_preview_steps(node: Any) -> Generator[None, None, BiasPreview]:
     """
     check_kind(node)
     name, slabs, cancel = node.GetName(), slabs_of_node(node), threading.Event()
-    voxels = np.empty(slabs.grid.size[::-1], dtype=slabs.dtype)
-    flat, done = voxels.reshape(-1), 0
-    for part in slabs.parts():
-        flat[done : done + part.size] = part.ravel()
-        done += part.size
-        yield
+    voxels = yield from voxels_in_steps(slabs)
 
     def make() -> BiasPreview:
         image = sitk.GetImageFromArray(voxels)

@@ -6,7 +6,7 @@ Everything here is a generator: between two steps the caller may let its window 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +22,7 @@ from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_wor
 from MultimodalRegistrationLib.mrml.volume_kinds import check_voxels
 from MultimodalRegistrationLib.mrml.volumes import world_voxels
 
-__all__ = ["Slabs", "box_slabs", "read_gzip_nrrd", "slabs_of_node", "write_nrrd"]
+__all__ = ["Slabs", "box_slabs", "read_gzip_nrrd", "slabs_of_node", "voxels_in_steps", "write_nrrd"]
 
 _BYTES_A_STEP = 4_000_000
 # A non-linear parent takes microseconds a voxel.
@@ -81,6 +81,17 @@ def slabs_of_node(node: Any, *, placement: Placement | None = None, nearest: boo
     kept.ShallowCopy(node.GetImageData())
     source.SetInputData(kept)
     return Slabs(grid, voxels.dtype, lambda: _warped_pieces(source, grid))
+
+
+def voxels_in_steps(slabs: Slabs) -> Generator[None, None, NDArray[Any]]:
+    """A copy of the voxels of a volume, shape (K, J, I), that another thread may use."""
+    voxels = np.empty(slabs.grid.size[::-1], dtype=slabs.dtype)
+    flat, done = voxels.reshape(-1), 0
+    for part in slabs.parts():
+        flat[done : done + part.size] = part.ravel()
+        done += part.size
+        yield
+    return voxels
 
 
 def _pieces(voxels: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -22,6 +22,7 @@ from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
 from MultimodalRegistrationLib.panels.common.texts import busy_words
 from MultimodalRegistrationLib.panels.registration import texts
+from MultimodalRegistrationLib.panels.registration.adjust_box import MAX_ROTATION_DEG, MAX_TRANSLATION_MM, AdjustBox
 from MultimodalRegistrationLib.panels.registration.engine_offer import EngineOffer
 from MultimodalRegistrationLib.panels.registration.preset_section import PresetSection
 from MultimodalRegistrationLib.panels.registration.recover_box import RecoverBox
@@ -79,6 +80,13 @@ class RegistrationPanel:
             on_told=lambda words, problem: self._tell(words, problem=problem),
         )
         self._result = ResultView(ui, on_undone=self._undone)
+        self._adjust = AdjustBox(
+            ui,
+            self._result.comparison,
+            on_begun=lambda: self._result.set_aside(True),
+            on_ended=lambda: self._result.set_aside(False),
+            on_register=self._register_from,
+        )
         self._offer = EngineOffer(on_line=self._progress.log)
         self._preset = PresetSection(
             ui, on_problem=self._table_has, on_told=lambda words, problem: self._tell(words, problem=problem)
@@ -259,6 +267,7 @@ class RegistrationPanel:
 
     def leave(self) -> None:
         """The user opens another module; a run goes on."""
+        self._adjust.leave()
         self._result.leave()
 
     def forget(self) -> None:
@@ -267,6 +276,7 @@ class RegistrationPanel:
         self._runs.cancel()
         self._recover.cancel()
         self._series = self._shown = None
+        self._adjust.forget()
         self._result.forget()
         self._tell(None)
 
@@ -274,6 +284,7 @@ class RegistrationPanel:
         """The panel goes: end the run and wait for its process."""
         self._watch.close()
         self._offer.stop()
+        self._adjust.leave()
         self._runs.end()
         self._recover.end()
         if self._series is not None:
@@ -292,6 +303,21 @@ class RegistrationPanel:
             parameters.pairing,
             parameters.resampledVolume,
         )
+
+    def _register_from(self, node: Any) -> None:
+        """Start a registration near a pose that was set by hand."""
+        parameters = self._parameters
+        # As one change: the panel need not follow each of them.
+        self._updating = True
+        try:
+            parameters.fixedLandmarks = parameters.movingLandmarks = None
+            parameters.initialTransform, parameters.start = node, "auto"
+            parameters.maxTranslation = min(parameters.maxTranslation or MAX_TRANSLATION_MM, MAX_TRANSLATION_MM)
+            parameters.maxRotation = min(parameters.maxRotation or MAX_ROTATION_DEG, MAX_ROTATION_DEG)
+        finally:
+            self._updating = False
+        self.update()
+        self.start()
 
     def _done(self, job: RegistrationJob) -> None:
         assert self._series is not None, "there is one while a volume is registered"
@@ -360,6 +386,7 @@ class RegistrationPanel:
         else:
             self._message.note(words)
         self._result.set_running(self.running)
+        self._adjust.show(parameters, running=self.running)
         self._recover.show(parameters, busy=self.running)
         button = ui.registerButton
         button.text = texts.CANCEL if self.running else texts.REGISTER

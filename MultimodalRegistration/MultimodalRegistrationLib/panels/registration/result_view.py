@@ -36,11 +36,12 @@ class ResultView:
     def __init__(self, ui: Any, *, on_undone: Callable[[], None]) -> None:
         self._ui = ui
         self._on_undone = on_undone
-        self._comparison = Comparison()
-        self._row = ComparisonRow(ui, self._comparison, self.look)
+        self.comparison = Comparison()
+        """What the views show of two volumes; others may use it while no result is shown."""
+        self._row = ComparisonRow(ui, self.comparison, self.look)
         self._entered = False
         self._node: Any = None
-        self._running = False
+        self._running = self._aside = False
         self._change: SceneChange | None = None
         ui.undoButton.connect("clicked(bool)", self._undo)
         ui.hardenButton.connect("clicked(bool)", self._harden)
@@ -62,7 +63,7 @@ class ResultView:
             self.update()
             return
         if node is not self._node:
-            self._comparison.hide()
+            self.comparison.hide()
         settings = None if node is None else node.GetAttribute(SETTINGS_ATTRIBUTE)
         self._node = None if settings is None else node
         self._change = change
@@ -82,13 +83,21 @@ class ResultView:
         self._running = running
         self._show_section()
 
+    def set_aside(self, aside: bool) -> None:
+        """Leave the views to others for a while, or show the result in them again."""
+        self._aside = aside
+        self.comparison.hide()
+        self._show_section()
+        if not aside:
+            self.look()
+
     def _show_section(self) -> None:
-        self._ui.resultCollapsibleButton.visible = self._node is not None and not self._running
+        self._ui.resultCollapsibleButton.visible = self._node is not None and not self._running and not self._aside
 
     def look(self) -> None:
         """Show the volumes of the result over each other, while the panel is open."""
         fixed, moving = self._volumes()
-        if not self._entered or not self._comparison.available or fixed is None or moving is None:
+        if self._aside or not self._entered or not self.comparison.available or fixed is None or moving is None:
             return
         for node in (fixed, moving):
             if node.GetDisplayNode() is None:
@@ -99,7 +108,7 @@ class ResultView:
         change = self._change
         fresh = change is not None and bool(change) and not change.has_hardened(moving)
         after = self._node if fresh or is_moved_by(self._node, moving) else None
-        self._comparison.show(fixed, moving, [self._node], after)
+        self.comparison.show(fixed, moving, [self._node], after)
 
     def enter(self) -> None:
         """The user opens the panel: show the result."""
@@ -109,7 +118,7 @@ class ResultView:
     def leave(self) -> None:
         """The user opens another module: give back what the views showed, and leave them alone."""
         self._entered = False
-        self._comparison.hide()
+        self.comparison.hide()
 
     def update(self) -> None:
         """Enable what can be done now, and say why the rest cannot."""
@@ -117,23 +126,23 @@ class ResultView:
             return
         fixed, moving = self._volumes()
         if fixed is None or moving is None:
-            self._comparison.hide()
+            self.comparison.hide()
         offer(self._ui.undoButton, texts.UNDO, None if self._change else texts.NO_RESULT_TO_UNDO)
         offer(self._ui.hardenButton, texts.HARDEN, None if nodes_moved_by(self._node) else texts.NOTHING_TO_HARDEN)
         has_qa = hasattr(slicer.modules, _QA_MODULE.lower())
         offer(self._ui.qaButton, texts.OPEN_QA, None if has_qa else texts.NO_QA)
-        self._ui.viewsWidget.visible = self._comparison.available and fixed is not None and moving is not None
+        self._ui.viewsWidget.visible = self.comparison.available and fixed is not None and moving is not None
 
     def forget(self) -> None:
         """The scene is being closed: nothing of it may be used any more."""
         self._change = None
-        self._comparison.hide()
+        self.comparison.hide()
         self._node = None
         self._show_section()
 
     def close(self) -> None:
         """The panel goes: take away what only it shows."""
-        self._comparison.hide()
+        self.comparison.hide()
         self._node = None
 
     def _volumes(self) -> tuple[Any, Any]:
@@ -143,7 +152,7 @@ class ResultView:
         return volumes_of_result(node)
 
     def _undo(self) -> None:
-        self._comparison.hide()
+        self.comparison.hide()
         change, self._change = self._change, None
         self._node = None
         if change is not None:

@@ -387,3 +387,23 @@ def engine_declined(engine: str, *, second: bool) -> str:
     if second:
         return _("{engine} was not installed. Choose Nothing more under Then.").format(engine=engine)
     return _("{engine} was not installed. Choose an installed engine under Search and engine.").format(engine=engine)
+
+
+ADJUST_READY = _("Shows handles in the views that drag and turn the moving volume, and how well it agrees meanwhile")
+BUSY_ADJUST = _("Wait until the registration has ended.")
+PREPARING_AGREEMENT = _("Drag and turn the handles in the views. The agreement is shown in a moment.")
+UNDO_ADJUSTED = _("Undo")
+
+
+def agreement_words(score: float | None, start: float, best: float) -> str:
+    """How well the volumes agree while one is dragged."""
+    now = _("too little overlap") if score is None else f"{score:.3f}"
+    return _("Agreement: {now}. At the start {start:.3f}, at best {best:.3f}.").format(now=now, start=start, best=best)
+
+
+def kept_words(name: str, moving: str) -> str:
+    """The transform that was set by hand was applied."""
+    return _(
+        "The moving volume '{moving}' is now under the transform '{name}', which was set by hand: nothing has verified "
+        "it."
+    ).format(moving=moving, name=name)
