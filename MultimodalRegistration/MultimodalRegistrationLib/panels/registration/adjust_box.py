@@ -99,8 +99,7 @@ class AdjustBox(VTKObservationMixin):  # type: ignore[misc]
             widget.visible = self.active
         ui.cancelAdjustButton.visible = self.active or bool(self._kept)
         ui.cancelAdjustButton.text = texts.CANCEL if self.active else texts.UNDO_ADJUSTED
-        ui.adjustButton.visible = not self.active
-        missing = texts.BUSY_ADJUST if running else None
+        missing = texts.ADJUSTING if self.active else texts.BUSY_ADJUST if running else None
         if missing is None:
             fixed, moving = chosen or (None, None)
             missing = volumes_missing(fixed, moving, None if parameters is None else slicer.mrmlScene)

@@ -390,6 +390,7 @@ def engine_declined(engine: str, *, second: bool) -> str:
 
 
 ADJUST_READY = _("Shows handles in the views that drag and turn the moving volume, and how well it agrees meanwhile")
+ADJUSTING = _("Drag the handles in the views.")
 BUSY_ADJUST = _("Wait until the registration has ended.")
 PREPARING_AGREEMENT = _("Drag and turn the handles in the views. The agreement is shown in a moment.")
 UNDO_ADJUSTED = _("Undo")
