@@ -16,7 +16,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.surfaces import polydata_of_surface
 from MultimodalRegistrationLib.mrml.in_thread import in_thread
-from MultimodalRegistrationLib.mrml.overlap import common_box_ras
+from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
 from MultimodalRegistrationLib.mrml.volumes import grid_of_node
@@ -27,11 +27,12 @@ __all__ = ["Arrows", "SurfaceComparison", "expected_error"]
 
 _WHITE, _ORANGE, _RED = (0.92, 0.9, 0.84), (1.0, 0.55, 0.0), (0.85, 0.1, 0.1)
 _FIXED_OPACITY, _MOVING_OPACITY = 0.75, 0.5
-# The moving one has fewer: under a transform that bends, each of its points is moved anew for before and after.
-_FIXED_TRIANGLES, _MOVING_TRIANGLES = 40_000, 20_000
+# What a view turns without delay, and a transform that bends moves in some milliseconds.
+_MOST_TRIANGLES = 40_000
 _SCALES = (1, 2, 5, 10, 20, 50, 100)
 # Arrows shorter than this share of the diagonal of the common region are hardly seen.
-_LEAST_SHARE = 0.05
+_LEAST_SHARE = 0.07
+_POINTS_LOOKED_AT = 1000
 
 _Result = TypeVar("_Result")
 
@@ -97,8 +98,8 @@ class SurfaceComparison:
         kinds: tuple[Shown, ...] = ("bone", "body") if both_ct else ("body",)
         for kind in kinds:
             self._made = []
-            for number, (one, most) in enumerate(zip(coarse, (_FIXED_TRIANGLES, _MOVING_TRIANGLES), strict=True)):
-                surface = functools.partial(visible_surface, one, kind, most)
+            for number, one in enumerate(coarse):
+                surface = functools.partial(visible_surface, one, kind, _MOST_TRIANGLES)
                 self._made.append((yield from _shares(functools.partial(_drawn, surface), 0.5 + number / 4)))
             if None not in self._made:
                 return
@@ -139,13 +140,14 @@ class SurfaceComparison:
         if error is None or not self._nodes:
             return None
         fixed, moving = self._nodes[0], self._nodes[2]
-        box = common_box_ras(fixed, moving)
-        if box is None:
+        (fixed_low, fixed_high), (moving_low, moving_high) = _box_ras(fixed), _box_ras(moving)
+        low, high = np.maximum(fixed_low, moving_low), np.minimum(fixed_high, moving_high)
+        if np.any(low >= high):
             return None
         error_mm, before_bending = error
-        diagonal_mm = float(np.linalg.norm(box[1] - box[0]))
+        diagonal_mm = float(np.linalg.norm(high - low))
         scale = next((one for one in _SCALES if one * error_mm >= _LEAST_SHARE * diagonal_mm), _SCALES[-1])
-        data = _arrows(*box, scale * error_mm)
+        data = _arrows(low, high, scale * error_mm)
         self._arrow_nodes = list(_add_model(fixed.GetScene(), "expected error", data, _RED, 1.0))
         return Arrows(error_mm, scale, before_bending)
 
@@ -192,6 +194,14 @@ def _drawn(make: Callable[[], Any]) -> Any:
     normals.SplittingOff()
     normals.Update()
     return normals.GetOutput()
+
+
+def _box_ras(model: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest corner in the world, RAS, mm: the node's own bounds are those of a turned box, too wide."""
+    points = vtk_to_numpy(model.GetPolyData().GetPoints().GetData())
+    # Some of the points: a transform that bends takes its time for each.
+    placed = placement_in_world(model).points_in_world(points[:: max(1, len(points) // _POINTS_LOOKED_AT)])
+    return placed.min(axis=0), placed.max(axis=0)
 
 
 def _arrows(low: NDArray[np.float64], high: NDArray[np.float64], length_mm: float) -> Any:
