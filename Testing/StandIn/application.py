@@ -76,7 +76,7 @@ class qMRMLThreeDView:
         return self._camera
 
     def resetFocalPoint(self: Any) -> None:
-        bounds = self.visible_bounds()
+        bounds = self._visible_bounds()
         self._camera.SetFocalPoint(*((bounds[::2] + bounds[1::2]) / 2))
 
     def resetCamera(
@@ -85,7 +85,7 @@ class qMRMLThreeDView:
         """As vtkMRMLCameraNode::Reset, which Python cannot give the renderer here."""
         if resetRotation:
             raise NotImplementedError("resetCamera turns the camera")
-        camera, bounds = self._camera.GetCamera(), self.visible_bounds()
+        camera, bounds = self._camera.GetCamera(), self._visible_bounds()
         middle, size = (bounds[::2] + bounds[1::2]) / 2, bounds[1::2] - bounds[::2]
         normal = np.array(camera.GetViewPlaneNormal())
         if resetTranslation:
@@ -96,7 +96,7 @@ class qMRMLThreeDView:
             distance = np.linalg.norm(size) / 2 / np.sin(np.radians(camera.GetViewAngle()) / 2)
             self._camera.SetPosition(*(np.array(self._camera.GetFocalPoint()) + distance * normal))
 
-    def visible_bounds(self: Any) -> Any:
+    def _visible_bounds(self: Any) -> Any:
         """Of all models that this view shows, in the world."""
         scene, seen = self._node.GetScene(), []
         for number in range(scene.GetNumberOfNodesByClass("vtkMRMLModelNode")):
