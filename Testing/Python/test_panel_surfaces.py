@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from conftest import PROJECT, rigid
+from conftest import rigid
 from MultimodalRegistrationLib.io.surfaces import polydata_of_surface, simplified, surface_of_mask, surface_of_polydata
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.display import add_display_node
@@ -16,8 +16,12 @@ from MultimodalRegistrationLib.mrml.volumes import grid_of_node, volume_from_nod
 from MultimodalRegistrationLib.mrml.vtk_arrays import transform_points, vtk_from_matrix
 from MultimodalRegistrationLib.preprocess.masks.visible_surface import coarse_volume, visible_surface
 from panel_helpers import MOVING_TO_FIXED_RAS, add_voxels, assert_lively, grid, scene_state
-from registration_panel import finish, opened, pair, ready, shown, start  # noqa: F401
+from registration_panel import finish, pair, ready, shown, start  # noqa: F401
 from StandIn.blocks import BlockMeter
+from test_panel_prealign import fill, panel  # noqa: F401
+from test_panel_prealign import points as landmarks  # noqa: F401
+from test_panel_quality import heads  # noqa: F401
+from test_panel_quality import opened as quality  # noqa: F401
 from test_panel_views import snapshot
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
@@ -356,14 +360,48 @@ def test_without_a_body_it_says_so(slicer_app, found):
     assert not models()
 
 
-@pytest.mark.parametrize(
-    ("folder", "name"), [("FiducialPrealign",) * 2, ("RegistrationQA", "MultimodalRegistrationQA")]
-)
-def test_the_other_panels_have_the_button(slicer_app, folder, name):
+def test_the_quality_panel_shows_the_phantom_in_ct_and_mr(quality):  # noqa: F811
+    """The skin of both, with a transform that is right, one that is 5 mm off, and none."""
+    ui = quality.ui
+    quality.fill_in()
+    quality.measure()
+    before = set(scene_state())
+    ui.surfacesButton.click()
+    quality.app.wait_for(lambda: len(models()) >= 2, 60)
+    fixed, moving = models()["CT surface"], models()["MR surface"]
+    distance = vtk.vtkImplicitPolyDataDistance()
+    distance.SetInput(fixed.GetPolyData())
+    low, high = in_world(fixed).min(axis=0) + 20, in_world(fixed).max(axis=0) - 20
+
+    def apart_mm():
+        """Where both volumes show the head."""
+        moved = in_world(moving)[::20]
+        inside = moved[np.all((moved > low) & (moved < high), axis=1)]
+        return np.median([abs(distance.EvaluateFunction(*point)) for point in inside])
+
+    right_mm = apart_mm()
+    ui.beforeButton._qt.pressed.emit()
+    before_mm = apart_mm()
+    ui.beforeButton._qt.released.emit()
+    ui.methodTable.setCurrentCell(2, 0)
+    off_by_5_mm = apart_mm()
+    print(f"apart: {right_mm:.2f} mm, 5 mm off {off_by_5_mm:.2f} mm, before {before_mm:.2f} mm")
+    assert right_mm < off_by_5_mm < before_mm
+    assert right_mm < 2
+    assert "arrows" not in ui.surfacesLabel.text
+    ui.surfacesButton.click()
+    assert set(scene_state()) == before
+    assert not ui.surfacesLabel.text
+
+
+def test_the_prealign_panel_shows_them_after_apply(slicer_app, panel, landmarks):  # noqa: F811
     slicer_app.open_slice_views()
-    module = slicer_app.open_module(PROJECT / folder, name)
-    assert "Alt+6" in module.ui.surfacesButton.toolTip
-    module.ui.surfacesButton.click()
+    parameters = fill(panel, *landmarks)
+    parameters.fixedVolume, parameters.movingVolume = add_balls("CT"), add_balls("MR")
+    panel.ui.applyButton.click()
+    look(slicer_app, panel)
+    assert {"CT surface", "MR surface"} == set(models())
+    panel.exit()
     assert not models()
 
 
