@@ -312,6 +312,23 @@ def test_nothing_is_left_in_the_scene_or_the_views(slicer_app, found, end):
     assert after == before
 
 
+def test_the_camera_turns_to_surfaces_that_are_made_anew_meanwhile(slicer_app, found):
+    run(slicer_app, found)
+    camera = camera_state()
+    found.ui.surfacesButton.click()
+    found.widget.panel._result.look()
+    slicer_app.wait_for(lambda: len(models()) >= 2, 60)
+    slicer_app.process_events(20)
+    seen = camera_state()
+    assert seen != camera
+    # Later on, the camera is the user's.
+    view_3d().cameraNode().SetPosition(100, 400, 20)
+    found.widget.panel._result.look()
+    slicer_app.wait_for(lambda: len(models()) >= 2, 60)
+    slicer_app.process_events(20)
+    np.testing.assert_allclose(view_3d().cameraNode().GetPosition(), [100, 400, 20])
+
+
 def test_a_layout_that_the_user_chose_meanwhile_stays(slicer_app, found):
     manager = slicer.app.layoutManager()
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)

@@ -28,6 +28,8 @@ class SurfaceView:
         self._stepper: Stepper | None = None
         self._watch: SceneWatch | None = None
         self._ready = False
+        # Kept until it is done: the volumes may be shown anew before their surfaces are there.
+        self._look = False
 
     def show(self, fixed_node: Any, moving_node: Any, after_node: Any, *, look: bool) -> None:
         """Show two volumes.
@@ -44,10 +46,11 @@ class SurfaceView:
         self.clear()
         self._volumes, self._after = (fixed_node, moving_node), after_node
         self._names = fixed_node.GetName(), moving_node.GetName()
+        self._look = self._look or look
         self._view.open()
         self._surfaces = SurfaceComparison(fixed_node, moving_node)
         self._watch = SceneWatch(self._check_nodes)
-        self._stepper = Stepper(self._surfaces.make(), lambda share: None, lambda error: self._made(error, look))
+        self._stepper = Stepper(self._surfaces.make(), lambda share: None, self._made)
         self._stepper.start()
         self.tell(texts.MAKING_SURFACES)
 
@@ -60,6 +63,7 @@ class SurfaceView:
     def hide(self) -> None:
         """Take everything away, and give the layout and the camera back."""
         self.clear()
+        self._look = False
         self._view.restore()
 
     def clear(self) -> None:
@@ -78,7 +82,7 @@ class SurfaceView:
         if self._surfaces is not None and self._ready:
             self.tell(texts.surfaces_words(*self._names, self._surfaces.show_error(self._after)))
 
-    def _made(self, error: Exception | None, look: bool) -> None:
+    def _made(self, error: Exception | None) -> None:
         if error is not None:
             self.hide()
             raise error
@@ -90,7 +94,8 @@ class SurfaceView:
             self.tell(texts.NO_SURFACES)
             return
         self._show_error()
-        if look:
+        if self._look:
+            self._look = False
             self._view.look_at_all()
 
     def _there(self) -> bool:
