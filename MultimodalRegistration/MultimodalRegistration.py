@@ -398,6 +398,11 @@ class MultimodalRegistrationTest(ScriptedLoadableModuleTest):
                 self.assertLess(time.monotonic(), latest, f"the mode {mode} shows nothing")
                 slicer.app.processEvents()
             self.assertEqual(layers.GetBackgroundVolumeID(), phantom.ct.GetID())
+        comparison.show_surfaces(True)
+        latest = time.monotonic() + 20
+        while slicer.mrmlScene.GetFirstNodeByName(f"{phantom.t1.GetName()} surface") is None:
+            self.assertLess(time.monotonic(), latest, "the 3D view shows no surface")
+            slicer.app.processEvents()
         comparison.hide()
         after = layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID(), layers.GetLabelVolumeID()
         self.assertEqual(after, before)

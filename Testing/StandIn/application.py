@@ -7,6 +7,7 @@ import sys
 import tempfile
 from typing import Any
 
+import numpy as np
 import slicer
 import vtk
 from PySide6.QtCore import QObject, QProcessEnvironment, QSettings
@@ -18,6 +19,13 @@ from StandIn.io_manager import qSlicerCoreIOManager
 from StandIn.main_window import qSlicerMainWindow
 
 SLICE_VIEWS = (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal"))
+# Views by layout, as in vtkMRMLLayoutLogic; the last one is the 3D view.
+LAYOUTS = {
+    "ConventionalView": ("Red", "Yellow", "Green", "1"),
+    "FourUpView": ("Red", "Yellow", "Green", "1"),
+    "OneUp3DView": ("1",),
+    "OneUpRedSliceView": ("Red",),
+}
 
 
 @declared(QObject)
@@ -54,10 +62,80 @@ class qMRMLSliceWidget:
         self._logic.FitSliceToBackground()
 
 
+@declared(QWidget)
+class qMRMLThreeDView:
+    """A 3D view: its node and its camera, which looks at the models that are visible, and no picture."""
+
+    def build(self: Any) -> None:
+        self._node: Any = None
+        self._camera: Any = None
+
+    def mrmlViewNode(self: Any) -> Any:
+        return self._node
+
+    def cameraNode(self: Any) -> Any:
+        return self._camera
+
+    def resetFocalPoint(self: Any) -> None:
+        bounds = self._visible_bounds()
+        self._camera.SetFocalPoint(*((bounds[::2] + bounds[1::2]) / 2))
+
+    def resetCamera(
+        self: Any, resetRotation: bool = True, resetTranslation: bool = True, resetDistance: bool = True
+    ) -> None:
+        """As vtkMRMLCameraNode::Reset, which Python cannot give the renderer here."""
+        if resetRotation:
+            raise NotImplementedError("resetCamera turns the camera")
+        camera, bounds = self._camera.GetCamera(), self._visible_bounds()
+        middle, size = (bounds[::2] + bounds[1::2]) / 2, bounds[1::2] - bounds[::2]
+        normal = np.array(camera.GetViewPlaneNormal())
+        if resetTranslation:
+            distance = camera.GetDistance()
+            self._camera.SetFocalPoint(*middle)
+            self._camera.SetPosition(*(middle + distance * normal))
+        if resetDistance:
+            distance = np.linalg.norm(size) / 2 / np.sin(np.radians(camera.GetViewAngle()) / 2)
+            self._camera.SetPosition(*(np.array(self._camera.GetFocalPoint()) + distance * normal))
+
+    def _visible_bounds(self: Any) -> Any:
+        """Of all models that this view shows, in the world."""
+        scene, seen = self._node.GetScene(), []
+        for number in range(scene.GetNumberOfNodesByClass("vtkMRMLModelNode")):
+            model = scene.GetNthNodeByClass(number, "vtkMRMLModelNode")
+            display = model.GetDisplayNode()
+            if display is not None and display.GetVisibility(self._node.GetID()) and display.GetVisibility3D():
+                bounds = np.empty(6)
+                model.GetRASBounds(bounds)
+                seen.append(bounds)
+        if not seen:
+            return np.array([-5.0, 5.0, -5.0, 5.0, -5.0, 5.0])
+        low, high = np.min(seen, axis=0)[::2], np.max(seen, axis=0)[1::2]
+        return np.column_stack([low, high]).ravel()
+
+
+@declared(QWidget)
+class qMRMLThreeDWidget:
+    """A 3D view with its bar."""
+
+    def build(self: Any) -> None:
+        self._view = qMRMLThreeDView()
+
+    def threeDView(self: Any) -> Any:
+        return self._view
+
+    def mrmlViewNode(self: Any) -> Any:
+        return self._view.mrmlViewNode()
+
+    mrmlAbstractViewNode = mrmlViewNode
+
+
 @declared(QObject)
 class qMRMLLayoutManager:
+    DEFAULTS = {"layout": slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView}
+
     def build(self: Any) -> None:
         self._views: dict[str, Any] = {}
+        self._view_3d: Any = None
         self._logics = vtk.vtkCollection()
 
     def open_views(self: Any, scene: Any) -> None:
@@ -76,6 +154,39 @@ class qMRMLLayoutManager:
             self._views[name] = view
             self._logics.AddItem(logic)
         application.SetSliceLogics(self._logics)
+        self._view_3d = qMRMLThreeDWidget()
+        self._view_3d._view._node = self._singleton(scene, "vtkMRMLViewNode", "1")
+        self._view_3d._view._camera = self._singleton(scene, "vtkMRMLCameraNode", "1")
+        self._view_3d.mrmlViewNode().SetMappedInLayout(1)
+
+    @staticmethod
+    def _singleton(scene: Any, kind: str, layout_name: str) -> Any:
+        node = scene.CreateNodeByClass(kind)
+        node.UnRegister(None)
+        node.SetLayoutName(layout_name)
+        return scene.AddNode(node)
+
+    def _set_layout(self: Any, layout: int) -> None:
+        names = {getattr(slicer.vtkMRMLLayoutNode, f"SlicerLayout{name}"): views for name, views in LAYOUTS.items()}
+        if layout not in names:
+            raise NotImplementedError(f"the views of layout {layout}")
+        if layout == self.property("layout"):
+            return
+        self._values["layout"] = layout
+        for name, view in self._views.items():
+            view.mrmlSliceNode().SetMappedInLayout(name in names[layout])
+        self._view_3d.mrmlViewNode().SetMappedInLayout("1" in names[layout])
+        self.layoutChanged[int].emit(layout)
+
+    def setLayout(self: Any, layout: int) -> None:
+        """Enums of VTK are numbers, which PySide does not take for any."""
+        self.setProperty("layout", int(layout))
+
+    def _get_threeDViewCount(self: Any) -> int:
+        return 1
+
+    def threeDWidget(self: Any, view: Any) -> Any:
+        return self._view_3d if view in (0, "1") else None
 
     def sliceViewNames(self: Any) -> list[str]:
         return list(self._views)

@@ -168,7 +168,7 @@ class StandIn:
         return opened
 
     def open_slice_views(self) -> Any:
-        """Give the application a layout manager with red, yellow and green views (nodes and logics only)."""
+        """Give the application a layout manager with red, yellow, green and 3D views (nodes and logics only)."""
         self.app._qt.open_views()
         return self.app.layoutManager()
 

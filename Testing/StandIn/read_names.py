@@ -18,7 +18,8 @@ from typing import Any
 SLICER_CLASSES = """
     qMRMLWidget qMRMLNodeComboBox qMRMLCheckableNodeComboBox qMRMLSliderWidget qMRMLSpinBox qMRMLRangeWidget
     qMRMLCoordinatesWidget qMRMLCollapsibleButton qMRMLSegmentSelectorWidget qMRMLSegmentsTableView
-    qMRMLTableView qMRMLPlotView qMRMLSliceWidget qMRMLLayoutManager qSlicerWidget qSlicerSimpleMarkupsWidget
+    qMRMLTableView qMRMLPlotView qMRMLSliceWidget qMRMLThreeDWidget qMRMLThreeDView qMRMLLayoutManager
+    qSlicerWidget qSlicerSimpleMarkupsWidget
     qSlicerMarkupsPlaceWidget qSlicerAbstractCoreModule qSlicerAbstractModule qSlicerScriptedLoadableModule
     qSlicerLoadableModule qSlicerAbstractModuleWidget qSlicerScriptedLoadableModuleWidget qSlicerModuleManager
     qSlicerModuleFactoryManager qSlicerAbstractModuleFactoryManager qSlicerCoreApplication qSlicerApplication

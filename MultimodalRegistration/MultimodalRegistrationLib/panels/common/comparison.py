@@ -1,4 +1,4 @@
-"""What the slice views show of two volumes: the one place that decides it, for all panels and after every action."""
+"""What the views show of two volumes: the one place that decides it, for all panels and after every action."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.mrml.moved_copy import MovedCopy
 from MultimodalRegistrationLib.mrml.overlap import overlap_center_ras
 from MultimodalRegistrationLib.mrml.scene_nodes import remove_present
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
+from MultimodalRegistrationLib.panels.common.surface_view import SurfaceView
 
 __all__ = ["CHECKERBOARD", "COLOR", "EDGES", "GREY", "Comparison"]
 
@@ -39,6 +40,8 @@ class Comparison:
         self._overlay: CheckerboardVolume | ContourVolume | None = None
         self._stepper: Stepper | None = None
         self._legend: Any = None
+        self.surfaces = SurfaceView()
+        self._surfaces_wanted = False
 
     @property
     def available(self) -> bool:
@@ -88,6 +91,20 @@ class Comparison:
         self._update()
         if not same:
             self._views.arrange(fixed_node, overlap_center_ras(fixed_node, self._copy.node))
+        if self._surfaces_wanted:
+            self._show_surfaces(look=not same)
+
+    def show_surfaces(self, wanted: bool) -> None:
+        """Show the surfaces of both volumes in the 3D view besides, or no longer."""
+        self._surfaces_wanted = wanted
+        if not wanted:
+            self.surfaces.hide()
+        elif self._usable():
+            self._show_surfaces(look=True)
+
+    def _show_surfaces(self, *, look: bool) -> None:
+        assert self._copy is not None
+        self.surfaces.show(self._fixed, self._copy.node, self.after, look=look)
 
     def show_after(self, result_node: Any) -> None:
         """Show the moving volume after another transform, or before all of them where that is None."""
@@ -101,6 +118,7 @@ class Comparison:
             if self._usable():
                 assert self._copy is not None
                 self._copy.put_under(self.after)
+                self.surfaces.show_after(self.after)
 
     def show_map(self, map_node: Any) -> None:
         """Show a map over the fixed volume instead, or the moving volume again where that is None."""
@@ -125,6 +143,7 @@ class Comparison:
 
     def hide(self) -> None:
         """Give back what the user had, and leave nothing in the scene."""
+        self.surfaces.hide()
         self._end_overlay()
         self._views.restore()
         self._drop_copy()
@@ -132,6 +151,7 @@ class Comparison:
 
     def _drop_copy(self) -> None:
         self._end_overlay()
+        self.surfaces.clear()
         copy, self._copy = self._copy, None
         if copy is not None:
             copy.remove()
@@ -145,6 +165,7 @@ class Comparison:
             return
         assert self._copy is not None
         self._copy.put_under(self.after)
+        self.surfaces.show_after(self.after)
         self._copy.show_warm(self._mode == COLOR)
         if self._map is not None:
             self._views.show(self._fixed, self._map, self._opacity)

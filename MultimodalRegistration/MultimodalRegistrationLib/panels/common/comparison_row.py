@@ -17,8 +17,8 @@ class ComparisonRow:
     Parameters
     ----------
     ui : namespace
-        With ``colorButton``, ``greyButton``, ``checkerboardButton``, ``edgesButton``, ``beforeButton`` and
-        ``fadeSlider``.
+        With ``colorButton``, ``greyButton``, ``checkerboardButton``, ``edgesButton``, ``beforeButton``,
+        ``surfacesButton``, ``surfacesLabel`` and ``fadeSlider``.
     comparison : Comparison
         Shows the volumes.
     look : callable
@@ -38,6 +38,9 @@ class ComparisonRow:
         # While the button, its shortcut or, once it has the focus, the space bar is held.
         ui.beforeButton.connect("pressed()", self._hold)
         ui.beforeButton.connect("released()", lambda: comparison.show_before(False))
+        comparison.surfaces.tell = self._tell
+        ui.surfacesButton.connect("clicked(bool)", self._show_surfaces)
+        self._tell("")
         ui.fadeSlider.connect("valueChanged(double)", self._fade)
         set_quietly(ui.colorButton, True)
 
@@ -48,6 +51,14 @@ class ComparisonRow:
     def _hold(self) -> None:
         self._see()
         self._comparison.show_before(True)
+
+    def _show_surfaces(self, wanted: bool) -> None:
+        self._see()
+        self._comparison.show_surfaces(wanted)
+
+    def _tell(self, words: str) -> None:
+        self._ui.surfacesLabel.text = words
+        self._ui.surfacesLabel.visible = bool(words)
 
     def _fade(self, opacity: float) -> None:
         self._see()

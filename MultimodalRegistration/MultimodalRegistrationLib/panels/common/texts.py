@@ -9,10 +9,29 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from MultimodalRegistrationLib.mrml.scene_nodes import scans
+from MultimodalRegistrationLib.mrml.surface_comparison import Arrows
 from MultimodalRegistrationLib.mrml.volume_kinds import other_volumes, wrong_kind
 
 PREPARING = _("writing the volumes")
 READING = _("reading the result")
+MAKING_SURFACES = _("Making the surfaces for the 3D view…")
+NO_SURFACES = _("No surfaces in the 3D view: in one of the volumes, no body stands out from the background.")
+
+
+def surfaces_words(fixed: str, moving: str, arrows: Arrows | None) -> str:
+    """What the 3D view shows of two volumes."""
+    seen = _("3D: {fixed} in white, {moving} in orange.").format(fixed=fixed, moving=moving)
+    if arrows is None:
+        return seen
+    if arrows.before_bending:
+        error = _("estimated error before the bending, {error:.1f} mm")
+    else:
+        error = _("estimated error, {error:.1f} mm")
+    if arrows.scale == 1:
+        drawn = _("Red arrows: {error}, to scale; its direction is not known.")
+    else:
+        drawn = _("Red arrows: {error}, drawn {scale} times as long; its direction is not known.")
+    return f"{seen} {drawn.format(error=error.format(error=arrows.error_mm), scale=arrows.scale)}"
 
 
 def volumes_missing(fixed: Any, moving: Any, scene: Any = None, *, any_kind: bool = False) -> str | None:

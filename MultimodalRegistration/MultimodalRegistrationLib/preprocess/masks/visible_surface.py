@@ -1,0 +1,123 @@
+"""The surface by which a user knows a volume in a 3D view: the outline of the body, or the bone of a CT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.io.box_mean import box_mean, coarse_grid, coarse_size
+from MultimodalRegistrationLib.io.surfaces import simplified, surface_of_mask, surface_of_threshold
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.preprocess.masks.foreground import find_foreground
+from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from MultimodalRegistrationLib.preprocess.masks.modality import Modality, guess_modality, hounsfield_offset
+from MultimodalRegistrationLib.preprocess.masks.padding import padded_voxels
+from MultimodalRegistrationLib.preprocess.masks.regions import connected_regions
+from MultimodalRegistrationLib.surfaces.surface import Surface
+
+__all__ = ["CoarseVolume", "Shown", "coarse_volume", "visible_surface"]
+
+Shown = Literal["body", "bone"]
+
+# About 2.5 mm in a head and 4 mm in a trunk: all that a 3D view of the whole shows, and quick.
+_VOXELS = 1_000_000
+_VALUES_LOOKED_AT = 200_000
+_BONE_HU = 250.0
+_AIR_HU = -1000.0
+# Smaller pieces are calcifications, contrast agent and noise.
+_LEAST_BONE_MM3 = 1000.0
+
+
+@dataclass(frozen=True)
+class CoarseVolume:
+    """A volume at the resolution of a 3D view.
+
+    Parameters
+    ----------
+    volume : Volume
+        Means over coarse voxels, which cover the same box.
+    modality : str
+        Guessed from the voxels themselves: means have less noise and more voxels between air and tissue.
+    """
+
+    volume: Volume
+    modality: Modality
+
+
+def coarse_volume(voxels: NDArray[Any], grid: VolumeGrid, name: str) -> CoarseVolume:
+    """Shrink a volume.
+
+    Parameters
+    ----------
+    voxels : array, shape (K, J, I)
+        Intensities; not changed.
+    grid : VolumeGrid
+        Where they lie.
+    name : str
+        For messages.
+
+    Returns
+    -------
+    CoarseVolume
+        About a million voxels, on the grid's own axes.
+    """
+    step = max(1, round((voxels.size / _VALUES_LOOKED_AT) ** (1 / 3)))
+    sample = sitk.GetImageFromArray(np.nan_to_num(voxels[::step, ::step, ::step]))
+    modality = guess_modality(Volume(sample, name))
+    size = coarse_size(grid, float((grid.extent_mm.prod() / _VOXELS) ** (1 / 3)))
+    means = box_mean(voxels, grid.size, size)
+    # Where a border is constant, rounding errors of the means would hide that.
+    means = np.rint(means) if np.issubdtype(voxels.dtype, np.integer) else np.nan_to_num(means)
+    image = sitk.GetImageFromArray(means)
+    coarse_grid(grid, size).place(image)
+    return CoarseVolume(Volume(image, name), modality)
+
+
+def visible_surface(coarse: CoarseVolume, shown: Shown, most_triangles: int) -> Surface | None:
+    """The surface of what a volume shows, open where the volume ends.
+
+    Parameters
+    ----------
+    coarse : CoarseVolume
+        Not changed.
+    shown : {"body", "bone"}
+        Bone is shown by CT only.
+    most_triangles : int
+        Roughly how many it may have.
+
+    Returns
+    -------
+    Surface or None
+        In the coordinates of the volume, LPS, mm; None where there is nothing of the kind.
+    """
+    volume, modality = coarse.volume, coarse.modality
+    try:
+        padding, _ = padded_voxels(volume.voxels)
+        body = find_foreground(volume, modality=modality, padding=padding).body
+        if shown == "bone":
+            surface = _bone(volume, body, _BONE_HU - hounsfield_offset(modality), _AIR_HU - hounsfield_offset(modality))
+        else:
+            surface = surface_of_mask(mask_like(volume, body, "body"), closed=False)
+        return simplified(surface, most_triangles)
+    except InputError:
+        # All voxels alike, or too few on one side for a surface.
+        return None
+
+
+def _bone(volume: Volume, body: NDArray[np.bool_], threshold: float, air: float) -> Surface:
+    dense = body & (volume.voxels > threshold)
+    labels, _ = connected_regions(dense)
+    sizes = np.bincount(labels.ravel()) * float(np.prod(volume.grid.spacing_mm))
+    small = sizes < _LEAST_BONE_MM3
+    small[0] = False
+    # The neighbours of bone keep their values, between which the surface is interpolated.
+    left_out = small[labels] | ~body
+    image = sitk.GetImageFromArray(np.where(left_out, np.float32(air), volume.voxels))
+    image.CopyInformation(volume.image)
+    return surface_of_threshold(Volume(image, volume.name), threshold)
