@@ -55,26 +55,49 @@ class qMRMLSliceWidget:
 
 @declared(QObject)
 class qMRMLLayoutManager:
+    """Makes a slice view for every slice node, and has Slicer's own logic make the nodes that a layout lacks."""
+
     def build(self: Any) -> None:
         self._views: dict[str, Any] = {}
         self._logics = vtk.vtkCollection()
+        self._layout_logic = slicer.vtkMRMLLayoutLogic()
 
     def open_views(self: Any, scene: Any) -> None:
-        application = slicer.app.applicationLogic()
         for name, orientation in SLICE_VIEWS:
             logic = slicer.vtkMRMLSliceLogic()
-            logic.SetMRMLApplicationLogic(application)
+            logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
             logic.SetMRMLScene(scene)
             node = logic.AddSliceNode(name)
             node.SetDefaultOrientation(orientation)
             node.SetOrientation(orientation)
-            node.SetDimensions(400, 300, 1)
-            node.SetMappedInLayout(1)
-            view = qMRMLSliceWidget()
-            view._logic = logic
-            self._views[name] = view
-            self._logics.AddItem(logic)
-        application.SetSliceLogics(self._logics)
+            self._add_view(logic)
+        slicer.app.applicationLogic().SetSliceLogics(self._logics)
+        self._layout_logic.SetMRMLScene(scene)
+        layout_node = self._layout_logic.GetLayoutNode()
+        views = SliceViews(scene, self._layout_logic, self._views, self._add_view)
+        self._observers.add(layout_node, "ModifiedEvent", lambda *_: views.update())
+        self._observers.add(scene, scene.EndCloseEvent, lambda *_: views.update())
+        views.update()
+
+    def close_views(self: Any) -> None:
+        self._observers.clear()
+        self._layout_logic.SetMRMLScene(None)
+
+    def _add_view(self: Any, logic: Any) -> None:
+        logic.GetSliceNode().SetDimensions(400, 300, 1)
+        view = qMRMLSliceWidget()
+        view._logic = logic
+        self._views[logic.GetSliceNode().GetName()] = view
+        self._logics.AddItem(logic)
+
+    def layoutLogic(self: Any) -> Any:
+        return self._layout_logic
+
+    def _get_layout(self: Any) -> int:
+        return int(self._layout_logic.GetLayoutNode().GetViewArrangement())
+
+    def _set_layout(self: Any, layout: int) -> None:
+        self._layout_logic.GetLayoutNode().SetViewArrangement(layout)
 
     def sliceViewNames(self: Any) -> list[str]:
         return list(self._views)
@@ -88,6 +111,30 @@ class qMRMLLayoutManager:
     def resetSliceViews(self: Any) -> None:
         for view in self._views.values():
             view.fitSliceToBackground()
+
+
+class SliceViews:
+    """The slice views of a layout manager; they stay when their layout is left, and are then not mapped in it."""
+
+    def __init__(self, scene: Any, logic: Any, views: dict[str, Any], add_view: Any) -> None:
+        self._scene, self._logic, self._views, self._add_view = scene, logic, views, add_view
+
+    def update(self) -> None:
+        """Make the views that are missing, and map those of the layout; not while a scene is closed or loaded."""
+        if self._scene.IsBatchProcessing():
+            return
+        for number in range(self._scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
+            node = self._scene.GetNthNodeByClass(number, "vtkMRMLSliceNode")
+            if node.GetName() not in self._views:
+                logic = slicer.vtkMRMLSliceLogic()
+                logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+                logic.SetSliceNode(node)
+                logic.SetMRMLScene(self._scene)
+                self._add_view(logic)
+        of_layout = self._logic.GetViewNodes()
+        for view in self._views.values():
+            node = view.mrmlSliceNode()
+            node.SetMappedInLayout(bool(of_layout.IsItemPresent(node)))
 
 
 @declared(qMRMLLayoutManager)
@@ -177,6 +224,11 @@ class qSlicerApplication:
     def open_views(self: Any) -> None:
         self._layout = qSlicerLayoutManager()
         self._layout.open_views(self._scene)
+
+    def close_views(self: Any) -> None:
+        """Before the scene loses the nodes of the views."""
+        if self._layout is not None:
+            self._layout.close_views()
 
 
 def running_application() -> Any:
