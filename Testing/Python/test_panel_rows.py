@@ -124,6 +124,11 @@ def panel(slicer_app):
     return module
 
 
+def show_rows(slicer_app, panel):
+    panel.ui.rowsButton.click()
+    slicer_app.process_events(20)
+
+
 def lists(panel):
     parameters = panel.widget._parameterNode
     return parameters.fixedPoints, parameters.movingPoints
@@ -173,8 +178,30 @@ def test_each_row_shows_its_volume_in_its_own_planes_with_one_zoom(panel):
     assert groups[0] != groups[1]
 
 
-def test_zoom_is_shared_but_not_while_a_view_gets_another_size(panel):
+def test_the_volumes_are_fitted_to_the_views_that_the_layout_makes_smaller(slicer_app, panel):
     panel.ui.rowsButton.click()
+    for side in SIDES:
+        for widget in row(side):
+            widget.sliceLogic().ResizeSliceNode(200, 500)
+    slicer_app.process_events(20)
+    for side in SIDES:
+        volume = getattr(panel.widget._parameterNode, f"{side}Volume")
+        size = np.array(volume.GetSpacing()) * volume.GetImageData().GetDimensions()
+        for node in planes(side):
+            across, down, _ = node.GetFieldOfView()
+            assert across / down == pytest.approx(200 / 500)
+            # The plane may be any of the volume's: the second largest side is seen whole in each of them.
+            assert across >= np.sort(size)[1]
+
+
+def test_the_rows_start_at_the_same_place(slicer_app, panel, points):
+    put_pairs(slicer_app, panel, points, 4)
+    show_rows(slicer_app, panel)
+    np.testing.assert_allclose(centers("moving"), [to_moving(place("fixed"))] * 3, atol=1e-6)
+
+
+def test_zoom_is_shared_but_not_while_a_view_gets_another_size(slicer_app, panel):
+    show_rows(slicer_app, panel)
     planes("moving")[1].SetFieldOfView(120, 90, 1)
     for side in SIDES:
         assert [node.GetFieldOfView()[0] for node in planes(side)] == pytest.approx([120] * 3)
@@ -187,7 +214,7 @@ def test_zoom_is_shared_but_not_while_a_view_gets_another_size(panel):
 
 
 def test_rows_are_independent_before_three_pairs_and_linked_after(slicer_app, panel, points):
-    panel.ui.rowsButton.click()
+    show_rows(slicer_app, panel)
     put_pairs(slicer_app, panel, points, 2)
     before = centers("moving")
     planes("fixed")[0].SetSliceOffset(planes("fixed")[0].GetSliceOffset() + 12)
@@ -214,7 +241,7 @@ def test_rows_are_independent_before_three_pairs_and_linked_after(slicer_app, pa
 def test_after_apply_the_link_follows_where_the_moving_volume_lies(slicer_app, panel, points):
     put_pairs(slicer_app, panel, points, 4)
     panel.ui.applyButton.click()
-    panel.ui.rowsButton.click()
+    show_rows(slicer_app, panel)
     planes("fixed")[2].SetSliceOffset(planes("fixed")[2].GetSliceOffset() + 9)
     np.testing.assert_allclose(place("moving"), place("fixed"), atol=1e-6)
 
@@ -224,7 +251,7 @@ def test_other_models_link_both_ways(slicer_app, panel, points, model):
     put_pairs(slicer_app, panel, points, 5)
     parameters = panel.widget._parameterNode
     parameters.model = type(parameters.model)[model]
-    panel.ui.rowsButton.click()
+    show_rows(slicer_app, panel)
     for node in planes("moving"):
         node.JumpSliceByCentering(*points[0][1])
     np.testing.assert_allclose(place("fixed"), points[1][1], atol=1e-2)
@@ -268,7 +295,7 @@ def test_placing_takes_turns(slicer_app, panel, points):
 
 def test_a_click_in_the_table_centres_each_row_on_its_own_point(slicer_app, panel, points):
     put_pairs(slicer_app, panel, points, 4)
-    panel.ui.rowsButton.click()
+    show_rows(slicer_app, panel)
     lists(panel)[1].SetNthControlPointPositionWorld(2, *map(float, points[0][2] + [3, 0, 0]))
     slicer_app.process_events(500)
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
@@ -342,7 +369,7 @@ def test_a_scene_is_closed_while_the_rows_are_on(slicer_app, panel, points):
 
 def test_a_list_is_removed_while_the_rows_are_on(slicer_app, panel, points):
     put_pairs(slicer_app, panel, points, 4)
-    panel.ui.rowsButton.click()
+    show_rows(slicer_app, panel)
     slicer.mrmlScene.RemoveNode(lists(panel)[0])
     slicer_app.process_events(400)
     assert panel.ui.rowsButton.checked

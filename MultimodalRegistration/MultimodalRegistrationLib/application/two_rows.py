@@ -82,9 +82,20 @@ class TwoRows(VTKObservationMixin):  # type: ignore[misc]
                 layers.SetLabelVolumeID(None)
                 layers.SetLinkedControl(True)
                 turn_to_volume(widget, volume)
-                widget.sliceLogic().SnapSliceOffsetToIJK()
         self.link = LinkedRows({side: self.slice_nodes(side) for side in volumes})
+        self.fit()
+
+    def fit(self) -> None:
+        """Show the whole of each volume, all at one zoom, and from its middle."""
+        if self.link is None:
+            return
+        with self.link.unlinked():
+            for side in _TAGS:
+                for widget in _widgets(side):
+                    widget.sliceLogic().FitSliceToBackground()
+                    widget.sliceLogic().SnapSliceOffsetToIJK()
         self.link.share_zoom()
+        self.link.follow("fixed")
 
     def hide(self) -> None:
         """Give back the layout, and empty the views of the rows."""

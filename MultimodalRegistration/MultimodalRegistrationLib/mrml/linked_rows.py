@@ -55,6 +55,16 @@ class LinkedRows(VTKObservationMixin):  # type: ignore[misc]
         """Follow no more."""
         self.removeObservers()
 
+    @contextmanager
+    def unlinked(self) -> Iterator[None]:
+        """Change views in here without the others following."""
+        own, self._own = self._own, True
+        try:
+            yield
+        finally:
+            self._own = own
+            self._look()
+
     def follow(self, side: Side) -> None:
         """Centre the other row on the place that lies where the planes of this one cross."""
         place, other = self._places[side], _other(side)
@@ -62,7 +72,7 @@ class LinkedRows(VTKObservationMixin):  # type: ignore[misc]
             return
         there_ras = _mapped(self._fit, side, place)
         if there_ras is not None:
-            with self._moving_them():
+            with self.unlinked():
                 for node in self._rows[other]:
                     node.JumpSliceByCentering(*there_ras)
 
@@ -74,7 +84,7 @@ class LinkedRows(VTKObservationMixin):  # type: ignore[misc]
         places_ras : mapping of {"fixed", "moving"} to sequence of 3 float
             World coordinates, mm.
         """
-        with self._moving_them():
+        with self.unlinked():
             for side, place_ras in places_ras.items():
                 for node in self._rows[side]:
                     node.JumpSliceByCentering(*place_ras)
@@ -93,16 +103,6 @@ class LinkedRows(VTKObservationMixin):  # type: ignore[misc]
             self._places[side] = planes_cross_at(nodes)
         self._zooms = {node.GetID(): _zoom(node) for node in self._nodes()}
 
-    @contextmanager
-    def _moving_them(self) -> Iterator[None]:
-        """Changes made here are not taken for the user's."""
-        own, self._own = self._own, True
-        try:
-            yield
-        finally:
-            self._own = own
-            self._look()
-
     def _changed(self, node: Any, _event: str) -> None:
         if self._own:
             return
@@ -120,7 +120,7 @@ class LinkedRows(VTKObservationMixin):  # type: ignore[misc]
 
     def _set_width(self, width_mm: float) -> None:
         """Give all views this field of view from left to right; pixels stay square."""
-        with self._moving_them():
+        with self.unlinked():
             for node in self._nodes():
                 across, down, through = node.GetFieldOfView()
                 if across > 0:
@@ -148,6 +148,8 @@ def fit_as_shown(
     """
     if len(pairs) < FEWEST_PAIRS["rigid"]:
         return None
+    if not (_has_all(fixed_node, pairs.fixed_index) and _has_all(moving_node, pairs.moving_index)):
+        return None
     fixed_lps = _places_lps(fixed_node, pairs.fixed_index)
     moving_lps = _places_lps(moving_node, pairs.moving_index)
     if not is_determined(model, moving_lps, fixed_lps):
@@ -158,6 +160,11 @@ def fit_as_shown(
         return fit_model(model, moving_lps, fixed_lps, stiffness_mm=stiffness_mm, reflection=reflection)
     except RegistrationError:
         return None
+
+
+def _has_all(node: Any, indices: Sequence[int]) -> bool:
+    """Whether a list still has all of these points: they may have been removed since they were paired."""
+    return bool(max(indices) < node.GetNumberOfControlPoints())
 
 
 def _places_lps(node: Any, indices: Sequence[int]) -> NDArray[np.float64]:

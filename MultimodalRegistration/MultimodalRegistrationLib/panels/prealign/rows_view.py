@@ -48,8 +48,13 @@ class RowsView(VTKObservationMixin):  # type: ignore[misc]
         self._judged: Appraising | None = None
         self._lists: tuple[Any, Any] | None = None
         # The application is in the middle of placing a point, or of a change of layout, when it tells about it.
-        self._arm_timer, self._leave_timer = (qt.QTimer(ui.rowsButton) for _ in range(2))
-        for timer, called in ((self._arm_timer, self._arm), (self._leave_timer, self.leave)):
+        # Views have their sizes, which fitting them needs, only after that.
+        self._arm_timer, self._leave_timer, self._fit_timer = (qt.QTimer(ui.rowsButton) for _ in range(3))
+        for timer, called in (
+            (self._arm_timer, self._arm),
+            (self._leave_timer, self.leave),
+            (self._fit_timer, self._rows.fit),
+        ):
             timer.setSingleShot(True)
             timer.setInterval(0)
             timer.connect("timeout()", called)
@@ -85,8 +90,8 @@ class RowsView(VTKObservationMixin):  # type: ignore[misc]
 
     def leave(self) -> None:
         """Give back the layout, and show the points where they were shown before."""
-        self._arm_timer.stop()
-        self._leave_timer.stop()
+        for timer in (self._arm_timer, self._leave_timer, self._fit_timer):
+            timer.stop()
         set_quietly(self._ui.rowsButton, False)
         self.removeObservers()
         self._lists = self._shown = None
@@ -116,8 +121,6 @@ class RowsView(VTKObservationMixin):  # type: ignore[misc]
         if checked and self._volumes is not None:
             self._before_shown()
             self._refresh(self._volumes)
-            if self._rows.link is not None:
-                self._rows.link.follow("fixed")
         else:
             self.leave()
 
@@ -126,6 +129,7 @@ class RowsView(VTKObservationMixin):  # type: ignore[misc]
         if volumes != self._shown:
             self._rows.show(*volumes)
             self._shown = volumes
+            self._fit_timer.start()
         self._points_in_views.show_only_in(self._nodes_of_rows())
         self._watch()
         if self._rows.link is not None:
