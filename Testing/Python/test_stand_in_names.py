@@ -265,6 +265,20 @@ def test_slice_views_have_nodes_and_logics(slicer_app):
     slicer.util.resetSliceViews()
 
 
+def test_a_layout_brings_views_that_stay_when_it_is_left(slicer_app):
+    manager = slicer_app.open_slice_views()
+    before, node = manager.layout, manager.layoutLogic().GetLayoutNode()
+    view = '<view class="vtkMRMLSliceNode" singletontag="Own"><property name="viewgroup">7</property></view>'
+    assert node.AddLayoutDescription(501, f'<layout type="horizontal"><item>{view}</item></layout>')
+    assert manager.sliceWidget("Own") is None
+    manager.setLayout(501)
+    own, red = (manager.sliceWidget(name).mrmlSliceNode() for name in ("Own", "Red"))
+    assert (own.IsMappedInLayout(), red.IsMappedInLayout(), own.GetViewGroup()) == (1, 0, 7)
+    manager.setLayout(before)
+    assert (own.IsMappedInLayout(), red.IsMappedInLayout()) == (0, 1)
+    assert "Own" in manager.sliceViewNames()
+
+
 def test_what_would_wait_for_the_user_takes_queued_answers_or_raises(slicer_app, qt):
     with pytest.raises(RuntimeError, match="wait for the user"):
         qt.QFileDialog.getOpenFileName(None, "Open")
