@@ -150,6 +150,8 @@ class RowsView(VTKObservationMixin):  # type: ignore[misc]
         parameters, judged = self._parameters, self._judged
         if judged is None or judged.live is None or judged.appraisal is None:
             return None
+        if parameters.fixedPoints is None or parameters.movingPoints is None:
+            return None
         return fit_as_shown(
             parameters.fixedPoints,
             parameters.movingPoints,
