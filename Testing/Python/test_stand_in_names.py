@@ -89,7 +89,7 @@ def test_no_method_of_the_stand_in_is_invisible_in_slicer(slicer_app):
     from StandIn.members import is_declared, members, qt_base
     from StandIn.pythonqt import _by_name
 
-    own = {"build", "start", "stop", "open_views", "open_main_window", "instantiate", "DEFAULTS"}
+    own = {"build", "start", "stop", "open_views", "close_views", "open_main_window", "instantiate", "DEFAULTS"}
     for name, cls in _by_name.items():
         if is_declared(cls):
             written = {key for key in vars(cls) if not key.startswith("_")} - own - {"staticMetaObject"}
@@ -263,6 +263,20 @@ def test_slice_views_have_nodes_and_logics(slicer_app):
     composite = manager.sliceWidget("Yellow").mrmlSliceCompositeNode()
     assert (composite.GetBackgroundVolumeID(), composite.GetForegroundOpacity()) == (volume.GetID(), 0.25)
     slicer.util.resetSliceViews()
+
+
+def test_a_layout_brings_views_that_stay_when_it_is_left(slicer_app):
+    manager = slicer_app.open_slice_views()
+    before, node = manager.layout, manager.layoutLogic().GetLayoutNode()
+    view = '<view class="vtkMRMLSliceNode" singletontag="Own"><property name="viewgroup">7</property></view>'
+    assert node.AddLayoutDescription(501, f'<layout type="horizontal"><item>{view}</item></layout>')
+    assert manager.sliceWidget("Own") is None
+    manager.setLayout(501)
+    own, red = (manager.sliceWidget(name).mrmlSliceNode() for name in ("Own", "Red"))
+    assert (own.IsMappedInLayout(), red.IsMappedInLayout(), own.GetViewGroup()) == (1, 0, 7)
+    manager.setLayout(before)
+    assert (own.IsMappedInLayout(), red.IsMappedInLayout()) == (0, 1)
+    assert "Own" in manager.sliceViewNames()
 
 
 def test_what_would_wait_for_the_user_takes_queued_answers_or_raises(slicer_app, qt):

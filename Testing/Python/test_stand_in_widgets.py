@@ -143,6 +143,17 @@ def test_points_are_listed_and_place_mode_follows_the_button(slicer_app):
     assert points.GetNumberOfControlPoints() == table.rowCount == 0
 
 
+def test_one_list_is_placed_at_a_time(slicer_app):
+    places = [slicer.qSlicerMarkupsPlaceWidget() for _ in range(2)]
+    for number, place in enumerate(places):
+        place.setMRMLScene(slicer.mrmlScene)
+        place.setCurrentNode(add("vtkMRMLMarkupsFiducialNode", f"list {number}"))
+    places[0].setPlaceModeEnabled(True)
+    places[1].setPlaceModeEnabled(True)
+    assert [place.placeModeEnabled for place in places] == [False, True]
+    assert [place.placeButton().checked for place in places] == [False, True]
+
+
 def test_a_table_view_shows_its_node(slicer_app):
     node = add("vtkMRMLTableNode")
     view = slicer.qMRMLTableView()

@@ -19,13 +19,6 @@ from StandIn.io_manager import qSlicerCoreIOManager
 from StandIn.main_window import qSlicerMainWindow
 
 SLICE_VIEWS = (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal"))
-# Views by layout, as in vtkMRMLLayoutLogic; the last one is the 3D view.
-LAYOUTS = {
-    "ConventionalView": ("Red", "Yellow", "Green", "1"),
-    "FourUpView": ("Red", "Yellow", "Green", "1"),
-    "OneUp3DView": ("1",),
-    "OneUpRedSliceView": ("Red",),
-}
 
 
 @declared(QObject)
@@ -131,33 +124,42 @@ class qMRMLThreeDWidget:
 
 @declared(QObject)
 class qMRMLLayoutManager:
-    DEFAULTS = {"layout": slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView}
+    """Makes a slice view for every slice node, and has Slicer's own logic make the nodes that a layout lacks."""
 
     def build(self: Any) -> None:
         self._views: dict[str, Any] = {}
         self._view_3d: Any = None
         self._logics = vtk.vtkCollection()
+        self._layout_logic = slicer.vtkMRMLLayoutLogic()
 
     def open_views(self: Any, scene: Any) -> None:
-        application = slicer.app.applicationLogic()
         for name, orientation in SLICE_VIEWS:
             logic = slicer.vtkMRMLSliceLogic()
-            logic.SetMRMLApplicationLogic(application)
+            logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
             logic.SetMRMLScene(scene)
             node = logic.AddSliceNode(name)
             node.SetDefaultOrientation(orientation)
             node.SetOrientation(orientation)
-            node.SetDimensions(400, 300, 1)
-            node.SetMappedInLayout(1)
-            view = qMRMLSliceWidget()
-            view._logic = logic
-            self._views[name] = view
-            self._logics.AddItem(logic)
-        application.SetSliceLogics(self._logics)
+            self._add_view(logic)
+        slicer.app.applicationLogic().SetSliceLogics(self._logics)
+        self._layout_logic.SetMRMLScene(scene)
+        layout_node = self._layout_logic.GetLayoutNode()
+        self._shown_layout = self.property("layout")
         self._view_3d = qMRMLThreeDWidget()
         self._view_3d._view._node = self._singleton(scene, "vtkMRMLViewNode", "1")
         self._view_3d._view._camera = self._singleton(scene, "vtkMRMLCameraNode", "1")
-        self._view_3d.mrmlViewNode().SetMappedInLayout(1)
+        views = LayoutViews(scene, self._layout_logic, self._views, self._view_3d, self._add_view)
+
+        def update(*_: Any) -> None:
+            views.update()
+            layout = self.property("layout")
+            if layout != self._shown_layout:
+                self._shown_layout = layout
+                self.layoutChanged[int].emit(layout)
+
+        self._observers.add(layout_node, "ModifiedEvent", update)
+        self._observers.add(scene, scene.EndCloseEvent, update)
+        update()
 
     @staticmethod
     def _singleton(scene: Any, kind: str, layout_name: str) -> Any:
@@ -166,17 +168,25 @@ class qMRMLLayoutManager:
         node.SetLayoutName(layout_name)
         return scene.AddNode(node)
 
+    def close_views(self: Any) -> None:
+        self._observers.clear()
+        self._layout_logic.SetMRMLScene(None)
+
+    def _add_view(self: Any, logic: Any) -> None:
+        logic.GetSliceNode().SetDimensions(400, 300, 1)
+        view = qMRMLSliceWidget()
+        view._logic = logic
+        self._views[logic.GetSliceNode().GetName()] = view
+        self._logics.AddItem(logic)
+
+    def layoutLogic(self: Any) -> Any:
+        return self._layout_logic
+
+    def _get_layout(self: Any) -> int:
+        return int(self._layout_logic.GetLayoutNode().GetViewArrangement())
+
     def _set_layout(self: Any, layout: int) -> None:
-        names = {getattr(slicer.vtkMRMLLayoutNode, f"SlicerLayout{name}"): views for name, views in LAYOUTS.items()}
-        if layout not in names:
-            raise NotImplementedError(f"the views of layout {layout}")
-        if layout == self.property("layout"):
-            return
-        self._values["layout"] = layout
-        for name, view in self._views.items():
-            view.mrmlSliceNode().SetMappedInLayout(name in names[layout])
-        self._view_3d.mrmlViewNode().SetMappedInLayout("1" in names[layout])
-        self.layoutChanged[int].emit(layout)
+        self._layout_logic.GetLayoutNode().SetViewArrangement(layout)
 
     def setLayout(self: Any, layout: int) -> None:
         """Enums of VTK are numbers, which PySide does not take for any."""
@@ -200,6 +210,30 @@ class qMRMLLayoutManager:
     def resetSliceViews(self: Any) -> None:
         for view in self._views.values():
             view.fitSliceToBackground()
+
+
+class LayoutViews:
+    """The views of a layout manager; they stay when their layout is left, and are then not mapped in it."""
+
+    def __init__(self, scene: Any, logic: Any, views: dict[str, Any], view_3d: Any, add_view: Any) -> None:
+        self._scene, self._logic, self._views, self._add_view = scene, logic, views, add_view
+        self._view_3d = view_3d
+
+    def update(self) -> None:
+        """Make the views that are missing, and map those of the layout; not while a scene is closed or loaded."""
+        if self._scene.IsBatchProcessing():
+            return
+        for number in range(self._scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
+            node = self._scene.GetNthNodeByClass(number, "vtkMRMLSliceNode")
+            if node.GetName() not in self._views:
+                logic = slicer.vtkMRMLSliceLogic()
+                logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+                logic.SetSliceNode(node)
+                logic.SetMRMLScene(self._scene)
+                self._add_view(logic)
+        of_layout = self._logic.GetViewNodes()
+        for node in (*(view.mrmlSliceNode() for view in self._views.values()), self._view_3d.mrmlViewNode()):
+            node.SetMappedInLayout(bool(of_layout.IsItemPresent(node)))
 
 
 @declared(qMRMLLayoutManager)
@@ -294,6 +328,11 @@ class qSlicerApplication:
     def open_views(self: Any) -> None:
         self._layout = qSlicerLayoutManager()
         self._layout.open_views(self._scene)
+
+    def close_views(self: Any) -> None:
+        """Before the scene loses the nodes of the views."""
+        if self._layout is not None:
+            self._layout.close_views()
 
 
 def running_application() -> Any:

@@ -225,6 +225,7 @@ class StandIn:
         self.messages.restore()
         sys.excepthook = self._excepthook
         self.scene.RemoveObserver(self._removals)
+        self.app._qt.close_views()
         self.scene.Clear(1)
         self.app._qt.stop()
         for widget in QApplication.topLevelWidgets():

@@ -239,7 +239,7 @@ class qMRMLPlotView:
 
 @declared(qSlicerWidget)
 class qSlicerMarkupsPlaceWidget:
-    """The place button of one markups node; place mode is a property of the interaction node, as in Slicer."""
+    """The place button of one markups node; which one is placed is told by the selection and interaction nodes."""
 
     DEFAULTS = {"buttonsVisible": True, "deleteAllControlPointsOptionVisible": True}
 
@@ -255,6 +255,7 @@ class qSlicerMarkupsPlaceWidget:
         row.addWidget(self._place)
         row.addWidget(self._delete)
         self._node: Any = None
+        self._signalled = False
         self._place.toggled.connect(self._set_placeModeEnabled)
         self._delete.clicked.connect(self.deleteLastPoint)
 
@@ -263,6 +264,14 @@ class qSlicerMarkupsPlaceWidget:
 
     def deleteButton(self: Any) -> QToolButton:
         return self._delete
+
+    def setMRMLScene(self: Any, scene: Any) -> None:
+        set_scene(self, scene)
+        self._observers.clear()
+        for node in (self.interactionNode(), self.selectionNode()):
+            if scene is not None and node is not None:
+                self._observers.add(node, "ModifiedEvent", lambda *_: self._update())
+        self._update()
 
     def currentNode(self: Any) -> Any:
         return self._node
@@ -273,24 +282,48 @@ class qSlicerMarkupsPlaceWidget:
     def setCurrentNode(self: Any, node: Any) -> None:
         self._node = node
         self.setEnabled(node is not None)
+        self._update()
 
     def interactionNode(self: Any) -> Any:
         return slicer.app.applicationLogic().GetInteractionNode()
 
+    def selectionNode(self: Any) -> Any:
+        return slicer.app.applicationLogic().GetSelectionNode()
+
+    def _get_currentNodeActive(self: Any) -> bool:
+        if self._node is None:
+            return False
+        active = slicer.modules.markups.logic().GetActiveListID() == self._node.GetID()
+        return active and self.selectionNode().GetActivePlaceNodeClassName() == self._node.GetClassName()
+
     def _get_placeModeEnabled(self: Any) -> bool:
-        return bool(self._values.get("placeModeEnabled", False))
+        interaction = self.interactionNode()
+        return self._get_currentNodeActive() and interaction.GetCurrentInteractionMode() == interaction.Place
 
     def _set_placeModeEnabled(self: Any, enabled: bool) -> None:
-        enabled = enabled and self._node is not None
-        if enabled == self._get_placeModeEnabled():
+        if self._node is None:
+            if enabled:
+                raise RuntimeError("setPlaceModeEnabled activate failed: there is no markups node")
             return
-        self._values["placeModeEnabled"] = enabled
-        self._place.setChecked(enabled)
         interaction = self.interactionNode()
-        if interaction is not None:
-            interaction.SetCurrentInteractionMode(interaction.Place if enabled else interaction.ViewTransform)
-        self.activeMarkupsPlaceModeChanged.emit(enabled)
-        self.activeMarkupsFiducialPlaceModeChanged.emit(enabled)
+        if enabled:
+            if not self._get_currentNodeActive():
+                slicer.modules.markups.logic().SetActiveList(self._node)
+            interaction.SetCurrentInteractionMode(interaction.Place)
+        else:
+            # Of whichever node is placed.
+            interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+        self._update()
+
+    def _update(self: Any) -> None:
+        enabled = self._get_placeModeEnabled()
+        blocked = self._place.blockSignals(True)
+        self._place.setChecked(enabled)
+        self._place.blockSignals(blocked)
+        if enabled != self._signalled:
+            self._signalled = enabled
+            self.activeMarkupsPlaceModeChanged.emit(enabled)
+            self.activeMarkupsFiducialPlaceModeChanged.emit(enabled)
 
     def deleteLastPoint(self: Any) -> None:
         if self._node is not None and self._node.GetNumberOfControlPoints():

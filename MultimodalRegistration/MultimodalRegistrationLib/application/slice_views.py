@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import slicer
 import vtk
 
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
+from MultimodalRegistrationLib.mrml.slice_planes import planes_cross_at
 
-__all__ = ["SliceViews", "slice_composite_nodes", "views_cross_at"]
-
-# Smallest singular value of the normals of planes whose crossing is worth the name; 0 where two are parallel.
-_DIFFERENT = 0.05
+__all__ = ["SliceViews", "slice_composite_nodes", "turn_to_volume", "views_cross_at"]
 
 
 def _slice_widgets() -> list[Any]:
@@ -36,21 +32,29 @@ def views_cross_at() -> list[float] | None:
     list of 3 float, or None
         World coordinates, RAS, mm; None without three views of different directions. Of parallel ones the first counts.
     """
-    normals, distances = np.empty((0, 3)), []
-    for widget in _slice_widgets():
-        node = widget.mrmlSliceNode()
-        # The names are also those of views of layouts that were left.
-        if not node.IsMappedInLayout():
-            continue
-        plane = matrix_from_vtk(node.GetSliceToRAS())
-        more = np.vstack([normals, plane[:3, 2]])
-        if np.linalg.svd(more, compute_uv=False).min() > _DIFFERENT:
-            normals = more
-            distances.append(plane[:3, 2] @ plane[:3, 3])
-        if len(distances) == 3:
-            crossing: list[float] = np.linalg.solve(normals, distances).tolist()
-            return crossing
-    return None
+    # The names are also those of views of layouts that were left.
+    nodes = (widget.mrmlSliceNode() for widget in _slice_widgets())
+    return planes_cross_at(node for node in nodes if node.IsMappedInLayout())
+
+
+def turn_to_volume(widget: Any, volume: Any) -> None:
+    """Turn a slice view to the planes of a volume, and fit it to what it shows.
+
+    Parameters
+    ----------
+    widget : qMRMLSliceWidget
+        Shows the volume as its background.
+    volume : vtkMRMLVolumeNode
+        Under a transform that is not linear, the view keeps its usual direction.
+    """
+    plane, parent = widget.mrmlSliceNode(), volume.GetParentTransformNode()
+    # From its usual direction, and not from one that a view was turned to when another volume was loaded.
+    usual = plane.GetDefaultOrientation()
+    if usual and plane.HasSliceOrientationPreset(usual):
+        plane.SetOrientation(usual)
+    if parent is None or parent.IsTransformToWorldLinear():
+        plane.RotateToVolumePlane(volume)
+    widget.sliceLogic().FitSliceToBackground()
 
 
 @dataclass(frozen=True)
@@ -113,16 +117,9 @@ class SliceViews:
         point_ras : sequence of 3 float
             World coordinates, mm.
         """
-        parent = volume.GetParentTransformNode()
         for widget in _slice_widgets():
+            turn_to_volume(widget, volume)
             plane, logic = widget.mrmlSliceNode(), widget.sliceLogic()
-            # From its usual direction, and not from one that a view was turned to when another volume was loaded.
-            usual = plane.GetDefaultOrientation()
-            if usual and plane.HasSliceOrientationPreset(usual):
-                plane.SetOrientation(usual)
-            if parent is None or parent.IsTransformToWorldLinear():
-                plane.RotateToVolumePlane(volume)
-            logic.FitSliceToBackground()
             plane.JumpSliceByOffsetting(*point_ras)
             logic.SnapSliceOffsetToIJK()
             widget.mrmlSliceCompositeNode().SetLinkedControl(True)

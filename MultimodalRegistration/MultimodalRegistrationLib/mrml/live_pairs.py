@@ -28,6 +28,7 @@ __all__ = [
     "exchange_points",
     "jump_to_point",
     "match_nodes",
+    "placed_at",
     "points_over_volume",
     "read_pairs",
     "read_targets",
@@ -193,12 +194,20 @@ def exchange_points(node: Any, first: int, second: int) -> None:
             node.SetNthControlPointPosition(index, *position)
 
 
-def jump_to_point(node: Any, index: int) -> bool:
-    """Centre all slice views of the node's scene on a point; False where it is not placed."""
+def placed_at(node: Any, index: int) -> list[float] | None:
+    """Where a point lies in the world, RAS, mm; None where it is not placed."""
     if node.GetNthControlPointPositionStatus(index) != node.PositionDefined:
-        return False
+        return None
     position_ras = [0.0, 0.0, 0.0]
     node.GetNthControlPointPositionWorld(index, position_ras)
+    return position_ras
+
+
+def jump_to_point(node: Any, index: int) -> bool:
+    """Centre all slice views of the node's scene on a point; False where it is not placed."""
+    position_ras = placed_at(node, index)
+    if position_ras is None:
+        return False
     for view in nodes_of_class(node.GetScene(), "vtkMRMLSliceNode"):
         view.JumpSliceByCentering(*position_ras)
     return True

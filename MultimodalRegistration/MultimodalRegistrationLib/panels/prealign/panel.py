@@ -22,6 +22,7 @@ from MultimodalRegistrationLib.panels.common.texts import volumes_missing
 from MultimodalRegistrationLib.panels.prealign import texts
 from MultimodalRegistrationLib.panels.prealign.points_view import PointsView
 from MultimodalRegistrationLib.panels.prealign.refine_view import RefineView
+from MultimodalRegistrationLib.panels.prealign.rows_view import RowsView
 from MultimodalRegistrationLib.panels.prealign.shapes_view import ShapesView
 
 __all__ = ["PrealignPanel"]
@@ -44,7 +45,8 @@ class PrealignPanel:
         self._parameters: Any = None
         self._updating = False
         self._message = MessageLine(ui.messageLabel)
-        self._points = PointsView(ui, on_judged=self._update_buttons)
+        self._rows = RowsView(ui, before_shown=self._hide_comparison)
+        self._points = PointsView(ui, on_judged=self._update_buttons, show_in_rows=self._rows.center)
         self._refine = RefineView(ui, lambda: self._points.appraising)
         self._carried = CheckedNodes(ui.carriedSelector, "carried", ui.carriedLabel)
         self._shapes = ShapesView(ui, self._shapes_aligned)
@@ -65,6 +67,7 @@ class PrealignPanel:
         self._message.clear()
         if parameters is None:
             self._points.stop()
+            self._rows.leave()
             self._comparison.hide()
         self.update()
 
@@ -76,6 +79,7 @@ class PrealignPanel:
     def close(self) -> None:
         """The panel goes: end what runs and wait for its process."""
         self._watch.close()
+        self._rows.leave()
         self._comparison.hide()
         self._shapes.close()
         self._refine.close()
@@ -161,11 +165,16 @@ class PrealignPanel:
         return (fixed, moving) if both and fixed.GetImageData() and moving.GetImageData() else None
 
     def _look(self) -> None:
-        """Show the volumes of the result over each other, while the panel is open."""
+        """Show the volumes of the result over each other, in place of two rows, while the panel is open."""
         volumes = self._volumes()
         result = None if volumes is None else self._parameters.outputTransform
         if volumes is not None and result is not None and self._comparison.available:
+            self._rows.leave()
             self._comparison.show(*volumes, [result], result)
+
+    def _hide_comparison(self) -> None:
+        self._comparison.hide()
+        self._ui.viewsWidget.visible = False
 
     @staticmethod
     def _to_move(parameters: Any, shape: Any) -> list[Any]:
@@ -211,6 +220,7 @@ class PrealignPanel:
         ui.viewsWidget.visible = self._comparison.shown
         missing = self._points.missing()
         judged = self._points.appraising
+        self._rows.update(parameters, self._volumes(), judged)
         appraisal = None if judged is None else judged.appraisal
         result = None if parameters is None else parameters.outputTransform
         ready = ""

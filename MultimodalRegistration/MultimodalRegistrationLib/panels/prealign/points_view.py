@@ -10,6 +10,7 @@ from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS
 from MultimodalRegistrationLib.mrml.live_pairs import LivePairs, exchange_points, jump_to_point, select_pair
 from MultimodalRegistrationLib.panels.prealign import texts
 from MultimodalRegistrationLib.panels.prealign.appraising import Appraising
+from MultimodalRegistrationLib.panels.prealign.rows_view import ListedPoint
 from MultimodalRegistrationLib.panels.prealign.tables import PairTable, RowNote, show_evidence, show_targets
 from MultimodalRegistrationLib.panels.prealign.watch import PointWatch
 
@@ -31,11 +32,17 @@ class PointsView:
         Widgets of the .ui file by name.
     on_judged : callable
         Called after everything was judged anew.
+    show_in_rows : callable
+        Called with a list and an index, or None, for the fixed and for the moving side; True where rows of views show
+        these points, each its own.
     """
 
-    def __init__(self, ui: Any, on_judged: Callable[[], None]) -> None:
+    def __init__(
+        self, ui: Any, on_judged: Callable[[], None], show_in_rows: Callable[[ListedPoint, ListedPoint], bool]
+    ) -> None:
         self._ui = ui
         self._on_judged = on_judged
+        self._show_in_rows = show_in_rows
         self._parameters: Any = None
         self._chosen: tuple[Any, ...] = ()
         self.appraising: Appraising | None = None
@@ -196,17 +203,22 @@ class PointsView:
         judged = self.appraising
         if judged is None or judged.live is None:
             return
-        row = judged.live.rows[number]
+        row, parameters = judged.live.rows[number], self._parameters
+        if self._show_in_rows((parameters.fixedPoints, row.fixed_index), (parameters.movingPoints, row.moving_index)):
+            return
         if row.moving_index is not None and (side == "moving" or row.fixed_index is None):
-            jump_to_point(self._parameters.movingPoints, row.moving_index)
+            jump_to_point(parameters.movingPoints, row.moving_index)
         elif row.fixed_index is not None:
-            jump_to_point(self._parameters.fixedPoints, row.fixed_index)
+            jump_to_point(parameters.fixedPoints, row.fixed_index)
 
     def _show_target(self, number: int, _column: int) -> None:
         judged = self.appraising
         result = None if judged is None or judged.appraisal is None else judged.appraisal.result
         if result is not None and result.targets is not None:
-            jump_to_point(self._parameters.fixedTargets, result.targets.pairs.fixed_index[number])
+            pairs, parameters = result.targets.pairs, self._parameters
+            fixed = (parameters.fixedTargets, pairs.fixed_index[number])
+            if not self._show_in_rows(fixed, (parameters.movingTargets, pairs.moving_index[number])):
+                jump_to_point(*fixed)
 
 
 def _short(label: str, name: str) -> str:

@@ -39,6 +39,11 @@ NO_RESULT = _("Apply first, or choose an output transform.")
 NOTHING_MOVED = _("Nothing lies under the output transform: apply it with something to move, or it was hardened.")
 NO_REGISTRATION = _("The module Multimodal Registration is not installed.")
 REGISTER = _("Refine this with the voxels of the two volumes, in the module Multimodal Registration")
+TWO_ROWS = _(
+    "Show the fixed volume above and the moving one below, each in its own planes and with its own points. A point "
+    "placed above is followed by its partner below; from three pairs on, the rows follow each other"
+)
+NO_VIEWS = _("There are no slice views: Slicer runs without its main window.")
 
 
 def pair_headers() -> list[tuple[str, str]]:
