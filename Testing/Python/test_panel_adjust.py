@@ -110,7 +110,10 @@ def test_a_registration_starts_from_there_within_bounds(slicer_app, module, volu
     assert not shown(module.ui.registerAdjustedButton)
     module.widget.panel.cancel()
     slicer_app.process_events(50)
-    assert module.widget._parameterNode.initialTransform.GetID() == node.GetID()
+    # For the next run, all is as the user chose it.
+    parameters = module.widget._parameterNode
+    assert parameters.initialTransform is None
+    assert (parameters.maxTranslation, parameters.maxRotation) == (0, 0)
 
 
 def test_tighter_bounds_of_the_user_stay(slicer_app, module, volumes):
@@ -118,6 +121,8 @@ def test_tighter_bounds_of_the_user_stay(slicer_app, module, volumes):
     begin(slicer_app, module)
     module.ui.registerAdjustedButton.click()
     slicer_app.wait_for(lambda: FakeProcess.made)
+    arguments = FakeProcess.made[-1].arguments
+    assert float(arguments[arguments.index("--max-translation") + 1]) == 12
     assert module.widget._parameterNode.maxTranslation == 12.0
     module.widget.panel.cancel()
 

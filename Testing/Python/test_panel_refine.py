@@ -17,7 +17,7 @@ from conftest import CT_POSE, PROJECT, SCREENSHOTS, rigid
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.phantom import target_points_lps
-from panel_helpers import FakeProcess, add_voxels, assert_lively
+from panel_helpers import FakeProcess, add_voxels, assert_lively, grid
 from test_panel_prealign import add_list, add_transform, world_points
 
 FOLDER = PROJECT / "FiducialPrealign"
@@ -56,7 +56,7 @@ def faked(module, scene):
 def start(slicer_app, module):
     before = len(FakeProcess.made)
     module.ui.refineButton.click()
-    slicer_app.wait_for(lambda: len(FakeProcess.made) > before)
+    slicer_app.wait_for(lambda: len(FakeProcess.made) > before, 60)
     return FakeProcess.made[-1]
 
 
@@ -186,3 +186,18 @@ def test_nothing_is_left_when_the_panel_is_left(how, module, faked, slicer_app):
         slicer_app.process_events(50)
         assert not [one for one in nodes() if "MarkupsFiducial" in one]
     assert folders(slicer_app) == []
+
+
+def test_the_window_lives_with_large_volumes(module, faked, slicer_app):
+    from StandIn.blocks import BlockMeter
+
+    block = np.random.default_rng(1).integers(0, 1000, (20, 64, 64), dtype=np.int16)
+    large = grid((512, 512, 400), (0.6, 0.6, 0.8), (0, 0, 0))
+    for side in ("fixedVolume", "movingVolume"):
+        setattr(faked, side, add_voxels(f"large {side}", np.tile(block, (20, 8, 8)), large))
+    slicer_app.process_events(400)
+    with BlockMeter() as meter:
+        process = start(slicer_app, module)
+        finish(slicer_app, module, process, 3.0)
+        module.ui.takeRefinedButton.click()
+    assert_lively(meter)

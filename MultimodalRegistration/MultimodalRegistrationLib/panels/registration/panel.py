@@ -305,19 +305,28 @@ class RegistrationPanel:
         )
 
     def _register_from(self, node: Any) -> None:
-        """Start a registration near a pose that was set by hand."""
+        """Start a registration near a pose that was set by hand; what the user chose holds again for the next one."""
         parameters = self._parameters
-        # As one change: the panel need not follow each of them.
+        values = {
+            "fixedLandmarks": None,
+            "movingLandmarks": None,
+            "initialTransform": node,
+            "start": "auto",
+            "maxTranslation": min(parameters.maxTranslation or MAX_TRANSLATION_MM, MAX_TRANSLATION_MM),
+            "maxRotation": min(parameters.maxRotation or MAX_ROTATION_DEG, MAX_ROTATION_DEG),
+        }
+        chosen = {name: getattr(parameters, name) for name in values}
+        # A run takes its settings when it starts.
         self._updating = True
         try:
-            parameters.fixedLandmarks = parameters.movingLandmarks = None
-            parameters.initialTransform, parameters.start = node, "auto"
-            parameters.maxTranslation = min(parameters.maxTranslation or MAX_TRANSLATION_MM, MAX_TRANSLATION_MM)
-            parameters.maxRotation = min(parameters.maxRotation or MAX_ROTATION_DEG, MAX_ROTATION_DEG)
+            for name, value in values.items():
+                setattr(parameters, name, value)
+            self.start()
         finally:
+            for name, value in chosen.items():
+                setattr(parameters, name, value)
             self._updating = False
         self.update()
-        self.start()
 
     def _done(self, job: RegistrationJob) -> None:
         assert self._series is not None, "there is one while a volume is registered"
