@@ -41,6 +41,7 @@ class ChildJob:
         self._folder = folder
         self._names: dict[str, str] = {}
         self._options: list[str] = []
+        self._writers: list[Iterator[float]] = []
         self._nodes = {role: _weak(node) for role, node in nodes.items() if node is not None}
         self.node_names = {role: str(node.GetName()) for role, node in nodes.items() if node is not None}
 
@@ -90,9 +91,11 @@ class ChildJob:
         Yields
         ------
         float
-            How much is written, 0 to 1.
+            How much is written, 0 to 1; a step takes some milliseconds.
         """
-        raise NotImplementedError
+        yield from in_turn(self._writers)
+        # The voxels are not needed any more.
+        self._writers.clear()
 
     def read(self) -> Iterator[float]:
         """Read the result.

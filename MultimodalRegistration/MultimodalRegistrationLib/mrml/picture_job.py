@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
 from MultimodalRegistrationLib.mrml.placement import placement_without
 from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed
 from MultimodalRegistrationLib.mrml.transform_file import write_transform_node
@@ -68,7 +68,7 @@ class PictureJob(ChildJob):
         of_fixed = slabs_of_node(fixed)
         of_moving = slabs_of_node(moving, placement=placement_without(moving, [transform]))
         self._picture = folder / "picture.png"
-        self._writers: list[Iterator[float]] = [
+        self._writers = [
             write_nrrd(self._file("fixed", ".nrrd", option="--fixed"), of_fixed),
             write_nrrd(self._file("moving", ".nrrd", option="--moving"), of_moving),
             write_transform_node(self._file("transform", ".h5", option="--transform"), transform, of_fixed.grid),
@@ -78,18 +78,6 @@ class PictureJob(ChildJob):
             self._options.append("--at=" + ",".join(repr(float(mm)) for mm in settings.center_ras))
         if settings.field_mm is not None:
             self._options += ["--field", repr(settings.field_mm)]
-
-    def write(self) -> Iterator[float]:
-        """Write the volumes and the transform.
-
-        Yields
-        ------
-        float
-            How much is written, 0 to 1; a step takes some milliseconds.
-        """
-        yield from in_turn(self._writers)
-        # The voxels are not needed any more.
-        self._writers.clear()
 
     @property
     def arguments(self) -> list[str]:

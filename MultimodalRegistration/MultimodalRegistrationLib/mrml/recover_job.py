@@ -11,7 +11,7 @@ import numpy as np
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node
 from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, write_nrrd
@@ -44,22 +44,10 @@ class RecoverJob(ChildJob):
         for node in (original, resampled):
             check_kind(node)
         self._result_file = folder / "recovered.json"
-        self._writers: list[Iterator[float]] = [
+        self._writers = [
             write_nrrd(self._file("original", ".nrrd", option="--original"), slabs_of_node(original)),
             write_nrrd(self._file("resampled", ".nrrd", option="--resampled"), slabs_of_node(resampled)),
         ]
-
-    def write(self) -> Iterator[float]:
-        """Write the volumes.
-
-        Yields
-        ------
-        float
-            How much is written, 0 to 1; a step takes some milliseconds.
-        """
-        yield from in_turn(self._writers)
-        # The voxels are not needed any more.
-        self._writers.clear()
 
     @property
     def arguments(self) -> list[str]:

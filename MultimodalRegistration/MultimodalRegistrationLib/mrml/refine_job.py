@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
-from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
+from MultimodalRegistrationLib.mrml.child_job import ChildJob
 from MultimodalRegistrationLib.mrml.placement import placement_without
 from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
 from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
@@ -81,7 +81,7 @@ class RefineJob(ChildJob):
         self._pairs, self._result = pairs, inputs.result
         self._point_ids = [inputs.moving_points.GetNthControlPointID(index) for index in pairs.moving_index]
         self._result_file = folder / "result.json"
-        self._writers: list[Iterator[float]] = [
+        self._writers = [
             write_nrrd(
                 self._file(role, ".nrrd", option=f"--{role}"),
                 slabs_of_node(node, placement=placement_without(node, [inputs.result])),
@@ -102,18 +102,6 @@ class RefineJob(ChildJob):
     def arguments(self) -> list[str]:
         """Of the command, which writes nothing outside the folder."""
         return ["--events", "refine-landmarks", *self._options, "--json", str(self._result_file)]
-
-    def write(self) -> Iterator[float]:
-        """Write the volumes.
-
-        Yields
-        ------
-        float
-            How much is written, 0 to 1; a step takes some milliseconds.
-        """
-        yield from in_turn(self._writers)
-        # The voxels are not needed any more.
-        self._writers.clear()
 
     def read(self) -> Iterator[float]:
         """Read what became of each point; nothing is added to the scene."""
