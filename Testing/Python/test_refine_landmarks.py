@@ -13,6 +13,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.landmarks import read_landmarks, write_landmarks
 from MultimodalRegistrationLib.io.volumes import read_volume
+from MultimodalRegistrationLib.landmarks.fit import fit_rigid
 from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.phantom import target_points_lps
 from MultimodalRegistrationLib.registration.refine_landmarks import refine_landmarks
@@ -69,6 +70,23 @@ def test_points_of_real_pairs_come_back(name, real_data):
         errors += np.linalg.norm(after_of(found) - partners, axis=1).tolist()
     print(f"{name}: median {np.median(errors):.2f} mm; median as placed {SD_MM * 1.54:.1f} mm")
     assert np.median(errors) < 1.5
+
+
+@pytest.mark.parametrize("name", ["template-pet", "sarcoma-010", "sarcoma-010-pet"])
+def test_images_that_say_little_do_not_spoil_the_fit_of_the_points(name, real_data):
+    case = real_cases()[name]
+    fixed, moving = read_volume(real_data / case["fixed"]), read_volume(real_data / case["moving"])
+    points = np.loadtxt(real_data / case["points"], delimiter=",", skiprows=1)
+    fitted, refined = [], []
+    for seed in range(3):
+        chosen = points[np.random.default_rng(seed).permutation(len(points))[:12]]
+        partners, rough = displaced(np.asarray(case["truth_matrix_lps"]), chosen, 100 + seed)
+        by_fit = apply_matrix(np.linalg.inv(fit_rigid(rough, chosen)), chosen)
+        fitted += np.linalg.norm(by_fit - partners, axis=1).tolist()
+        found = refine_landmarks(fixed, moving, pairs_of(chosen, rough))
+        refined += [np.linalg.norm(np.subtract(one.after_lps, partners[one.number])) for one in found]
+    print(f"{name}: median {np.median(refined):.2f} mm; fit of the points {np.median(fitted):.2f} mm")
+    assert np.median(refined) < np.median(fitted)
 
 
 def test_points_of_oblique_scans_come_back(head_ct, head_mr, phantom_points):

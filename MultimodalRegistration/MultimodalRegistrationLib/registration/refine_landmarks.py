@@ -1,7 +1,15 @@
-"""Moving landmarks put where the images say that the fixed ones are: for points that were placed roughly, by hand.
+r"""Moving landmarks put where the images say that the fixed ones are: for points that were placed roughly, by hand.
 
 A patch of soft tissue says next to nothing across modalities: sought one by one, points of a CT end 5 to 8 mm off in an
 MR. So the rigid fit of all points is where the two volumes start, and the agreement of the whole volumes improves it.
+The points still count: the pose :math:`T` is the one of largest
+
+.. math:: w\, I(T) - \sum_i \frac{|T f_i - m_i|^2}{2 \sigma^2},
+
+with the agreement :math:`I` in nats, pairs of points :math:`f_i`, :math:`m_i` and their localisation error
+:math:`\sigma` along an axis. The weight :math:`w` is the number of independent observations, which follows from the
+resolution elements of the blurrier volume, after Worsley et al. 1992 (doi:10.1038/jcbfm.1992.127). So blurred images,
+as those of PET, do not pull the points away from where they agree with one another.
 """
 
 from __future__ import annotations
@@ -12,15 +20,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
+from scipy.spatial.transform import Rotation
 
+from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.expected_error import localisation_error_from_fit
-from MultimodalRegistrationLib.landmarks.models import LinearFit, fit_model, is_determined
+from MultimodalRegistrationLib.landmarks.models import PARAMETERS, LinearFit, fit_model, is_determined
 from MultimodalRegistrationLib.landmarks.points import Pairs
 from MultimodalRegistrationLib.registration.pair import Pair, make_pair
-from MultimodalRegistrationLib.search.agreement import Agreement
+from MultimodalRegistrationLib.search.agreement import Agreement, Poses
 from MultimodalRegistrationLib.search.bounds import Bounds
 from MultimodalRegistrationLib.search.lattice import Lattice, class_coordinates, lattice_of
 
@@ -36,6 +46,14 @@ _SAMPLES, _CLASSES, _MAX_MOVES = 100_000, 16, 20
 # For the contrast of a patch.
 _FINE_CLASSES = 32
 _WINSORIZE_PERCENTILES = 0.1, 99.9
+# Set on the real pairs: with one to three of them each is better than the fit of its points.
+_OBSERVATIONS_PER_ELEMENT = 2.0
+# The lattice on which resolution elements are counted: coarser than the noise.
+_RESEL_SPACING_MM = 4.0
+# The localisation error of few points is uncertain: it is pooled with one point of this error along each axis.
+_USUAL_ERROR_MM = 3.0
+# Poses around the best one, and how far they are from it.
+_SURFACE_POSES, _SURFACE_MM = 150, (0.5, 4.0)
 # How far from the fit of the points the images may lead: these many localisation errors, and at least this.
 _LOCALISATION_ERRORS, _MIN_RADIUS_MM = 3.0, 8.0
 _PATCH_RADIUS_MM, _PATCH_STEP_MM = 12.0, 1.5
@@ -113,10 +131,11 @@ def refine_landmarks(
     pair = make_pair(
         fixed, moving, start_lps, fixed_mask=None, moving_mask=None, winsorize_percentiles=_WINSORIZE_PERCENTILES
     )
-    pose_lps, sampled, other = _best_pose(pair)
-    fixed_to_moving_lps = pair.fixed_to_moving_lps(pose_lps)
-    refined_lps = apply_matrix(fixed_to_moving_lps, pairs.fixed_lps)
-    _check_distance(pairs, fit, refined_lps)
+    pose_lps, agreement = _best_pose(pair)
+    _check_distance(pairs, fit, apply_matrix(pair.fixed_to_moving_lps(pose_lps), pairs.fixed_lps))
+    pose_lps = _joint_pose(agreement, pose_lps, pair, pairs)
+    refined_lps = apply_matrix(pair.fixed_to_moving_lps(pose_lps), pairs.fixed_lps)
+    sampled, other = (lattice_of(volume, _LEVELS[-1][0]) for volume in (pair.sampled, pair.other))
     # The other lattice lies where the start put it.
     if pair.sampled_is_moving:
         patches = (_Patches(other, start_lps, fixed.name), _Patches(sampled, np.eye(4), moving.name))
@@ -141,8 +160,8 @@ def _tuple(point: NDArray[np.float64]) -> tuple[float, float, float]:
     return x, y, z
 
 
-def _best_pose(pair: Pair) -> tuple[NDArray[np.float64], Lattice, Lattice]:
-    """The pose of best agreement near the start, shape (4, 4), and the finest lattices."""
+def _best_pose(pair: Pair) -> tuple[NDArray[np.float64], Agreement]:
+    """The pose of best agreement near the start, shape (4, 4), and the agreement at the finest level."""
     poses_lps = np.eye(4)[None]
     for spacing_mm, steps_mm in _LEVELS:
         sampled, other = lattice_of(pair.sampled, spacing_mm), lattice_of(pair.other, spacing_mm)
@@ -150,7 +169,75 @@ def _best_pose(pair: Pair) -> tuple[NDArray[np.float64], Lattice, Lattice]:
         begin, bounds = agreement.poses_of(poses_lps), Bounds(agreement.center_lps)
         best, _ = agreement.climb(begin, steps_mm, bounds, most_moves=_MAX_MOVES)
         poses_lps = agreement.matrices_of(best)
-    return poses_lps[0], sampled, other
+    return poses_lps[0], agreement
+
+
+def _joint_pose(agreement: Agreement, best_lps: NDArray[np.float64], pair: Pair, pairs: Pairs) -> NDArray[np.float64]:
+    """The pose that suits both the images and the points, shape (4, 4), from the one that suits the images best.
+
+    A quadratic surface through the agreement of poses around the best one says how surely the images know each of its
+    six parameters (Laplace's approximation); the steps of a climb would get caught in the roughness of the agreement.
+    """
+    best = agreement.poses_of(best_lps[None])
+    radians = agreement.angle_of_step(1.0)
+
+    def poses_at(moves_mm: NDArray[np.float64]) -> Poses:
+        """Turns about the centre of the samples, which move them by about so many mm, then shifts: shape (N, 6)."""
+        turns = Rotation.from_rotvec(moves_mm[:, :3] * radians).as_matrix()
+        return Poses(best.rotations[0] @ turns, best.centers_lps[0] + moves_mm[:, 3:])
+
+    rng = np.random.default_rng(0)
+    moves_mm = rng.normal(size=(_SURFACE_POSES, 6))
+    moves_mm *= (rng.uniform(*_SURFACE_MM, _SURFACE_POSES) / np.linalg.norm(moves_mm, axis=1))[:, None]
+    elements = min(_resolution_elements(volume) for volume in (pair.sampled, pair.other))
+    observations = _OBSERVATIONS_PER_ELEMENT * elements
+    information = observations * _curvature(moves_mm, agreement.score(poses_at(moves_mm)))
+
+    sampled_lps, other_lps = _points_of(pair, pairs)
+    unit = np.concatenate([np.zeros((1, 6)), np.eye(6)])
+    placed_lps = [apply_matrix(matrix, sampled_lps).ravel() for matrix in agreement.matrices_of(poses_at(unit))]
+    misfit_mm = other_lps.ravel() - placed_lps[0]
+    jacobian = (np.array(placed_lps[1:]) - placed_lps[0]).T
+    variance = _variance(pairs)
+    move_mm = np.linalg.solve(information + jacobian.T @ jacobian / variance, jacobian.T @ misfit_mm / variance)
+    return agreement.matrices_of(poses_at(move_mm[None]))[0]
+
+
+def _curvature(moves_mm: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Negative second derivatives, shape (6, 6), of a quadratic surface through scores; nowhere below zero."""
+    first, second = np.triu_indices(6)
+    products = moves_mm[:, first] * moves_mm[:, second]
+    terms = np.concatenate([np.ones((len(scores), 1)), moves_mm, products], axis=1)
+    coefficients = np.linalg.lstsq(terms, scores, rcond=None)[0][7:]
+    hessian = np.zeros((6, 6))
+    hessian[first, second] = coefficients
+    values, vectors = np.linalg.eigh(-(hessian + hessian.T))
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
+
+
+def _resolution_elements(volume: EngineVolume) -> float:
+    """Cubes of the full width at half maximum of the smoothness of a volume that it holds."""
+    lattice = lattice_of(volume, _RESEL_SPACING_MM)
+    values = class_coordinates(lattice, _CLASSES)
+    # For a Gaussian field var(difference of neighbours) = var h^2 / (2 s^2), with its kernel's standard deviation s.
+    slopes = [float(np.mean(np.diff(values, axis=axis) ** 2)) for axis in range(3)]
+    widths = [np.sqrt(8 * np.log(2)) * np.sqrt(values.var() / (2 * max(slope, 1e-12))) for slope in slopes]
+    return float(values.size / np.prod(widths))
+
+
+def _points_of(pair: Pair, pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points of the sampled and of the other volume of the pair, where the start puts them, each of shape (N, 3)."""
+    start_lps = pair.start_fixed_to_moving_lps
+    if pair.sampled_is_moving:
+        return pairs.moving_lps, apply_matrix(start_lps, pairs.fixed_lps)
+    return pairs.fixed_lps, apply_matrix(np.linalg.inv(start_lps), pairs.moving_lps)
+
+
+def _variance(pairs: Pairs) -> float:
+    """Of the localisation of the points along an axis, mm^2, both volumes together."""
+    fit = fit_model("rigid", pairs.moving_lps, pairs.fixed_lps)
+    squares = float(((fit.to_fixed(pairs.moving_lps) - pairs.fixed_lps) ** 2).sum())
+    return (squares + 3 * _USUAL_ERROR_MM**2) / (3 * len(pairs) - PARAMETERS["rigid"] + 3)
 
 
 def _check_distance(pairs: Pairs, fit: LinearFit, refined_lps: NDArray[np.float64]) -> None:
