@@ -16,8 +16,8 @@ from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras, flip_
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.box_mean import box_mean, coarse_grid, coarse_size
 from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.scene_nodes import remove_present
+from MultimodalRegistrationLib.mrml.steps import in_thread
 from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, voxels_in_steps
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
