@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.mrml.steps import shares
 from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.comparison import Comparison
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
-from MultimodalRegistrationLib.panels.common.texts import volumes_missing
+from MultimodalRegistrationLib.panels.common.texts import CANCEL, UNDO, volumes_missing
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.search.live_agreement import LiveAgreement
 
@@ -99,7 +99,7 @@ class AdjustBox(VTKObservationMixin):  # type: ignore[misc]
         for widget in (ui.registerAdjustedButton, ui.keepAdjustedButton, ui.agreementBar):
             widget.visible = self.active
         ui.cancelAdjustButton.visible = self.active or bool(self._kept)
-        ui.cancelAdjustButton.text = texts.CANCEL if self.active else texts.UNDO_ADJUSTED
+        ui.cancelAdjustButton.text = CANCEL if self.active else UNDO
         missing = texts.ADJUSTING if self.active else texts.BUSY_ADJUST if running else None
         if missing is None:
             fixed, moving = chosen or (None, None)

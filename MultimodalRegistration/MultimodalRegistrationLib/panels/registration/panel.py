@@ -20,7 +20,7 @@ from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
-from MultimodalRegistrationLib.panels.common.texts import busy_words
+from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCELLED, busy_words
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.panels.registration.adjust_box import MAX_ROTATION_DEG, MAX_TRANSLATION_MM, AdjustBox
 from MultimodalRegistrationLib.panels.registration.engine_offer import EngineOffer
@@ -254,12 +254,12 @@ class RegistrationPanel:
         """End the run; the scene is as it was."""
         self._offer.stop()
         if self._recover.cancel():
-            self._tell(texts.CANCELLED, problem=False)
+            self._tell(CANCELLED, problem=False)
         if self._runs.cancel():
             if self._series is not None:
                 self._series.cancel()
                 self._series = None
-            self._tell(texts.CANCELLED, problem=False)
+            self._tell(CANCELLED, problem=False)
 
     def enter(self) -> None:
         """The user opens the panel, or a scene was loaded while it is open: show the result, if there is one."""
@@ -398,7 +398,7 @@ class RegistrationPanel:
         self._adjust.show(parameters, running=self.running)
         self._recover.show(parameters, busy=self.running)
         button = ui.registerButton
-        button.text = texts.CANCEL if self.running else texts.REGISTER
+        button.text = CANCEL if self.running else texts.REGISTER
         button.enabled = self.running or missing is None
         if self.running:
             button.toolTip = texts.CANCEL_HINT
