@@ -186,11 +186,12 @@ def test_views_show_before_and_after_and_leave_nothing(opened):
 def folders(app):
     from pathlib import Path
 
-    return [path.name for path in Path(slicer.app.temporaryPath).glob("multimodal-registration-qa-*")]
+    return [path.name for path in Path(slicer.app.temporaryPath).glob("multimodal-registration-*")]
 
 
 def wait_until_gone(app):
-    app.wait_for(lambda: not folders(app), 10)
+    """A run that was cancelled leaves its folder once its process has ended, if need be killed."""
+    app.wait_for(lambda: not folders(app), 30)
 
 
 def test_cancel_leaves_the_scene_as_it_was(opened):

@@ -108,7 +108,7 @@ def test_points_are_refined_shown_taken_and_taken_back(module, scene, slicer_app
     ui.takeRefinedButton.click()
     assert nodes() == before
     assert np.linalg.norm(world_points(parameters.movingPoints) - partners, axis=1).max() < 1.0
-    assert ui.leaveRefinedButton.text == "Undo the refinement"
+    assert ui.leaveRefinedButton.text == "Undo"
     ui.leaveRefinedButton.click()
     np.testing.assert_allclose(world_points(parameters.movingPoints), rough, atol=1e-9)
     assert not ui.leaveRefinedButton.visible
@@ -153,7 +153,14 @@ def test_the_chosen_row_alone_is_refined(module, faked, slicer_app):
     process = start(slicer_app, module)
     assert process.arguments[process.arguments.index("--only") + 1] == "4"
     module.ui.refineButton.click()
-    assert "no point was moved" in module.ui.refineLabel.text
+    assert module.ui.refineLabel.text == "Cancelled; the scene is as it was."
+
+
+def test_the_volume_that_is_missing_is_named(module, faked, slicer_app):
+    faked.movingVolume = None
+    slicer_app.process_events(400)
+    assert not module.ui.refineButton.enabled
+    assert module.ui.refineButton.toolTip == "Choose a moving volume: the one that is put onto CT."
 
 
 def test_another_model_says_why_not(module, faked, slicer_app):

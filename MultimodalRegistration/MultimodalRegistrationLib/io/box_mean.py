@@ -9,15 +9,18 @@ of the coarse voxel. A linear ramp therefore stays one, exactly, and does not mo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import scipy.sparse
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.io.volumes import Volume
 
-__all__ = ["axis_weights", "box_mean", "coarse_grid", "coarse_size"]
+__all__ = ["axis_weights", "box_mean", "coarse_copy", "coarse_grid", "coarse_size"]
 
 Size = tuple[int, int, int]
 
@@ -104,3 +107,35 @@ def box_mean(slices: Iterable[NDArray[np.generic]], fine: Size, coarse: Size) ->
                 narrow = along_j @ sums.pop(row)
                 result[row] = (along_i @ np.ascontiguousarray(narrow.T)).T
     return result
+
+
+def coarse_copy(
+    voxels: NDArray[Any], grid: VolumeGrid, spacing_mm: float, name: str, *, keep_whole: bool = False
+) -> Volume:
+    """Downsample a volume that is in the memory.
+
+    Parameters
+    ----------
+    voxels : array, shape (K, J, I)
+        Intensities; not changed.
+    grid : VolumeGrid
+        Where they lie.
+    spacing_mm : float
+        Axes that are coarser stay as they are.
+    name : str
+        Of the volume, for messages.
+    keep_whole : bool
+        Round the means of whole numbers: where these are constant, rounding errors would hide that.
+
+    Returns
+    -------
+    Volume
+        On the grid's own axes; means that are no finite number are replaced.
+    """
+    size = coarse_size(grid, spacing_mm)
+    means = np.nan_to_num(box_mean(voxels, grid.size, size))
+    if keep_whole and np.issubdtype(voxels.dtype, np.integer):
+        means = np.rint(means)
+    image = sitk.GetImageFromArray(means)
+    coarse_grid(grid, size).place(image)
+    return Volume(image, name)

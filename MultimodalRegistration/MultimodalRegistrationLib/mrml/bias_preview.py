@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from MultimodalRegistrationLib.io.volume_checks import check_scalar_volume
 from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.in_thread import in_thread
+from MultimodalRegistrationLib.mrml.steps import in_thread
 from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, voxels_in_steps
 from MultimodalRegistrationLib.preprocess.bias_preview import BiasPreview, preview_bias

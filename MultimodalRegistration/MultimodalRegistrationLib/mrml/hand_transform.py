@@ -7,17 +7,15 @@ from collections.abc import Generator
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import vtk
 from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.box_mean import box_mean, coarse_grid, coarse_size
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.in_thread import in_thread
+from MultimodalRegistrationLib.io.box_mean import coarse_copy
 from MultimodalRegistrationLib.mrml.scene_nodes import remove_present
+from MultimodalRegistrationLib.mrml.steps import in_thread
 from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, voxels_in_steps
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
@@ -112,10 +110,7 @@ def live_agreement_steps(fixed_node: Any, moving_node: Any) -> Generator[None, N
 
 
 def _coarse(name: str, grid: VolumeGrid, voxels: NDArray[Any]) -> EngineVolume:
-    size = coarse_size(grid, _COARSE_MM)
-    image = sitk.GetImageFromArray(np.nan_to_num(box_mean(voxels, grid.size, size)))
-    coarse_grid(grid, size).place(image)
-    volume = Volume(image, name)
+    volume = coarse_copy(voxels, grid, _COARSE_MM, name)
     if not volume.grid.is_orthogonal:
         volume = orthogonal_volume(volume, np.eye(4))
     return engine_volume(volume, None, _WINSORIZE_PERCENTILES)

@@ -22,12 +22,12 @@ from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.io.voxel_source import grid_of_header
 from MultimodalRegistrationLib.landmarks.points import Pairing
 from MultimodalRegistrationLib.mrml.child_job import in_turn
-from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
 from MultimodalRegistrationLib.mrml.preprocess import refuse_wrong_kinds
 from MultimodalRegistrationLib.mrml.registration_inputs import Inputs as PairInputs
 from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
 from MultimodalRegistrationLib.mrml.segments import segment_slabs
+from MultimodalRegistrationLib.mrml.steps import in_thread
 from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, with_remedies
 from MultimodalRegistrationLib.mrml.volume_pair_job import VolumePairJob
 from MultimodalRegistrationLib.mrml.voxel_slabs import read_gzip_nrrd, slabs_of_node, write_nrrd

@@ -22,7 +22,6 @@ from MultimodalRegistrationLib.io.run_records import RunRecord
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.pairing import pair_targets
 from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
-from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.placement import placement_in_world, placement_without
 from MultimodalRegistrationLib.mrml.prealign import both_given
@@ -31,7 +30,8 @@ from MultimodalRegistrationLib.mrml.quality_nodes import QualityNodes, quality_n
 from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
 from MultimodalRegistrationLib.mrml.segments import segment_slabs
 from MultimodalRegistrationLib.mrml.spatial import GOOD_ENOUGH_MM
-from MultimodalRegistrationLib.mrml.transform_file import shares, write_transform_node
+from MultimodalRegistrationLib.mrml.steps import in_thread, shares
+from MultimodalRegistrationLib.mrml.transform_file import write_transform_node
 from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
 from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, slabs_of_node, write_nrrd
 from MultimodalRegistrationLib.quality.tolerance import TG_132, Tolerance

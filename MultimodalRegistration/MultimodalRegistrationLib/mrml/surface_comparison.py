@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import vtk
@@ -15,9 +15,9 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.io.surfaces import polydata_of_surface
-from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
+from MultimodalRegistrationLib.mrml.steps import in_thread, shares
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
 from MultimodalRegistrationLib.mrml.volumes import grid_of_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_points
@@ -33,8 +33,6 @@ _SCALES = (1, 2, 5, 10, 20, 50, 100)
 # Arrows shorter than this share of the diagonal of the common region are hardly seen.
 _LEAST_SHARE = 0.07
 _POINTS_LOOKED_AT = 1000
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class SurfaceComparison:
         coarse = []
         for number, seen in enumerate(self._seen):
             make = functools.partial(coarse_volume, seen.voxels, seen.grid, seen.name)
-            coarse.append((yield from _shares(make, number / 4)))
+            coarse.append((yield from shares(in_thread(make), number / 4)))
         # The voxels are not needed any more.
         self._seen = []
         both_ct = all(one.modality != "other" for one in coarse)
@@ -100,7 +98,8 @@ class SurfaceComparison:
             self._made = []
             for number, one in enumerate(coarse):
                 surface = functools.partial(visible_surface, one, kind, _MOST_TRIANGLES)
-                self._made.append((yield from _shares(functools.partial(_drawn, surface), 0.5 + number / 4)))
+                drawing = in_thread(functools.partial(_drawn, surface))
+                self._made.append((yield from shares(drawing, 0.5 + number / 4)))
             if None not in self._made:
                 return
 
@@ -170,18 +169,6 @@ class _Seen:
         grid = grid_of_node(node)
         scalars = node.GetImageData().GetPointData().GetScalars()
         return _Seen(vtk_to_numpy(scalars).reshape(grid.size[::-1]), grid, node.GetName())
-
-
-def _shares(function: Callable[[], _Result], share: float) -> Generator[float, None, _Result]:
-    """Call a function in a thread of its own, and yield the same share meanwhile."""
-    running = in_thread(function)
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            result: _Result = end.value
-            return result
-        yield share
 
 
 def _drawn(make: Callable[[], Any]) -> Any:

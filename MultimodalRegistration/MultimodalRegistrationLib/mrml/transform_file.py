@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
 from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.transforms import write_transform
-from MultimodalRegistrationLib.mrml.in_thread import in_thread
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_steps
+from MultimodalRegistrationLib.mrml.steps import in_thread, shares
 
-__all__ = ["shares", "write_transform_node"]
+__all__ = ["write_transform_node"]
 
 # A finer grid takes longer to write than a window may stand still.
 _MOST_NODES = 1_000_000
-_Result = TypeVar("_Result")
+# Nobody knows how many steps there will be.
+_SHARE = 0.5
 
 
 def write_transform_node(
@@ -47,20 +48,9 @@ def write_transform_node(
     error_mm : float
         The largest error of the sampling.
     """
-    spatial, error_mm = yield from shares(spatial_transform_steps(node, over, most_nodes=_MOST_NODES))
+    spatial, error_mm = yield from shares(spatial_transform_steps(node, over, most_nodes=_MOST_NODES), _SHARE)
     if on_read is not None:
         on_read(spatial, error_mm)
-    yield from shares(in_thread(lambda: write_transform(path, spatial)))
+    yield from shares(in_thread(lambda: write_transform(path, spatial)), _SHARE)
     yield 1.0
     return spatial, error_mm
-
-
-def shares(steps: Generator[None, None, _Result], share: float = 0.5) -> Generator[float, None, _Result]:
-    """Steps of which nobody knows how many they are."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: _Result = end.value
-            return found
-        yield share

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import qt
@@ -18,12 +19,14 @@ from MultimodalRegistrationLib.application.child_python import (
     child_variables,
 )
 
-__all__ = ["BackgroundJob", "ChildProcess", "QtProcess"]
+__all__ = ["BackgroundJob", "ChildProcess", "QtProcess", "end_jobs"]
 
 _MILLISECONDS_TO_END = 2000
 # While the application waits: most runs end within this time, and what is killed leaves nothing behind either.
 _MILLISECONDS_TO_WAIT = 500
-_MILLISECONDS_AFTER_KILL = 1000
+# A killed process ends for certain, but it frees its memory at its own low priority: at once where a processor is
+# free, after seconds where all are taken.
+_MILLISECONDS_AFTER_KILL = 10_000
 
 
 class ChildProcess(Protocol):
@@ -149,16 +152,15 @@ class BackgroundJob:
             return
         self._cancelled = True
         self._process.close_input()
-        qt.QTimer.singleShot(_MILLISECONDS_TO_END, self._kill)
+        qt.QTimer.singleShot(_MILLISECONDS_TO_END, self.kill)
 
-    def end(self) -> None:
-        """Cancel and wait until the process is gone; kill it if that takes half a second: for the end of a panel."""
-        self.cancel()
-        if not self._gone and not self._process.wait(_MILLISECONDS_TO_WAIT):
-            self._kill()
-            self._process.wait(_MILLISECONDS_AFTER_KILL)
+    def wait(self, milliseconds: int) -> None:
+        """Wait until the process is gone, but no longer than this."""
+        if not self._gone:
+            self._process.wait(milliseconds)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End the process at once, if it is not gone; it says so by ``on_gone`` as well."""
         if self._gone:
             return
         # The process that was started may be a launcher; killing it alone would leave the other one.
@@ -185,6 +187,27 @@ class BackgroundJob:
         if not self._cancelled:
             self._on_end(code)
         self._on_gone()
+
+
+def end_jobs(jobs: Sequence[BackgroundJob]) -> None:
+    """Cancel jobs and wait until their processes are gone; those that half a second does not suffice for are killed.
+
+    For the end of a panel: where the application quits, no event loop tells of their ends any more, and what a process
+    leaves behind has to be removed while there is somebody to do it.
+    """
+    for job in jobs:
+        job.cancel()
+    _wait_for(jobs, _MILLISECONDS_TO_WAIT)
+    for job in jobs:
+        job.kill()
+    _wait_for(jobs, _MILLISECONDS_AFTER_KILL)
+
+
+def _wait_for(jobs: Sequence[BackgroundJob], milliseconds: int) -> None:
+    """Wait for all of them together as long as this."""
+    until = time.monotonic() + milliseconds / 1000
+    for job in jobs:
+        job.wait(max(0, round(1000 * (until - time.monotonic()))))
 
 
 def _event(line: bytes) -> dict[str, Any]:

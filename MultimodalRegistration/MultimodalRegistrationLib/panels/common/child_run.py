@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.application.child_python import child_program, te
 from MultimodalRegistrationLib.errors import EngineError, InputError, RegistrationError
 from MultimodalRegistrationLib.mrml.child_job import ChildJob
 from MultimodalRegistrationLib.panels.common import texts
-from MultimodalRegistrationLib.panels.common.background_job import BackgroundJob, ChildProcess, QtProcess
+from MultimodalRegistrationLib.panels.common.background_job import BackgroundJob, ChildProcess, QtProcess, end_jobs
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
 
 __all__ = ["ChildRun", "Listener"]
@@ -124,12 +124,14 @@ class ChildRun(Generic[AnyJob]):
             self.cancel()
             self._listener.failed(error)
 
-    def end(self) -> None:
-        """End it, and wait until the process is gone, half a second and a kill at most: for the end of a panel."""
-        self.cancel()
-        if self._process is not None:
-            self._process.end()
-        self._clean()
+    @staticmethod
+    def end_all(runs: Sequence[ChildRun[AnyJob]]) -> None:
+        """End runs, and wait until their processes are gone, half a second and a kill: for the end of a panel."""
+        for run in runs:
+            run.cancel()
+        end_jobs([run._process for run in runs if run._process is not None])
+        for run in runs:
+            run._clean()
 
     def _steps(
         self, make: Callable[[], Iterator[float]], stage: str, shares: tuple[float, float], then: Callable[[], None]

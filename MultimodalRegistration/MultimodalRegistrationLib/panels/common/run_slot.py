@@ -32,8 +32,8 @@ class RunSlot(Generic[AnyJob]):
         self._on_stopped = on_stopped
         self._progress = progress
         self._run: ChildRun[AnyJob] | None = None
-        # Its process may still be about to end.
-        self._cancelled: ChildRun[AnyJob] | None = None
+        # Ended before their processes, which are about to end.
+        self._ending: list[ChildRun[AnyJob]] = []
 
     @property
     def running(self) -> bool:
@@ -72,8 +72,6 @@ class RunSlot(Generic[AnyJob]):
             done(job)
 
         def has_failed(error: RegistrationError) -> None:
-            if self._run is not None and not self._run.gone:
-                self._cancelled = self._run
             self._stop()
             failed(error)
 
@@ -94,7 +92,6 @@ class RunSlot(Generic[AnyJob]):
         if self._run is None or not self._run.active:
             return False
         self._run.cancel()
-        self._cancelled = self._run
         self._stop()
         return True
 
@@ -104,10 +101,8 @@ class RunSlot(Generic[AnyJob]):
             self._run.check_nodes()
 
     def end(self) -> None:
-        """End the run, and wait for its process and that of the run before: for the end of a panel."""
-        for run in (self._run, self._cancelled):
-            if run is not None:
-                run.end()
+        """End the run, and wait for its process and those of the runs before: for the end of a panel."""
+        ChildRun.end_all([run for run in (*self._ending, self._run) if run is not None])
         self._clear()
 
     def _stop(self) -> None:
@@ -115,6 +110,8 @@ class RunSlot(Generic[AnyJob]):
         self._on_stopped()
 
     def _clear(self) -> None:
+        """Have no run any more; its process may still be there."""
+        self._ending = [run for run in (*self._ending, self._run) if run is not None and not run.gone]
         self._run = None
         if self._progress is not None:
             self._progress.stop()

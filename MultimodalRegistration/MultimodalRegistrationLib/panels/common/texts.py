@@ -12,6 +12,10 @@ from MultimodalRegistrationLib.mrml.scene_nodes import scans
 from MultimodalRegistrationLib.mrml.surface_comparison import Arrows
 from MultimodalRegistrationLib.mrml.volume_kinds import other_volumes, wrong_kind
 
+CANCEL = _("Cancel")
+CANCEL_HINT = _("Stop what is running; the scene stays as it is")
+CANCELLED = _("Cancelled; the scene is as it was.")
+UNDO = _("Undo")
 PREPARING = _("writing the volumes")
 READING = _("reading the result")
 MAKING_SURFACES = _("Making the surfaces for the 3D view…")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import slicer
+
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.refine_job import RefinedPoints, RefineInputs, RefineJob
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
 from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
+from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCEL_HINT, CANCELLED, UNDO, volumes_missing
 from MultimodalRegistrationLib.panels.prealign import texts
 from MultimodalRegistrationLib.panels.prealign.appraising import Appraising
 
@@ -66,7 +69,7 @@ class RefineView:
     def cancel(self) -> None:
         """End the run; no point was moved."""
         if self._runs.cancel():
-            self._say(texts.REFINE_CANCELLED)
+            self._say(CANCELLED)
 
     def check_nodes(self) -> None:
         """End the run where a volume or the list was removed."""
@@ -82,11 +85,11 @@ class RefineView:
         ui = self._ui
         ui.takeRefinedButton.visible = self._offered is not None
         ui.leaveRefinedButton.visible = self._offered is not None or self._taken is not None
-        ui.leaveRefinedButton.text = texts.UNDO_REFINED if self._offered is None else texts.LEAVE_REFINED
+        ui.leaveRefinedButton.text = UNDO if self._offered is None else texts.LEAVE_REFINED
         ui.refineScopeBox.enabled = not self.running
-        ui.refineButton.text = texts.CANCEL if self.running else texts.REFINE
+        ui.refineButton.text = CANCEL if self.running else texts.REFINE
         if self.running:
-            offer(ui.refineButton, texts.CANCEL_REFINE, None)
+            offer(ui.refineButton, CANCEL_HINT, None)
         else:
             offer(ui.refineButton, texts.REFINE_READY, self._missing())
 
@@ -94,9 +97,9 @@ class RefineView:
         parameters, judged = self._parameters, self._judged()
         if parameters is None or judged is None or judged.live is None:
             return texts.NO_PAIRS_TO_REFINE
-        volumes = parameters.fixedVolume, parameters.movingVolume
-        if any(volume is None or volume.GetImageData() is None for volume in volumes) or volumes[0] is volumes[1]:
-            return texts.NO_VOLUMES_TO_REFINE
+        missing = volumes_missing(parameters.fixedVolume, parameters.movingVolume, slicer.mrmlScene)
+        if missing is not None:
+            return missing
         chosen, appraisal = parameters.model.model, judged.appraisal
         model = appraisal.model if chosen == "auto" and appraisal is not None else chosen
         if model not in ("auto", "translation", "rigid"):

@@ -10,6 +10,7 @@ from MultimodalRegistrationLib.mrml.shapes_job import ShapeInputs, ShapesJob
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
 from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
+from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCEL_HINT, CANCELLED
 from MultimodalRegistrationLib.panels.prealign import texts
 
 __all__ = ["ShapesView"]
@@ -67,7 +68,7 @@ class ShapesView:
     def cancel(self) -> None:
         """End the run; the scene is as it was."""
         if self._runs.cancel():
-            self._say(texts.SHAPES_CANCELLED)
+            self._say(CANCELLED)
 
     def close(self) -> None:
         """The panel goes: end the run and wait for its process."""
@@ -136,9 +137,9 @@ class ShapesView:
 
     def _update_button(self) -> None:
         button, parameters = self._ui.alignShapesButton, self._parameters
-        button.text = texts.CANCEL if self.running else texts.ALIGN_SHAPES
+        button.text = CANCEL if self.running else texts.ALIGN_SHAPES
         if self.running:
-            button.enabled, button.toolTip = True, texts.CANCEL_SHAPES
+            button.enabled, button.toolTip = True, CANCEL_HINT
         elif parameters is not None:
             missing = texts.shapes_missing(
                 parameters.fixedShape, parameters.movingShape, parameters.fixedSegment, parameters.movingSegment

@@ -305,9 +305,6 @@ def shapes_missing(fixed: Any, moving: Any, fixed_segment: str, moving_segment: 
 SHAPES_READY = _("Search all positions of the moving shape on the fixed one; takes some seconds")
 ALIGN_SHAPES = _("Align shapes")
 ALIGNING = _("Searching all positions of the moving shape on the fixed one…")
-CANCEL = _("Cancel")
-CANCEL_SHAPES = _("Stop the search; the scene stays as it is")
-SHAPES_CANCELLED = _("Cancelled; the scene is as it was.")
 SHAPES_RUN = _("The alignment of the shapes")
 
 
@@ -335,14 +332,10 @@ REFINE_READY = _(
 )
 REFINE_RUN = _("The refinement of the points")
 REFINING = _("Comparing the two volumes around the present fit…")
-REFINE_CANCELLED = _("Cancelled; no point was moved.")
-CANCEL_REFINE = _("Stop; no point is moved")
 ALL_POINTS = _("all moving points")
 CHOSEN_POINT = _("the chosen row")
 LEAVE_REFINED = _("Discard")
-UNDO_REFINED = _("Undo the refinement")
 NO_PAIRS_TO_REFINE = _("Place three pairs or more that fit each other first.")
-NO_VOLUMES_TO_REFINE = _("Choose the fixed and the moving volume first.")
 NO_POINT_CHOSEN = _("Click a pair in the table first, one that is used.")
 _STAY_INDEPENDENT = _(
     "Refined points follow the images: they no longer measure a registration of these volumes independently."

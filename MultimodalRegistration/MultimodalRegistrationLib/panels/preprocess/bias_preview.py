@@ -12,6 +12,7 @@ import qt
 from MultimodalRegistrationLib.application.child_python import temporary_folder
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.bias_preview import bias_preview_steps
+from MultimodalRegistrationLib.mrml.steps import shares
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
 from MultimodalRegistrationLib.preprocess.bias_preview import BiasPreview, write_preview
 
@@ -57,15 +58,7 @@ class BiasPreviewMaker:
             self._under_way = None
 
     def _steps(self, node: Any) -> Generator[float, None, None]:
-        steps = bias_preview_steps(node)
-        try:
-            while True:
-                next(steps)
-                yield 0.0
-        except StopIteration as end:
-            self._made = end.value
-        finally:
-            steps.close()
+        self._made = yield from shares(bias_preview_steps(node))
 
     def _ended(self, error: Exception | None) -> None:
         self._stepper = self._under_way = None

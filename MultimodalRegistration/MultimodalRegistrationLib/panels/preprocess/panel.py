@@ -19,6 +19,7 @@ from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
+from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCELLED
 from MultimodalRegistrationLib.panels.preprocess import texts
 from MultimodalRegistrationLib.panels.preprocess.bias_preview import BiasPreviewMaker
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
@@ -114,7 +115,7 @@ class PreprocessPanel:
         """End the job and the preview, if there is one; the scene is as it was."""
         self._maker.stop()
         if self._runs.cancel():
-            self._message.done(texts.CANCELLED)
+            self._message.done(CANCELLED)
 
     def end(self) -> None:
         """Likewise, and wait for its process: before the panel goes."""
@@ -356,7 +357,7 @@ class PreprocessPanel:
             (ui.previewButton, waiting or self._no_preview(), texts.PREVIEW),
         ):
             offer(button, hint, why)
-        ui.applyButton.text = texts.CANCEL if waiting else texts.PREPARE
+        ui.applyButton.text = CANCEL if waiting else texts.PREPARE
 
     def _no_preview(self) -> str | None:
         if self._maker.running:

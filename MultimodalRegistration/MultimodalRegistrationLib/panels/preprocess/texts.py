@@ -15,8 +15,6 @@ from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missi
 from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
 
 __all__ = [
-    "CANCEL",
-    "CANCELLED",
     "PREPARE",
     "PREVIEW_COMES",
     "RUN",
@@ -28,8 +26,6 @@ __all__ = [
 ]
 
 PREPARE = _("Prepare")
-CANCEL = _("Cancel")
-CANCELLED = _("Cancelled; the scene is as it was.")
 RUN = _("The preparation")
 NOTHING_FOUND = _("Nothing speaks against registering these volumes.")
 NOT_CHECKED = _("Choose two volumes; what speaks against registering them is listed here.")

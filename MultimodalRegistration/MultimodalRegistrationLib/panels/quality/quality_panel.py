@@ -23,7 +23,7 @@ from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
-from MultimodalRegistrationLib.panels.common.texts import busy_words
+from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCEL_HINT, CANCELLED, busy_words
 from MultimodalRegistrationLib.panels.quality import texts
 from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
 from MultimodalRegistrationLib.panels.quality.picture_box import PictureBox
@@ -169,7 +169,7 @@ class QualityPanel:
     def cancel(self) -> None:
         """End the run; the scene is as it was."""
         if self._picture.cancel() or self._runs.cancel():
-            self._tell(texts.CANCELLED, problem=False)
+            self._tell(CANCELLED, problem=False)
 
     def leave(self) -> None:
         """The user opens another module; a run goes on."""
@@ -258,7 +258,7 @@ class QualityPanel:
             parameters, self._chosen_transforms(), missing=busy_words() if self.running else self._missing_for_picture()
         )
         if self.running:
-            button.text, button.enabled, button.toolTip = texts.CANCEL, True, texts.CANCEL_HINT
+            button.text, button.enabled, button.toolTip = CANCEL, True, CANCEL_HINT
             return
         button.text = texts.MEASURE
         missing = texts.missing_words() if parameters is None else self._missing()

@@ -12,9 +12,6 @@ from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, 
 from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
 
 MEASURE = _("Measure")
-CANCEL = _("Cancel")
-CANCEL_HINT = _("Stop what is running; the scene stays as it is")
-CANCELLED = _("Cancelled; the scene is as it was.")
 RUN = _("The measurement")
 NO_TRANSFORMS = _("There is no transform in the scene. Register the volumes first, or load a transform.")
 REMOVED = _("The results were removed; everything else in the scene is as it was.")

@@ -15,10 +15,11 @@ from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.hand_transform import HandTransform, live_agreement_steps
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.mrml.scene_nodes import remove_present
+from MultimodalRegistrationLib.mrml.steps import shares
 from MultimodalRegistrationLib.panels.common.buttons import offer
 from MultimodalRegistrationLib.panels.common.comparison import Comparison
 from MultimodalRegistrationLib.panels.common.stepper import Stepper
-from MultimodalRegistrationLib.panels.common.texts import volumes_missing
+from MultimodalRegistrationLib.panels.common.texts import CANCEL, UNDO, volumes_missing
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.search.live_agreement import LiveAgreement
 
@@ -98,7 +99,7 @@ class AdjustBox(VTKObservationMixin):  # type: ignore[misc]
         for widget in (ui.registerAdjustedButton, ui.keepAdjustedButton, ui.agreementBar):
             widget.visible = self.active
         ui.cancelAdjustButton.visible = self.active or bool(self._kept)
-        ui.cancelAdjustButton.text = texts.CANCEL if self.active else texts.UNDO_ADJUSTED
+        ui.cancelAdjustButton.text = CANCEL if self.active else UNDO
         missing = texts.ADJUSTING if self.active else texts.BUSY_ADJUST if running else None
         if missing is None:
             fixed, moving = chosen or (None, None)
@@ -184,13 +185,7 @@ class AdjustBox(VTKObservationMixin):  # type: ignore[misc]
         return hand if hand.there else None
 
     def _steps(self, fixed_node: Any, moving_node: Any) -> Iterator[float]:
-        steps = live_agreement_steps(fixed_node, moving_node)
-        try:
-            while True:
-                next(steps)
-                yield 0.0
-        except StopIteration as end:
-            self._agreement = end.value
+        self._agreement = yield from shares(live_agreement_steps(fixed_node, moving_node))
 
     def _ready(self, error: Exception | None) -> None:
         if isinstance(error, RegistrationError):

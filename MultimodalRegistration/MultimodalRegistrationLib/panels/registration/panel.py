@@ -9,7 +9,6 @@ import qt
 import slicer
 
 from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
 from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
 from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
@@ -20,9 +19,10 @@ from MultimodalRegistrationLib.panels.common.messages import MessageLine
 from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
 from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
 from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
-from MultimodalRegistrationLib.panels.common.texts import busy_words
+from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCELLED, busy_words
 from MultimodalRegistrationLib.panels.registration import texts
 from MultimodalRegistrationLib.panels.registration.adjust_box import MAX_ROTATION_DEG, MAX_TRANSLATION_MM, AdjustBox
+from MultimodalRegistrationLib.panels.registration.choices import chosen_series, missing_choice, ready_words
 from MultimodalRegistrationLib.panels.registration.engine_offer import EngineOffer
 from MultimodalRegistrationLib.panels.registration.preset_section import PresetSection
 from MultimodalRegistrationLib.panels.registration.recover_box import RecoverBox
@@ -166,32 +166,8 @@ class RegistrationPanel:
             return
         if not self._engine_ready():
             return
-        parameters = self._parameters
-        inputs = Inputs(
-            parameters.fixedVolume,
-            parameters.movingVolume,
-            parameters.initialTransform,
-            parameters.fixedLandmarks,
-            parameters.movingLandmarks,
-            parameters.fixedMask,
-            parameters.movingMask,
-            parameters.roi,
-            parameters.structures,
-        )
         try:
-            self._series = Series(
-                slicer.mrmlScene,
-                inputs,
-                self._further(),
-                self._settings(),
-                output=parameters.outputTransform,
-                apply=parameters.applyToMoving,
-                carried=[
-                    node
-                    for node in parameters.carried
-                    if node not in (None, inputs.fixed, inputs.moving, *self._further())
-                ],
-            )
+            self._series = chosen_series(self._parameters, *self._preset.chosen())
         except RegistrationError as error:
             self._tell(texts.problem_words(error))
             return
@@ -219,11 +195,6 @@ class RegistrationPanel:
             return
         self._series = None
         self._show(series)
-
-    def _further(self) -> list[Any]:
-        parameters = self._parameters
-        given = (None, parameters.fixedVolume, parameters.movingVolume)
-        return [node for node in parameters.furtherVolumes if node not in given]
 
     def _engine_ready(self) -> bool:
         """Whether the engines are installed, after an offer to install them; the panel may be gone afterwards."""
@@ -254,12 +225,12 @@ class RegistrationPanel:
         """End the run; the scene is as it was."""
         self._offer.stop()
         if self._recover.cancel():
-            self._tell(texts.CANCELLED, problem=False)
+            self._tell(CANCELLED, problem=False)
         if self._runs.cancel():
             if self._series is not None:
                 self._series.cancel()
                 self._series = None
-            self._tell(texts.CANCELLED, problem=False)
+            self._tell(CANCELLED, problem=False)
 
     def enter(self) -> None:
         """The user opens the panel, or a scene was loaded while it is open: show the result, if there is one."""
@@ -292,17 +263,6 @@ class RegistrationPanel:
         self._series = self._shown = None
         self._update_button()
         self._result.close()
-
-    def _settings(self) -> Settings:
-        parameters = self._parameters
-        return Settings(
-            *self._preset.chosen(),
-            parameters.start,
-            parameters.maxTranslation or None,
-            parameters.maxRotation or None,
-            parameters.pairing,
-            parameters.resampledVolume,
-        )
 
     def _register_from(self, node: Any) -> None:
         """Start a registration near a pose that was set by hand; what the user chose holds again for the next one."""
@@ -398,37 +358,18 @@ class RegistrationPanel:
         self._adjust.show(parameters, running=self.running)
         self._recover.show(parameters, busy=self.running)
         button = ui.registerButton
-        button.text = texts.CANCEL if self.running else texts.REGISTER
+        button.text = CANCEL if self.running else texts.REGISTER
         button.enabled = self.running or missing is None
         if self.running:
             button.toolTip = texts.CANCEL_HINT
         else:
-            button.toolTip = missing or texts.ready_words(
-                parameters.fixedVolume,
-                parameters.movingVolume,
-                parameters.structures,
-                self._further(),
-            )
+            button.toolTip = missing or ready_words(parameters)
 
     def _missing(self) -> str | None:
         parameters = self._parameters
         if parameters is None:
             return texts.missing_words()
-        return self._table_problem or texts.missing_words(
-            fixed=parameters.fixedVolume,
-            moving=parameters.movingVolume,
-            fixed_landmarks=parameters.fixedLandmarks,
-            moving_landmarks=parameters.movingLandmarks,
-            initial=parameters.initialTransform,
-            structures=parameters.structures,
-            further=self._further(),
-            moving_mask=parameters.movingMask,
-            limits=[node for node in (parameters.fixedMask, parameters.movingMask, parameters.roi) if node is not None],
-            start=parameters.start,
-            then=parameters.then,
-            is_rigid=self._preset.is_rigid(),
-            scene=slicer.mrmlScene,
-        )
+        return self._table_problem or missing_choice(parameters, is_rigid=self._preset.is_rigid())
 
     def _choose(self, name: str, value: str) -> None:
         if self._parameters is not None and not self._updating:

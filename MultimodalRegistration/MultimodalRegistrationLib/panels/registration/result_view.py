@@ -127,7 +127,7 @@ class ResultView:
         fixed, moving = self._volumes()
         if fixed is None or moving is None:
             self.comparison.hide()
-        offer(self._ui.undoButton, texts.UNDO, None if self._change else texts.NO_RESULT_TO_UNDO)
+        offer(self._ui.undoButton, texts.UNDO_HINT, None if self._change else texts.NO_RESULT_TO_UNDO)
         offer(self._ui.hardenButton, texts.HARDEN, None if nodes_moved_by(self._node) else texts.NOTHING_TO_HARDEN)
         has_qa = hasattr(slicer.modules, _QA_MODULE.lower())
         offer(self._ui.qaButton, texts.OPEN_QA, None if has_qa else texts.NO_QA)

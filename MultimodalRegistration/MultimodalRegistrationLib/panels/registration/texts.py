@@ -12,12 +12,10 @@ from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, 
 from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
 
 REGISTER = _("Register")
-CANCEL = _("Cancel")
 CANCEL_HINT = _("Stop what is running, and put the scene back to what it was before")
-CANCELLED = _("Cancelled; the scene is as it was.")
 RUN = _("The registration")
 NO_RESULT_TO_UNDO = _("Nothing to take back: this result was loaded with the scene, or undone already.")
-UNDO = _("Put the scene back to what it was before the registration")
+UNDO_HINT = _("Put the scene back to what it was before the registration")
 HARDEN = _("Write the transform into what it moves")
 NOTHING_TO_HARDEN = _("Nothing lies under this transform: apply it to the moving volume first, or it was hardened.")
 CHOOSE_A_ROW = _("Choose a row to read its meaning in full.")
@@ -393,7 +391,6 @@ ADJUST_READY = _("Shows handles in the views that drag and turn the moving volum
 ADJUSTING = _("Drag the handles in the views.")
 BUSY_ADJUST = _("Wait until the registration has ended.")
 PREPARING_AGREEMENT = _("Drag and turn the handles in the views. The agreement is shown in a moment.")
-UNDO_ADJUSTED = _("Undo")
 
 
 def agreement_words(score: float | None, start: float, best: float) -> str:

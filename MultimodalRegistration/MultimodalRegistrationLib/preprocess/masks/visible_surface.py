@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.box_mean import box_mean, coarse_grid, coarse_size
+from MultimodalRegistrationLib.io.box_mean import coarse_copy
 from MultimodalRegistrationLib.io.surfaces import simplified, surface_of_mask, surface_of_threshold
 from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.masks.foreground import find_foreground
@@ -70,13 +70,9 @@ def coarse_volume(voxels: NDArray[Any], grid: VolumeGrid, name: str) -> CoarseVo
     step = max(1, round((voxels.size / _VALUES_LOOKED_AT) ** (1 / 3)))
     sample = sitk.GetImageFromArray(np.nan_to_num(voxels[::step, ::step, ::step]))
     modality = guess_modality(Volume(sample, name))
-    size = coarse_size(grid, float((grid.extent_mm.prod() / _VOXELS) ** (1 / 3)))
-    means = box_mean(voxels, grid.size, size)
-    # Where a border is constant, rounding errors of the means would hide that.
-    means = np.rint(means) if np.issubdtype(voxels.dtype, np.integer) else np.nan_to_num(means)
-    image = sitk.GetImageFromArray(means)
-    coarse_grid(grid, size).place(image)
-    return CoarseVolume(Volume(image, name), modality)
+    spacing_mm = float((grid.extent_mm.prod() / _VOXELS) ** (1 / 3))
+    # Where a border is constant, that has to be seen.
+    return CoarseVolume(coarse_copy(voxels, grid, spacing_mm, name, keep_whole=True), modality)
 
 
 def visible_surface(coarse: CoarseVolume, shown: Shown, most_triangles: int) -> Surface | None:

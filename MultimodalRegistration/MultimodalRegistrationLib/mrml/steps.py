@@ -1,20 +1,21 @@
-"""Calls that hold no lock of Python, carried out beside a generator that yields meanwhile."""
+"""Generators that work in steps, between which a window can live."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-__all__ = ["in_thread"]
+__all__ = ["in_thread", "shares"]
 
 _Result = TypeVar("_Result")
 _SECONDS_BETWEEN_LOOKS = 0.001
 
 
 def in_thread(function: Callable[[], _Result]) -> Generator[None, None, _Result]:
-    """Call a function in a thread of its own.
+    """Call a function that holds no lock of Python in a thread of its own.
 
     Parameters
     ----------
@@ -48,3 +49,33 @@ def in_thread(function: Callable[[], _Result]) -> Generator[None, None, _Result]
         raise outcome["error"]
     result: _Result = outcome["result"]
     return result
+
+
+def shares(steps: Generator[None, None, _Result], share: float = 0.0) -> Generator[float, None, _Result]:
+    """Tell the same share at each of the steps of which nobody knows how many they are.
+
+    Parameters
+    ----------
+    steps : generator
+        Closed in the end.
+    share : float
+        How much is done, 0 to 1.
+
+    Yields
+    ------
+    float
+        The share.
+
+    Returns
+    -------
+    object
+        What the steps return; what they raise is raised here.
+    """
+    with contextlib.closing(steps):
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: _Result = end.value
+                return result
+            yield share
