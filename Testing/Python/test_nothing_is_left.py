@@ -27,6 +27,7 @@ COMPARISONS = ("fadeSlider", "greyButton", "checkerboardButton", "colorButton", 
 def use(slicer_app, ui, name):
     """Show the volumes in one of the ways of the row, and wait for what is made in the background."""
     layers = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    own_labels = layers.GetLabelVolumeID()
     if name == "fadeSlider":
         ui.fadeSlider.value = 0.8
         assert layers.GetForegroundOpacity() == pytest.approx(0.8)
@@ -38,7 +39,7 @@ def use(slicer_app, ui, name):
     if name == "checkerboardButton":
         slicer_app.wait_for(lambda: slicer.util.getNodes("*checkerboard*"))
     elif name == "edgesButton":
-        slicer_app.wait_for(lambda: layers.GetLabelVolumeID() is not None)
+        slicer_app.wait_for(lambda: layers.GetLabelVolumeID() != own_labels)
 
 
 def visible_ids(before):
@@ -55,6 +56,9 @@ def visible_ids(before):
 @pytest.mark.parametrize("end", ["undo", "leave", "close"])
 @pytest.mark.parametrize("way", COMPARISONS)
 def test_registration_leaves_nothing(slicer_app, seen, way, end):  # noqa: F811
+    layers = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    layers.SetLabelVolumeID(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels").GetID())
+    layers.SetLabelOpacity(0.3)
     before = snapshot()
     start(slicer_app, seen)
     finish(slicer_app, seen)
