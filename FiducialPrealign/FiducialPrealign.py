@@ -281,6 +281,8 @@ class FiducialPrealignTest(ScriptedLoadableModuleTest):
         walk.check(phantom.t1.GetParentTransformNode() is transform, "the transform is applied to the moving volume")
         error_mm = phantom_error_mm(transform)
         walk.check(error_mm < 5.0, f"it is {error_mm:.2f} mm from the truth")
+        walk.check_width("with pairs and a result")
+        walk.compare(phantom.ct)
         walk.press("invertButton")
         walk.press("hardenButton")
         walk.check(phantom.t1.GetParentTransformNode() is None, "the movement is hardened")

@@ -215,10 +215,13 @@ class RegistrationPreprocessTest(ScriptedLoadableModuleTest):
         walk.wait(lambda: walk.ui.findRegionButton.enabled, "the volumes are checked")
         walk.press("findRegionButton")
         walk.wait(lambda: walk.parameters.roi is not None and not walk.widget.panel.running, "the region is a ROI")
+        walk.check_planes(phantom.ct, "with a region")
         for run in ("prepared", "prepared again"):
             walk.press("applyButton")
             walk.wait(lambda: walk.parameters.preparedMoving is not None and not walk.widget.panel.running, run)
             if run == "prepared":
+                walk.check_width("with a result")
+                walk.check(walk.ui.logText.plainText, "the run has a log")
                 walk.press("removeButton")
                 walk.check(walk.parameters.preparedMoving is None, "Remove takes what was made out of the scene")
         walk.save_and_load()

@@ -313,6 +313,15 @@ def test_tables_have_typed_columns(added):
     assert nodes.tables["methods"].GetLocked()
 
 
+def series_of(chart):
+    return [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
+
+
+def drawn(series):
+    """Whether it has points, and is no line across the chart."""
+    return series.GetMarkerStyle() != series.MarkerStyleNone
+
+
 def test_charts_are_complete(added):
     _, result, nodes = added
     assert list(nodes.charts) == ["errors at targets", "share of targets", "right against 5 mm off"]
@@ -331,7 +340,7 @@ def test_charts_are_complete(added):
         assert len(colors) == chart.GetNumberOfPlotSeriesNodes()
     errors = nodes.charts["errors at targets"]
     names = [errors.GetNthPlotSeriesNode(n).GetName() for n in range(4)]
-    assert names[0] == f"before (off the axis, up to {result.assessment.before.targets.max_mm:.0f} mm)"
+    assert names[0].startswith("before")
     assert names[1:] == ["right", "5 mm off", "tolerance 1.3 mm"]
     right = errors.GetNthPlotSeriesNode(1).GetTableNode()
     np.testing.assert_allclose(column(right, "Error (mm)"), np.linalg.norm(ERRORS_RAS, axis=1), atol=1e-6)
@@ -365,10 +374,6 @@ def test_errors_lie_at_the_targets(added):
         setting.fixed_targets.GetNthControlPointPositionWorld(n, there)
         np.testing.assert_allclose(place, there, atol=1e-6)
         assert nodes.points.GetNthControlPointDescription(n) == f"P{n}: {errors_mm[n]:.1f} mm"
-    labels = {n: nodes.points.GetNthControlPointLabel(n) for n in range(N)}
-    worst = set(np.argsort(errors_mm)[-3:])
-    assert {n for n in labels if labels[n]} == worst, "labels of all would cover the 3D view"
-    assert all(labels[n] == nodes.points.GetNthControlPointDescription(n) for n in worst)
     above = np.flatnonzero(errors_mm > 1.3)
     assert 0 < len(above) < N
     for line, n in zip(nodes.lines, above, strict=True):
@@ -379,7 +384,46 @@ def test_errors_lie_at_the_targets(added):
             ends[k] = place
         np.testing.assert_allclose(ends[1] - ends[0], ERRORS_RAS[n], atol=1e-6)
         assert line.GetLocked()
+
+
+def test_labels_of_errors_do_not_cover_the_3d_view(added):
+    """The worst three have a number; lines have none, neither their name nor their length."""
+    _, _, nodes = added
+    worst = set(np.argsort(np.linalg.norm(ERRORS_RAS, axis=1))[-3:])
+    labels = {n: nodes.points.GetNthControlPointLabel(n) for n in range(N)}
+    assert {n for n in labels if labels[n]} == worst
+    assert all(labels[n] == nodes.points.GetNthControlPointDescription(n) for n in worst)
+    assert nodes.lines
+    for line in nodes.lines:
         assert not line.GetDisplayNode().GetPropertiesLabelVisibility()
+        assert not line.GetDisplayNode().GetPointLabelsVisibility()
+
+
+def test_the_plot_of_errors_says_what_is_off_its_axis(added):
+    _, result, nodes = added
+    errors = nodes.charts["errors at targets"]
+    largest_mm = result.assessment.before.targets.max_mm
+    assert largest_mm > errors.GetYAxisRange()[1]
+    assert errors.GetNthPlotSeriesNode(0).GetName() == f"before (off the axis, up to {largest_mm:.0f} mm)"
+    seen = [column(errors.GetNthPlotSeriesNode(n).GetTableNode(), "Error (mm)").max() for n in (1, 2, 3)]
+    assert max(seen) < errors.GetYAxisRange()[1]
+    assert "off the axis" not in "".join(errors.GetNthPlotSeriesNode(n).GetName() for n in (1, 2, 3))
+
+
+def test_the_legend_of_a_plot_covers_no_point(added):
+    """It is in the upper right corner, and needs a twelfth of the height for each of its lines."""
+    _, _, nodes = added
+    for name, chart in nodes.charts.items():
+        if name == "share of targets":
+            # Curves that are as high as the chart: their ends are on the right, below the legend, only at 100 %.
+            continue
+        count = chart.GetNumberOfPlotSeriesNodes()
+        low, top = chart.GetYAxisRange()
+        values = np.concatenate(
+            [column(series.GetTableNode(), series.GetYColumnName()) for series in series_of(chart) if drawn(series)]
+        )
+        highest = values[values <= top].max()
+        assert (highest - low) / (top - low) < 1 - count / 12, name
 
 
 def test_maps_lie_where_they_were_measured(added):

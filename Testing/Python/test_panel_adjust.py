@@ -18,7 +18,7 @@ from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from panel_helpers import FakeProcess, add_voxels, assert_lively, grid, scene_content
 from registration_panel import FOLDER, matrix_of, shown
-from test_panel_views import snapshot
+from seen_state import snapshot
 
 PARENT_RAS = rigid([1, -0.2, 0.6], 41, [-15, 33, 8])
 
@@ -150,8 +150,8 @@ def test_volumes_without_a_display_have_none_afterwards(slicer_app, module, volu
     assert snapshot() == views
 
 
-@pytest.mark.parametrize("how", ["cancel", "leave", "other volume", "removed volume", "removed transform"])
-def test_nothing_is_left(how, slicer_app, module, volumes):
+@pytest.mark.parametrize("how", ["cancel", "leave", "close", "other volume", "removed volume", "removed transform"])
+def test_nothing_is_left_of_adjusting_by_hand(how, slicer_app, module, volumes):
     views = snapshot()
     node = begin(slicer_app, module)
     drag(slicer_app, node, rigid([0, 0, 1], 20, [5, 5, 5]))
@@ -159,7 +159,9 @@ def test_nothing_is_left(how, slicer_app, module, volumes):
     if how == "cancel":
         module.ui.cancelAdjustButton.click()
     elif how == "leave":
-        module.widget.exit()
+        module.exit()
+    elif how == "close":
+        module.close()
     elif how == "other volume":
         module.widget._parameterNode.movingVolume = None
     elif how == "removed volume":
@@ -167,7 +169,7 @@ def test_nothing_is_left(how, slicer_app, module, volumes):
     else:
         slicer.mrmlScene.RemoveNode(node)
     slicer_app.process_events(100)
-    assert not module.widget.panel._adjust.active
+    assert how == "close" or not module.widget.panel._adjust.active
     assert slicer.mrmlScene.GetFirstNodeByName("MR to CT by hand") is None
     if how != "removed volume":
         assert snapshot() == views

@@ -112,12 +112,69 @@ def test_default_names_are_told_apart_in_the_table(slicer_app):
         assert table.item(0, column).toolTip() == f"{side} points-1"
 
 
-def test_a_list_of_ticked_nodes_says_how_many_are(slicer_app):
-    opened = slicer_app.open_module(FOLDER, "FiducialPrealign")
-    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "skin")
-    assert opened.ui.carriedLabel.text == "Also (none ticked):"
-    opened.widget._parameterNode.carried = [model]
-    assert opened.ui.carriedLabel.text == "Also (1 ticked):"
+def test_an_empty_column_of_findings_leaves_its_room_to_the_names(slicer_app, panel, points):
+    """The names need most, until there is something to say."""
+    fill(panel, *points)
+    slicer_app.process_events(400)
+    table = panel.ui.pairTable
+    table._qt.resize(420, 300)
+    slicer_app.process_events(20)
+    assert column(panel, FOUND) == [""] * len(LABELS)
+    for names in (FIXED, MOVING):
+        assert table.columnWidth(names) > table.columnWidth(FOUND)
+        widest = max(table._qt.fontMetrics().horizontalAdvance(label) for label in LABELS)
+        assert table.columnWidth(names) > widest, "nothing is elided"
+
+
+def test_apply_is_in_sight_at_1600_x_1100(slicer_app, panel, points):
+    """Slicer leaves a panel 720 pixels there, between its own help and the data probe."""
+    from PySide6.QtCore import QPoint
+
+    parameters = fill(panel, *points)
+    parameters.fixedVolume, parameters.movingVolume = add_volume("CT"), add_volume("MR")
+    slicer_app.process_events(400)
+    whole, button = panel.parent._qt, panel.ui.applyButton._qt
+    whole.resize(480, whole.sizeHint().height())
+    whole.show()
+    slicer_app.process_events(20)
+    assert button.mapTo(whole, QPoint(0, button.height())).y() <= 720
+
+
+UNTICKED = {
+    "FiducialPrealign": ("FiducialPrealign", "carriedLabel", "carried", "Also"),
+    "Also register": ("MultimodalRegistration", "furtherSelectorLabel", "furtherVolumes", "Also register"),
+    "Carry along": ("MultimodalRegistration", "carriedSelectorLabel", "carried", "Carry along"),
+}
+
+
+@pytest.mark.parametrize("which", UNTICKED)
+def test_an_unticked_volume_does_not_look_chosen(slicer_app, which):
+    """The list shows the first node, ticked or not: its label says how many are."""
+    name, label, parameter, words = UNTICKED[which]
+    opened = slicer_app.open_module(PROJECT / name, name)
+    scans = [add_volume(f"scan {letter}") for letter in "ABC"]
+    slicer_app.process_events(20)
+    assert getattr(opened.ui, label).text == f"{words} (none ticked):"
+    setattr(opened.widget._parameterNode, parameter, scans[2:])
+    assert getattr(opened.ui, label).text == f"{words} (1 ticked):"
+    setattr(opened.widget._parameterNode, parameter, [])
+    assert getattr(opened.ui, label).text == f"{words} (none ticked):"
+
+
+OUTPUTS = {"FiducialPrealign": "outputSelector", "MultimodalRegistration": "outputTransformSelector"}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_output_has_a_selector_with_create_rename_and_delete(slicer_app, name):
+    opened = slicer_app.open_module(PROJECT / name, name)
+    selector, parameters = getattr(opened.ui, OUTPUTS[name]), opened.widget._parameterNode
+    assert (selector.addEnabled, selector.renameEnabled, selector.removeEnabled) == (True, True, True)
+    assert selector.noneEnabled, "a new one by default"
+    made = selector.addNode()
+    assert made.IsA("vtkMRMLTransformNode")
+    assert parameters.outputTransform is made
+    slicer.mrmlScene.RemoveNode(made)
+    assert parameters.outputTransform is None
 
 
 def test_the_localisation_error_says_automatic_where_it_is(slicer_app):

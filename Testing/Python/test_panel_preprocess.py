@@ -110,7 +110,6 @@ def test_prepare_cuts_both_volumes_where_they_lie(slicer_app, opened, nodes):
         np.testing.assert_array_equal(voxels(copy), voxels(original)[k : k + depth, j : j + height, i : i + width])
     assert chosen.roi.GetDisplayNode().GetVisibility()
     assert "cut from" in opened.ui.factsLabel.text
-    assert "0:00 Writing the volumes" in opened.ui.logText.plainText, "the log has the stages"
     assert not opened.ui.resultCollapsibleButton.isHidden()
     np.testing.assert_array_equal(voxels(ct), before[0])
     np.testing.assert_array_equal(ijk_to_world_ras(ct), before[1])
@@ -196,22 +195,12 @@ def test_check_and_remedies_leave_the_volumes_alone(slicer_app, small_head):
 def test_a_region_is_found_edited_and_cut_to(slicer_app, opened, nodes):
     scene, (ct, _mr, start), chosen = slicer_app.scene, nodes, opened.widget._parameterNode
     slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
-    view = slicer_app.open_slice_views().sliceWidget("Red")
     opened.ui.findRegionButton.click()
     finish(slicer_app, opened)
     assert not opened.ui.problemLabel.visible, opened.ui.problemLabel.text
     roi = chosen.roi
     assert roi.GetDisplayNode().GetHandlesInteractive()
     assert chosen.initialTransform is start
-    assert view.mrmlSliceCompositeNode().GetBackgroundVolumeID() == ct.GetID()
-    center = [0.0, 0.0, 0.0]
-    roi.GetCenterWorld(center)
-    plane = slicer.util.arrayFromVTKMatrix(view.mrmlSliceNode().GetSliceToRAS())
-    normal = plane[:3, 2]
-    assert normal @ plane[:3, 3] == pytest.approx(normal @ center, abs=1e-3), "through the middle of the region"
-    axes = ijk_to_world_ras(ct)[:3, :3]
-    along = np.abs(normal @ (axes / np.linalg.norm(axes, axis=0)))
-    assert along.max() == pytest.approx(1, abs=1e-6), "in a plane of the volume"
     opened.ui.findRegionButton.click()
     finish(slicer_app, opened)
     assert chosen.roi is roi
@@ -243,6 +232,70 @@ def test_a_region_is_found_edited_and_cut_to(slicer_app, opened, nodes):
     assert opened.ui.resultCollapsibleButton.isHidden()
 
 
+def test_find_region_turns_and_fits_the_views_to_the_fixed_volume(slicer_app, opened, nodes):
+    layout, (ct, mr, _start) = slicer_app.open_slice_views(), nodes
+    views = [layout.sliceWidget(name) for name in layout.sliceViewNames()]
+    for view in views:
+        view.mrmlSliceCompositeNode().SetBackgroundVolumeID(mr.GetID())
+        view.mrmlSliceNode().RotateToVolumePlane(mr)
+        view.mrmlSliceNode().SetFieldOfView(20, 15, 1)
+    opened.ui.findRegionButton.click()
+    finish(slicer_app, opened)
+    center, bounds = np.zeros(3), np.zeros(6)
+    opened.widget._parameterNode.roi.GetCenterWorld(center)
+    ct.GetRASBounds(bounds)
+    axes = ijk_to_world_ras(ct)[:3, :3]
+    for view in views:
+        assert view.mrmlSliceCompositeNode().GetBackgroundVolumeID() == ct.GetID()
+        plane = slicer.util.arrayFromVTKMatrix(view.mrmlSliceNode().GetSliceToRAS())
+        along = np.abs(plane[:3, 2] @ (axes / np.linalg.norm(axes, axis=0)))
+        assert along.max() == pytest.approx(1, abs=1e-6), "in a plane of the volume"
+        off_mm = plane[:3, 2] @ (plane[:3, 3] - center)
+        assert abs(off_mm) <= max(ct.GetSpacing()) / 2, "through the middle of the region"
+        assert max(view.mrmlSliceNode().GetFieldOfView()[:2]) > 0.7 * (bounds[1::2] - bounds[::2]).min(), "all of it"
+
+
+def test_a_run_of_preprocess_has_a_log(slicer_app, opened):
+    opened.ui.findRegionButton.click()
+    finish(slicer_app, opened)
+    lines = opened.ui.logText.plainText.splitlines()
+    assert lines[0] == "0:00 Writing the volumes"
+    assert len(lines) > 1
+
+
+def test_the_region_is_not_seen_over_a_registered_result(slicer_app, opened):
+    """However the user goes there: by the button of the panel, or by the list of modules."""
+    opened.ui.findRegionButton.click()
+    finish(slicer_app, opened)
+    roi = opened.widget._parameterNode.roi
+    assert roi.GetDisplayNode().GetVisibility()
+    slicer_app.open_module(PROJECT / "MultimodalRegistration", "MultimodalRegistration")
+    slicer_app.open_main_window()
+    slicer.util.selectModule(NAME)
+    slicer.util.selectModule("MultimodalRegistration")
+    assert not roi.GetDisplayNode().GetVisibility()
+    slicer.util.selectModule(NAME)
+    assert roi.GetDisplayNode().GetVisibility()
+
+
+def test_a_volume_that_is_kept_whole_is_not_said_to_be_cut(slicer_app, small_head):
+    """The same volume twice: what both show is all of it."""
+    opened = slicer_app.open_module(FOLDER, NAME)
+    parameters = opened.widget._parameterNode
+    parameters.fixedVolume, parameters.movingVolume = (
+        add_volume(slicer_app.scene, small_head[0], name) for name in ("CT", "CT again")
+    )
+    parameters.prealignment = type(parameters.prealignment).TRANSFORM
+    parameters.initialTransform = slicer_app.scene.AddNewNodeByClass("vtkMRMLTransformNode", "none")
+    parameters.marginMm = 500
+    opened.ui.applyButton.click()
+    finish(slicer_app, opened)
+    assert not opened.ui.problemLabel.visible, opened.ui.problemLabel.text
+    size = " x ".join(map(str, CT_SMALL.size))
+    assert opened.ui.factsLabel.text.count(f"kept whole, {size} voxels") == 2
+    assert "cut from" not in opened.ui.factsLabel.text
+
+
 @pytest.mark.parametrize("how", ["cancel", "close", "reload", "quit"])
 def test_an_ended_run_leaves_nothing(slicer_app, opened, how):
     before = contents(slicer_app.scene)
@@ -270,11 +323,13 @@ def test_an_ended_run_leaves_nothing(slicer_app, opened, how):
     slicer_app.process_events(200)
 
 
-def test_a_volume_removed_meanwhile_is_named(slicer_app, opened, nodes):
+def test_a_removed_volume_ends_the_run_at_once_and_is_named(slicer_app, opened, nodes):
     opened.ui.applyButton.click()
     slicer_app.wait_for(lambda: opened.ui.progressBar.value > 50, 30)
     slicer_app.scene.RemoveNode(nodes[1])
     before = contents(slicer_app.scene)
+    slicer_app.process_events(50)
+    assert not opened.widget.panel.running, "it goes on after all"
     finish(slicer_app, opened)
     assert "MR" in opened.ui.problemLabel.text
     assert "removed" in opened.ui.problemLabel.text

@@ -172,15 +172,80 @@ def test_views_show_before_and_after_and_leave_nothing(opened):
     assert "checkerboard" not in foreground().GetName()
     ui.mapBox.setCurrentIndex(2)
     assert foreground().GetAttribute(RUN_ATTRIBUTE) is not None
-    legends = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
-    assert [legend.GetDisplayableNode() for legend in legends] == [foreground()]
     ui.mapBox.setCurrentIndex(0)
-    assert not slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
     np.testing.assert_allclose(to_world(foreground()), OFF_RAS @ own, atol=1e-9)
     ui.removeButton.click()
     assert {one for one in ids() - before if "Storage" not in one} == set()
     assert views()[0].GetBackgroundVolumeID() != opened.fixed.GetID()
     assert not ui.resultWidget.visible
+
+
+def test_checkerboard_off_logs_no_error_in_quality(opened):
+    opened.module.widget.setInputs(opened.fixed, opened.moving, opened.right)
+    assert "checkerboard" not in foreground().GetName()
+    opened.ui.checkerboardButton.click()
+    opened.app.wait_for(lambda: "checkerboard" in foreground().GetName(), 10)
+    opened.ui.checkerboardButton.click()
+    assert not slicer.util.getNodes("*checkerboard*")
+    assert opened.app.slot_errors == [], "a node was removed twice"
+
+
+def test_quality_turns_and_fits_the_views_to_the_fixed_volume(opened):
+    from test_panel_views import assert_arranged, widgets
+
+    for widget in widgets():
+        widget.mrmlSliceCompositeNode().SetBackgroundVolumeID(opened.moving.GetID())
+        widget.mrmlSliceNode().RotateToVolumePlane(opened.moving)
+        widget.mrmlSliceNode().SetFieldOfView(20, 15, 1)
+    opened.module.widget.setInputs(opened.fixed, opened.moving, opened.right)
+    assert_arranged(opened.fixed)
+
+
+def test_the_moving_segmentation_is_not_seen_at_its_old_place(opened):
+    from test_mrml_quality import add_segmentation
+
+    parts = [add_segmentation(slicer.mrmlScene, MR_GRID, MR_POSE, name) for name in ("parts MR", "others MR")]
+    for node in parts:
+        node.CreateDefaultDisplayNodes()
+    opened.module.widget.setInputs(opened.fixed, opened.moving, opened.right)
+    np.testing.assert_allclose(to_world(foreground()), TRUTH_RAS @ to_world(opened.moving), atol=1e-9)
+
+    def seen():
+        return [bool(node.GetDisplayNode().GetVisibility()) for node in parts]
+
+    assert seen() == [True, True], "of no volume that the panel knows of"
+    opened.ui.movingSegmentationSelector.setCurrentNode(parts[0])
+    assert seen() == [False, True]
+    opened.ui.movingSegmentationSelector.setCurrentNode(parts[1])
+    assert seen() == [True, False]
+    opened.module.exit()
+    assert seen() == [True, True]
+    opened.module.enter()
+    assert seen() == [True, False]
+
+
+def test_a_measured_result_has_its_log_and_its_maps_have_a_colour_scale(opened):
+    opened.fill_in()
+    opened.measure()
+    lines = opened.ui.logText.plainText.splitlines()
+    assert lines[0] == "0:00 Writing the volumes"
+    assert any("Measuring" in line for line in lines)
+    for index in range(1, opened.ui.mapBox.count):
+        opened.ui.mapBox.setCurrentIndex(index)
+        (legend,) = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+        assert legend.GetDisplayableNode() is foreground()
+        assert legend.GetTitleText() == foreground().GetName()
+        assert legend.GetVisibility()
+    opened.ui.mapBox.setCurrentIndex(0)
+    assert not slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+
+
+def test_two_volumes_loaded_while_quality_is_open_are_chosen(slicer_app, heads):
+    module = slicer_app.open_module(FOLDER, "MultimodalRegistrationQA")
+    pair = tuple(add_volume_node(slicer.mrmlScene, one, name=name) for one, name in zip(heads, "ab", strict=True))
+    slicer_app.process_events(20)
+    parameters = module.widget._parameterNode
+    assert (parameters.fixedVolume, parameters.movingVolume) == pair
 
 
 def folders(app):
@@ -235,13 +300,15 @@ def test_cancel_while_the_result_is_added(opened, step, monkeypatch):
     wait_until_gone(opened.app)
 
 
-def test_volume_removed_while_it_is_measured(opened):
+def test_a_removed_volume_ends_the_measuring_at_once(opened):
     opened.fill_in()
     opened.ui.measureButton.click()
     opened.app.process_events(500)
+    assert opened.panel.running
     before = ids() - {opened.moving.GetID(), opened.moving.GetDisplayNodeID()}
     slicer.mrmlScene.RemoveNode(opened.moving)
-    opened.app.wait_for(lambda: not opened.panel.running, 60)
+    opened.app.process_events(50)
+    assert not opened.panel.running, "it goes on after all"
     assert "MR" in opened.ui.messageLabel.text
     assert "removed" in opened.ui.messageLabel.text
     assert ids() - {one for one in ids() if "Display" in one} <= before

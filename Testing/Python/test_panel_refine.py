@@ -18,6 +18,7 @@ from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.phantom import target_points_lps
 from panel_helpers import FakeProcess, add_voxels, assert_lively, grid
+from seen_state import assert_given_back, snapshot
 from test_panel_prealign import add_list, add_transform, world_points
 
 FOLDER = PROJECT / "FiducialPrealign"
@@ -179,19 +180,34 @@ def test_a_removed_volume_ends_the_run(module, faked, slicer_app):
     slicer_app.wait_for(lambda: folders(slicer_app) == [])
 
 
-@pytest.mark.parametrize("how", ["leave", "close"])
-def test_nothing_is_left_when_the_panel_is_left(how, module, faked, slicer_app):
-    before = nodes()
+@pytest.mark.parametrize("end", ["discard", "undo", "leave", "close"])
+def test_nothing_is_left_of_refined_points(slicer_app, module, faked, end):
+    slicer_app.open_slice_views()
+    module.exit()
+    left = snapshot()
+    module.enter()
+    slicer_app.process_events(400)
+    before = snapshot() if end in ("discard", "undo") else left
     finish(slicer_app, module, start(slicer_app, module), 3.0)
-    assert nodes() != before
-    if how == "leave":
-        module.widget.exit()
-        assert nodes() == before
-        assert not module.ui.takeRefinedButton.visible
+    assert snapshot()["nodes"] != before["nodes"]
+    ui = module.ui
+    if end == "undo":
+        ui.takeRefinedButton.click()
+    if end in ("discard", "undo"):
+        ui.leaveRefinedButton.click()
     else:
-        slicer.mrmlScene.Clear(0)
-        slicer_app.process_events(50)
-        assert not [one for one in nodes() if "MarkupsFiducial" in one]
+        {"leave": module.exit, "close": module.close}[end]()
+    slicer_app.process_events(400)
+    assert_given_back(snapshot(), before)
+    assert end == "close" or not ui.takeRefinedButton.visible
+    assert folders(slicer_app) == []
+
+
+def test_nothing_is_left_of_refined_points_in_a_closed_scene(module, faked, slicer_app):
+    finish(slicer_app, module, start(slicer_app, module), 3.0)
+    slicer.mrmlScene.Clear(0)
+    slicer_app.process_events(50)
+    assert not [one for one in nodes() if "MarkupsFiducial" in one]
     assert folders(slicer_app) == []
 
 

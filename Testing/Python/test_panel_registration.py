@@ -97,15 +97,42 @@ def test_two_volumes_loaded_while_the_panel_is_open_are_chosen(slicer_app, opene
     assert parameters.fixedVolume is None, "what the user takes out stays out"
 
 
-def test_what_is_missing_wins_over_a_stale_message(slicer_app, ready, pair):
-    start(slicer_app, ready)
-    ready.ui.registerButton.click()
-    assert ready.ui.messageLabel.text == "Cancelled; the scene is as it was."
-    ready.ui.fixedSelector.setCurrentNode(None)
-    assert ready.ui.messageLabel.text == ready.ui.registerButton.toolTip != ""
-    assert not ready.ui.registerButton.enabled
-    ready.ui.fixedSelector.setCurrentNode(pair[0])
-    assert not shown(ready.ui.messageLabel)
+@pytest.mark.parametrize("missing", ["volume", "bad parameter"])
+@pytest.mark.parametrize("stale", ["cancelled", "not installed", "bad parameter"])
+def test_what_is_missing_wins_over_a_stale_message(slicer_app, ready, pair, stale, missing, monkeypatch):
+    ui, table = ready.ui, ready.ui.parametersTable
+    row = next(row for row in range(table.rowCount) if table.item(row, 0).text() == "MaximumNumberOfIterations")
+    if stale == "cancelled":
+        start(slicer_app, ready)
+        ui.registerButton.click()
+        assert ui.messageLabel.text == "Cancelled; the scene is as it was."
+    elif stale == "not installed":
+        from MultimodalRegistrationLib.application import engine_packages
+
+        need = engine_packages.Need("elastix", ("itk-elastix",), 300, 1600)
+        with monkeypatch.context() as patched:
+            patched.setattr(engine_packages, "missing", lambda name: need)
+            slicer_app.messages.answers.append(False)
+            ui.registerButton.click()
+        assert "elastix was not installed" in ui.messageLabel.text
+    else:
+        table.item(row, 1).setText("a lot")
+        assert "must be a positive whole number" in ui.messageLabel.text
+        table.item(row, 1).setText("70")
+        assert not shown(ui.messageLabel)
+    said = ui.messageLabel.text
+    if missing == "volume":
+        ui.fixedSelector.setCurrentNode(None)
+        assert "fixed volume" in ui.messageLabel.text
+    else:
+        table.item(row, 1).setText("many")
+        assert "must be a positive whole number" in ui.messageLabel.text
+    assert ui.messageLabel.text == ui.registerButton.toolTip != said
+    assert not ui.registerButton.enabled
+    ui.fixedSelector.setCurrentNode(pair[0])
+    table.item(row, 1).setText("80")
+    assert not shown(ui.messageLabel)
+    assert ui.registerButton.enabled
 
 
 # A run
@@ -202,7 +229,7 @@ def test_fade_and_checkerboard_show_both_volumes_and_leave_nothing(slicer_app, r
     assert moving.GetDisplayNode() is None
 
 
-def test_checkerboard_off_removes_no_node_twice(slicer_app, ready, pair):
+def test_checkerboard_off_logs_no_error(slicer_app, ready, pair):
     slicer_app.open_slice_views()
     start(slicer_app, ready)
     finish(slicer_app, ready)
@@ -210,7 +237,9 @@ def test_checkerboard_off_removes_no_node_twice(slicer_app, ready, pair):
     slicer_app.wait_for(lambda: slicer.util.getNodes("*checkerboard*"))
     ready.ui.checkerboardButton.click()
     assert not slicer.util.getNodes("*checkerboard*")
-    assert slicer_app.slot_errors == []
+    assert slicer_app.slot_errors == [], "a node was removed twice"
+    log = Path(slicer.app.currentLogFile())
+    assert not log.exists() or "ERROR" not in log.read_text()
 
 
 @pytest.mark.parametrize("which", ["fixed", "moving", "result"])
@@ -452,9 +481,19 @@ def test_a_changed_parameter_is_checked_kept_and_used(slicer_app, ready):
     assert preset["engines"]["elastix"][0]["MaximumNumberOfIterations"] == 70
     assert preset["name"] == "rigid, changed"
     ready.ui.registerButton.click()
+    changed = json.loads(parameters.changedParameters)
+    assert changed["rigid"]["elastix"][0]["MaximumNumberOfIterations"] == 70
+
+
+def test_reset_leaves_no_changes_of_the_preset(ready):
+    ui, parameters, table = ready.ui, ready.widget._parameterNode, ready.ui.parametersTable
+    row = next(row for row in range(table.rowCount) if table.item(row, 0).text() == "MaximumNumberOfIterations")
+    table.item(row, 1).setText("70")
+    assert json.loads(parameters.changedParameters) != {}
     ui.resetParametersButton.click()
     assert table.item(row, 1).text() == "[200, 200, 500]"
-    assert json.loads(parameters.changedParameters) == {}
+    assert json.loads(parameters.changedParameters) == {}, "not even an empty entry"
+    assert not ui.resetParametersButton.enabled
 
 
 def test_an_engine_is_installed_only_when_asked_for(slicer_app, ready, monkeypatch):

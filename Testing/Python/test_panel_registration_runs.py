@@ -48,7 +48,7 @@ def test_cancel_at_any_time_leaves_the_scene_alone(slicer_app, ready):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_volume_removed_meanwhile(slicer_app, ready, pair, which):
+def test_a_removed_volume_ends_the_run_at_once(slicer_app, ready, pair, which):
     start(slicer_app, ready)
     before = set(scene_state()) - {pair[which].GetID()}
     slicer.mrmlScene.RemoveNode(pair[which])

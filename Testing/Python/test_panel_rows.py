@@ -16,7 +16,8 @@ from conftest import PROJECT, rigid
 from MultimodalRegistrationLib.geometry.linear import apply_matrix
 from MultimodalRegistrationLib.mrml.slice_planes import planes_cross_at
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
-from panel_helpers import assert_lively, scene_state
+from panel_helpers import assert_lively
+from seen_state import assert_views_as_before, snapshot
 from StandIn.blocks import BlockMeter
 from test_panel_prealign import (
     FIXED_PARENT_RAS,
@@ -68,33 +69,6 @@ def axes(volume):
 
 def layout_number():
     return slicer.app.layoutManager().layout
-
-
-def is_of_rows(node_id):
-    """A view of the rows, or what Slicer's slice logic adds for it, which is hidden and not saved."""
-    node = slicer.mrmlScene.GetNodeByID(node_id)
-    return "Landmarks" in node_id or (node.GetHideFromEditors() and "Landmarks" in node.GetName())
-
-
-def snapshot():
-    """Nodes, layout, layers, planes and which views show which points; views of the rows stay, as in Slicer, empty."""
-    scene = slicer.mrmlScene
-    kept = {"nodes": {i for i in scene_state() if not is_of_rows(i)}, "layout": layout_number()}
-    layout_node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
-    kept["layouts"] = (tuple(layout_node.GetLayoutIndices()), layout_node.GetSaveWithScene())
-    for name in ("Red", "Yellow", "Green"):
-        widget = slicer.app.layoutManager().sliceWidget(name)
-        layers, plane = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode()
-        kept[name] = (
-            *(layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID(), layers.GetLabelVolumeID()),
-            *(layers.GetLinkedControl(), plane.GetOrientation(), plane.GetViewGroup(), plane.IsMappedInLayout()),
-            *np.round([*matrix_from_vtk(plane.GetSliceToRAS()).ravel(), *plane.GetFieldOfView()], 6).tolist(),
-        )
-    for kind in ("vtkMRMLMarkupsFiducialDisplayNode", "vtkMRMLScalarVolumeDisplayNode"):
-        for number in range(scene.GetNumberOfNodesByClass(kind)):
-            node = scene.GetNthNodeByClass(number, kind)
-            kept[node.GetID()] = (tuple(node.GetViewNodeIDs()), node.GetVisibility())
-    return kept
 
 
 @pytest.fixture
@@ -331,10 +305,11 @@ def test_everything_is_given_back(slicer_app, panel, points, end):
         panel.exit()
     slicer_app.process_events(50)
     after = snapshot()
-    if end in ("volume", "apply"):
-        after = {key: value for key, value in after.items() if key in before and key != "nodes"}
+    if end == "volume":
         before = {key: value for key, value in before.items() if key in after}
-    assert after == before
+    assert_views_as_before(after, before)
+    if end not in ("volume", "apply"):
+        assert after["nodes"] == before["nodes"]
     for side in SIDES:
         for widget in row(side):
             assert widget.mrmlSliceCompositeNode().GetBackgroundVolumeID() is None

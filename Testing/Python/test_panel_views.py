@@ -8,8 +8,9 @@ import slicer
 from conftest import PROJECT, rigid
 from MultimodalRegistrationLib.mrml.contour_volume import ContourVolume, otsu_thresholds
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
-from panel_helpers import MOVING_TO_FIXED_RAS, add_voxels, assert_lively, grid, scene_state
+from panel_helpers import MOVING_TO_FIXED_RAS, add_scan, add_voxels, assert_lively, grid
 from registration_panel import finish, matrix_of, opened, pair, ready, start  # noqa: F401
+from seen_state import assert_views_as_before, snapshot
 from StandIn.blocks import BlockMeter
 
 OBLIQUE_RAS = rigid([0.3, 1, -0.2], 35, [60, -40, 90])
@@ -38,29 +39,6 @@ def ijk_to_ras(node):
 
 def foreground():
     return slicer.mrmlScene.GetNodeByID(widgets()[0].mrmlSliceCompositeNode().GetForegroundVolumeID() or "")
-
-
-def snapshot():
-    """Nodes, observers, layers, planes and display settings."""
-    scene = slicer.mrmlScene
-    kept = {"nodes": set(scene_state())}
-    for widget in widgets():
-        layers, plane = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode()
-        kept[layers.GetID()] = (
-            *(layers.GetBackgroundVolumeID(), layers.GetForegroundVolumeID(), layers.GetLabelVolumeID()),
-            *(layers.GetForegroundOpacity(), layers.GetLabelOpacity(), layers.GetLinkedControl()),
-            *(layers.GetCompositing(), plane.GetUseLabelOutline(), plane.GetOrientation()),
-            *np.round([*matrix_from_vtk(plane.GetSliceToRAS()).ravel(), *plane.GetFieldOfView()], 6).tolist(),
-        )
-    for kind in ("vtkMRMLScalarVolumeDisplayNode", "vtkMRMLSegmentationDisplayNode"):
-        for number in range(scene.GetNumberOfNodesByClass(kind)):
-            node = scene.GetNthNodeByClass(number, kind)
-            kept[node.GetID()] = (
-                node.GetColorNodeID(),
-                node.GetVisibility(),
-                *((node.GetWindow(), node.GetLevel()) if node.IsA("vtkMRMLScalarVolumeDisplayNode") else ()),
-            )
-    return kept
 
 
 @pytest.fixture
@@ -100,9 +78,14 @@ def assert_arranged(fixed):
         assert max(plane.GetFieldOfView()[:2]) < 3 * size.max()
 
 
-def test_after_a_run_the_views_lie_in_the_planes_of_the_fixed_volume(slicer_app, seen, pair):  # noqa: F811
+def test_after_a_run_the_views_are_turned_and_fitted_to_the_fixed_volume(slicer_app, seen, pair):  # noqa: F811
+    fixed_ras = rigid([0.2, -0.4, 1], 25, [10, 30, -20]) @ matrix_from_vtk(ijk_to_ras(pair[0]))
+    pair[0].SetIJKToRASMatrix(vtk_from_matrix(fixed_ras))
     agreement = np.abs(np.array(normals()) @ np.array(normals(pair[0])).T)
     assert agreement.max() < 0.999, "the views were turned to the moving volume"
+    for widget in widgets():
+        # So far in that little of it is seen.
+        widget.mrmlSliceNode().SetFieldOfView(20, 15, 1)
     run(slicer_app, seen)
     assert_arranged(pair[0])
     assert all(widget.mrmlSliceCompositeNode().GetLinkedControl() for widget in widgets())
@@ -153,52 +136,60 @@ def test_a_hardened_volume_is_not_moved_twice(slicer_app, seen, pair):  # noqa: 
     np.testing.assert_allclose(matrix_from_vtk(ijk_to_ras(foreground())), matrix_from_vtk(ijk_to_ras(pair[1])))
 
 
-@pytest.mark.parametrize("mode", ["colorButton", "greyButton", "checkerboardButton", "edgesButton"])
-@pytest.mark.parametrize("end", ["undo", "leave", "close"])
-def test_nothing_is_left_in_the_scene_or_the_views(slicer_app, seen, mode, end):
-    widgets()[1].mrmlSliceCompositeNode().SetLabelOpacity(0.3)
-    before = snapshot()
-    run(slicer_app, seen)
-    added = set(scene_state()) - before["nodes"]
-    if not getattr(seen.ui, mode).checked:
-        getattr(seen.ui, mode).click()
-    slicer_app.process_events(300)
-    if end == "undo":
-        seen.ui.undoButton.click()
-    elif end == "leave":
-        seen.exit()
-    else:
-        seen.close()
-    slicer_app.process_events(20)
-    after = snapshot()
-    if end != "undo":
-        result = {i for i in added if slicer.mrmlScene.GetNodeByID(i) and i in after["nodes"]}
-        assert all(not slicer.mrmlScene.GetNodeByID(identifier).GetHideFromEditors() for identifier in result)
-        after["nodes"] -= result
-    assert after == before
-
-
 def test_a_run_that_ends_in_another_module_leaves_the_views_alone(slicer_app, seen, pair):  # noqa: F811
     before = snapshot()
     start(slicer_app, seen)
     seen.exit()
     finish(slicer_app, seen)
     slicer_app.process_events(50)
-    after = snapshot()
-    assert {key: value for key, value in after.items() if key != "nodes"} == {
-        key: value for key, value in before.items() if key != "nodes"
-    }
+    assert_views_as_before(snapshot(), before)
     seen.enter()
     slicer_app.process_events(50)
     assert_arranged(pair[0])
 
 
-def test_fade_shows_the_result_of_a_scene_that_was_loaded(slicer_app, seen, tmp_path):
+@pytest.mark.parametrize("module", ["MultimodalRegistration", "FiducialPrealign", "MultimodalRegistrationQA"])
+def test_the_views_begin_in_colour_and_not_grey_on_grey(slicer_app, module):
+    slicer_app.open_slice_views()
+    folder = "RegistrationQA" if module == "MultimodalRegistrationQA" else module
+    ui = slicer_app.open_module(PROJECT / folder, module).ui
+    assert ui.colorButton.checked
+    assert not ui.greyButton.checked
+    moving, fixed = add_scan("moving"), add_scan("fixed", seed=2)
+    from MultimodalRegistrationLib.panels.common.comparison import COLOR, Comparison
+
+    comparison = Comparison()
+    comparison.show(fixed, moving, [], None)
+    assert comparison.mode == COLOR
+    assert foreground().GetDisplayNode().GetColorNode().GetName() == "warm"
+    comparison.hide()
+
+
+def test_fade_shows_the_result_first_where_the_views_show_something_else(slicer_app, seen, pair):  # noqa: F811
+    """As after a scene was loaded that was saved in another module: there is a result, and nothing over the volume."""
     run(slicer_app, seen)
+    seen.widget.panel._result.comparison.hide()
+    assert foreground() is None
+    seen.ui.fadeSlider.value = 0.3
+    layers = widgets()[0].mrmlSliceCompositeNode()
+    assert layers.GetBackgroundVolumeID() == pair[0].GetID()
+    np.testing.assert_allclose(matrix_of(foreground().GetParentTransformNode()), MOVING_TO_FIXED_RAS, atol=1e-9)
+    assert layers.GetForegroundOpacity() == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("saved_in", ["registration", "quality"])
+def test_fade_works_after_a_scene_with_a_result_was_loaded(slicer_app, seen, tmp_path, saved_in):
+    run(slicer_app, seen)
+    if saved_in == "quality":
+        seen.exit()
+        slicer_app.open_module(PROJECT / "RegistrationQA", "MultimodalRegistrationQA").exit()
+        assert foreground() is None
     saved = str(tmp_path / "scene.mrb")
     assert slicer.util.saveScene(saved)
     slicer.mrmlScene.Clear()
     slicer.util.loadScene(saved)
+    if saved_in == "quality":
+        seen.enter()
     slicer_app.process_events(50)
     fixed = slicer.util.getNode("scan A")
     assert widgets()[0].mrmlSliceCompositeNode().GetBackgroundVolumeID() == fixed.GetID()
@@ -292,3 +283,18 @@ def test_no_mode_blocks_the_window_on_large_volumes(slicer_app, ready):  # noqa:
         comparison.hide()
         slicer_app.process_events(20)
     assert_lively(meter)
+
+
+@pytest.mark.parametrize("angle_deg", [0.0, 3.0, 40.0])
+def test_how_far_a_view_is_off_the_planes_of_a_volume(pair, angle_deg):  # noqa: F811
+    from MultimodalRegistrationLib.mrml.slice_planes import degrees_off_planes
+
+    volume, plane = pair[0], slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "view")
+    volume.SetIJKToRASMatrix(vtk_from_matrix(OBLIQUE_RAS @ matrix_from_vtk(ijk_to_ras(volume))))
+    parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "parent")
+    parent.SetMatrixTransformToParent(vtk_from_matrix(rigid([1, 0.2, 0.5], 25, [3, 4, 5])))
+    volume.SetAndObserveTransformNodeID(parent.GetID())
+    axes = rigid([1, 0.2, 0.5], 25, [0, 0, 0]) @ OBLIQUE_RAS
+    turned = axes @ rigid([1, 0, 0], angle_deg, [0, 0, 0])
+    plane.GetSliceToRAS().DeepCopy(vtk_from_matrix(turned))
+    assert degrees_off_planes(plane, volume) == pytest.approx(angle_deg, abs=1e-4)

@@ -710,7 +710,7 @@ def test_a_link_opens_what_it_leads_to(head_report, watched):
     assert page.locator("details.folded[open]").count() == 1
 
 
-def test_colour_shows_where_outlines_part(halves_report, watched):
+def test_the_report_begins_in_colour_which_shows_where_outlines_part(halves_report, watched):
     page = watched.open(halves_report)
     assert page.is_checked("input[name=mode][value=colour]")
     assert not page.locator("fieldset.option").is_visible(), "there is nothing to adjust"

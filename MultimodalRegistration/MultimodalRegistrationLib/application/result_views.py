@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-__all__ = ["add_color_legend", "center_views_on", "show_chart"]
+__all__ = ["ChartView", "add_color_legend", "center_views_on"]
 
 
 def add_color_legend(volume: Any, title: str) -> Any:
@@ -37,9 +37,42 @@ def center_views_on(point_ras: Sequence[float]) -> None:
     logic.JumpSlicesToLocation(*point_ras, True, -1)
 
 
-def show_chart(chart_node: Any) -> bool:
-    """Show a chart in the layout; False where there is none."""
-    if slicer.app.layoutManager() is None:
-        return False
-    slicer.modules.plots.logic().ShowChartInLayout(chart_node)
-    return True
+class ChartView:
+    """Brings charts into sight, and puts back the layout and the charts that were there."""
+
+    def __init__(self) -> None:
+        self._layout: int | None = None
+        self._own_layout: int | None = None
+        self._charts: dict[str, str | None] = {}
+        self._active: str | None = None
+
+    def show(self, chart_node: Any) -> None:
+        """Show a chart, in a layout with a view for it."""
+        manager = slicer.app.layoutManager()
+        if manager is None:
+            return
+        if self._layout is None or manager.layout != self._own_layout:
+            self._layout = manager.layout
+            self._active = _selection().GetActivePlotChartID()
+            self._charts = {view.GetID(): view.GetPlotChartNodeID() for view in _plot_views()}
+        slicer.modules.plots.logic().ShowChartInLayout(chart_node)
+        self._own_layout = manager.layout
+
+    def restore(self) -> None:
+        """Show what was shown before, where the layout is still the one with the chart."""
+        manager = slicer.app.layoutManager()
+        if manager is None or self._layout is None or manager.layout != self._own_layout:
+            return
+        layout, self._layout = self._layout, None
+        _selection().SetReferenceActivePlotChartID(self._active)
+        for view in _plot_views():
+            view.SetPlotChartNodeID(self._charts.get(view.GetID()))
+        manager.setLayout(layout)
+
+
+def _selection() -> Any:
+    return slicer.app.applicationLogic().GetSelectionNode()
+
+
+def _plot_views() -> Any:
+    return slicer.util.getNodesByClass("vtkMRMLPlotViewNode")

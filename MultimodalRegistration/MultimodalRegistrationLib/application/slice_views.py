@@ -11,7 +11,7 @@ import vtk
 
 from MultimodalRegistrationLib.mrml.slice_planes import planes_cross_at
 
-__all__ = ["SliceViews", "slice_composite_nodes", "turn_to_volume", "views_cross_at"]
+__all__ = ["SliceViews", "shown_slice_nodes", "slice_composite_nodes", "turn_to_volume", "views_cross_at"]
 
 
 def _slice_widgets() -> list[Any]:
@@ -24,6 +24,13 @@ def slice_composite_nodes() -> list[Any]:
     return [widget.mrmlSliceCompositeNode() for widget in _slice_widgets()]
 
 
+def shown_slice_nodes() -> list[Any]:
+    """The nodes of the slice views that the user sees; empty without a layout."""
+    # The names are also those of views of layouts that were left.
+    nodes = [widget.mrmlSliceNode() for widget in _slice_widgets()]
+    return [node for node in nodes if node.IsMappedInLayout()]
+
+
 def views_cross_at() -> list[float] | None:
     """Where the planes of the slice views that the user sees cross.
 
@@ -32,9 +39,7 @@ def views_cross_at() -> list[float] | None:
     list of 3 float, or None
         World coordinates, RAS, mm; None without three views of different directions. Of parallel ones the first counts.
     """
-    # The names are also those of views of layouts that were left.
-    nodes = (widget.mrmlSliceNode() for widget in _slice_widgets())
-    return planes_cross_at(node for node in nodes if node.IsMappedInLayout())
+    return planes_cross_at(shown_slice_nodes())
 
 
 def turn_to_volume(widget: Any, volume: Any) -> None:
@@ -86,12 +91,14 @@ class SliceViews:
         return bool(_slice_widgets())
 
     def show(self, background: Any, foreground: Any, opacity: float, *, outlines: Any = None) -> None:
-        """Show one volume over another in all views.
+        """Show one volume, over another or alone, in all views.
 
         Parameters
         ----------
-        background, foreground : vtkMRMLVolumeNode
-            The volumes.
+        background : vtkMRMLVolumeNode
+            The volume below.
+        foreground : vtkMRMLVolumeNode or None
+            The volume above.
         opacity : float
             Of the foreground, 0 to 1.
         outlines : vtkMRMLLabelMapVolumeNode, optional
@@ -101,7 +108,7 @@ class SliceViews:
             layers, plane = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode()
             kept = self._before.setdefault(layers.GetID(), _look_at(layers, plane))
             layers.SetBackgroundVolumeID(background.GetID())
-            layers.SetForegroundVolumeID(foreground.GetID())
+            layers.SetForegroundVolumeID(None if foreground is None else foreground.GetID())
             layers.SetForegroundOpacity(opacity)
             layers.SetLabelVolumeID(kept.label if outlines is None else outlines.GetID())
             layers.SetLabelOpacity(kept.label_opacity if outlines is None else 1.0)

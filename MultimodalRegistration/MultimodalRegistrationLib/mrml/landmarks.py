@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
 from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
 
-__all__ = ["add_landmark_node", "landmarks_of_node"]
+__all__ = ["active_list_kept", "add_landmark_node", "landmarks_of_node"]
 
 
 def landmarks_of_node(node: Any, placement: Placement | None = None) -> LandmarkList:
@@ -58,6 +60,21 @@ def _landmark(node: Any, index: int, placement: Placement) -> Landmark:
         )
     x, y, z = flip_points_lps_ras(position_ras).tolist()
     return Landmark(label, (x, y, z), selected)
+
+
+@contextmanager
+def active_list_kept(scene: Any) -> Iterator[None]:
+    """Add markups of the program's own: the application would place the user's next points in what came last."""
+    selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    if selection is None:
+        yield
+        return
+    kind, identifier = selection.GetActivePlaceNodeClassName(), selection.GetActivePlaceNodeID()
+    try:
+        yield
+    finally:
+        selection.SetReferenceActivePlaceNodeClassName(kind)
+        selection.SetReferenceActivePlaceNodeID(identifier)
 
 
 def add_landmark_node(scene: Any, landmarks: LandmarkList, *, name: str) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.mrml.landmarks import active_list_kept
 from MultimodalRegistrationLib.mrml.plots import add_chart
 from MultimodalRegistrationLib.mrml.quality_charts import quality_charts
 from MultimodalRegistrationLib.mrml.quality_glyphs import add_error_lines, add_error_points
@@ -147,8 +148,9 @@ def quality_node_steps(
     best = next(one for one in content["methods"] if one["name"] == content["verdict"]["method"])
     points, lines = None, []
     if best["targets"] is not None:
-        points = add_error_points(scene, best["targets"], name=f"{prefix}errors of {best['name']}")
-        lines = add_error_lines(scene, best["targets"], name=f"{prefix}error at ")
+        with active_list_kept(scene):
+            points = add_error_points(scene, best["targets"], name=f"{prefix}errors of {best['name']}")
+            lines = add_error_lines(scene, best["targets"], name=f"{prefix}error at ")
         yield step(points, *lines)
     for name, volume in maps.items():
         map_nodes[name] = add_map_node(scene, volume, name, name=f"{prefix}{name}")

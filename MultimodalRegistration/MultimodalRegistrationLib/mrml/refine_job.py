@@ -17,6 +17,7 @@ from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.mrml.child_job import ChildJob
+from MultimodalRegistrationLib.mrml.landmarks import active_list_kept
 from MultimodalRegistrationLib.mrml.placement import placement_without
 from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
 from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
@@ -157,7 +158,9 @@ class RefinedPoints:
 
     def show(self) -> None:
         """Show in the views where they would go."""
-        self._preview = add_hidden(self._node.GetScene(), "vtkMRMLMarkupsFiducialNode", "refined")
+        scene = self._node.GetScene()
+        with active_list_kept(scene):
+            self._preview = add_hidden(scene, "vtkMRMLMarkupsFiducialNode", "refined")
         self._preview.CreateDefaultDisplayNodes()
         self._preview.SetLocked(True)
         self._preview.SetAndObserveTransformNodeID(self._node.GetTransformNodeID())

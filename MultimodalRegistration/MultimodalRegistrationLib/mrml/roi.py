@@ -11,6 +11,7 @@ from MultimodalRegistrationLib.errors import InputError
 from MultimodalRegistrationLib.geometry.box import OrientedBox
 from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
 from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation
+from MultimodalRegistrationLib.mrml.landmarks import active_list_kept
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
@@ -63,7 +64,8 @@ def add_roi_node(scene: Any, box: OrientedBox, *, name: str) -> Any:
     vtkMRMLMarkupsROINode
         Its parent is the world.
     """
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", scene.GenerateUniqueName(name))
+    with active_list_kept(scene):
+        node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", scene.GenerateUniqueName(name))
     set_roi_node(node, box)
     return node
 

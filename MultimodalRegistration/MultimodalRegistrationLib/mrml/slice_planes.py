@@ -6,13 +6,35 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import vtk
 
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
-__all__ = ["planes_cross_at"]
+__all__ = ["degrees_off_planes", "planes_cross_at"]
 
 # Smallest singular value of the normals of planes whose crossing is worth the name; 0 where two are parallel.
 _DIFFERENT = 0.05
+
+
+def degrees_off_planes(slice_node: Any, volume: Any) -> float:
+    """The angle between the plane of a slice node and the nearest plane of voxels of a volume, degrees.
+
+    Parameters
+    ----------
+    slice_node : vtkMRMLSliceNode
+        Not changed.
+    volume : vtkMRMLVolumeNode
+        Where it lies in the world, under linear transforms.
+    """
+    own, parent = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(own)
+    if volume.GetParentTransformNode() is not None:
+        volume.GetParentTransformNode().GetMatrixTransformToWorld(parent)
+    # Rows are the normals of the planes of voxels, which are not the axes where a transform shears.
+    normals = np.linalg.inv((matrix_from_vtk(parent) @ matrix_from_vtk(own))[:3, :3])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    agreement = np.abs(normals @ matrix_from_vtk(slice_node.GetSliceToRAS())[:3, 2]).max()
+    return float(np.degrees(np.arccos(min(1.0, agreement))))
 
 
 def planes_cross_at(slice_nodes: Iterable[Any]) -> list[float] | None:

@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 
 from MultimodalRegistrationLib.application.handover import hand_over, is_there
-from MultimodalRegistrationLib.application.volume_views import show_region
+from MultimodalRegistrationLib.application.volume_views import RegionViews
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_nodes
 from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
@@ -61,6 +61,7 @@ class PreprocessPanel:
         ui.registerButton.connect("clicked()", self._register)
         ui.removeButton.connect("clicked()", self._back_to_the_originals)
         ui.previewCaptionLabel.text = texts.PREVIEW_CAPTION
+        self._views = RegionViews()
         self._watch = SceneWatch(self._scene_changed)
 
     @property
@@ -74,11 +75,14 @@ class PreprocessPanel:
         Parameters
         ----------
         parameters : RegistrationPreprocessParameterNode or None
-            Connected to the widgets by the caller.
+            Connected to the widgets by the caller. None while the panel is not open: the views are given back then, and
+            the region that was found is not seen.
         """
+        if parameters is None:
+            self._views.restore()
+            self._show_region(False)
         self._parameters = parameters
-        if parameters is not None:
-            self._show_region(True)
+        self._show_region(True)
         self.update()
 
     def _scene_changed(self) -> None:
@@ -226,7 +230,8 @@ class PreprocessPanel:
             self._start("prepare")
 
     def _checked_job(self, parameters: Any, job: PreprocessJob) -> None:
-        if parameters is self._parameters and job.is_about(parameters.fixedVolume, parameters.movingVolume):
+        # The panel may have been left and opened again meanwhile.
+        if self._parameters is not None and job.is_about(parameters.fixedVolume, parameters.movingVolume):
             self._findings = (*check_kinds(parameters.fixedVolume, parameters.movingVolume), *job.findings())
             self._checked = True
             self._show_findings()
@@ -241,7 +246,7 @@ class PreprocessPanel:
         parameters.roi = found.roi
         parameters.initialTransform = found.prealignment
         parameters.prealignment = Prealignment.TRANSFORM
-        show_region(parameters.fixedVolume, found.roi)
+        self._see(parameters.fixedVolume, found.roi)
         self.update()
 
     def _prepared_job(self, parameters: Any, job: PreprocessJob) -> None:
@@ -256,7 +261,7 @@ class PreprocessPanel:
         parameters.fixedBiasField, parameters.movingBiasField = made.fixed_bias_field, made.moving_bias_field
         parameters.usedPrealignment = made.prealignment
         parameters.facts = list(made.facts)
-        show_region(made.fixed, made.roi)
+        self._see(made.fixed, made.roi)
         self.update()
 
     def _stopped(self) -> None:
@@ -289,9 +294,16 @@ class PreprocessPanel:
 
     # Results
 
+    def _see(self, volume: Any, roi: Any) -> None:
+        """Show a region that was found; nothing of it while another module is open."""
+        if self._parameters is not None:
+            self._views.show(volume, roi)
+        elif not found_for(roi, None, None) and roi.GetDisplayNode() is not None:
+            roi.GetDisplayNode().SetVisibility(False)
+
     def _show_region(self, visible: bool) -> None:
         """Show the region that was found, or not: over a registered result it is in the way."""
-        roi = self._parameters.roi
+        roi = None if self._parameters is None else self._parameters.roi
         if roi is not None and roi.GetDisplayNode() is not None and self._roi_was_found():
             roi.GetDisplayNode().SetVisibility(visible)
 
@@ -314,6 +326,7 @@ class PreprocessPanel:
 
     def _back_to_the_originals(self) -> None:
         chosen = self._parameters
+        self._views.restore()
         results = [getattr(chosen, name) for name in _RESULTS]
         if is_there(_NEXT_MODULE):
             there = slicer.util.getModuleLogic(_NEXT_MODULE).getParameterNode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import qt
@@ -34,8 +34,8 @@ class ComparisonViews:
         """Shows what the panel assesses where nothing is shown."""
         self._row = ComparisonRow(ui, self._comparison, lambda: self.look())
         self._names = ("", "")
-        # Shown at its own place, it would contradict the volume beside it.
-        self._hidden: Any = None
+        self._segmentations: list[Any] = []
+        self._hidden: list[Any] = []
         self._flicker_on = False
         self._timer = qt.QTimer()
         self._timer.setInterval(_FLICKER_MILLISECONDS)
@@ -54,9 +54,7 @@ class ComparisonViews:
         """Whether they show what is assessed."""
         return self._comparison.shown
 
-    def show(
-        self, fixed_node: Any, moving_node: Any, results: Sequence[Any], after_node: Any, segmentation_node: Any = None
-    ) -> None:
+    def show(self, fixed_node: Any, moving_node: Any, results: Sequence[Any], after_node: Any) -> None:
         """Show a moving volume over a fixed one.
 
         Parameters
@@ -67,17 +65,36 @@ class ComparisonViews:
             Transforms that are assessed.
         after_node : vtkMRMLTransformNode or None
             The one that is shown first.
-        segmentation_node : vtkMRMLSegmentationNode, optional
-            Of the moving volume: hidden while the volume is shown elsewhere.
         """
         self._comparison.show(fixed_node, moving_node, results, after_node)
         self._names = fixed_node.GetName(), moving_node.GetName()
-        self._show_segmentation()
-        display = None if segmentation_node is None else segmentation_node.GetDisplayNode()
-        if display is not None and display.GetVisibility():
-            self._hidden = display
-            display.SetVisibility(False)
+        self._hide_segmentations()
         self._tell()
+
+    def hide_segmentations(self, nodes: Iterable[Any]) -> None:
+        """Hide segmentations of the moving volume while that is shown elsewhere; others are seen again.
+
+        Parameters
+        ----------
+        nodes : iterable of vtkMRMLDisplayableNode or None
+            At their own places they would contradict the volume beside them.
+        """
+        self._segmentations = [node for node in nodes if node is not None]
+        self._hide_segmentations()
+
+    def _hide_segmentations(self) -> None:
+        there = [node for node in self._segmentations if node.GetScene() is not None] if self.shown else []
+        displays = [node.GetDisplayNode() for node in there]
+        again = [display for display in self._hidden if display not in displays]
+        self._hidden = [display for display in self._hidden if display in displays]
+        for display in again:
+            if display.GetScene() is not None:
+                display.SetVisibility(True)
+        for display in displays:
+            # One that the user shows again stays.
+            if display is not None and display not in self._hidden and display.GetVisibility():
+                self._hidden.append(display)
+                display.SetVisibility(False)
 
     def show_after(self, result_node: Any) -> None:
         """Show the moving volume after another transform."""
@@ -92,18 +109,13 @@ class ComparisonViews:
         """Show what was shown before, and leave nothing in the scene."""
         self.stop()
         self._comparison.hide()
-        self._show_segmentation()
+        self._hide_segmentations()
         self._tell()
 
     def stop(self) -> None:
         """End what goes on by itself."""
         set_quietly(self._ui.flickerBox, False)
         self._timer.stop()
-
-    def _show_segmentation(self) -> None:
-        display, self._hidden = self._hidden, None
-        if display is not None and display.GetScene() is not None:
-            display.SetVisibility(True)
 
     def _tell(self) -> None:
         """Say what is shown."""

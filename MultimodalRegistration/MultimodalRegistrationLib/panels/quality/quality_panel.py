@@ -129,6 +129,7 @@ class QualityPanel:
             self._report.show(self._result.table)
             self._show_results()
             self._update_button()
+            self._views.hide_segmentations({parameters.movingSegmentation, self._result.segmentation})
         finally:
             self._updating = False
 
@@ -174,7 +175,7 @@ class QualityPanel:
     def leave(self) -> None:
         """The user opens another module; a run goes on."""
         self._entered = False
-        self._views.hide()
+        self._result.hide()
 
     def enter(self) -> None:
         """The user opens the panel, or a scene was loaded while it is open: show what is assessed, or shall be."""
@@ -186,7 +187,7 @@ class QualityPanel:
         elif None not in chosen and chosen[0] is not chosen[1] and self._chosen_transforms():
             transforms = self._chosen_transforms()
             try:
-                self._views.show(*chosen, transforms, transforms[0], parameters.movingSegmentation)
+                self._views.show(*chosen, transforms, transforms[0])
             except RegistrationError as error:
                 self._failed(error)
 
@@ -204,7 +205,7 @@ class QualityPanel:
         self._runs.end()
         self._picture.end()
         self._update_button()
-        self._views.hide()
+        self._result.hide()
         self._report.close()
         self._list.close()
 

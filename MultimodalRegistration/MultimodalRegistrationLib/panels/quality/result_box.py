@@ -8,7 +8,7 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.application.result_views import center_views_on, show_chart
+from MultimodalRegistrationLib.application.result_views import ChartView, center_views_on
 from MultimodalRegistrationLib.errors import RegistrationError
 from MultimodalRegistrationLib.mrml.quality_nodes import (
     CONTENT_ATTRIBUTE,
@@ -42,6 +42,7 @@ class ResultBox:
     def __init__(self, ui: Any, views: ComparisonViews, on_problem: Callable[[str], None]) -> None:
         self._ui = ui
         self._views = views
+        self._chart = ChartView()
         views.look = self.look
         self._on_problem = on_problem
         self._table: Any = None
@@ -66,7 +67,7 @@ class ResultBox:
         if text is not None and table is self._table:
             return
         if text is not None or self._table is not None:
-            self._views.hide()
+            self.hide()
         self._table = None if text is None else table
         self._ui.resultWidget.visible = text is not None
         self._content = {}
@@ -102,6 +103,11 @@ class ResultBox:
         """Whether the result that is shown is one of these volumes."""
         return self._volumes() == (fixed_node, moving_node)
 
+    @property
+    def segmentation(self) -> Any:
+        """The segmentation of the moving volume that was measured, or None."""
+        return None if self._table is None else self._table.GetNodeReference(SEGMENTATION_ROLE)
+
     def look(self) -> None:
         """Show the volumes of the result over each other, after the best transform."""
         fixed, moving = self._volumes()
@@ -113,13 +119,20 @@ class ResultBox:
                 return
         after = self._node_of(self._content["verdict"]["method"])
         try:
-            self._views.show(fixed, moving, self._nodes(), after, self._table.GetNodeReference(SEGMENTATION_ROLE))
+            self._views.show(fixed, moving, self._nodes(), after)
         except RegistrationError as error:
             self._on_problem(texts.problem_words(error))
 
+    def hide(self) -> None:
+        """Give back what the views showed, and their layout."""
+        # The charts came before or after the 3D view, which gives back a layout, too.
+        self._chart.restore()
+        self._views.hide()
+        self._chart.restore()
+
     def forget(self) -> None:
         """The scene is being closed: nothing of it may be used any more."""
-        self._views.hide()
+        self.hide()
         self._table = None
         self._content = {}
         self._ui.resultWidget.visible = False
@@ -182,7 +195,7 @@ class ResultBox:
     def _show_plot(self, _checked: bool = False) -> None:
         chart = slicer.mrmlScene.GetNodeByID(self._plots.value)
         if chart is not None:
-            show_chart(chart)
+            self._chart.show(chart)
 
     def _show_glyphs(self, wanted: bool) -> None:
         if self._table is not None:
