@@ -46,7 +46,7 @@ _SAMPLES, _CLASSES, _MAX_MOVES = 100_000, 16, 20
 # For the contrast of a patch.
 _FINE_CLASSES = 32
 _WINSORIZE_PERCENTILES = 0.1, 99.9
-# Set on the real pairs: with one to three of them each is better than the fit of its points.
+# Set on the real pairs: with one as with two of them, all but one are better than the fit of their points.
 _OBSERVATIONS_PER_ELEMENT = 2.0
 # The lattice on which resolution elements are counted: coarser than the noise.
 _RESEL_SPACING_MM = 4.0
