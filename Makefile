@@ -15,7 +15,7 @@ demo: $(VENV)/.installed-elastix
 test: check
 	$(RUN) -m pytest -n 2 --dist worksteal --durations 25
 
-# The checks that need no engine: style, types, CMake lists.
+# The checks that run nothing: style and types.
 check: $(VENV)/.installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
