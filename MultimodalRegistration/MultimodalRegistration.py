@@ -341,6 +341,7 @@ class MultimodalRegistrationTest(ScriptedLoadableModuleTest):
         from MultimodalRegistrationLib.application.panel_walk import PanelWalk
         from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case, phantom_error_mm
         from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
+        from MultimodalRegistrationLib.presets.store import find_preset
 
         walk = PanelWalk("MultimodalRegistration")
         phantom = add_phantom_case(slicer.mrmlScene)
@@ -361,9 +362,14 @@ class MultimodalRegistrationTest(ScriptedLoadableModuleTest):
                 walk.check(phantom.t1.GetParentTransformNode() is None, "Undo puts the moving volume back")
                 after = {node.GetID() for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLDisplayableNode")}
                 walk.check(after == before, "Undo leaves no node behind")
+                # SimpleITK alone, as in a new Slicer, takes half a minute a run.
+                stages = [{**stage, "samples": 20_000} for stage in find_preset("rigid").engines["simpleitk"]]
+                changed = json.dumps({"rigid": {"simpleitk": stages}})
+                walk.parameters.changedParameters = changed
         words = walk.ui.verdictLabel.text
         walk.save_and_load()
         walk.wait(lambda: walk.ui.verdictLabel.text == words, "the verdict comes back with the scene")
+        walk.check(walk.parameters.changedParameters == changed, "and so do changed parameters of the preset")
         walk.check_planes(walk.parameters.fixedVolume, "after the scene was loaded")
         walk.close_scene()
         walk.check(not walk.ui.registerButton.enabled, "without volumes, Register is off")

@@ -313,6 +313,17 @@ def test_nothing_is_left_in_the_scene_or_the_views(slicer_app, found, end):
     assert_given_back(after, before, kept)
 
 
+def test_what_the_3d_view_shows_besides_is_not_clipped_afterwards(slicer_app, found):
+    """The box around the scene was gone after the surfaces: the camera kept their clipping range."""
+    run(slicer_app, found)
+    look(slicer_app, found)
+    resets = []
+    camera = view_3d().cameraNode()
+    camera.AddObserver(camera.ResetCameraClippingEvent, lambda *_: resets.append(camera.GetPosition()))
+    found.ui.surfacesButton.click()
+    assert resets[-1:] == [camera.GetPosition()]
+
+
 def test_the_camera_turns_to_surfaces_that_are_made_anew_meanwhile(slicer_app, found):
     run(slicer_app, found)
     camera = camera_state()

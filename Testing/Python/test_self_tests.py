@@ -29,6 +29,8 @@ def test_a_module_tests_itself(name, views, slicer_app, caplog):
         slicer_app.open_slice_views()
         slicer_app.open_main_window()
     module = slicer_app.open_module(PROJECT / MODULES[name], name)
+    if not views:
+        module.parent.hide()
     with caplog.at_level(logging.INFO):
         slicer.selfTests[name]()
     (said,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith(f"{name}, checked:")]

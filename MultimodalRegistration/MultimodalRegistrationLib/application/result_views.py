@@ -10,7 +10,7 @@ import slicer
 __all__ = ["ChartView", "add_color_legend", "center_views_on"]
 
 
-def add_color_legend(volume: Any, title: str) -> Any:
+def add_color_legend(volume: Any) -> Any:
     """Add a scale of the colours of a volume to the views that show it.
 
     Returns
@@ -19,7 +19,8 @@ def add_color_legend(volume: Any, title: str) -> Any:
         One more display node of the volume, not saved with the scene: remove it from the scene.
     """
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(volume)
-    legend.SetTitleText(title)
+    # The name of the volume is in the corner of each view; as a title, it would lie across the picture.
+    legend.SetTitleText("")
     legend.SetSaveWithScene(False)
     return legend
 

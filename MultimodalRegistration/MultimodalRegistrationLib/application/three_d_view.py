@@ -62,6 +62,8 @@ class ThreeDView:
             kept.node.SetPosition(*kept.position)
             kept.node.SetViewUp(*kept.view_up)
             kept.node.SetParallelScale(kept.parallel_scale)
+            # Or what is there, such as the box around the scene, is clipped where the surfaces ended.
+            kept.node.ResetClippingRange()
         layout, self._layout = self._layout, None
         manager = slicer.app.layoutManager()
         if (

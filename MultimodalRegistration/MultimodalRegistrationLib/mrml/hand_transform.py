@@ -29,7 +29,7 @@ _WINSORIZE_PERCENTILES = 0.1, 99.9
 
 
 class HandTransform:
-    """A linear transform node with Slicer's handles, in the middle of the moving volume as that lies now.
+    """A linear transform node with Slicer's handles, hidden at first, in the middle of the moving volume as it lies.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class HandTransform:
         # A scaled body is no other pose of it.
         self._display.SetEditorScalingEnabled(False)
         self._display.SetEditorScalingSliceEnabled(False)
-        self.show_handles(True)
+        self.show_handles(False)
 
     @property
     def there(self) -> bool:

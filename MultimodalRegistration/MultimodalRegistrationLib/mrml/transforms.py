@@ -212,11 +212,11 @@ def add_grid_node(scene: Any, made: DisplacementGrid, *, name: str) -> Any:
 
 
 def volumes_of_result(node: Any) -> tuple[Any, Any]:
-    """The fixed and the moving node that a result was made of; None where one was removed."""
-    return (
-        node.GetNodeReference(node.GetFixedNodeReferenceRole()),
-        node.GetNodeReference(node.GetMovingNodeReferenceRole()),
-    )
+    """The fixed and the moving volume that a result was made of; None where one is gone, or is a list of points."""
+    roles = node.GetFixedNodeReferenceRole(), node.GetMovingNodeReferenceRole()
+    nodes = (node.GetNodeReference(role) for role in roles)
+    fixed, moving = (one if one is not None and one.IsA("vtkMRMLScalarVolumeNode") else None for one in nodes)
+    return fixed, moving
 
 
 def _result_node(scene: Any, node: Any, name: str, fixed_node: Any, moving_node: Any, settings: dict[str, Any]) -> Any:

@@ -81,7 +81,10 @@ def fallback_warning(preset: Preset, asked: str | None, engine: str) -> str | No
     best = next((name for name in PREFERENCE if name in preset.engines), engine)
     if asked is not None or engine == best:
         return None
-    return f"The engine {best} is not installed; {engine} is used. See: multimodal-registration doctor"
+    return (
+        f"The engine {best} is not installed; {engine} is used. To install it, choose it under 'Search and engine' in "
+        "the panel, or see: multimodal-registration doctor"
+    )
 
 
 def register(

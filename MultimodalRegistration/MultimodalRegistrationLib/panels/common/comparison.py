@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import slicer
+import slicer.util
+
 from MultimodalRegistrationLib.application.result_views import add_color_legend
 from MultimodalRegistrationLib.application.slice_views import SliceViews
 from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
@@ -84,13 +87,15 @@ class Comparison:
         if not self.available:
             return
         same = self.shown and fixed_node is self._fixed and moving_node is self._moving
-        self._drop_copy()
-        self._copy = MovedCopy(moving_node, results)
-        self._fixed, self._moving, self._after = fixed_node, moving_node, after_node
-        self._before, self._map = False, None
-        self._update()
-        if not same:
-            self._views.arrange(fixed_node, overlap_center_ras(fixed_node, self._copy.node))
+        # Else the views are drawn at many of the steps.
+        with slicer.util.RenderBlocker():
+            self._drop_copy()
+            self._copy = MovedCopy(moving_node, results)
+            self._fixed, self._moving, self._after = fixed_node, moving_node, after_node
+            self._before, self._map = False, None
+            self._update()
+            if not same:
+                self._views.arrange(fixed_node, overlap_center_ras(fixed_node, self._copy.node))
         if self._surfaces_wanted:
             self._show_surfaces(look=not same)
 
@@ -143,10 +148,11 @@ class Comparison:
 
     def hide(self) -> None:
         """Give back what the user had, and leave nothing in the scene."""
-        self.surfaces.hide()
-        self._end_overlay()
-        self._views.restore()
-        self._drop_copy()
+        with slicer.util.RenderBlocker():
+            self.surfaces.hide()
+            self._end_overlay()
+            self._views.restore()
+            self._drop_copy()
         self._fixed = self._moving = self._after = self._map = None
 
     def _drop_copy(self) -> None:
@@ -170,7 +176,7 @@ class Comparison:
         if self._map is not None:
             self._views.show(self._fixed, self._map, self._opacity)
             self._end_overlay()
-            self._legend = add_color_legend(self._map, self._map.GetName())
+            self._legend = add_color_legend(self._map)
             return
         self._views.show(self._fixed, self._copy.node, self._opacity)
         self._end_overlay()

@@ -214,6 +214,8 @@ def _prepare(table: Any, headers: Sequence[tuple[str, str]], *, stretched: int) 
         item.setToolTip(tip)
         table.setHorizontalHeaderItem(column, item)
     header = table.horizontalHeader()
+    # In bold, as of a chosen row, the texts are too wide.
+    header.setHighlightSections(False)
     header.setSectionResizeMode(stretched, qt.QHeaderView.Stretch)
     table.verticalHeader().visible = False
     table.setWordWrap(False)

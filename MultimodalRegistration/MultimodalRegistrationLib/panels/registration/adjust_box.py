@@ -120,6 +120,8 @@ class AdjustBox(VTKObservationMixin):  # type: ignore[misc]
         # Left to itself, the application looks at every voxel for a window.
         self._displays = [add_display_node(node) for node in volumes if node.GetDisplayNode() is None]
         self._comparison.show(*volumes, [hand.node], hand.node)
+        # Handles that are seen meanwhile make each step of that slow.
+        hand.show_handles(True)
         self._say(texts.PREPARING_AGREEMENT)
         self._stepper = Stepper(self._steps(*volumes), lambda share: None, self._ready)
         self._stepper.start()
