@@ -7,6 +7,8 @@ import pytest
 import slicer
 from conftest import PROJECT, rigid
 from MultimodalRegistrationLib.mrml.contour_volume import ContourVolume, otsu_thresholds
+from MultimodalRegistrationLib.mrml.display import window_of_content
+from MultimodalRegistrationLib.mrml.volumes import add_volume_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from panel_helpers import MOVING_TO_FIXED_RAS, add_scan, add_voxels, assert_lively, grid
 from registration_panel import finish, matrix_of, opened, pair, ready, start  # noqa: F401
@@ -91,6 +93,23 @@ def test_after_a_run_the_views_are_turned_and_fitted_to_the_fixed_volume(slicer_
     assert all(widget.mrmlSliceCompositeNode().GetLinkedControl() for widget in widgets())
 
 
+def window_of(volume):
+    display = volume.GetDisplayNode()
+    return display.GetWindowLevelMin(), display.GetWindowLevelMax()
+
+
+def test_the_window_of_colours_leaves_the_air_of_a_ct_black(slicer_app, head_ct):
+    volume = add_volume_node(slicer.mrmlScene, head_ct, name="ct")
+    assert window_of_content(volume) == (-200, 400)
+
+
+def test_a_window_that_the_user_chose_is_kept_in_colour(slicer_app, seen, pair):  # noqa: F811
+    pair[1].GetDisplayNode().SetAutoWindowLevel(False)
+    pair[1].GetDisplayNode().SetWindowLevelMinMax(-900, 1500)
+    run(slicer_app, seen)
+    assert window_of(foreground()) == pytest.approx((-900, 1500))
+
+
 def test_the_modes_of_the_row_show_what_they_say(slicer_app, seen, pair):  # noqa: F811
     run(slicer_app, seen)
     ui, moving = seen.ui, pair[1]
@@ -100,8 +119,10 @@ def test_the_modes_of_the_row_show_what_they_say(slicer_app, seen, pair):  # noq
     warm = foreground().GetDisplayNode().GetColorNode().GetLookupTable()
     assert warm.GetTableValue(0)[:3] == (0.0, 0.0, 0.0), "air has no colour"
     assert foreground().GetDisplayNode().GetColorNode().GetName() == "warm"
+    assert window_of(foreground()) == pytest.approx(window_of_content(moving))
     ui.greyButton.click()
     assert foreground().GetDisplayNode().GetColorNodeID() == own
+    assert window_of(foreground()) == pytest.approx(window_of(moving))
     assert (ui.greyButton.checked, ui.colorButton.checked) == (True, False)
     ui.edgesButton.click()
     slicer_app.wait_for(lambda: layers.GetLabelVolumeID() is not None)

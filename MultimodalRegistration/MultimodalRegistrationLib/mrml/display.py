@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 from vtk.util.numpy_support import vtk_to_numpy
 
-__all__ = ["add_display_node"]
+from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.pictures.window import display_window, finite_sample
+
+__all__ = ["add_display_node", "window_of_content"]
 
 _VOXELS_LOOKED_AT = 100_000
 
@@ -34,10 +38,26 @@ def add_display_node(node: Any, like: Any = None) -> Any:
         display.CopyContent(like)
         display.SetAutoWindowLevel(False)
     else:
-        voxels = vtk_to_numpy(node.GetImageData().GetPointData().GetScalars())
-        low, high = np.percentile(voxels[:: max(1, voxels.size // _VOXELS_LOOKED_AT)], [0.1, 99.9])
+        low, high = np.percentile(_sample(node), [0.1, 99.9])
         display.SetAutoWindowLevel(False)
         display.SetWindowLevelMinMax(float(low), float(high))
         display.SetDefaultColorMap()
     node.SetAndObserveDisplayNodeID(display.GetID())
     return display
+
+
+def window_of_content(node: Any) -> tuple[float, float]:
+    """Intensities to show as black and as white, as in pictures: the air of a CT and what surrounds it are black.
+
+    Parameters
+    ----------
+    node : vtkMRMLScalarVolumeNode
+        With voxels.
+    """
+    sample = finite_sample(_sample(node)).astype(np.float32)
+    return display_window(Volume(sitk.GetImageFromArray(sample[None, None]), str(node.GetName())), sample)
+
+
+def _sample(node: Any) -> Any:
+    voxels = vtk_to_numpy(node.GetImageData().GetPointData().GetScalars())
+    return voxels[:: max(1, voxels.size // _VOXELS_LOOKED_AT)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import vtk
 
+from MultimodalRegistrationLib.mrml.display import window_of_content
 from MultimodalRegistrationLib.mrml.placement import placement_without
 from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
@@ -43,11 +44,17 @@ class MovedCopy:
             frozen.DeepCopy(placement.to_world)
             self._placement.SetAndObserveTransformToParent(frozen)
         self._display = add_hidden(scene, "vtkMRMLScalarVolumeDisplayNode", "")
+        # A window that the user chose is kept.
+        self._warm_window: tuple[float, float] | None = None
         if moving_node.GetScalarVolumeDisplayNode() is not None:
+            if moving_node.GetScalarVolumeDisplayNode().GetAutoWindowLevel():
+                self._warm_window = window_of_content(moving_node)
             # Its window, too: to find one anew would take a look at every voxel.
             self._display.CopyContent(moving_node.GetScalarVolumeDisplayNode())
             self._display.SetAutoWindowLevel(False)
+        self._own_window = self._display.GetWindowLevelMin(), self._display.GetWindowLevelMax()
         self._warm: Any = None
+        self._is_warm = False
         self._own_colors = self._display.GetColorNodeID()
         self.node = add_hidden(scene, "vtkMRMLScalarVolumeNode", moving_node.GetName())
         own = vtk.vtkMatrix4x4()
@@ -63,10 +70,13 @@ class MovedCopy:
         return self.node.GetScene() is not None
 
     def show_warm(self, warm: bool) -> None:
-        """Show it in warm colours or in those of the moving volume."""
+        """Show it in warm colours, with air in black, or in those of the moving volume."""
         if warm and self._warm is None:
             self._warm = _add_warm_table(self.node.GetScene())
         self._display.SetAndObserveColorNodeID(self._warm.GetID() if warm else self._own_colors)
+        if warm != self._is_warm and self._warm_window is not None:
+            self._display.SetWindowLevelMinMax(*(self._warm_window if warm else self._own_window))
+        self._is_warm = warm
 
     def put_under(self, result_node: Any) -> None:
         """Show it after a result, or before all of them where that is None."""
