@@ -131,11 +131,10 @@ def refine_landmarks(
     pair = make_pair(
         fixed, moving, start_lps, fixed_mask=None, moving_mask=None, winsorize_percentiles=_WINSORIZE_PERCENTILES
     )
-    pose_lps, agreement = _best_pose(pair)
+    pose_lps, agreement, (sampled, other) = _best_pose(pair)
     _check_distance(pairs, fit, apply_matrix(pair.fixed_to_moving_lps(pose_lps), pairs.fixed_lps))
-    pose_lps = _joint_pose(agreement, pose_lps, pair, pairs)
+    pose_lps = _joint_pose(agreement, pose_lps, pair, pairs, fit)
     refined_lps = apply_matrix(pair.fixed_to_moving_lps(pose_lps), pairs.fixed_lps)
-    sampled, other = (lattice_of(volume, _LEVELS[-1][0]) for volume in (pair.sampled, pair.other))
     # The other lattice lies where the start put it.
     if pair.sampled_is_moving:
         patches = (_Patches(other, start_lps, fixed.name), _Patches(sampled, np.eye(4), moving.name))
@@ -160,8 +159,8 @@ def _tuple(point: NDArray[np.float64]) -> tuple[float, float, float]:
     return x, y, z
 
 
-def _best_pose(pair: Pair) -> tuple[NDArray[np.float64], Agreement]:
-    """The pose of best agreement near the start, shape (4, 4), and the agreement at the finest level."""
+def _best_pose(pair: Pair) -> tuple[NDArray[np.float64], Agreement, tuple[Lattice, Lattice]]:
+    """The pose of best agreement near the start, shape (4, 4); the agreement and the lattices of the finest level."""
     poses_lps = np.eye(4)[None]
     for spacing_mm, steps_mm in _LEVELS:
         sampled, other = lattice_of(pair.sampled, spacing_mm), lattice_of(pair.other, spacing_mm)
@@ -169,10 +168,12 @@ def _best_pose(pair: Pair) -> tuple[NDArray[np.float64], Agreement]:
         begin, bounds = agreement.poses_of(poses_lps), Bounds(agreement.center_lps)
         best, _ = agreement.climb(begin, steps_mm, bounds, most_moves=_MAX_MOVES)
         poses_lps = agreement.matrices_of(best)
-    return poses_lps[0], agreement
+    return poses_lps[0], agreement, (sampled, other)
 
 
-def _joint_pose(agreement: Agreement, best_lps: NDArray[np.float64], pair: Pair, pairs: Pairs) -> NDArray[np.float64]:
+def _joint_pose(
+    agreement: Agreement, best_lps: NDArray[np.float64], pair: Pair, pairs: Pairs, fit: LinearFit
+) -> NDArray[np.float64]:
     """The pose that suits both the images and the points, shape (4, 4), from the one that suits the images best.
 
     A quadratic surface through the agreement of poses around the best one says how surely the images know each of its
@@ -198,7 +199,7 @@ def _joint_pose(agreement: Agreement, best_lps: NDArray[np.float64], pair: Pair,
     placed_lps = [apply_matrix(matrix, sampled_lps).ravel() for matrix in agreement.matrices_of(poses_at(unit))]
     misfit_mm = other_lps.ravel() - placed_lps[0]
     jacobian = (np.array(placed_lps[1:]) - placed_lps[0]).T
-    variance = _variance(pairs)
+    variance = _variance(pairs, fit)
     move_mm = np.linalg.solve(information + jacobian.T @ jacobian / variance, jacobian.T @ misfit_mm / variance)
     return agreement.matrices_of(poses_at(move_mm[None]))[0]
 
@@ -233,9 +234,8 @@ def _points_of(pair: Pair, pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[n
     return pairs.fixed_lps, apply_matrix(np.linalg.inv(start_lps), pairs.moving_lps)
 
 
-def _variance(pairs: Pairs) -> float:
+def _variance(pairs: Pairs, fit: LinearFit) -> float:
     """Of the localisation of the points along an axis, mm^2, both volumes together."""
-    fit = fit_model("rigid", pairs.moving_lps, pairs.fixed_lps)
     squares = float(((fit.to_fixed(pairs.moving_lps) - pairs.fixed_lps) ** 2).sum())
     return (squares + 3 * _USUAL_ERROR_MM**2) / (3 * len(pairs) - PARAMETERS["rigid"] + 3)
 
