@@ -496,6 +496,21 @@ def test_a_transform_made_of_points_is_no_registration_of_volumes(slicer_app, he
     module.close()
 
 
+def test_a_volume_without_voxels_does_not_stop_the_panel(slicer_app, heads):
+    slicer_app.open_slice_views()
+    fixed = add_volume_node(slicer.mrmlScene, heads[0], name="a")
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+    empty.CreateDefaultDisplayNodes()
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "transform")
+    module = slicer_app.open_module(FOLDER, "MultimodalRegistrationQA")
+    parameters = module.widget._parameterNode
+    parameters.fixedVolume, parameters.movingVolume, parameters.transforms = fixed, empty, [transform]
+    module.exit()
+    module.enter()
+    assert (parameters.fixedVolume, parameters.movingVolume) == (fixed, empty)
+    module.close()
+
+
 def test_logic_in_one_line(slicer_app, heads, tmp_path):
     opened = Opened(slicer_app, heads)
     logic = slicer.util.getModuleLogic("MultimodalRegistrationQA")

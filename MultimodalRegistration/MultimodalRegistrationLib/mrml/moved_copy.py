@@ -47,7 +47,7 @@ class MovedCopy:
         # A window that the user chose is kept.
         self._warm_window: tuple[float, float] | None = None
         if moving_node.GetScalarVolumeDisplayNode() is not None:
-            if moving_node.GetScalarVolumeDisplayNode().GetAutoWindowLevel():
+            if moving_node.GetImageData() is not None and moving_node.GetScalarVolumeDisplayNode().GetAutoWindowLevel():
                 self._warm_window = window_of_content(moving_node)
             # Its window, too: to find one anew would take a look at every voxel.
             self._display.CopyContent(moving_node.GetScalarVolumeDisplayNode())
