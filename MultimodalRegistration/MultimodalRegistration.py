@@ -81,7 +81,7 @@ class MultimodalRegistrationFileReader:
 
     def load(self, properties: dict[str, Any]) -> bool:
         """Load a file; messages tell why it cannot be, or how far the node is from it."""
-        from MultimodalRegistrationLib.errors import RegistrationError
+        from MultimodalRegistrationLib.core.errors import RegistrationError
         from MultimodalRegistrationLib.mrml.tool_transforms import add_tool_transform
 
         messages = self.parent.userMessages()
@@ -297,8 +297,8 @@ class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
         Returns
         -------
         int
-            Of :class:`~MultimodalRegistrationLib.exit_codes.ExitCode`: 0 all verified, 6 some failed, 7 others are not
-            verified, 8 some have no result; 2 bad study file or folder, 4 cancelled.
+            Of :class:`~MultimodalRegistrationLib.core.exit_codes.ExitCode`: 0 all verified, 6 some failed, 7 others
+            are not verified, 8 some have no result; 2 bad study file or folder, 4 cancelled.
         """
         from MultimodalRegistrationLib.cli.main import main
 
@@ -339,9 +339,9 @@ class MultimodalRegistrationTest(ScriptedLoadableModuleTest):
     def test_panel(self) -> None:
         """Choose, register, look, undo, register again, save, load and close."""
         from MultimodalRegistrationLib.application.panel_walk import PanelWalk
+        from MultimodalRegistrationLib.engines.presets.store import find_preset
         from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case, phantom_error_mm
         from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
-        from MultimodalRegistrationLib.presets.store import find_preset
 
         walk = PanelWalk("MultimodalRegistration")
         phantom = add_phantom_case(slicer.mrmlScene)

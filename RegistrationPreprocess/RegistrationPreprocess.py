@@ -188,9 +188,9 @@ class RegistrationPreprocessTest(ScriptedLoadableModuleTest):
         self.assertLessEqual(panel.minimumSizeHint.width(), 400)
 
     def test_prepareTwoScansOfThePhantom(self):
-        from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+        from MultimodalRegistrationLib.core.grid import VolumeGrid
+        from MultimodalRegistrationLib.core.phantom import make_head
         from MultimodalRegistrationLib.mrml.volumes import add_volume_node
-        from MultimodalRegistrationLib.phantom import make_head
 
         grid = VolumeGrid.of_matrix((50, 60, 60), [[4, 0, 0, -98], [0, 4, 0, -118], [0, 0, 4, -118], [0, 0, 0, 1]])
         pose = [[1, 0, 0, 5], [0, 1, 0, 3], [0, 0, 1, -8], [0, 0, 0, 1]]

@@ -220,12 +220,12 @@ class MultimodalRegistrationQALogic(ScriptedLoadableModuleLogic):
         RegistrationError
             Names the node, what was found and the remedy.
         """
+        from MultimodalRegistrationLib.assess.maps import quality_maps
+        from MultimodalRegistrationLib.assess.report.write import write_report
+        from MultimodalRegistrationLib.assess.tolerance import TG_132, own_tolerance
         from MultimodalRegistrationLib.io.outputs import OutputFiles
         from MultimodalRegistrationLib.mrml.quality import assess_nodes
         from MultimodalRegistrationLib.mrml.quality_nodes import add_quality_nodes
-        from MultimodalRegistrationLib.quality.maps import quality_maps
-        from MultimodalRegistrationLib.quality.tolerance import TG_132, own_tolerance
-        from MultimodalRegistrationLib.report.write import write_report
 
         result = assess_nodes(
             fixedNode,
@@ -319,7 +319,7 @@ class MultimodalRegistrationQATest(ScriptedLoadableModuleTest):
     def test_panel(self) -> None:
         """Choose, measure, look, remove, measure again, save, load and close."""
         from MultimodalRegistrationLib.application.panel_walk import PanelWalk
-        from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
+        from MultimodalRegistrationLib.core.frames import flip_matrix_lps_ras
         from MultimodalRegistrationLib.mrml.phantom_case import T1_TO_CT_LPS, add_phantom_case
         from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 

@@ -1,15 +1,24 @@
 """Multimodal image registration for 3D Slicer, usable without the application.
 
-The library has four layers; imports only point downward (``Testing/Python/test_layers.py``):
+Packages, in the order of their layers; each imports only from those before it (``Testing/Python/test_layers.py``):
 
-1. ``geometry``, ``io``, ``presets``, ``engines``, ``registration``, ``pictures``, ``cli``:
-   numpy, SimpleITK and files.
-2. ``mrml``: MRML nodes in an explicit scene.
-3. ``application``: the Slicer application.
-4. ``panels``: Qt widgets.
+1. ``core``: grids, frames, points, volumes and errors: what every other package speaks of.
+2. ``io``: reading and writing of files, whole or not at all.
+3. ``transforms``: inverting, composing, applying, comparing and checking transforms.
+4. ``landmarks``: registration from pairs of points or from surfaces, and the errors to expect of it.
+5. ``preprocess``: what is noticed about volumes before a registration, and what is done to copies of them.
+6. ``engines``: elastix, ANTs and SimpleITK in child processes, and the presets that hold their settings.
+7. ``register``: one registration: check, prepare, search, refine, judge.
+8. ``polyrigid``: structures that move separately: a rigid transform of each, and one transform of all.
+9. ``assess``: how good transforms are, in numbers, pictures and a report.
+10. ``study``: many registrations: the study file, the runs, the summary.
+11. ``cli``: the command `multimodal-registration`: one file for each subcommand.
+12. ``mrml``: MRML nodes in an explicit scene: nodes into files and requests, results into nodes.
+13. ``application``: the Slicer application without widgets: views, settings, engine packages, sample data.
+14. ``panels``: the widgets of the modules.
 
-Coordinates are patient coordinates in millimetres. Files and engines use LPS, MRML nodes use RAS;
-:mod:`MultimodalRegistrationLib.geometry.frames` is the only place that converts.
+Up to ``cli`` nothing needs Slicer. Coordinates are patient coordinates in millimetres. Files and engines use LPS, MRML
+nodes use RAS; :mod:`MultimodalRegistrationLib.core.frames` is the only place that converts.
 """
 
 __version__ = "0.1.0"

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from MultimodalRegistrationLib.cli.main import main as command
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import displacement_mm
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import displacement_mm
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 
 OUTPUT = Path(__file__).resolve().parents[2] / "demo-output"
 LARGEST_MEAN_TRE_MM = 1.0

@@ -23,11 +23,11 @@ from capture_plan import BINS, OURS, PlannedRun, plan
 from capture_volumes import make_problem
 from conftest import real_cases
 from measure import machine_line
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.geometry.linear import displacement_mm
+from MultimodalRegistrationLib.core.errors import RegistrationError
+from MultimodalRegistrationLib.core.linear import displacement_mm
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.preprocess.steps import NOTHING, Steps
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration.run import register
+from MultimodalRegistrationLib.register.run import register
 
 CROP_MARGIN_MM = 25.0
 # Which of the two volumes is an MR: only there the bias field of a coil is to be expected.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from MultimodalRegistrationLib.geometry.linear import displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.core.linear import displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from measure import machine_line
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.preprocess.bias import correct_bias, foreground_mask
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.structures.structure import Structure
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.polyrigid.structure import Structure
 from numpy.typing import NDArray
 from scipy import ndimage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from capture_plan import BINS, METHODS, OURS
-from MultimodalRegistrationLib.report.markup import Html, element
+from MultimodalRegistrationLib.assess.report.markup import Html, element
 
 __all__ = ["chart"]
 

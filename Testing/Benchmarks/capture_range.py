@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from MultimodalRegistrationLib.cores import usable_cores
+from MultimodalRegistrationLib.core.cores import usable_cores
+from MultimodalRegistrationLib.core.errors import RegistrationError
+from MultimodalRegistrationLib.core.linear import displacement_mm
+from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.geometry.linear import displacement_mm
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.registration.run import register
+from MultimodalRegistrationLib.register.run import register
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from capture_chart import chart

@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from capture_plan import BINS, HELD_OUT_CASE, METHODS, OURS, VARIANTS, is_held_out
 from measure import machine_line
 from MultimodalRegistrationLib.engines.catalogue import engine_status
-from MultimodalRegistrationLib.verdict.evidence import Evidence
-from MultimodalRegistrationLib.verdict.rule import judge
+from MultimodalRegistrationLib.register.verdict.evidence import Evidence
+from MultimodalRegistrationLib.register.verdict.rule import judge
 from resumable import json_lines
 
 __all__ = ["WRONG_MM", "read_records", "table", "wilson"]

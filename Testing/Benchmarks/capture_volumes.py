@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, translation_matrix
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
-from MultimodalRegistrationLib.registration.prepare import orthogonal_volume
-from MultimodalRegistrationLib.registration.start import center_start
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, translation_matrix
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.io.volumes import read_volume
+from MultimodalRegistrationLib.register.prepare import orthogonal_volume
+from MultimodalRegistrationLib.register.start import center_start
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))

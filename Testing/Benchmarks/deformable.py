@@ -22,11 +22,11 @@ import numpy as np
 import SimpleITK as sitk
 from deformed_pair import DeformedPair, bend_from_rigid, deformed_pair
 from measure import machine_line
-from MultimodalRegistrationLib.cores import usable_cores
+from MultimodalRegistrationLib.core.cores import usable_cores
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.registration.prepare import orthogonal_volume
+from MultimodalRegistrationLib.register.prepare import orthogonal_volume
 
 _DATA = Path(__file__).parents[2].parent / "shared" / "data"
 _THREADS = str(usable_cores())

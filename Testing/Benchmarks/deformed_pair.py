@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
+from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration.bending import run_bending_stage
-from MultimodalRegistrationLib.registration.later_stages import BentStage
-from MultimodalRegistrationLib.registration.resample import resample_to_fixed
+from MultimodalRegistrationLib.register.bending import run_bending_stage
+from MultimodalRegistrationLib.register.later_stages import BentStage
+from MultimodalRegistrationLib.register.resample import resample_to_fixed
 from scipy.ndimage import gaussian_filter
 
 __all__ = ["DeformedPair", "bend_from_rigid", "deformed_pair"]

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.landmarks.findings import find_problems
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
 

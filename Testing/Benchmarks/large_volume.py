@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, matrix_from_sitk
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, matrix_from_sitk
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from conftest import centered_grid, rigid, rotation

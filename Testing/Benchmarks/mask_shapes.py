@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_matrix
-from MultimodalRegistrationLib.io.volumes import Volume, read_mask, read_volume
+from MultimodalRegistrationLib.core.linear import apply_matrix, sitk_from_matrix
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.io.volumes import read_mask, read_volume
 from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
 from numpy.typing import NDArray

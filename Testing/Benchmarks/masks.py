@@ -24,14 +24,15 @@ import numpy as np
 from capture_plan import OURS, PlannedRun
 from capture_volumes import make_problem
 from measure import machine_line
-from MultimodalRegistrationLib.cores import usable_cores
+from MultimodalRegistrationLib.core.cores import usable_cores
+from MultimodalRegistrationLib.core.errors import RegistrationError
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
+from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.registration.run import register
+from MultimodalRegistrationLib.register.run import register
 from numpy.typing import NDArray
 from resumable import run_or_print
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.segmentations import Segmentation
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
-from MultimodalRegistrationLib.structures.structure import Structure, structures_of
+from MultimodalRegistrationLib.io.volumes import read_volume
+from MultimodalRegistrationLib.polyrigid.structure import Structure, structures_of
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.phantom import make_head
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.phantom import make_head
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from conftest import CT_POSE, centered_grid, rotation

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from MultimodalRegistrationLib.core.linear import matrix_from_sitk
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
-from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
-from MultimodalRegistrationLib.registration.prepare import orthogonal_volume
-from MultimodalRegistrationLib.registration.start import center_start
+from MultimodalRegistrationLib.io.volumes import read_volume
+from MultimodalRegistrationLib.register.prepare import orthogonal_volume
+from MultimodalRegistrationLib.register.start import center_start
 
 _COMMON = {
     "Registration": "MultiResolutionRegistration",

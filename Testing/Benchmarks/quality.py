@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_matrix
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, sitk_from_matrix
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from conftest import CT_POSE, MR_POSE, centered_grid, rotation

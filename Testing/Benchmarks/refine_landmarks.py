@@ -15,12 +15,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from conftest import REAL_DATA, real_cases
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.point_fit import fit_rigid
+from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.landmarks.fit import fit_rigid
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
-from MultimodalRegistrationLib.registration.refine_landmarks import refine_landmarks
+from MultimodalRegistrationLib.register.refine_landmarks import refine_landmarks
 
 SD_MM, PAIRS, DRAWS = 4.0, 12, 5
 

@@ -24,13 +24,13 @@ import numpy as np
 from bone_metric import metric_of_bone
 from measure import machine_line
 from moved_bones import KINDS, LEGS, BoneProblem, bones_of, make_problem
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.structures.outcome import in_view
-from MultimodalRegistrationLib.structures.register_each import register_structures
-from MultimodalRegistrationLib.structures.register_one import RegisteredStructure
-from MultimodalRegistrationLib.structures.structure import Structure
+from MultimodalRegistrationLib.core.errors import RegistrationError
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.polyrigid.outcome import in_view
+from MultimodalRegistrationLib.polyrigid.register_each import register_structures
+from MultimodalRegistrationLib.polyrigid.register_one import RegisteredStructure
+from MultimodalRegistrationLib.polyrigid.structure import Structure
 from numpy.typing import NDArray
 from resumable import run_or_print
 

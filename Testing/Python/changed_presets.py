@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from MultimodalRegistrationLib.presets.model import Preset
-from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.model import Preset
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 
 
 def changed(name: str, engine: str, settings: dict[str, Any]) -> Preset:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from browser_pages import BROWSER_ARGUMENTS
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import make_head
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.phantom import make_head
+from MultimodalRegistrationLib.core.volume import Volume
 
 pytest_plugins = ["StandIn.fixtures"]
 

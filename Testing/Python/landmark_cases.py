@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.io.landmarks.reading import read_landmarks
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.landmarks.accuracy import leave_one_out

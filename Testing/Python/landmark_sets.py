@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
+from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import slicer
 import vtk
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.phantom import make_head
+from MultimodalRegistrationLib.core.frames import flip_ijk_to_space
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.phantom import make_head
 from vtk.util.numpy_support import numpy_to_vtk
 
 MOVING_TO_FIXED_RAS = np.array([[0, -1, 0, 4], [1, 0, 0, -7], [0, 0, 1, 12], [0, 0, 0, 1]], dtype=float)

@@ -13,11 +13,11 @@ import numpy as np
 import SimpleITK as sitk
 from conftest import real_cases, run_command
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
 
 
 @dataclass(frozen=True)

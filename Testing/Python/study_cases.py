@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 
 __all__ = ["QUICK", "batch", "results_of", "start_batch", "tiny_study"]
 

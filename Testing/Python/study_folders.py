@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from MultimodalRegistrationLib.batch.outcome import (
+from MultimodalRegistrationLib.assess.report.marks import mark_markup
+from MultimodalRegistrationLib.study.batch.outcome import (
     CASES_FOLDER,
     LOG_FILE,
     TRANSFORM_FILE,
@@ -10,7 +11,6 @@ from MultimodalRegistrationLib.batch.outcome import (
     Outcome,
     write_outcome,
 )
-from MultimodalRegistrationLib.report.marks import mark_markup
 
 REPORT_CREATED = "2026-11-22T09:00:00+00:00"
 ERROR = CaseError("/data/t1.nii.gz", "3 slices are alike", "Export the series again.")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, MR_GRID, rigid
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.tools.ants import ants_items
 from MultimodalRegistrationLib.io.tools.choose import files_of, write_as

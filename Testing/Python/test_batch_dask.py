@@ -18,14 +18,14 @@ from pathlib import Path
 import psutil
 import pytest
 import SimpleITK as sitk
-from MultimodalRegistrationLib.batch import dask_connection
-from MultimodalRegistrationLib.batch.folder import StudyFolder
-from MultimodalRegistrationLib.batch.limits import Limits
-from MultimodalRegistrationLib.batch.outcome import read_outcome
-from MultimodalRegistrationLib.batch.run_dask import run_dask
-from MultimodalRegistrationLib.batch.run_local import run_local
-from MultimodalRegistrationLib.batch.telling import Telling
-from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
+from MultimodalRegistrationLib.core.errors import Cancelled, EngineError, InputError
+from MultimodalRegistrationLib.study.batch import dask_connection
+from MultimodalRegistrationLib.study.batch.folder import StudyFolder
+from MultimodalRegistrationLib.study.batch.limits import Limits
+from MultimodalRegistrationLib.study.batch.outcome import read_outcome
+from MultimodalRegistrationLib.study.batch.run_dask import run_dask
+from MultimodalRegistrationLib.study.batch.run_local import run_local
+from MultimodalRegistrationLib.study.batch.telling import Telling
 from MultimodalRegistrationLib.study.cases import Case, Step, Study
 from study_cases import tiny_study
 
@@ -283,7 +283,7 @@ def test_workers_that_cannot_run_cases_are_named(cases, tmp_path, monkeypatch):
 
 
 def test_a_worker_that_does_not_see_the_folder(cases, cluster, tmp_path, monkeypatch):
-    from MultimodalRegistrationLib.batch import run_dask as module
+    from MultimodalRegistrationLib.study.batch import run_dask as module
 
     real = module.check_order
     monkeypatch.setattr(module, "check_order", lambda mark, case: {**real(mark, case), "mark": f"/nowhere{mark}"})

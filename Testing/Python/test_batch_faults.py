@@ -15,11 +15,11 @@ import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk
-from MultimodalRegistrationLib.batch.case_process import Attempt, CaseProcess
-from MultimodalRegistrationLib.batch.outcome import CaseError, read_outcome
-from MultimodalRegistrationLib.batch.run_case import run_case
+from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.engines import supervisor as supervisor_module
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.study.batch.case_process import Attempt, CaseProcess
+from MultimodalRegistrationLib.study.batch.outcome import CaseError, read_outcome
+from MultimodalRegistrationLib.study.batch.run_case import run_case
 from MultimodalRegistrationLib.study.cases import Case, Step
 from study_cases import batch, results_of, start_batch, tiny_study
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import MR_GRID, MR_POSE, centered_grid, rotation
-from MultimodalRegistrationLib.errors import Cancelled, InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import make_head
+from MultimodalRegistrationLib.core.errors import Cancelled, InputError
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import make_head
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.preprocess.bias import _lattices, _taken, correct_bias, foreground_mask
 
 

@@ -111,7 +111,7 @@ def test_all_that_the_modules_hold_is_installed_and_runs(tmp_path):
     installed = install(tmp_path / "build", tmp_path / "installed")
     assert installed == sorted(name for folder in FOLDERS for name in held(PROJECT / folder))
     assert "MultimodalRegistrationLib/__main__.py" in installed
-    assert "MultimodalRegistrationLib/report/page/page.html" in installed
+    assert "MultimodalRegistrationLib/assess/report/page/page.html" in installed
 
     modules = tmp_path / "installed" / "qt-scripted-modules"
     program = "import MultimodalRegistrationLib.cli.main as cli; print(cli.__file__); cli.main(['presets', 'list'])"
@@ -135,15 +135,15 @@ def test_files_that_come_and_go_need_no_list_and_no_new_configuration(copy, tmp_
     library = copy / LIBRARY
     (library / "errors.py").unlink()
     (library / "further" / "__pycache__").mkdir(parents=True)
-    for name in ("io/new.py", "further/__init__.py", "presets/data/new.json"):
+    for name in ("io/new.py", "further/__init__.py", "engines/presets/data/new.json"):
         (library / name).touch()
-    for name in ("further/__pycache__/new.py", "io/.#new.py", "presets/data/.new.json"):
+    for name in ("further/__pycache__/new.py", "io/.#new.py", "engines/presets/data/.new.json"):
         (library / name).touch()
     after = install(tmp_path / "build", tmp_path / "after")
 
     assert set(before) - set(after) == {"MultimodalRegistrationLib/errors.py"}
     assert set(after) - set(before) == {
-        f"MultimodalRegistrationLib/{name}" for name in ("io/new.py", "further/__init__.py", "presets/data/new.json")
+        f"MultimodalRegistrationLib/{name}" for name in ("io/new.py", "further/__init__.py", "engines/presets/data/new.json")
     }
 
 
@@ -161,8 +161,8 @@ def test_more_modules_are_configured_with_their_tests(copy, tmp_path):
         (lambda at: (at / "FiducialPrealign/FiducialPrealign.py").unlink(), "lists the nonexistent file 'Fiducial"),
         (lambda at: (at / "MultimodalRegistration/MultimodalRegistration.py").unlink(), "lists the nonexistent file"),
         (
-            lambda at: (at / LIBRARY / "presets/data/new.yaml").touch(),
-            "does not list 'MultimodalRegistrationLib/presets/data/new.yaml'",
+            lambda at: (at / LIBRARY / "engines/presets/data/new.yaml").touch(),
+            "does not list 'MultimodalRegistrationLib/engines/presets/data/new.yaml'",
         ),
         (lambda at: (at / "MultimodalRegistration/helper.py").touch(), "does not list 'helper.py'"),
         (lambda at: (at / "Another/Resources/new.ui").touch(), "Another does not list 'Resources/new.ui'"),

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 from conftest import PROJECT, run_command
-from MultimodalRegistrationLib.batch.outcome import read_outcome
-from MultimodalRegistrationLib.batch.run_case import _outcome
 from MultimodalRegistrationLib.cli.case_worker import _add_report, case_parsers
+from MultimodalRegistrationLib.study.batch.outcome import read_outcome
+from MultimodalRegistrationLib.study.batch.run_case import _outcome
 from MultimodalRegistrationLib.study.cases import Case, Step
 from study_cases import QUICK, batch, results_of, tiny_study
 

@@ -16,13 +16,13 @@ import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, rigid, run_command
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.core.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.core.phantom import target_points_lps
+from MultimodalRegistrationLib.engines.presets.store import user_preset_folder
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.phantom import target_points_lps
-from MultimodalRegistrationLib.presets.store import user_preset_folder
-from MultimodalRegistrationLib.registration import memory_need
+from MultimodalRegistrationLib.register import memory_need
 from test_volume_files import bad_files
 
 TARGETS = target_points_lps(CT_POSE)

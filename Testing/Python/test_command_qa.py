@@ -12,10 +12,10 @@ import pytest
 import SimpleITK as sitk
 from conftest import CT_POSE, rigid, run_command
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix, sitk_from_matrix
+from MultimodalRegistrationLib.core.phantom import target_points_lps
+from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
-from MultimodalRegistrationLib.phantom import target_points_lps
 
 
 @pytest.fixture(scope="module")

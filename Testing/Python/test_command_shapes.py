@@ -11,11 +11,11 @@ import SimpleITK as sitk
 from conftest import rigid
 from MultimodalRegistrationLib.cli import prealign_shapes
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
 from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
 from MultimodalRegistrationLib.io.surfaces import read_surface
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
 
 POSE_LPS = rigid([0.3, 1, -0.5], 130, [40, -220, 75])
 

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, MR_GRID, rigid, run_command
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.geometry.linear import displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.core.linear import displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, read_transform
 
 FIXED_TO_MOVING_LPS = rigid([0.3, -0.8, 0.5], 37, [12, -45, 78]) @ np.diag([1.1, 0.9, 1.05, 1])

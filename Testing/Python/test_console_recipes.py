@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, PROJECT
-from MultimodalRegistrationLib.phantom import make_head
+from MultimodalRegistrationLib.core.phantom import make_head
 
 TEXT = (PROJECT / "Resources" / "Docs" / "console.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)

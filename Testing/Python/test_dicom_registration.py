@@ -10,9 +10,9 @@ import pytest
 from conftest import rigid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import displacement_mm
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import displacement_mm
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.tools.choose import read_as, write_as
 from MultimodalRegistrationLib.io.tools.context import Context, Scan, open_scan

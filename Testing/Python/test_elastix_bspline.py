@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from conftest import rigid, rotation
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.io.tools.elastix_bspline import elastix_bspline, moved_bspline
 
 AXES = rotation([0.2, -1, 0.6], 40) @ np.diag([1, 1, -1])

@@ -14,10 +14,10 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from conftest import MR_GRID, rigid
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.tools.choose import files_of, read_as, write_as
 from MultimodalRegistrationLib.io.tools.context import Context, Scan

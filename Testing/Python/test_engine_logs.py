@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from MultimodalRegistrationLib.engines.failures import engine_error
 from MultimodalRegistrationLib.engines.logs import Iteration, LogReader
-from MultimodalRegistrationLib.verdict.convergence import judge_convergence
+from MultimodalRegistrationLib.register.verdict.convergence import judge_convergence
 
 ELASTIX_LINES = """\
 Resolution: 0

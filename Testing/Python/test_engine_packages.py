@@ -14,11 +14,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from MultimodalRegistrationLib.core.errors import Cancelled, EngineNotInstalledError, InputError
 from MultimodalRegistrationLib.engines import installation
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, Engine, engine_folder, engine_status
 from MultimodalRegistrationLib.engines.installation import download_command, install, missing, remove
 from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild
-from MultimodalRegistrationLib.errors import Cancelled, EngineNotInstalledError, InputError
 
 ENGINE = Engine("tiny", "tiny-engine", "tiny-engine>=1", 1, 2, reproducible_in_parallel=True)
 

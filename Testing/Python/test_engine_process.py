@@ -14,12 +14,12 @@ import numpy as np
 import psutil
 import pytest
 from conftest import CT_GRID, MR_GRID, PROJECT
+from MultimodalRegistrationLib.core.errors import Cancelled, EngineError, EngineNotInstalledError
 from MultimodalRegistrationLib.engines import supervisor
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume, load_job, save_job
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import Cancelled, EngineError, EngineNotInstalledError
-from MultimodalRegistrationLib.presets.store import find_preset
 
 pytestmark = pytest.mark.slow
 LONGEST_END_SECONDS = 2.0
@@ -109,7 +109,7 @@ import sys, threading
 sys.path.insert(0, {tests!r})
 from conftest import *
 import test_engine_process as t
-from MultimodalRegistrationLib.phantom import make_head
+from MultimodalRegistrationLib.core.phantom import make_head
 ct, mr = make_head("CT", CT_GRID, CT_POSE), make_head("T1", MR_GRID, MR_POSE)
 session = t.EngineSession("elastix")
 job = t.job_for("elastix", ct, mr)

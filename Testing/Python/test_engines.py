@@ -9,13 +9,13 @@ import pytest
 import SimpleITK as sitk
 from changed_presets import affordable, changed
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, rigid, rotation
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import displacement_mm, is_rigid
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import displacement_mm, is_rigid
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
-from MultimodalRegistrationLib.presets.store import find_preset, preset_files
-from MultimodalRegistrationLib.registration.run import register
+from MultimodalRegistrationLib.engines.presets.store import find_preset, preset_files
+from MultimodalRegistrationLib.register.run import register
 
 pytestmark = pytest.mark.slow
 TARGETS = target_points_lps(CT_POSE)

@@ -10,14 +10,14 @@ import pytest
 from conftest import rigid
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.engines.presets.model import preset_content, preset_of
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.preprocess.equalise import equalised, used_part
-from MultimodalRegistrationLib.presets.model import preset_content, preset_of
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration.fine import run_fine_stage
-from MultimodalRegistrationLib.registration.pair import make_pair
+from MultimodalRegistrationLib.register.fine import run_fine_stage
+from MultimodalRegistrationLib.register.pair import make_pair
 
 
 def volume_of(values):

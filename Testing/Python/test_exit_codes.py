@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import PROJECT, run_command
-from MultimodalRegistrationLib import errors, run_batch
-from MultimodalRegistrationLib.batch.outcome import read_outcome
+from MultimodalRegistrationLib import run_batch
 from MultimodalRegistrationLib.cli import main as entry
 from MultimodalRegistrationLib.cli import register as register_command
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.exit_codes import ExitCode, exit_code_of_verdicts
+from MultimodalRegistrationLib.core import errors
+from MultimodalRegistrationLib.core.exit_codes import ExitCode, exit_code_of_verdicts
 from MultimodalRegistrationLib.io.file_names import with_word
 from MultimodalRegistrationLib.io.run_records import find_record
 from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.study.batch.outcome import read_outcome
 from study_cases import QUICK, batch, tiny_study
 
 PAGE = (PROJECT / "Resources" / "Docs" / "command-line.md").read_text(encoding="utf-8")

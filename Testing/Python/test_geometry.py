@@ -8,8 +8,8 @@ import SimpleITK as sitk
 from conftest import CT_GRID, MR_GRID, rigid, rotation
 from hypothesis import given
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.geometry import frames, linear
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.core import frames, linear
+from MultimodalRegistrationLib.core.grid import VolumeGrid
 
 angles = st.floats(-180, 180)
 axes = st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda v: np.linalg.norm(v) > 0.1).map(list)

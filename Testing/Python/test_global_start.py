@@ -10,14 +10,14 @@ import pytest
 import SimpleITK as sitk
 from changed_presets import affordable
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, rigid
+from MultimodalRegistrationLib.core.errors import Cancelled, InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import Cancelled, InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration.run import register
-from MultimodalRegistrationLib.registration.start import choose_start, moments_start
+from MultimodalRegistrationLib.register.run import register
+from MultimodalRegistrationLib.register.start import choose_start, moments_start
 
 TARGETS = target_points_lps(CT_POSE)
 RIGID = find_preset("rigid")

@@ -7,7 +7,7 @@ import pytest
 import slicer
 import vtk
 from conftest import centered_grid, rigid, rotation
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.mrml.moved_nodes import harden_moved, move_nodes
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
 from scipy.ndimage import map_coordinates

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import rigid
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.tools.hdf5_times import erase_times, lookup3
 from MultimodalRegistrationLib.io.transforms import read_transform, write_transform
 

@@ -8,20 +8,18 @@ import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, real_cases, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_matrix, translation_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
-from MultimodalRegistrationLib.phantom import make_head
-from MultimodalRegistrationLib.quality.images.evidence import (
-    image_evidence,
-    pair_evidence,
-)
-from MultimodalRegistrationLib.quality.images.information import information_of_joint, local_information
-from MultimodalRegistrationLib.quality.images.pair import prepare_pair
-from MultimodalRegistrationLib.quality.images.windows import NOTHING, Windows, windows_on
-from MultimodalRegistrationLib.registration.overlap import overlap_fraction
+from MultimodalRegistrationLib.assess.images.evidence import image_evidence, pair_evidence
+from MultimodalRegistrationLib.assess.images.information import information_of_joint, local_information
+from MultimodalRegistrationLib.assess.images.pair import prepare_pair
+from MultimodalRegistrationLib.assess.images.windows import NOTHING, Windows, windows_on
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, sitk_from_matrix, translation_matrix
+from MultimodalRegistrationLib.core.phantom import make_head
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.io.volumes import read_volume
+from MultimodalRegistrationLib.register.overlap import overlap_fraction
 
 TRUTH = MR_POSE @ np.linalg.inv(CT_POSE)
 # A fine phantom, where the two faces of the skull are apart.

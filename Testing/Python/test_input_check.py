@@ -10,13 +10,14 @@ import SimpleITK as sitk
 from conftest import CT_GRID, MR_GRID, centered_grid, rotation, run_command
 from hypothesis import given
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.large_volumes import read_downsampled
-from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess import check as check_module
-from MultimodalRegistrationLib.preprocess.check import check_file, check_two, check_volume
+from MultimodalRegistrationLib.preprocess.check import check_file, check_volume
 from MultimodalRegistrationLib.preprocess.check_placement import placement_findings
 from MultimodalRegistrationLib.preprocess.orientation import describe_orientation, shear_angle_deg
+from MultimodalRegistrationLib.register.check_two import check_two
 from test_volume_files import bad_files, noise, write, write_dicom_series
 
 
@@ -314,7 +315,7 @@ def test_pairs(head_ct, head_mr, monkeypatch):
     assert codes(check_two(head_ct, far), "note") == {"little-overlap"}
     small = volume_of(scan(), centered_grid([38, 34, 30], [0.01, 0.01, 0.01], rotation([1, 2, 3], 33), [0, 0, 0]))
     assert codes(check_two(head_ct, small), "error") == {"different-units"}
-    monkeypatch.setattr("MultimodalRegistrationLib.registration.memory_need.available_memory_bytes", lambda: 10_000)
+    monkeypatch.setattr("MultimodalRegistrationLib.register.memory_need.available_memory_bytes", lambda: 10_000)
     assert "crop or downsample" in finding(check_two(head_ct, head_mr), "memory").remedy
 
 

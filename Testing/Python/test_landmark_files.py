@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
 from MultimodalRegistrationLib.io.landmarks import OUTPUT_LANDMARK_SUFFIXES, read_landmarks, write_landmarks
-from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
 
 SCHEMA = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#"
 

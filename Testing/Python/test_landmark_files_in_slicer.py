@@ -7,9 +7,9 @@ import pytest
 import slicer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
 from MultimodalRegistrationLib.io.landmarks import read_landmarks, write_landmarks
-from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
 
 coordinates = st.floats(-9999, 9999)
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -8,10 +8,10 @@ import SimpleITK as sitk
 import vtk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError, RegistrationError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, matrix_from_sitk
+from MultimodalRegistrationLib.core.errors import InputError, RegistrationError
+from MultimodalRegistrationLib.core.linear import apply_matrix, matrix_from_sitk
+from MultimodalRegistrationLib.core.point_fit import fit_affine, fit_rigid, fit_similarity, fit_translation
 from MultimodalRegistrationLib.landmarks.accuracy import errors_at, leave_one_out
-from MultimodalRegistrationLib.landmarks.fit import fit_affine, fit_rigid, fit_similarity, fit_translation
 from MultimodalRegistrationLib.landmarks.fit_anisotropic import difference_covariances, fit_rigid_anisotropic
 from MultimodalRegistrationLib.landmarks.models import MODELS, Confidence, LinearFit, fit_model, is_determined
 from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid

@@ -7,10 +7,10 @@ import time
 import numpy as np
 import pytest
 from landmark_sets import body_points, moved, puzzle
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
 from MultimodalRegistrationLib.landmarks.matching import match_landmarks
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
-from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
 
 
 def listed(name, *points):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import rigid
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.landmark_weights import read_confidence
-from MultimodalRegistrationLib.landmarks.fit import fit_rigid
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.point_fit import fit_rigid
+from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.landmarks.models import Confidence
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.landmarks.prealign import prealign
 from MultimodalRegistrationLib.landmarks.report import prealignment_content, prealignment_words
+from MultimodalRegistrationLib.landmarks.weights import read_confidence
 
 POSE_LPS = rigid([0.3, 1, -0.5], 130, [40, -220, 75])
 

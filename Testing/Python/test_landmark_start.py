@@ -10,19 +10,19 @@ import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, centered_grid, rigid, rotation
 from MultimodalRegistrationLib.cli.register import _summary
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import target_points_lps
+from MultimodalRegistrationLib.core.points import LandmarkList
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
-from MultimodalRegistrationLib.phantom import target_points_lps
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
-from MultimodalRegistrationLib.registration.landmark_start import landmark_start
-from MultimodalRegistrationLib.registration.masks import Masks
-from MultimodalRegistrationLib.registration.report import result_content
-from MultimodalRegistrationLib.verdict.rule import Verdict
+from MultimodalRegistrationLib.register.chain import NextStage, register_in_stages
+from MultimodalRegistrationLib.register.landmark_start import landmark_start
+from MultimodalRegistrationLib.register.masks import Masks
+from MultimodalRegistrationLib.register.report import result_content
+from MultimodalRegistrationLib.register.verdict.rule import Verdict
 
 FIXED = target_points_lps(CT_POSE)[:6]
 

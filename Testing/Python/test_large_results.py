@@ -12,8 +12,8 @@ pytest.importorskip("PySide6.QtWidgets")
 
 import slicer
 from conftest import PROJECT, rotation
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.core.box import OrientedBox
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.mrml.prepared_nodes import add_prepared
 from MultimodalRegistrationLib.mrml.quality_maps import add_map_node
 from MultimodalRegistrationLib.preprocess.region import Region

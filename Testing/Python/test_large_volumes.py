@@ -12,16 +12,16 @@ import SimpleITK as sitk
 from conftest import CT_GRID, MR_GRID, centered_grid, rotation, run_command
 from hypothesis import given
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, matrix_from_sitk
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, matrix_from_sitk
 from MultimodalRegistrationLib.io import large_volumes
 from MultimodalRegistrationLib.io.box_mean import axis_weights, box_mean, coarse_grid, coarse_size
 from MultimodalRegistrationLib.io.large_volumes import finest_spacing_mm, read_downsampled, read_mask_downsampled
 from MultimodalRegistrationLib.io.raw_layouts import find_layout
 from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, read_volume
-from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
-from MultimodalRegistrationLib.registration.read_pair import read_pair
+from MultimodalRegistrationLib.register.memory_need import needed_memory_bytes
+from MultimodalRegistrationLib.register.read_pair import read_pair
 from test_volume_files import bad_files, write, write_dicom_series
 
 # Oblique, anisotropic, left-handed, with odd numbers of voxels.

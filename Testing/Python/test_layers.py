@@ -6,17 +6,17 @@ import ast
 import subprocess
 import sys
 
+import MultimodalRegistrationLib
 import pytest
 from conftest import PROJECT
+from library_packages import FILES, LIBRARY, PACKAGE_PARENT, imported_modules, listed_packages, module_name
 
-PACKAGE_PARENT = PROJECT / "MultimodalRegistration"
-LIBRARY = PACKAGE_PARENT / "MultimodalRegistrationLib"
+PACKAGES = list(listed_packages(MultimodalRegistrationLib.__doc__ or ""))
 LAYER_OF_FOLDER = {"mrml": 2, "application": 3, "panels": 4}
 ABOVE = {1: ["slicer", "vtk", "vtkmodules", "qt", "ctk"], 2: ["qt", "ctk"], 3: ["qt", "ctk"]}
 # Only these may import the package of an engine.
 PACKAGE_OF_FILE = {"run_elastix": "itk", "elastix_frame": "itk", "run_ants": "ants"}
 ENGINE_PACKAGES = sorted(set(PACKAGE_OF_FILE.values()))
-FILES = sorted(path.relative_to(PACKAGE_PARENT) for path in LIBRARY.rglob("*.py"))
 
 # Each module is imported as if it were the first of the library; only the packages it stands on stay loaded.
 IMPORT_EACH = """
@@ -43,10 +43,6 @@ def layer(file) -> int:
     return LAYER_OF_FOLDER.get(file.parts[1], 1)
 
 
-def module_name(file) -> str:
-    return ".".join(file.with_suffix("").parts).removesuffix(".__init__")
-
-
 @pytest.mark.parametrize(
     ("number", "package"), [*((number, None) for number in ABOVE), *((1, package) for package in ENGINE_PACKAGES)]
 )
@@ -61,12 +57,27 @@ def test_imports_with_the_layers_above_blocked(number, package):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def place(module: str) -> int:
+    """Where a module is in the order of the packages; what belongs to none starts the program, above all."""
+    name = module.split(".")[1]
+    return PACKAGES.index(name) if name in PACKAGES else len(PACKAGES)
+
+
 @pytest.mark.parametrize("file", FILES, ids=str)
-def test_imports_of_the_library_point_downward(file):
-    for node in ast.walk(ast.parse((PACKAGE_PARENT / file).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("MultimodalRegistrationLib."):
-            imported = node.module.split(".")[1]
-            assert LAYER_OF_FOLDER.get(imported, 1) <= layer(file), f"{file} imports {node.module}"
+def test_packages_import_from_those_before_them(file):
+    for module in imported_modules(file):
+        if module != "MultimodalRegistrationLib.__version__":
+            assert place(module) <= place(module_name(file)), f"{file} imports {module}"
+
+
+def test_every_package_is_in_the_list_and_says_what_it_is_for():
+    folders = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
+    assert folders == set(PACKAGES)
+    for page in (PROJECT / "README.md", PROJECT / "Resources" / "Docs" / "architecture.md"):
+        assert listed_packages(page.read_text(encoding="utf-8")) == listed_packages(MultimodalRegistrationLib.__doc__)
+    for name, words in listed_packages(MultimodalRegistrationLib.__doc__).items():
+        docstring = ast.get_docstring(ast.parse((LIBRARY / name / "__init__.py").read_text(encoding="utf-8")))
+        assert (docstring or "").lower() == words.lower(), name
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if layer(file) < 3], ids=str)

@@ -8,10 +8,11 @@ import SimpleITK as sitk
 from conftest import MR_GRID, MR_POSE, centered_grid, real_cases, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
-from MultimodalRegistrationLib.phantom import make_head
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import make_head
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
 from MultimodalRegistrationLib.preprocess.masks.combine import combine
 from MultimodalRegistrationLib.preprocess.masks.field_of_view import ends_field_of_view

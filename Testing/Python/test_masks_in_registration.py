@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, rigid
+from MultimodalRegistrationLib.core.errors import EngineError, InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import EngineError, InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.preprocess.masks.choose import OUTLINE_MM, choose_mask
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration import refine as refine_module
-from MultimodalRegistrationLib.registration.fine import FineResult
-from MultimodalRegistrationLib.registration.pair import make_pair
-from MultimodalRegistrationLib.registration.refine import refine
-from MultimodalRegistrationLib.registration.run import register
-from MultimodalRegistrationLib.registration.views import Comparison, View
-from MultimodalRegistrationLib.verdict.convergence import Convergence
-from MultimodalRegistrationLib.verdict.evidence import Examiner
+from MultimodalRegistrationLib.register import refine as refine_module
+from MultimodalRegistrationLib.register.fine import FineResult
+from MultimodalRegistrationLib.register.pair import make_pair
+from MultimodalRegistrationLib.register.refine import refine
+from MultimodalRegistrationLib.register.run import register
+from MultimodalRegistrationLib.register.verdict.convergence import Convergence
+from MultimodalRegistrationLib.register.verdict.evidence import Examiner
+from MultimodalRegistrationLib.register.views import Comparison, View
 
 RIGID = find_preset("rigid")
 FAR = rigid([1, 0.3, -0.2], 100, [50, -110, 80])

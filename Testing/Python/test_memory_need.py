@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import centered_grid, rotation
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC
-from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
+from MultimodalRegistrationLib.register.memory_need import needed_memory_bytes
 
 NONE = dataclasses.replace(AUTOMATIC, mask="none")
 BIAS = dataclasses.replace(AUTOMATIC, bias_correct=("moving",))

@@ -10,15 +10,15 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from conftest import CT_GRID, CT_POSE, MR_POSE, rigid
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, translation_matrix
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, translation_matrix
+from MultimodalRegistrationLib.core.phantom import target_points_lps
 from MultimodalRegistrationLib.mrml.register import register_nodes
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, apply_to_moving, inverted_copy
 from MultimodalRegistrationLib.mrml.volume_kinds import other_volumes, wrong_kind
 from MultimodalRegistrationLib.mrml.volumes import mask_from_node, volume_from_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
-from MultimodalRegistrationLib.phantom import target_points_lps
 from vtk.util.numpy_support import numpy_to_vtk
 
 PARENT_RAS = rigid([0.7, -0.2, 0.4], 28, [31, -12, 55])

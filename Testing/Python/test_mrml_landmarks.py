@@ -7,10 +7,10 @@ import pytest
 import slicer
 import vtk
 from conftest import rigid
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
 from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node, landmarks_of_node
 from vtk.util.numpy_support import numpy_to_vtk
 

@@ -10,12 +10,12 @@ import vtk
 from conftest import CT_GRID, centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.displacement_grid import displacement_grid
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.core.displacement_grid import displacement_grid
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_points_lps_ras
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.placement import (
     OLD_PARENT_ROLE,

@@ -9,9 +9,9 @@ import pytest
 import slicer
 import vtk
 from conftest import rigid
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
 from MultimodalRegistrationLib.mrml.prealign import prealign_nodes
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, add_grid_node, apply_to_moving

@@ -9,15 +9,16 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from conftest import CT_POSE, MR_POSE, centered_grid, rigid, rotation
-from MultimodalRegistrationLib.errors import Cancelled, InputError
-from MultimodalRegistrationLib.geometry.frames import (
+from MultimodalRegistrationLib.core.errors import Cancelled, InputError
+from MultimodalRegistrationLib.core.frames import (
     flip_ijk_to_space,
     flip_matrix_lps_ras,
     flip_points_lps_ras,
     modelling_ras_from_resampling_lps,
 )
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_nodes
 from MultimodalRegistrationLib.mrml.preprocess import find_region_nodes, preprocess_nodes
 from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings
@@ -26,7 +27,6 @@ from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, apply_to_moving
 from MultimodalRegistrationLib.mrml.volume_findings import check_kinds, check_nodes
 from MultimodalRegistrationLib.mrml.volumes import volume_from_node
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.preprocess.bias_preview import preview_bias, write_preview
 from test_mrml import PARENT_RAS, add_parent, add_volume, ijk_to_world_ras, vtk_matrix, world_matrix
 

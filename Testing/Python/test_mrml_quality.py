@@ -9,10 +9,14 @@ import pytest
 import slicer
 import vtk
 from conftest import CT_POSE, MR_POSE, centered_grid, rigid, rotation
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.assess.maps import quality_maps
+from MultimodalRegistrationLib.assess.tables import quality_tables
+from MultimodalRegistrationLib.assess.tolerance import own_tolerance
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node
 from MultimodalRegistrationLib.mrml.prealign import prealign_nodes
 from MultimodalRegistrationLib.mrml.quality import assess_nodes
@@ -20,10 +24,6 @@ from MultimodalRegistrationLib.mrml.quality_nodes import RUN_ATTRIBUTE, add_qual
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
-from MultimodalRegistrationLib.quality.maps import quality_maps
-from MultimodalRegistrationLib.quality.tables import quality_tables
-from MultimodalRegistrationLib.quality.tolerance import own_tolerance
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 # Oblique, anisotropic, one of them flipped; coarse, so that a run takes a second.

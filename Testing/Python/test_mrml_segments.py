@@ -12,10 +12,10 @@ import vtk
 from conftest import CT_GRID, centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import Cancelled, InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.core.errors import Cancelled, InputError
+from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.mrml import register as register_module
 from MultimodalRegistrationLib.mrml.register import register_nodes
 from MultimodalRegistrationLib.mrml.segments import mask_from_segments, mask_of_volume

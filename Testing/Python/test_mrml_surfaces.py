@@ -9,9 +9,9 @@ import pytest
 import slicer
 import vtk
 from conftest import centered_grid, rigid, rotation
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.io.surfaces import read_surface
 from MultimodalRegistrationLib.mrml.register_surfaces import register_surface_nodes
 from MultimodalRegistrationLib.mrml.surfaces import surface_from_model_node, surface_from_segment

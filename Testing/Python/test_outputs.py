@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.io.file_names import is_device, plain_file_name
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 

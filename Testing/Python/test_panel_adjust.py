@@ -12,7 +12,7 @@ if not os.environ.get("CI"):
     pytest.importorskip("slicer", reason="the panel needs MRML")
 import slicer
 from conftest import SCREENSHOTS, rigid
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
+from MultimodalRegistrationLib.core.frames import flip_matrix_lps_ras
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix

@@ -14,7 +14,7 @@ if not os.environ.get("CI"):
 import slicer
 import vtk
 from conftest import PROJECT, SCREENSHOTS, rigid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix
 
 FOLDER = PROJECT / "FiducialPrealign"
 LISTS = ("Fixed", "Moving")

@@ -11,14 +11,14 @@ from conftest import CT_POSE, MR_POSE, PROJECT, SCREENSHOTS, centered_grid, rigi
 
 pytest.importorskip("PySide6.QtWidgets")
 
-from MultimodalRegistrationLib.geometry.frames import (
+from MultimodalRegistrationLib.core.frames import (
     flip_ijk_to_space,
     flip_points_lps_ras,
     modelling_ras_from_resampling_lps,
 )
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.mrml.prepared_nodes import ORIGINAL_ROLE, found_for
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from panel_helpers import assert_lively
 from StandIn.blocks import BlockMeter
 from test_mrml import add_parent, add_volume, ijk_to_world_ras, vtk_matrix

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import slicer
 from conftest import CT_POSE, MR_POSE, PROJECT, SCREENSHOTS, centered_grid, rigid, rotation
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.core.frames import flip_matrix_lps_ras, flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node
 from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE, RUN_ATTRIBUTE
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from panel_helpers import assert_lively
 
 FOLDER = PROJECT / "RegistrationQA"
@@ -361,7 +361,7 @@ def test_results_and_settings_come_back_with_the_scene(opened, tmp_path):
 
 
 def test_report_is_saved_opened_and_marked(opened, tmp_path):
-    from MultimodalRegistrationLib.report.marks import read_mark
+    from MultimodalRegistrationLib.assess.report.marks import read_mark
 
     opened.fill_in()
     (tmp_path / "reports").mkdir()

@@ -14,9 +14,9 @@ if not os.environ.get("CI"):
     pytest.importorskip("slicer", reason="the panel needs MRML")
 import slicer
 from conftest import CT_POSE, PROJECT, SCREENSHOTS, rigid
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.phantom import target_points_lps
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import target_points_lps
 from panel_helpers import FakeProcess, add_voxels, assert_lively, grid
 from seen_state import assert_given_back, snapshot
 from test_panel_prealign import add_list, add_transform, world_points

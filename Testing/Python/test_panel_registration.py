@@ -12,7 +12,7 @@ from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
-from MultimodalRegistrationLib.structures.structure import structures_of
+from MultimodalRegistrationLib.polyrigid.structure import structures_of
 from panel_helpers import (
     MOVING_TO_FIXED_RAS,
     add_scan,
@@ -498,7 +498,7 @@ def test_reset_leaves_no_changes_of_the_preset(ready):
 
 def test_an_engine_is_installed_only_when_asked_for(slicer_app, ready, monkeypatch):
     from MultimodalRegistrationLib.application import engine_packages
-    from MultimodalRegistrationLib.errors import EngineNotInstalledError
+    from MultimodalRegistrationLib.core.errors import EngineNotInstalledError
 
     installed = []
 
@@ -568,7 +568,7 @@ def test_settings_and_result_come_back_with_the_scene(slicer_app, ready, pair, t
 
 
 def test_scripts_register_in_one_line(slicer_app, opened, pair):
-    from MultimodalRegistrationLib.errors import InputError
+    from MultimodalRegistrationLib.core.errors import InputError
 
     logic = slicer.util.getModuleLogic("MultimodalRegistration")
     empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")

@@ -12,7 +12,7 @@ import pytest
 import slicer
 import vtk
 from conftest import PROJECT, SCREENSHOTS
-from MultimodalRegistrationLib.exit_codes import ExitCode
+from MultimodalRegistrationLib.core.exit_codes import ExitCode
 from panel_helpers import (
     FakeProcess,
     add_scan,

@@ -9,9 +9,9 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from conftest import SCREENSHOTS, centered_grid, rigid, rotation
-from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
+from MultimodalRegistrationLib.core.frames import modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.mrml.quality_inputs import record_of
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node

@@ -13,7 +13,7 @@ if not os.environ.get("CI"):
 import slicer
 import vtk
 from conftest import PROJECT, rigid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.mrml.slice_planes import planes_cross_at
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from panel_helpers import assert_lively

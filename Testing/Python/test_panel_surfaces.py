@@ -7,8 +7,8 @@ import pytest
 import slicer
 import vtk
 from conftest import rigid
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.surfaces import polydata_of_surface, simplified, surface_of_mask, surface_of_polydata
-from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.mrml.display import add_display_node
 from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
 from MultimodalRegistrationLib.mrml.surface_comparison import SurfaceComparison

@@ -8,19 +8,19 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from MultimodalRegistrationLib.assess.pictures.colours import EDGE_COLOUR, FIXED_COLOUR, MOVING_COLOUR, WORDS
+from MultimodalRegistrationLib.assess.pictures.letters import _GLYPHS, draw_text, text_width
+from MultimodalRegistrationLib.assess.pictures.modes import MODES, checker_square_mm
+from MultimodalRegistrationLib.assess.pictures.picture import registration_picture, write_picture
+from MultimodalRegistrationLib.assess.pictures.planes import strong_edges
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.transforms import write_linear_transform
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.pictures.colours import EDGE_COLOUR, FIXED_COLOUR, MOVING_COLOUR, WORDS
-from MultimodalRegistrationLib.pictures.letters import _GLYPHS, draw_text, text_width
-from MultimodalRegistrationLib.pictures.modes import MODES, checker_square_mm
-from MultimodalRegistrationLib.pictures.picture import registration_picture, write_picture
-from MultimodalRegistrationLib.pictures.planes import strong_edges
 
 RADIUS_MM = 14.0
 # Left, posterior and superior of the centre: no two sides are alike.

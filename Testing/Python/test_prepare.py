@@ -8,18 +8,18 @@ import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from MultimodalRegistrationLib.core.coarse_voxels import has_coarse_voxels, has_thick_slices
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.marked import box_of_marked, some_marked
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.handover import EngineVolume
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.coarse_voxels import has_coarse_voxels, has_thick_slices
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.marked import box_of_marked, some_marked
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
-from MultimodalRegistrationLib.registration import prepare
-from MultimodalRegistrationLib.registration.overlap import check_overlap, overlap_fraction
-from MultimodalRegistrationLib.registration.similarity import mutual_information, mutual_information_of_samples
-from MultimodalRegistrationLib.registration.slice_profile import averaged_over_slices
-from MultimodalRegistrationLib.registration.start import center_start
+from MultimodalRegistrationLib.register import prepare
+from MultimodalRegistrationLib.register.overlap import check_overlap, overlap_fraction
+from MultimodalRegistrationLib.register.similarity import mutual_information, mutual_information_of_samples
+from MultimodalRegistrationLib.register.slice_profile import averaged_over_slices
+from MultimodalRegistrationLib.register.start import center_start
 
 THIN_GRID = centered_grid([9, 9, 9], [1, 1, 1], np.eye(3), [0, 0, 0])
 MOVE = rigid([0.4, 0.2, -1], 33, [20, -35, 50])

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_POSE
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import target_points_lps
+from MultimodalRegistrationLib.core.box import OrientedBox
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.phantom import target_points_lps
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.preprocess.crop import crop_to_box
 from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration.run import register
+from MultimodalRegistrationLib.register.run import register
 
 TARGETS = target_points_lps(CT_POSE)
 MASKED = Steps(mask="foreground", crop_margin_mm=None, bias_correct=())

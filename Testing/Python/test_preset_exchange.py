@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.presets.ants_stages import stage_arguments
-from MultimodalRegistrationLib.presets.elastix_files import elastix_text, parse_elastix
-from MultimodalRegistrationLib.presets.exchange import export_preset, import_presets
-from MultimodalRegistrationLib.presets.model import preset_content
-from MultimodalRegistrationLib.presets.store import find_preset, preset_files, save_presets, user_preset_folder
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.engines.presets.ants_stages import stage_arguments
+from MultimodalRegistrationLib.engines.presets.elastix_files import elastix_text, parse_elastix
+from MultimodalRegistrationLib.engines.presets.exchange import export_preset, import_presets
+from MultimodalRegistrationLib.engines.presets.model import preset_content
+from MultimodalRegistrationLib.engines.presets.store import find_preset, preset_files, save_presets, user_preset_folder
 
 # What presets cannot hold yet; a test for each of them turns round once they can.
 DEFORMABLE_ELASTIX = "SplineKernelTransform"

@@ -8,9 +8,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.presets.model import load_preset_file
-from MultimodalRegistrationLib.presets.store import find_preset, preset_files, user_preset_folder
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.engines.presets.model import load_preset_file
+from MultimodalRegistrationLib.engines.presets.store import find_preset, preset_files, user_preset_folder
 
 BEYOND_RIGID = {"affine", "similarity", "deformable", "warp"}
 REQUIRED = {"rigid", "affine", "ct-mr-head-rigid", "ct-mr-bone-rigid", "pet-mr-rigid"}

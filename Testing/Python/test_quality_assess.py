@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_POSE, rigid
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.assess.assess import Structures, assess
+from MultimodalRegistrationLib.assess.content import quality_content
+from MultimodalRegistrationLib.assess.csv_tables import csv_tables
+from MultimodalRegistrationLib.assess.maps import quality_maps
+from MultimodalRegistrationLib.assess.report.write import write_report
+from MultimodalRegistrationLib.assess.tolerance import own_tolerance
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import target_points_lps
+from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.run_records import RunRecord
 from MultimodalRegistrationLib.io.segmentations import Segmentation
-from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.landmarks.models import fit_model
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
-from MultimodalRegistrationLib.phantom import target_points_lps
-from MultimodalRegistrationLib.quality.assess import Structures, assess
-from MultimodalRegistrationLib.quality.content import quality_content
-from MultimodalRegistrationLib.quality.csv_tables import csv_tables
-from MultimodalRegistrationLib.quality.maps import quality_maps
-from MultimodalRegistrationLib.quality.tolerance import own_tolerance
-from MultimodalRegistrationLib.report.write import write_report
 
 
 def pairs_of(fixed, moving) -> Pairs:

@@ -7,7 +7,8 @@ import pytest
 import slicer
 import vtk
 from conftest import CT_POSE, run_command
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.phantom import make_head
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.mrml.placement import placement_in_world
 from MultimodalRegistrationLib.mrml.quality_job import QualityInputs, QualityJob
@@ -15,7 +16,6 @@ from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
 from MultimodalRegistrationLib.mrml.segmentations import segmentation_of_node
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix, vtk_from_points
-from MultimodalRegistrationLib.phantom import make_head
 from test_mrml_quality import CT_GRID, MR_GRID, MR_POSE, Setting, numbers, truth_ras
 from vtk.util.numpy_support import numpy_to_vtk
 

@@ -10,24 +10,24 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.assess.bootstrap import mean_interval, median_interval, rms_interval
+from MultimodalRegistrationLib.assess.direction import inverse_fits_better
+from MultimodalRegistrationLib.assess.fiducials import find_used_fiducials
+from MultimodalRegistrationLib.assess.paired import compare_paired, holm
+from MultimodalRegistrationLib.assess.scene import check_targets_lie_in_volumes
+from MultimodalRegistrationLib.assess.targets import target_errors
+from MultimodalRegistrationLib.assess.tolerance import own_tolerance
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.run_records import find_record
 from MultimodalRegistrationLib.landmarks.models import fit_model
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.landmarks.prealign import prealign
 from MultimodalRegistrationLib.landmarks.report import prealignment_content
 from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
-from MultimodalRegistrationLib.quality.bootstrap import mean_interval, median_interval, rms_interval
-from MultimodalRegistrationLib.quality.direction import inverse_fits_better
-from MultimodalRegistrationLib.quality.fiducials import find_used_fiducials
-from MultimodalRegistrationLib.quality.paired import compare_paired, holm
-from MultimodalRegistrationLib.quality.scene import check_targets_lie_in_volumes
-from MultimodalRegistrationLib.quality.targets import target_errors
-from MultimodalRegistrationLib.quality.tolerance import own_tolerance
 from scipy.spatial.transform import Rotation
 from scipy.stats import wilcoxon
 

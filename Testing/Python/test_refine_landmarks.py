@@ -9,14 +9,14 @@ import pytest
 import SimpleITK as sitk
 from conftest import CT_POSE, real_cases
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import target_points_lps
+from MultimodalRegistrationLib.core.point_fit import fit_rigid
+from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.io.landmarks import read_landmarks, write_landmarks
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.landmarks.fit import fit_rigid
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
-from MultimodalRegistrationLib.phantom import target_points_lps
-from MultimodalRegistrationLib.registration.refine_landmarks import refine_landmarks
+from MultimodalRegistrationLib.register.refine_landmarks import refine_landmarks
 
 SD_MM = 4.0
 REAL = ("porcine", "stroke-t2", "stroke-flair", "template-ct", "template-t2")

@@ -10,11 +10,11 @@ import SimpleITK as sitk
 from conftest import CT_GRID, MR_GRID, centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.box import OrientedBox
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.roi import read_roi
-from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.preprocess.crop import crop_to_box, resample_to_spacing
 from MultimodalRegistrationLib.preprocess.region import common_region, region_of_box, region_of_points
 

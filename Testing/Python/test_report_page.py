@@ -15,17 +15,17 @@ import pytest
 import SimpleITK as sitk
 from browser_pages import Watched
 from conftest import CT_GRID, CT_POSE, centered_grid, rigid, rotation
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import target_points_lps
-from MultimodalRegistrationLib.report.coding import FIRST_CODE, OUTSIDE, IntensityCode
-from MultimodalRegistrationLib.report.marks import mark_file, read_mark, write_mark
-from MultimodalRegistrationLib.report.pictures import LARGEST_SIDE, viewer_grid
-from MultimodalRegistrationLib.report.quantities import label_of, number, value_text
-from MultimodalRegistrationLib.report.write import write_report
+from MultimodalRegistrationLib.assess.report.coding import FIRST_CODE, OUTSIDE, IntensityCode
+from MultimodalRegistrationLib.assess.report.marks import mark_file, read_mark, write_mark
+from MultimodalRegistrationLib.assess.report.pictures import LARGEST_SIDE, viewer_grid
+from MultimodalRegistrationLib.assess.report.quantities import label_of, number, value_text
+from MultimodalRegistrationLib.assess.report.write import write_report
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.phantom import target_points_lps
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">'\"{{script}}${1}<!--/mark-->\u202etxt.\u05d0\u05d1"
 MARK = {"mark": "approved", "name": "A. Reader", "comment": "fits", "when": "2026-11-22T10:00:00+00:00"}

@@ -11,11 +11,11 @@ from conftest import centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from itk import itkPointPython as itk_point
+from MultimodalRegistrationLib.core.linear import apply_matrix, is_rigid
 from MultimodalRegistrationLib.engines import run_elastix
 from MultimodalRegistrationLib.engines.elastix_frame import last_index, own_frame
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, is_rigid
-from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from scipy.ndimage import gaussian_filter
 
 OBLIQUE = rotation([1, -2, 0.5], 35)

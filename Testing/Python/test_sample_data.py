@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import slicer
 from conftest import PROJECT
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.frames import flip_matrix_lps_ras, flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import MODALITIES
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
 from MultimodalRegistrationLib.mrml.phantom_case import T1_TO_CT_LPS, PhantomCase, add_phantom_case, phantom_error_mm
 from MultimodalRegistrationLib.mrml.prealign import prealign_nodes
@@ -18,7 +19,6 @@ from MultimodalRegistrationLib.mrml.quality import assess_nodes
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 from MultimodalRegistrationLib.mrml.volumes import grid_of_node, volume_from_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
-from MultimodalRegistrationLib.phantom import MODALITIES
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,14 @@ pytest.importorskip("PySide6.QtWidgets")
 import slicer
 import vtk
 from conftest import CT_POSE, MR_POSE, PROJECT, rigid
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from MultimodalRegistrationLib.core.frames import flip_matrix_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
 from panel_helpers import FakeProcess
 from scene_content import assert_same_scene, parameters_of, scene_content
 from test_mrml_quality import add_segmentation

@@ -8,17 +8,17 @@ import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, rigid, rotation
 from hypothesis import given
 from hypothesis import strategies as st
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, rotation_angle_deg
+from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
+from MultimodalRegistrationLib.core.rotations import even_rotations
 from MultimodalRegistrationLib.engines.handover import EngineVolume
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, rotation_angle_deg
-from MultimodalRegistrationLib.phantom import make_head, target_points_lps
-from MultimodalRegistrationLib.registration.prepare import engine_volume
-from MultimodalRegistrationLib.search.agreement import Agreement
-from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.search.candidates import Candidate, coarsest_mm, distinct, find_candidates
-from MultimodalRegistrationLib.search.lattice import Lattice, class_centers, classes_of, lattice_of
-from MultimodalRegistrationLib.search.lattices import Lattices
-from MultimodalRegistrationLib.search.rotations import even_rotations
-from MultimodalRegistrationLib.search.translations import best_translations
+from MultimodalRegistrationLib.register.prepare import engine_volume
+from MultimodalRegistrationLib.register.search.agreement import Agreement
+from MultimodalRegistrationLib.register.search.bounds import Bounds
+from MultimodalRegistrationLib.register.search.candidates import Candidate, coarsest_mm, distinct, find_candidates
+from MultimodalRegistrationLib.register.search.lattice import Lattice, class_centers, classes_of, lattice_of
+from MultimodalRegistrationLib.register.search.lattices import Lattices
+from MultimodalRegistrationLib.register.search.translations import best_translations
 
 ANGLES = st.floats(0, 180)
 LENGTHS = st.floats(0, 300)

@@ -8,11 +8,11 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from conftest import centered_grid, rotation
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_ijk_to_space
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.segmentations import Segmentation, read_segmentation
-from MultimodalRegistrationLib.io.volumes import Volume
 from vtk.util.numpy_support import numpy_to_vtk
 
 # Oblique, anisotropic, left-handed.

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import run_command
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.assess.report.marks import read_mark
+from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.io.detached_headers import data_files
 from MultimodalRegistrationLib.io.run_records import find_record
 from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.io.transforms import read_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.report.marks import read_mark
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such files on Windows")
 

@@ -15,39 +15,39 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from conftest import real_cases, rigid, rotation, run_command
+from MultimodalRegistrationLib.core.box import OrientedBox
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.points import LandmarkList
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.engines.presets.model import Preset, preset_content
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
 from MultimodalRegistrationLib.io.roi import write_roi
 from MultimodalRegistrationLib.io.run_records import RunRecord, find_record
 from MultimodalRegistrationLib.io.transforms import read_transform, write_transform
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.mrml.quality_inputs import record_of
 from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, add_file_transform_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
-from MultimodalRegistrationLib.presets.model import Preset, preset_content
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
-from MultimodalRegistrationLib.quality.health.health import JacobianStatistics
-from MultimodalRegistrationLib.registration.bending import within_reach
-from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
-from MultimodalRegistrationLib.registration.masks import Masks
-from MultimodalRegistrationLib.registration.pair import Pair
-from MultimodalRegistrationLib.registration.parts import plan_parts
-from MultimodalRegistrationLib.registration.report import result_content
-from MultimodalRegistrationLib.registration.run import register
-from MultimodalRegistrationLib.registration.then_text import then_of
-from MultimodalRegistrationLib.verdict.bending import BendingEvidence, judge_bending
+from MultimodalRegistrationLib.register.bending import within_reach
+from MultimodalRegistrationLib.register.chain import NextStage, register_in_stages
+from MultimodalRegistrationLib.register.masks import Masks
+from MultimodalRegistrationLib.register.pair import Pair
+from MultimodalRegistrationLib.register.parts import plan_parts
+from MultimodalRegistrationLib.register.report import result_content
+from MultimodalRegistrationLib.register.run import register
+from MultimodalRegistrationLib.register.then_text import then_of
+from MultimodalRegistrationLib.register.verdict.bending import BendingEvidence, judge_bending
+from MultimodalRegistrationLib.transforms.distance_statistics import DistanceStatistics
+from MultimodalRegistrationLib.transforms.health.health import JacobianStatistics
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "Benchmarks"))
 from deformed_pair import bend_from_rigid, deformed_pair

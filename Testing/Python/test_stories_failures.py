@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import rigid
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from story_cases import Case, command, register, write_points
 

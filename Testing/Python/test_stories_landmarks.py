@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 from conftest import rigid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
 from MultimodalRegistrationLib.io.landmarks import read_landmarks, write_landmarks
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
 from story_cases import command, write_points
 
 POSE_LPS = rigid([0.3, 1, -0.5], 130, [40, -220, 75])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import rigid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.io.roi import read_roi
 from story_cases import Case, about, command, register, write_points
 

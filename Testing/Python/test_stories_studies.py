@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import run_command
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix
 from story_cases import Case, command, register, write_points
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import rigid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix, sitk_from_matrix
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from story_cases import Case, Run, about, command, place_elsewhere, register, write_points

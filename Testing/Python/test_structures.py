@@ -9,15 +9,15 @@ from conftest import centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.assess.structures.compare import compare_structures
+from MultimodalRegistrationLib.assess.structures.measures import measure
+from MultimodalRegistrationLib.assess.structures.patch import Patch
+from MultimodalRegistrationLib.assess.structures.surfels import surfels_of
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix, sitk_from_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.segmentations import Segmentation
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.quality.structures.compare import compare_structures
-from MultimodalRegistrationLib.quality.structures.measures import measure
-from MultimodalRegistrationLib.quality.structures.patch import Patch
-from MultimodalRegistrationLib.quality.structures.surfels import surfels_of
 
 # Oblique and anisotropic; the second has flipped (left-handed) axes.
 FIXED = centered_grid([80, 72, 40], [1.0, 1.1, 2.0], rotation([1, 0.3, -0.2], 25), [12, -31, 40])

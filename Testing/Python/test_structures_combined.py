@@ -8,17 +8,17 @@ import SimpleITK as sitk
 from conftest import centered_grid, rigid, rotation
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.segmentations import Segmentation
-from MultimodalRegistrationLib.structures.combine import combine_rigid
-from MultimodalRegistrationLib.structures.field_quality import field_jacobian
-from MultimodalRegistrationLib.structures.flow import DistanceMap, Flow
-from MultimodalRegistrationLib.structures.motions import RigidPath, common_motion
-from MultimodalRegistrationLib.structures.nodes import carrying_nodes, field_grid
-from MultimodalRegistrationLib.structures.sampling import sample_displacements
-from MultimodalRegistrationLib.structures.structure import structures_of
+from MultimodalRegistrationLib.polyrigid.combine import combine_rigid
+from MultimodalRegistrationLib.polyrigid.field_quality import field_jacobian
+from MultimodalRegistrationLib.polyrigid.flow import DistanceMap, Flow
+from MultimodalRegistrationLib.polyrigid.motions import RigidPath, common_motion
+from MultimodalRegistrationLib.polyrigid.nodes import carrying_nodes, field_grid
+from MultimodalRegistrationLib.polyrigid.sampling import sample_displacements
+from MultimodalRegistrationLib.polyrigid.structure import structures_of
 from scipy.linalg import expm, logm
 
 GRIDS = {

@@ -14,34 +14,34 @@ import pytest
 import SimpleITK as sitk
 from conftest import centered_grid, rigid
 from MultimodalRegistrationLib.cli.main import main
+from MultimodalRegistrationLib.core.errors import EngineError, InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import EngineError, InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.io.segmentations import Segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration import prepare
-from MultimodalRegistrationLib.registration.pair import make_pair
-from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.search.lattices import Lattices
-from MultimodalRegistrationLib.structures import register_one as register_one_module
-from MultimodalRegistrationLib.structures.bounds import (
+from MultimodalRegistrationLib.polyrigid import register_one as register_one_module
+from MultimodalRegistrationLib.polyrigid.bounds import (
     OWN_MOTION_DEG,
     OWN_MOTION_MM,
     MotionBounds,
     bounds_of_start,
     start_error_mm,
 )
-from MultimodalRegistrationLib.structures.combine import combine_rigid
-from MultimodalRegistrationLib.structures.compare import Surroundings
-from MultimodalRegistrationLib.structures.field_quality import field_jacobian, share_words
-from MultimodalRegistrationLib.structures.near_start import near_start_candidates
-from MultimodalRegistrationLib.structures.outcome import in_view, is_trusted, kept_verdict
-from MultimodalRegistrationLib.structures.regions import structure_region
-from MultimodalRegistrationLib.structures.register_each import register_structures
-from MultimodalRegistrationLib.structures.register_one import register_one
-from MultimodalRegistrationLib.structures.structure import structures_of
-from MultimodalRegistrationLib.structures.summary import joint_content
+from MultimodalRegistrationLib.polyrigid.combine import combine_rigid
+from MultimodalRegistrationLib.polyrigid.compare import Surroundings
+from MultimodalRegistrationLib.polyrigid.field_quality import field_jacobian, share_words
+from MultimodalRegistrationLib.polyrigid.near_start import near_start_candidates
+from MultimodalRegistrationLib.polyrigid.outcome import in_view, is_trusted, kept_verdict
+from MultimodalRegistrationLib.polyrigid.regions import structure_region
+from MultimodalRegistrationLib.polyrigid.register_each import register_structures
+from MultimodalRegistrationLib.polyrigid.register_one import register_one
+from MultimodalRegistrationLib.polyrigid.structure import structures_of
+from MultimodalRegistrationLib.polyrigid.summary import joint_content
+from MultimodalRegistrationLib.register import prepare
+from MultimodalRegistrationLib.register.pair import make_pair
+from MultimodalRegistrationLib.register.search.bounds import Bounds
+from MultimodalRegistrationLib.register.search.lattices import Lattices
 from structure_phantom import COMMON, FIXED_GRID, MOVING_GRID, around, paste, points_of, volume
 
 PERCENTILES = find_preset("rigid").winsorize_percentiles
@@ -408,7 +408,7 @@ def test_folds_are_counted_in_one_place(inputs, run, tmp_path, monkeypatch, caps
         folded[5, 5, 5] += 1.5 * nodes.ijk_to_lps[:3, 0]
         return real(folded, nodes)
 
-    monkeypatch.setattr("MultimodalRegistrationLib.structures.carrying.field_jacobian", folding)
+    monkeypatch.setattr("MultimodalRegistrationLib.polyrigid.carrying.field_jacobian", folding)
     monkeypatch.setattr("MultimodalRegistrationLib.cli.structures.register_structures", lambda *v, **options: both)
     assert main(command(inputs, tmp_path / "out")) == 0
     printed = capsys.readouterr()

@@ -16,14 +16,10 @@ import SimpleITK as sitk
 import slicer
 from conftest import rigid, rotation
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import (
-    apply_matrix,
-    displacement_mm,
-    rotation_angle_deg,
-    sitk_from_matrix,
-)
+from MultimodalRegistrationLib.core.errors import Cancelled, EngineError, InputError
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, rotation_angle_deg, sitk_from_matrix
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.io.segmentations import Segmentation, read_segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, read_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
@@ -32,14 +28,13 @@ from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.structures_job import StructuresJob
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, start_from_node
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.structures import register_each
-from MultimodalRegistrationLib.structures.combine import combine_rigid
-from MultimodalRegistrationLib.structures.files import file_names
-from MultimodalRegistrationLib.structures.regions import structure_region
-from MultimodalRegistrationLib.structures.register_each import register_structures, worker_count
-from MultimodalRegistrationLib.structures.structure import structures_of
-from MultimodalRegistrationLib.structures.summary import joint_content
+from MultimodalRegistrationLib.polyrigid import register_each
+from MultimodalRegistrationLib.polyrigid.combine import combine_rigid
+from MultimodalRegistrationLib.polyrigid.files import file_names
+from MultimodalRegistrationLib.polyrigid.regions import structure_region
+from MultimodalRegistrationLib.polyrigid.register_each import register_structures, worker_count
+from MultimodalRegistrationLib.polyrigid.structure import structures_of
+from MultimodalRegistrationLib.polyrigid.summary import joint_content
 from panel_helpers import add_voxels
 from scipy import ndimage
 from scipy.spatial import cKDTree

@@ -14,11 +14,11 @@ from conftest import PROJECT, centered_grid, rotation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.cli import preprocess, qa, register
+from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.engines import catalogue
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, EngineStatus
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.presets.model import preset_content
-from MultimodalRegistrationLib.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.model import preset_content
+from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.study.cases import Study, case_content, case_of
 from MultimodalRegistrationLib.study.columns import LEFT_OUT, LISTS, NAME, REPORT, all_columns
 from MultimodalRegistrationLib.study.names import derived_name, name_problem, unique_name

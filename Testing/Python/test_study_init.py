@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.study.found_cases import FoundCase, FoundCases, write_study
 from MultimodalRegistrationLib.study.make_study import study_from_bids, study_from_pattern
 from MultimodalRegistrationLib.study.names import name_problem

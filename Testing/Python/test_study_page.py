@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from browser_pages import Watched
-from MultimodalRegistrationLib.batch.outcome import THUMBNAIL_FILE
-from MultimodalRegistrationLib.batch.summary import read_summary, write_summary
-from MultimodalRegistrationLib.batch.thumbnail import HEIGHT, WIDTH
-from MultimodalRegistrationLib.report.marks import write_mark
+from MultimodalRegistrationLib.assess.report.marks import write_mark
+from MultimodalRegistrationLib.study.batch.outcome import THUMBNAIL_FILE
+from MultimodalRegistrationLib.study.batch.summary import read_summary, write_summary
+from MultimodalRegistrationLib.study.batch.thumbnail import HEIGHT, WIDTH
 from study_folders import add_case, make_outcome
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">'\"{{script}}<!--\u202etxt.\u05d0\u05d1"

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, centered_grid, rotation
-from MultimodalRegistrationLib.batch import summary as summary_file
-from MultimodalRegistrationLib.batch.outcome import CASE_FILE, read_outcome
-from MultimodalRegistrationLib.batch.summary import SUMMARY_WORDS, read_summary, write_summary
-from MultimodalRegistrationLib.batch.thumbnail import HEIGHT, WIDTH, write_thumbnail
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import make_head
-from MultimodalRegistrationLib.report.marks import mark_file, read_mark, write_mark
+from MultimodalRegistrationLib.assess.report.marks import mark_file, read_mark, write_mark
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.phantom import make_head
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.study.batch import summary as summary_file
+from MultimodalRegistrationLib.study.batch.outcome import CASE_FILE, read_outcome
+from MultimodalRegistrationLib.study.batch.summary import SUMMARY_WORDS, read_summary, write_summary
+from MultimodalRegistrationLib.study.batch.thumbnail import HEIGHT, WIDTH, write_thumbnail
 from study_folders import ERROR, add_case, make_outcome
 
 MARK = {"mark": "approved", "name": "A. Reader", "comment": "fits", "when": "2026-11-22T10:00:00+00:00"}

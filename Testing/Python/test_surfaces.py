@@ -13,19 +13,20 @@ import vtk
 from conftest import centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, translation_matrix
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, translation_matrix
+from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
+from MultimodalRegistrationLib.core.shapes import PointSet
+from MultimodalRegistrationLib.core.surface import Surface
+from MultimodalRegistrationLib.core.triangles import TriangleIndex, nearest_on_triangles
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.surfaces import read_surface, surface_of_mask, surface_of_threshold
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
-from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
-from MultimodalRegistrationLib.surfaces.checks import checked_shape
-from MultimodalRegistrationLib.surfaces.icp import register_surface
-from MultimodalRegistrationLib.surfaces.iterate import Matching, iterate, kept_share
-from MultimodalRegistrationLib.surfaces.report import surface_content, surface_words
-from MultimodalRegistrationLib.surfaces.shapes import PointSet
-from MultimodalRegistrationLib.surfaces.surface import Surface
-from MultimodalRegistrationLib.surfaces.triangles import TriangleIndex, nearest_on_triangles
+from MultimodalRegistrationLib.io.volumes import read_volume
+from MultimodalRegistrationLib.landmarks.surfaces.checks import checked_shape
+from MultimodalRegistrationLib.landmarks.surfaces.icp import register_surface
+from MultimodalRegistrationLib.landmarks.surfaces.iterate import Matching, iterate, kept_share
+from MultimodalRegistrationLib.landmarks.surfaces.report import surface_content, surface_words
 from vtk.util.numpy_support import numpy_to_vtk
 
 # Oblique, anisotropic, left-handed.

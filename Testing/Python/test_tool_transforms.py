@@ -11,9 +11,9 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from conftest import CT_GRID, MR_GRID, PROJECT, rigid
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras, modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras, modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
 from MultimodalRegistrationLib.io.tools.choose import write_as
 from MultimodalRegistrationLib.io.tools.context import Context, Scan

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import centered_grid, rigid, rotation, run_command
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.points import LandmarkList
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
 from MultimodalRegistrationLib.io.models import Model, read_whole_model, write_model
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.io.transforms import write_transform
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
 from MultimodalRegistrationLib.transforms.resample import resample
 from scipy.spatial import cKDTree
 from transform_cases import AFFINE, POSE, field

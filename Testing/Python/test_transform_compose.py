@@ -11,11 +11,11 @@ from conftest import rigid, run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.transforms import read_transform, write_linear_transform, write_transform
-from MultimodalRegistrationLib.io.volumes import Volume
 from MultimodalRegistrationLib.transforms.compare import compare
 from MultimodalRegistrationLib.transforms.compose import compose, sample_on_grid
 from transform_cases import AFFINE, GRIDS, POSE, blank, field, points_in, posed, spline

@@ -8,9 +8,9 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from conftest import rigid
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras, modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.frames import flip_points_lps_ras, modelling_ras_from_resampling_lps
+from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.io.transforms import (
     TRANSFORM_SUFFIXES,
     read_linear_transform,

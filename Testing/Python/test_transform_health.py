@@ -8,22 +8,19 @@ import SimpleITK as sitk
 from conftest import centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.quality.health.derivatives import (
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.transforms.health.derivatives import (
     bending_density,
     determinants,
     displacement_gradients,
 )
-from MultimodalRegistrationLib.quality.health.health import (
-    displacement_difference,
-    transform_health,
-)
-from MultimodalRegistrationLib.quality.health.structures import structure_motions
-from MultimodalRegistrationLib.quality.working_grid import node_grid
+from MultimodalRegistrationLib.transforms.health.health import displacement_difference, transform_health
+from MultimodalRegistrationLib.transforms.health.structures import structure_motions
+from MultimodalRegistrationLib.transforms.working_grid import node_grid
 
 OBLIQUE = rotation([1, 0.3, -0.2], 33)
 GRIDS = {

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_POSE, centered_grid, rigid, rotation, run_command
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.phantom import make_head
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.transforms import read_transform
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import make_head
 from MultimodalRegistrationLib.transforms.invert import invert
 from transform_cases import AFFINE, GRIDS, POSE, blank, field, points_in, posed, spline
 

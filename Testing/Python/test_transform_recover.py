@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import centered_grid, rigid, rotation, run_command
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, sitk_from_matrix
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.io.volumes import Volume, read_volume
-from MultimodalRegistrationLib.transforms.recover import recover
+from MultimodalRegistrationLib.io.volumes import read_volume
+from MultimodalRegistrationLib.register.recover import recover
 
 STRETCH = np.array([[1.05, 0.03, 0, 0], [0, 0.96, 0.02, 0], [0.01, 0, 1.02, 0], [0, 0, 0, 1]])
 

@@ -8,18 +8,18 @@ import json
 import numpy as np
 import pytest
 from conftest import CT_GRID, CT_POSE, MR_GRID, rigid
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.phantom import target_points_lps
+from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.handover import EngineVolume
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.phantom import target_points_lps
-from MultimodalRegistrationLib.registration.prepare import engine_volume
-from MultimodalRegistrationLib.search.bounds import Bounds
-from MultimodalRegistrationLib.search.candidates import Candidate
-from MultimodalRegistrationLib.search.lattice import lattice_of
-from MultimodalRegistrationLib.search.lattices import Lattices
-from MultimodalRegistrationLib.verdict.evidence import Evidence, Examiner
-from MultimodalRegistrationLib.verdict.polish import Polisher
-from MultimodalRegistrationLib.verdict.rule import judge
+from MultimodalRegistrationLib.register.prepare import engine_volume
+from MultimodalRegistrationLib.register.search.bounds import Bounds
+from MultimodalRegistrationLib.register.search.candidates import Candidate
+from MultimodalRegistrationLib.register.search.lattice import lattice_of
+from MultimodalRegistrationLib.register.search.lattices import Lattices
+from MultimodalRegistrationLib.register.verdict.evidence import Evidence, Examiner
+from MultimodalRegistrationLib.register.verdict.polish import Polisher
+from MultimodalRegistrationLib.register.verdict.rule import judge
 
 GOOD = Evidence(
     agreement=0.80,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID
-from MultimodalRegistrationLib.errors import InputError
+from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, read_label_map, read_mask, read_volume
 
 

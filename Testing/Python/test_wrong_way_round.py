@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import rigid
-from MultimodalRegistrationLib.presets.store import find_preset
-from MultimodalRegistrationLib.registration.pair import make_pair
-from MultimodalRegistrationLib.registration.similarity import mutual_information
-from MultimodalRegistrationLib.registration.wrong_way_round import inverse_warning
+from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.register.pair import make_pair
+from MultimodalRegistrationLib.register.similarity import mutual_information
+from MultimodalRegistrationLib.register.wrong_way_round import inverse_warning
 
 
 def told(fixed, moving, start_lps):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 from conftest import centered_grid, rigid, rotation
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.linear import sitk_from_matrix
+from MultimodalRegistrationLib.core.spatial import SpatialTransform
 
 OBLIQUE = rotation([1, 0.3, -0.2], 33)
 GRIDS = {

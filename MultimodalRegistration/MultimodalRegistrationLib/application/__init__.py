@@ -1,1 +1,1 @@
-"""What needs the Slicer application but no widgets: settings, modules, engine packages."""
+"""The Slicer application without widgets: views, settings, engine packages, sample data."""

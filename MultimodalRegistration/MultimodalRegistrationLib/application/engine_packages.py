@@ -15,7 +15,7 @@ from pathlib import Path
 
 import slicer
 
-from MultimodalRegistrationLib.engines.installation import Need, download_command, install, missing, remove
+from ..engines.installation import Need, download_command, install, missing, remove
 
 __all__ = ["Need", "download_command", "install", "missing", "remove", "slicer_engines_folder", "use_slicer_engines"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import slicer
 import slicer.util
 
-from MultimodalRegistrationLib.application.slice_views import shown_slice_nodes, slice_composite_nodes
-from MultimodalRegistrationLib.mrml.slice_planes import degrees_off_planes
+from ..mrml.slice_planes import degrees_off_planes
+from .slice_views import shown_slice_nodes, slice_composite_nodes
 
 __all__ = ["PanelWalk"]
 

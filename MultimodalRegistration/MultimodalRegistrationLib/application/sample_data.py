@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 if TYPE_CHECKING:
-    from MultimodalRegistrationLib.mrml.phantom_case import PhantomCase
+    from ..mrml.phantom_case import PhantomCase
 
 __all__ = ["CATEGORY", "CT_MR_BRAIN", "PHANTOM", "load_phantom", "register_sample_data"]
 
@@ -72,7 +72,7 @@ def load_phantom(source: Any = None) -> PhantomCase:
         What Slicer passes; not needed.
     """
     # Not at the start of Slicer, which would take longer.
-    from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case
+    from ..mrml.phantom_case import add_phantom_case
 
     case = add_phantom_case(slicer.mrmlScene)
     application = slicer.app.applicationLogic()

@@ -12,8 +12,8 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from MultimodalRegistrationLib.application.slice_views import turn_to_volume
-from MultimodalRegistrationLib.mrml.linked_rows import LinkedRows, Side
+from ..mrml.linked_rows import LinkedRows, Side
+from .slice_views import turn_to_volume
 
 __all__ = ["ROW_VIEW_IDS", "TwoRows"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from MultimodalRegistrationLib.application.slice_views import SliceViews
+from .slice_views import SliceViews
 
 __all__ = ["RegionViews"]
 

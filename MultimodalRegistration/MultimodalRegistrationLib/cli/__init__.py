@@ -1,1 +1,1 @@
-"""The command ``multimodal-registration``: one file per subcommand."""
+"""The command `multimodal-registration`: one file for each subcommand."""

@@ -8,22 +8,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.batch.capacity import memory_share_bytes, worker_count
-from MultimodalRegistrationLib.batch.case_process import require_psutil
-from MultimodalRegistrationLib.batch.dask_connection import check_scheduler
-from MultimodalRegistrationLib.batch.folder import StudyFolder, study_names
-from MultimodalRegistrationLib.batch.limits import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MIN, limits_of
-from MultimodalRegistrationLib.batch.run_dask import run_dask
-from MultimodalRegistrationLib.batch.run_local import run_local
-from MultimodalRegistrationLib.batch.summary import StudySummary, read_summary, write_summary
-from MultimodalRegistrationLib.batch.telling import Telling
-from MultimodalRegistrationLib.cli.case_worker import case_parsers
-from MultimodalRegistrationLib.cli.progress import Printer, make_printer
-from MultimodalRegistrationLib.cli.signals import signals_cancel
-from MultimodalRegistrationLib.errors import Cancelled, InputError
-from MultimodalRegistrationLib.registration.progress import Progress
-from MultimodalRegistrationLib.study.cases import Case, Study
-from MultimodalRegistrationLib.study.read_study import read_study, study_of_volumes
+from ..core.errors import Cancelled, InputError
+from ..core.progress import Progress
+from ..study.batch.capacity import memory_share_bytes, worker_count
+from ..study.batch.case_process import require_psutil
+from ..study.batch.dask_connection import check_scheduler
+from ..study.batch.folder import StudyFolder, study_names
+from ..study.batch.limits import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MIN, limits_of
+from ..study.batch.run_dask import run_dask
+from ..study.batch.run_local import run_local
+from ..study.batch.summary import StudySummary, read_summary, write_summary
+from ..study.batch.telling import Telling
+from ..study.cases import Case, Study
+from ..study.read_study import read_study, study_of_volumes
+from .case_worker import case_parsers
+from .progress import Printer, make_printer
+from .signals import signals_cancel
 
 __all__ = ["add_parser"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from MultimodalRegistrationLib.cli.progress import make_printer
-from MultimodalRegistrationLib.study.found_cases import write_study
-from MultimodalRegistrationLib.study.make_study import study_from_bids, study_from_pattern
+from ..study.found_cases import write_study
+from ..study.make_study import study_from_bids, study_from_pattern
+from .progress import make_printer
 
 __all__ = ["add_parser"]
 

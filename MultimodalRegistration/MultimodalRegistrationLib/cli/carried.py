@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, writing
-from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES
-from MultimodalRegistrationLib.transforms.apply import Plan, carry_file, lost_words, output_name
+from ..io.outputs import OutputFiles, output_folder, writing
+from ..io.volumes import OUTPUT_VOLUME_SUFFIXES
+from ..transforms.apply import Plan, carry_file, lost_words, output_name
 
 __all__ = ["Carried", "plan_carried"]
 

@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from MultimodalRegistrationLib.cli.carried import Carried, plan_carried
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.transforms.apply import Plan
-from MultimodalRegistrationLib.transforms.carrier import Carrier
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.spatial import SpatialTransform
+from ..io.outputs import OutputFiles
+from ..transforms.apply import Plan
+from ..transforms.carrier import Carrier
+from .carried import Carried, plan_carried
 
 __all__ = ["add_carry_options", "carry_to_fixed", "check_carry"]
 

@@ -18,23 +18,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.batch.outcome import (
-    QA_FOLDER,
-    RESULT_FILE,
-    THUMBNAIL_FILE,
-    TRANSFORM_FILE,
-    VOLUME_FILE,
-)
-from MultimodalRegistrationLib.batch.thumbnail import write_thumbnail
-from MultimodalRegistrationLib.cli import preprocess, qa, register
-from MultimodalRegistrationLib.cli.guarded import run_guarded
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
-from MultimodalRegistrationLib.engines.worker import join_supervisor, tell_application
-from MultimodalRegistrationLib.errors import EngineError, RegistrationError
-from MultimodalRegistrationLib.io.transforms import read_transform
-from MultimodalRegistrationLib.io.volumes import Volume, read_unjudged
-from MultimodalRegistrationLib.registration.resample import resample_to_fixed
-from MultimodalRegistrationLib.study.cases import Case, Step, case_of
+from ..core.errors import EngineError, RegistrationError
+from ..core.volume import Volume
+from ..engines.sessions import EngineSessions
+from ..engines.worker import join_supervisor, tell_application
+from ..io.transforms import read_transform
+from ..io.volumes import read_unjudged
+from ..register.resample import resample_to_fixed
+from ..study.batch.outcome import QA_FOLDER, RESULT_FILE, THUMBNAIL_FILE, TRANSFORM_FILE, VOLUME_FILE
+from ..study.batch.thumbnail import write_thumbnail
+from ..study.cases import Case, Step, case_of
+from . import preprocess, qa, register
+from .guarded import run_guarded
 
 __all__ = ["case_parsers", "main"]
 

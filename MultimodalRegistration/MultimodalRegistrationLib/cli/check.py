@@ -7,13 +7,14 @@ import dataclasses
 import json
 from typing import Any
 
-from MultimodalRegistrationLib.cli.progress import EventPrinter
-from MultimodalRegistrationLib.exit_codes import ExitCode
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.preprocess.check import VolumeReport, check_file, check_two
-from MultimodalRegistrationLib.preprocess.findings import Finding
-from MultimodalRegistrationLib.registration.memory_need import needed_memory_bytes
-from MultimodalRegistrationLib.registration.progress import Progress
+from ..core.exit_codes import ExitCode
+from ..core.progress import Progress
+from ..io.outputs import OutputFiles
+from ..preprocess.check import VolumeReport, check_file
+from ..preprocess.findings import Finding
+from ..register.check_two import check_two
+from ..register.memory_need import needed_memory_bytes
+from .progress import EventPrinter
 
 __all__ = ["add_parser"]
 

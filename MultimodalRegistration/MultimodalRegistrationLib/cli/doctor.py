@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.cores import usable_cores
-from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status, engines_folder, install_command
-from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.errors import EngineError
-from MultimodalRegistrationLib.io.memory import available_memory_bytes
-from MultimodalRegistrationLib.presets.store import user_preset_folder
+
+from ..core.cores import usable_cores
+from ..core.errors import EngineError
+from ..engines.catalogue import ENGINES, engine_status, engines_folder, install_command
+from ..engines.presets.store import user_preset_folder
+from ..engines.session import EngineSession
+from ..io.memory import available_memory_bytes
 
 __all__ = ["add_parser"]
 

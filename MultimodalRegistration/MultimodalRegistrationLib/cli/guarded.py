@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError, RegistrationError
+from ..core.errors import Cancelled, EngineError, InputError, RegistrationError
 
 __all__ = ["run_guarded"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.run_records import RunRecord
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
+from ..core.errors import InputError
+from ..io.run_records import RunRecord
+from ..io.special_files import refuse_special_files
 
 __all__ = ["Handover", "add_handover_option", "read_handover"]
 

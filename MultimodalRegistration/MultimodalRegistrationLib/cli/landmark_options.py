@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
-from MultimodalRegistrationLib.landmarks.points import PAIRINGS, Pairs
+from ..core.errors import InputError
+from ..core.points import PAIRINGS, Pairs
+from ..io.landmarks import read_landmarks
+from ..landmarks.pairing import pair_landmarks, pair_targets
 
 __all__ = [
     "add_landmark_options",

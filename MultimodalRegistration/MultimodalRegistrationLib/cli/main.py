@@ -10,10 +10,11 @@ import sys
 from collections.abc import Sequence
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.cli.guarded import run_guarded
-from MultimodalRegistrationLib.cli.parent import end_with_standard_input, step_back
-from MultimodalRegistrationLib.cli.progress import EventPrinter
-from MultimodalRegistrationLib.exit_codes import exit_code_words
+
+from ..core.exit_codes import exit_code_words
+from .guarded import run_guarded
+from .parent import end_with_standard_input, step_back
+from .progress import EventPrinter
 
 __all__ = ["main"]
 
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code, of :class:`~MultimodalRegistrationLib.exit_codes.ExitCode`.
+        Exit code, of :class:`~MultimodalRegistrationLib.core.exit_codes.ExitCode`.
     """
     parser = argparse.ArgumentParser(
         prog="multimodal-registration",

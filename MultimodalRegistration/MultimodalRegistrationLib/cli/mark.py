@@ -6,7 +6,7 @@ import argparse
 import datetime
 from typing import Any
 
-from MultimodalRegistrationLib.report.marks import MARKS, mark_file, write_mark
+from ..assess.report.marks import MARKS, mark_file, write_mark
 
 __all__ = ["add_parser"]
 

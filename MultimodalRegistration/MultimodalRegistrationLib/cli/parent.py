@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 
-from MultimodalRegistrationLib.exit_codes import ExitCode
-from MultimodalRegistrationLib.io.outputs import discard_unfinished
+from ..core.exit_codes import ExitCode
+from ..io.outputs import discard_unfinished
 
 __all__ = ["end_with_standard_input", "step_back"]
 

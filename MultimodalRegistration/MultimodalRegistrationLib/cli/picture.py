@@ -6,13 +6,13 @@ import argparse
 import math
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.transforms import read_transform
-from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.pictures.modes import MODES
-from MultimodalRegistrationLib.pictures.picture import registration_picture, write_picture
+from ..assess.pictures.modes import MODES
+from ..assess.pictures.picture import registration_picture, write_picture
+from ..core.errors import InputError
+from ..core.frames import flip_points_lps_ras
+from ..io.outputs import OutputFiles
+from ..io.transforms import read_transform
+from ..io.volumes import read_volume
 
 __all__ = ["add_parser"]
 

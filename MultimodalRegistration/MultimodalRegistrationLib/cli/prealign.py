@@ -8,30 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from MultimodalRegistrationLib.cli.landmark_options import (
-    add_landmark_options,
-    add_target_options,
-    read_pairs,
-    read_target_pairs,
-)
-from MultimodalRegistrationLib.cli.prealign_shapes import (
-    add_shape_options,
-    has_shapes,
-    refuse_shape_options,
-    run_shapes,
-)
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.landmark_weights import read_confidence
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
-from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_linear_transform, write_transform
-from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.landmarks.models import MODELS, LinearFit
-from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
-from MultimodalRegistrationLib.landmarks.report import prealignment_content, prealignment_words
-from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
-from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.spatial import SpatialTransform
+from ..io.outputs import OutputFiles, write_json, writing
+from ..io.transforms import TRANSFORM_SUFFIXES, write_linear_transform, write_transform
+from ..io.volumes import read_volume
+from ..landmarks.models import MODELS, LinearFit
+from ..landmarks.prealign import Prealignment, prealign
+from ..landmarks.report import prealignment_content, prealignment_words
+from ..landmarks.spline_grid import box_of_points, spline_grid
+from ..landmarks.thin_plate import ThinPlateSpline
+from ..landmarks.weights import read_confidence
+from .landmark_options import add_landmark_options, add_target_options, read_pairs, read_target_pairs
+from .prealign_shapes import add_shape_options, has_shapes, refuse_shape_options, run_shapes
 
 __all__ = ["add_parser"]
 

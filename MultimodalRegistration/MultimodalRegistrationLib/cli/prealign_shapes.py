@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
-from MultimodalRegistrationLib.io.surfaces import read_surface
-from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
-from MultimodalRegistrationLib.surfaces.icp import register_surface
-from MultimodalRegistrationLib.surfaces.iterate import Overlap
-from MultimodalRegistrationLib.surfaces.planes import SURFACE_MODELS
-from MultimodalRegistrationLib.surfaces.report import surface_content, surface_words
-from MultimodalRegistrationLib.surfaces.surface import Surface
+from ..core.errors import InputError
+from ..core.points import LandmarkList
+from ..core.surface import Surface
+from ..io.landmarks import read_landmarks
+from ..io.outputs import OutputFiles, write_json, writing
+from ..io.surfaces import read_surface
+from ..io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
+from ..landmarks.surfaces.icp import register_surface
+from ..landmarks.surfaces.iterate import Overlap
+from ..landmarks.surfaces.planes import SURFACE_MODELS
+from ..landmarks.surfaces.report import surface_content, surface_words
 
 __all__ = ["add_shape_options", "has_shapes", "refuse_shape_options", "run_shapes"]
 

@@ -11,30 +11,26 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
-from MultimodalRegistrationLib.cli.progress import Printer, make_printer
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json
-from MultimodalRegistrationLib.io.roi import read_roi, write_roi
-from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform
-from MultimodalRegistrationLib.io.volumes import Volume, read_label_map, read_mask, read_segment, read_volume
-from MultimodalRegistrationLib.preprocess.check import volume_warnings
-from MultimodalRegistrationLib.preprocess.masks.labels import from_labels
-from MultimodalRegistrationLib.preprocess.masks.margins import dilate_mm
-from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region, region_of_box, region_of_points
-from MultimodalRegistrationLib.preprocess.run import (
-    FoundRegion,
-    Preprocessed,
-    find_region,
-    points_of_segment,
-    preprocess,
-)
-from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
-from MultimodalRegistrationLib.registration.landmark_start import landmark_start
-from MultimodalRegistrationLib.registration.prepare import mask_on_grid
-from MultimodalRegistrationLib.registration.progress import Progress
-from MultimodalRegistrationLib.registration.searched_start import searched_start
+
+from ..core.errors import InputError
+from ..core.progress import Progress
+from ..core.volume import Volume
+from ..io.landmarks import read_landmarks
+from ..io.outputs import OutputFiles, output_folder, write_json
+from ..io.roi import read_roi, write_roi
+from ..io.transforms import read_linear_transform, write_linear_transform
+from ..io.volumes import read_label_map, read_mask, read_segment, read_volume
+from ..preprocess.check import volume_warnings
+from ..preprocess.masks.labels import from_labels
+from ..preprocess.masks.margins import dilate_mm
+from ..preprocess.region import DEFAULT_MARGIN_MM, Region, region_of_box, region_of_points
+from ..preprocess.run import FoundRegion, Preprocessed, find_region, points_of_segment, preprocess
+from ..preprocess.steps import ROLES, Role
+from ..register.landmark_start import landmark_start
+from ..register.prepare import mask_on_grid
+from ..register.searched_start import searched_start
+from .landmark_options import add_landmark_options, read_landmark_pairs
+from .progress import Printer, make_printer
 
 __all__ = ["add_parser"]
 

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.exit_codes import ExitCode
-from MultimodalRegistrationLib.presets.exchange import EXPORT_ENGINES, export_preset, import_presets
-from MultimodalRegistrationLib.presets.model import load_preset_file
-from MultimodalRegistrationLib.presets.store import find_preset, preset_files, save_presets, user_preset_folder
+from ..core.errors import InputError
+from ..core.exit_codes import ExitCode
+from ..engines.presets.exchange import EXPORT_ENGINES, export_preset, import_presets
+from ..engines.presets.model import load_preset_file
+from ..engines.presets.store import find_preset, preset_files, save_presets, user_preset_folder
 
 __all__ = ["add_parser"]
 

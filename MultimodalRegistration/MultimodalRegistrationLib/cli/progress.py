@@ -8,8 +8,8 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.registration.progress import Progress
+from ..core.errors import RegistrationError
+from ..core.progress import Progress
 
 __all__ = ["EventPrinter", "Printer", "ProgressPrinter", "make_printer"]
 

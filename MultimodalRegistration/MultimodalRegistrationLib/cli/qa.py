@@ -11,24 +11,25 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.cli.handover import Handover, add_handover_option, read_handover
-from MultimodalRegistrationLib.cli.landmark_options import add_space_options, add_target_options, read_target_pairs
-from MultimodalRegistrationLib.cli.progress import Printer, make_printer
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
-from MultimodalRegistrationLib.io.run_records import RunRecord, find_record
-from MultimodalRegistrationLib.io.segmentations import read_segmentation
-from MultimodalRegistrationLib.io.transforms import approximation, read_transform
-from MultimodalRegistrationLib.io.volumes import Volume, read_mask, read_volume
-from MultimodalRegistrationLib.quality.assess import Assessment, Structures, assess
-from MultimodalRegistrationLib.quality.content import quality_content
-from MultimodalRegistrationLib.quality.csv_tables import csv_tables
-from MultimodalRegistrationLib.quality.maps import quality_maps
-from MultimodalRegistrationLib.quality.tolerance import TG_132, own_tolerance
-from MultimodalRegistrationLib.registration.prepare import mask_on_grid
-from MultimodalRegistrationLib.registration.progress import Progress
-from MultimodalRegistrationLib.report.write import write_report
+from ..assess.assess import Assessment, Structures, assess
+from ..assess.content import quality_content
+from ..assess.csv_tables import csv_tables
+from ..assess.maps import quality_maps
+from ..assess.report.write import write_report
+from ..assess.tolerance import TG_132, own_tolerance
+from ..core.errors import InputError
+from ..core.progress import Progress
+from ..core.spatial import SpatialTransform
+from ..core.volume import Volume
+from ..io.outputs import OutputFiles, output_folder, write_json, writing
+from ..io.run_records import RunRecord, find_record
+from ..io.segmentations import read_segmentation
+from ..io.transforms import approximation, read_transform
+from ..io.volumes import read_mask, read_volume
+from ..register.prepare import mask_on_grid
+from .handover import Handover, add_handover_option, read_handover
+from .landmark_options import add_space_options, add_target_options, read_target_pairs
+from .progress import Printer, make_printer
 
 __all__ = ["add_parser"]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_pairs
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
-from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs, plain_label
-from MultimodalRegistrationLib.registration.refine_landmarks import RefinedLandmark, refine_landmarks
+from ..core.errors import InputError
+from ..core.points import LandmarkList, Pairs, plain_label
+from ..io.landmarks import write_landmarks
+from ..io.outputs import OutputFiles, write_json, writing
+from ..io.volumes import read_volume
+from ..register.refine_landmarks import RefinedLandmark, refine_landmarks
+from .landmark_options import add_landmark_options, read_pairs
 
 __all__ = ["add_parser"]
 

@@ -11,36 +11,31 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.cli.carry_option import add_carry_options, carry_to_fixed, check_carry
-from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
-from MultimodalRegistrationLib.cli.progress import Printer, make_printer
-from MultimodalRegistrationLib.cli.signals import signals_cancel
-from MultimodalRegistrationLib.cli.then_option import add_then_option, check_then
-from MultimodalRegistrationLib.cli.verdict_options import JudgedOutputs, add_verdict_options
-from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_status
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
-from MultimodalRegistrationLib.errors import Cancelled, EngineError, InputError
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json, writing
-from MultimodalRegistrationLib.io.transforms import (
-    NONLINEAR_SUFFIXES,
-    TRANSFORM_SUFFIXES,
-    read_linear_transform,
-    write_transform,
-)
-from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES
-from MultimodalRegistrationLib.preprocess.steps import Steps, find_steps
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.registration.chain import register_in_stages
-from MultimodalRegistrationLib.registration.clock import TOTAL, Clock, stages_of
-from MultimodalRegistrationLib.registration.later_stages import BentStage, LinearStage
-from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
-from MultimodalRegistrationLib.registration.read_pair import VolumePair, read_pair
-from MultimodalRegistrationLib.registration.report import result_content
-from MultimodalRegistrationLib.registration.resample import resample_to_fixed
-from MultimodalRegistrationLib.registration.result import RegistrationResult
-from MultimodalRegistrationLib.registration.run import fallback_warning, select_engine
-from MultimodalRegistrationLib.registration.start import START_METHODS
-from MultimodalRegistrationLib.verdict.rule import Verdict
+from ..core.clock import TOTAL, Clock, stages_of
+from ..core.errors import Cancelled, EngineError, InputError
+from ..engines.catalogue import ENGINES, engine_status
+from ..engines.presets.store import DEFAULT_PRESET, find_preset
+from ..engines.sessions import EngineSessions
+from ..io.outputs import OutputFiles, write_json, writing
+from ..io.transforms import NONLINEAR_SUFFIXES, TRANSFORM_SUFFIXES, read_linear_transform, write_transform
+from ..io.volumes import OUTPUT_VOLUME_SUFFIXES, VOLUME_SUFFIXES
+from ..preprocess.steps import Steps, find_steps
+from ..register.chain import register_in_stages
+from ..register.later_stages import BentStage, LinearStage
+from ..register.options import DEFAULT_SEED, check_numbers
+from ..register.read_pair import VolumePair, read_pair
+from ..register.report import result_content
+from ..register.resample import resample_to_fixed
+from ..register.result import RegistrationResult
+from ..register.run import fallback_warning, select_engine
+from ..register.start import START_METHODS
+from ..register.verdict.rule import Verdict
+from .carry_option import add_carry_options, carry_to_fixed, check_carry
+from .landmark_options import add_landmark_options, read_landmark_pairs
+from .progress import Printer, make_printer
+from .signals import signals_cancel
+from .then_option import add_then_option, check_then
+from .verdict_options import JudgedOutputs, add_verdict_options
 
 __all__ = ["add_parser", "run_register"]
 

@@ -12,35 +12,36 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.cli.landmark_options import add_landmark_options, read_landmark_pairs
-from MultimodalRegistrationLib.cli.progress import Printer, make_printer
-from MultimodalRegistrationLib.cli.signals import signals_cancel
-from MultimodalRegistrationLib.cli.verdict_options import add_verdict_options, verdict_suffix
-from MultimodalRegistrationLib.engines.catalogue import ENGINES
-from MultimodalRegistrationLib.errors import Cancelled, InputError
-from MultimodalRegistrationLib.exit_codes import ExitCode, exit_code_of_verdicts
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles, output_folder, write_json, writing
-from MultimodalRegistrationLib.io.segmentations import read_segmentation
-from MultimodalRegistrationLib.io.transforms import read_linear_transform, write_linear_transform, write_transform
-from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, Volume, read_volume
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.registration.landmark_start import landmark_start
-from MultimodalRegistrationLib.registration.options import DEFAULT_SEED, check_numbers
-from MultimodalRegistrationLib.registration.progress import Progress
-from MultimodalRegistrationLib.registration.resample import resample_to_fixed
-from MultimodalRegistrationLib.registration.run import fallback_warning, select_engine
-from MultimodalRegistrationLib.registration.searched_start import searched_start
-from MultimodalRegistrationLib.structures.combine import CombinedTransform, combine_rigid
-from MultimodalRegistrationLib.structures.field_quality import share_words
-from MultimodalRegistrationLib.structures.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE, file_names
-from MultimodalRegistrationLib.structures.outcome import SkippedStructure, in_view
-from MultimodalRegistrationLib.structures.regions import DEFAULT_MARGIN_MM
-from MultimodalRegistrationLib.structures.register_each import register_structures
-from MultimodalRegistrationLib.structures.register_one import RegisteredStructure
-from MultimodalRegistrationLib.structures.report import structures_content
-from MultimodalRegistrationLib.structures.structure import structures_of
-from MultimodalRegistrationLib.structures.summary import joint_content
+from ..core.errors import Cancelled, InputError
+from ..core.exit_codes import ExitCode, exit_code_of_verdicts
+from ..core.progress import Progress
+from ..core.spatial import SpatialTransform
+from ..core.volume import Volume
+from ..engines.catalogue import ENGINES
+from ..engines.presets.store import DEFAULT_PRESET, find_preset
+from ..io.outputs import OutputFiles, output_folder, write_json, writing
+from ..io.segmentations import read_segmentation
+from ..io.transforms import read_linear_transform, write_linear_transform, write_transform
+from ..io.volumes import VOLUME_SUFFIXES, read_volume
+from ..polyrigid.combine import CombinedTransform, combine_rigid
+from ..polyrigid.field_quality import share_words
+from ..polyrigid.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE, file_names
+from ..polyrigid.outcome import SkippedStructure, in_view
+from ..polyrigid.regions import DEFAULT_MARGIN_MM
+from ..polyrigid.register_each import register_structures
+from ..polyrigid.register_one import RegisteredStructure
+from ..polyrigid.report import structures_content
+from ..polyrigid.structure import structures_of
+from ..polyrigid.summary import joint_content
+from ..register.landmark_start import landmark_start
+from ..register.options import DEFAULT_SEED, check_numbers
+from ..register.resample import resample_to_fixed
+from ..register.run import fallback_warning, select_engine
+from ..register.searched_start import searched_start
+from .landmark_options import add_landmark_options, read_landmark_pairs
+from .progress import Printer, make_printer
+from .signals import signals_cancel
+from .verdict_options import add_verdict_options, verdict_suffix
 
 __all__ = ["add_parser"]
 

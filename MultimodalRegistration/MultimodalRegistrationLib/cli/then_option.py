@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from MultimodalRegistrationLib.registration.then_text import Then, then_of
+from ..register.then_text import Then, then_of
 
 __all__ = ["add_then_option", "check_then"]
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.exit_codes import ExitCode, exit_code_of_verdicts
-from MultimodalRegistrationLib.io.file_names import with_word
-from MultimodalRegistrationLib.io.outputs import OutputFiles
+from ..core.errors import InputError
+from ..core.exit_codes import ExitCode, exit_code_of_verdicts
+from ..io.file_names import with_word
+from ..io.outputs import OutputFiles
 
 __all__ = ["JudgedFiles", "JudgedOutputs", "add_verdict_options", "verdict_suffix"]
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from MultimodalRegistrationLib.cores import usable_cores
-from MultimodalRegistrationLib.errors import EngineNotInstalledError
-from MultimodalRegistrationLib.io.user_folder import user_folder
+from ..core.cores import usable_cores
+from ..core.errors import EngineNotInstalledError
+from ..io.user_folder import user_folder
 
 __all__ = [
     "ENGINES",

@@ -16,8 +16,8 @@ from itk import itkMatrixPython as itk_matrix
 from itk import vnl_matrix_fixedPython as vnl_matrix
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import closest_rotation
+from ..core.grid import VolumeGrid
+from ..core.linear import closest_rotation
 
 __all__ = ["last_index", "own_frame", "place"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from MultimodalRegistrationLib.errors import EngineError
+from ..core.errors import EngineError
 
 __all__ = ["engine_error"]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from ..core.grid import VolumeGrid
+from ..core.spatial import SpatialTransform
 
 __all__ = ["JOB_FILE", "RESULT_FILE", "EngineJob", "EngineResult", "EngineVolume", "load_job", "save_job"]
 

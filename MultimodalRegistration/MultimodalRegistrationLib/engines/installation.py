@@ -13,17 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from MultimodalRegistrationLib.engines.catalogue import (
-    ENGINES,
-    Engine,
-    EngineStatus,
-    engine_folder,
-    engine_status,
-    require_engine,
-)
-from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild
-from MultimodalRegistrationLib.engines.supervisor import is_running
-from MultimodalRegistrationLib.errors import Cancelled, EngineNotInstalledError, InputError
+from ..core.errors import Cancelled, EngineNotInstalledError, InputError
+from .catalogue import ENGINES, Engine, EngineStatus, engine_folder, engine_status, require_engine
+from .supervised_child import SupervisedChild
+from .supervisor import is_running
 
 __all__ = ["Need", "download_command", "install", "missing", "remove"]
 

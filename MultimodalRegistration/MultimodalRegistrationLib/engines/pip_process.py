@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import runpy
 
-from MultimodalRegistrationLib.engines.worker import join_supervisor
+from .worker import join_supervisor
 
 if __name__ == "__main__":
     join_supervisor()

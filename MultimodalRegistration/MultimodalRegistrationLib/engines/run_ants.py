@@ -16,11 +16,11 @@ import SimpleITK as sitk
 from ants.internal import get_lib_fn, get_pointer_string
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.presets.ants_stages import stage_arguments
-from MultimodalRegistrationLib.presets.specification import any_bends
+from ..core.grid import VolumeGrid
+from ..io.transforms import read_linear_transform
+from .handover import EngineJob, EngineVolume
+from .presets.ants_stages import stage_arguments
+from .presets.specification import any_bends
 
 __all__ = ["run"]
 
@@ -31,7 +31,7 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     Parameters
     ----------
     job : EngineJob
-        Stages as in :data:`~MultimodalRegistrationLib.presets.specification.STAGE_SETTINGS`.
+        Stages as in :data:`~MultimodalRegistrationLib.engines.presets.specification.STAGE_SETTINGS`.
     folder : Path
         Where ANTs may write its transform.
 

@@ -16,13 +16,13 @@ from itk import itkPointPython as itk_point
 from itk import itkPyBufferPython as itk_buffer
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.engines.elastix_frame import own_frame, place
-from MultimodalRegistrationLib.engines.handover import EngineJob
-from MultimodalRegistrationLib.geometry.coarse_voxels import has_coarse_voxels, has_thick_slices
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.marked import box_of_marked
-from MultimodalRegistrationLib.io.tools.elastix_bspline import elastix_bspline, moved_bspline
-from MultimodalRegistrationLib.presets.specification import any_bends
+from ..core.coarse_voxels import has_coarse_voxels, has_thick_slices
+from ..core.grid import VolumeGrid
+from ..core.marked import box_of_marked
+from ..io.tools.elastix_bspline import elastix_bspline, moved_bspline
+from .elastix_frame import own_frame, place
+from .handover import EngineJob
+from .presets.specification import any_bends
 
 __all__ = ["run"]
 

@@ -10,9 +10,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.engines.handover import EngineJob
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk, sitk_from_matrix
+from ..core.grid import VolumeGrid
+from ..core.linear import matrix_from_sitk, sitk_from_matrix
+from .handover import EngineJob
 
 __all__ = ["run"]
 
@@ -32,7 +32,7 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
     Parameters
     ----------
     job : EngineJob
-        Stages as in :data:`~MultimodalRegistrationLib.presets.specification.STAGE_SETTINGS`.
+        Stages as in :data:`~MultimodalRegistrationLib.engines.presets.specification.STAGE_SETTINGS`.
     folder : Path
         Unused: nothing is written.
 

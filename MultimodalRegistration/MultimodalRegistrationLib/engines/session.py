@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.engines.catalogue import ENGINES, engine_folder, require_engine
-from MultimodalRegistrationLib.engines.failures import engine_error
-from MultimodalRegistrationLib.engines.handover import JOB_FILE, RESULT_FILE, EngineJob, EngineResult, save_job
-from MultimodalRegistrationLib.engines.supervised_child import SupervisedChild, asked_to_end, end_words
-from MultimodalRegistrationLib.errors import Cancelled, EngineError, RegistrationError
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from ..core.errors import Cancelled, EngineError, RegistrationError
+from ..core.spatial import SpatialTransform
+from .catalogue import ENGINES, engine_folder, require_engine
+from .failures import engine_error
+from .handover import JOB_FILE, RESULT_FILE, EngineJob, EngineResult, save_job
+from .supervised_child import SupervisedChild, asked_to_end, end_words
 
 __all__ = ["EngineSession"]
 

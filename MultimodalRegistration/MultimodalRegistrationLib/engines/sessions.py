@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from MultimodalRegistrationLib.engines.session import EngineSession
+from .session import EngineSession
 
 __all__ = ["EngineSessions"]
 

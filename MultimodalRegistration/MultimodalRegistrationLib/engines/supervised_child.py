@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.engines import supervisor
-from MultimodalRegistrationLib.engines.supervisor import RECORD_SEPARATOR
+from . import supervisor
+from .supervisor import RECORD_SEPARATOR
 
 __all__ = ["Heard", "SupervisedChild", "asked_to_end", "end_words"]
 

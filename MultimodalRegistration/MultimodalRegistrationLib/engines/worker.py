@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.engines.supervisor import RECORD_SEPARATOR, WORKER_PID_FILE
+from .supervisor import RECORD_SEPARATOR, WORKER_PID_FILE
 
 __all__ = ["join_supervisor", "main", "tell_application"]
 
@@ -64,7 +64,7 @@ def main() -> None:
 def _run(engine: Any, job_file: Path) -> None:
     import SimpleITK as sitk
 
-    from MultimodalRegistrationLib.engines.handover import RESULT_FILE, load_job
+    from .handover import RESULT_FILE, load_job
 
     began = time.perf_counter()
     try:

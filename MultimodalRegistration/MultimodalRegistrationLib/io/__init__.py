@@ -1,1 +1,1 @@
-"""Reading and writing of files, and what is checked on the way."""
+"""reading and writing of files, whole or not at all."""

@@ -16,9 +16,9 @@ import scipy.sparse
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
+from ..core.grid import VolumeGrid
+from ..core.linear import apply_matrix
+from ..core.volume import Volume
 
 __all__ = ["axis_weights", "box_mean", "coarse_copy", "coarse_grid", "coarse_size"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.raw_headers import check_raw_header
-from MultimodalRegistrationLib.io.special_files import refuse_special_files, refuse_special_files_in
-from MultimodalRegistrationLib.io.volume_checks import check_header
+from ..core.errors import InputError
+from .raw_headers import check_raw_header
+from .special_files import refuse_special_files, refuse_special_files_in
+from .volume_checks import check_header
 
 __all__ = ["VOLUME_SUFFIXES", "check_slices", "open_image_file", "series_files", "unreadable"]
 

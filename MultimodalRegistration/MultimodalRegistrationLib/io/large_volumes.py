@@ -10,13 +10,13 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.box_mean import box_mean, coarse_grid, coarse_size
-from MultimodalRegistrationLib.io.memory import available_memory_bytes
-from MultimodalRegistrationLib.io.volume_checks import VoxelRange, check_label_map, check_placement
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.io.voxel_source import VoxelSource, open_source
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.volume import Volume
+from .box_mean import box_mean, coarse_grid, coarse_size
+from .memory import available_memory_bytes
+from .volume_checks import VoxelRange, check_label_map, check_placement
+from .voxel_source import VoxelSource, open_source
 
 __all__ = ["default_memory_limit_bytes", "finest_spacing_mm", "read_downsampled", "read_mask_downsampled"]
 

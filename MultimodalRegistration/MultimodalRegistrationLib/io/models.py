@@ -13,15 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import Space, flip_points_lps_ras
-from MultimodalRegistrationLib.io.surfaces import (
-    MODEL_SUFFIXES,
-    load_vtk,
-    mm_per_unit_of_model,
-    read_model,
-    space_of_model,
-)
+from ..core.errors import InputError
+from ..core.frames import Space, flip_points_lps_ras
+from .surfaces import MODEL_SUFFIXES, load_vtk, mm_per_unit_of_model, read_model, space_of_model
 
 __all__ = ["Model", "read_whole_model", "write_model"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
+from ..core.errors import InputError
 
 __all__ = ["OutputFiles", "discard_unfinished", "output_folder", "write_json", "writing"]
 

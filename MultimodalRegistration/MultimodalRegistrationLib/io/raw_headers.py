@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from MultimodalRegistrationLib.errors import InputError
+from ..core.errors import InputError
 
 __all__ = ["check_raw_header"]
 

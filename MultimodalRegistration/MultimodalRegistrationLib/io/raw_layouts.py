@@ -24,8 +24,8 @@ from typing import BinaryIO, Literal, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.detached_headers import text_header
+from ..core.errors import InputError
+from .detached_headers import text_header
 
 __all__ = ["RawLayout", "find_layout"]
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.io.landmarks.records import parse_space
-from MultimodalRegistrationLib.io.landmarks.writing import MARKUPS_SCHEMA
-from MultimodalRegistrationLib.io.text_files import read_text
+from ..core.box import OrientedBox
+from ..core.errors import InputError
+from ..core.frames import flip_points_lps_ras
+from .landmarks.records import parse_space
+from .landmarks.writing import MARKUPS_SCHEMA
+from .text_files import read_text
 
 __all__ = ["read_roi", "write_roi"]
 

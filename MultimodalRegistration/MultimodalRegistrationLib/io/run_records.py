@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.geometry.frames import resampling_lps_from_modelling_ras
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from ..core.frames import resampling_lps_from_modelling_ras
+from ..core.spatial import SpatialTransform
 
 __all__ = ["RunRecord", "describes", "find_record"]
 

@@ -17,11 +17,12 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.image_files import open_image_file, unreadable
-from MultimodalRegistrationLib.io.volumes import Volume, read_label_map
-from MultimodalRegistrationLib.landmarks.points import plain_label
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.points import plain_label
+from ..core.volume import Volume
+from .image_files import open_image_file, unreadable
+from .volumes import read_label_map
 
 __all__ = ["Segment", "Segmentation", "layers_of", "read_segmentation", "read_segmentation_image"]
 

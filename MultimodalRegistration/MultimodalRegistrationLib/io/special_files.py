@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.detached_headers import HEADER_SUFFIXES, data_files
+from ..core.errors import InputError
+from .detached_headers import HEADER_SUFFIXES, data_files
 
 __all__ = ["refuse_special_files", "refuse_special_files_in"]
 

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError, install_remedy
-from MultimodalRegistrationLib.geometry.frames import Space, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import translation_matrix
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
-from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, Volume, read_segment
-from MultimodalRegistrationLib.surfaces.surface import Surface
+from ..core.errors import InputError, install_remedy
+from ..core.frames import Space, flip_points_lps_ras
+from ..core.linear import translation_matrix
+from ..core.surface import Surface
+from ..core.volume import Volume
+from .special_files import refuse_special_files
+from .volumes import VOLUME_SUFFIXES, read_segment
 
 __all__ = [
     "MODEL_SUFFIXES",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
+from ..core.errors import InputError
+from .special_files import refuse_special_files
 
 __all__ = ["read_text"]
 

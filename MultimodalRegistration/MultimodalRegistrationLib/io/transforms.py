@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.tools.choose import read_as
-from MultimodalRegistrationLib.io.tools.itk import (
+from ..core.errors import InputError
+from ..core.spatial import SpatialTransform
+from .tools.choose import read_as
+from .tools.itk import (
     FIELD_SUFFIXES,
     NONLINEAR_SUFFIXES,
     OUTPUT_FIELD_SUFFIXES,

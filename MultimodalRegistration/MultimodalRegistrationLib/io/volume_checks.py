@@ -9,8 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
 
 __all__ = [
     "VoxelRange",

@@ -1,30 +1,20 @@
-"""Scalar volumes: the data class, and reading them from files and DICOM folders."""
+"""Reading scalar volumes from files and DICOM folders."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.image_files import (
-    VOLUME_SUFFIXES,
-    check_slices,
-    open_image_file,
-    series_files,
-    unreadable,
-)
-from MultimodalRegistrationLib.io.volume_checks import check_header, check_scalar_volume, looks_like_label_map
+from ..core.errors import InputError
+from ..core.volume import Volume
+from .image_files import VOLUME_SUFFIXES, check_slices, open_image_file, series_files, unreadable
+from .volume_checks import check_header, check_scalar_volume, looks_like_label_map
 
 __all__ = [
     "OUTPUT_VOLUME_SUFFIXES",
     "VOLUME_SUFFIXES",
-    "Volume",
     "read_label_map",
     "read_mask",
     "read_segment",
@@ -34,43 +24,6 @@ __all__ = [
 
 # Without those that keep their voxels in a second file, which would have to be renamed with the first.
 OUTPUT_VOLUME_SUFFIXES = (".nrrd", ".mha", ".nii", ".nii.gz")
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A scalar volume in world coordinates.
-
-    Parameters
-    ----------
-    image : SimpleITK.Image
-        Voxels on a three-dimensional LPS grid. Never changed by this library.
-    name : str
-        What messages call it: a path or a node name.
-    """
-
-    image: sitk.Image
-    name: str
-
-    @property
-    def grid(self) -> VolumeGrid:
-        """Placement of the voxels."""
-        return VolumeGrid.of_image(self.image)
-
-    @property
-    def voxels(self) -> NDArray[Any]:
-        """Read-only view of the voxels, shape (K, J, I)."""
-        view = sitk.GetArrayViewFromImage(self.image).view(_VoxelView)
-        view.image = self.image
-        return view
-
-
-class _VoxelView(np.ndarray[Any, Any]):
-    """A view that keeps its image alive: SimpleITK's own view would show freed memory once the image is gone."""
-
-    image: sitk.Image | None
-
-    def __array_finalize__(self, parent: Any) -> None:
-        self.image = getattr(parent, "image", None)
 
 
 def read_volume(path: str | Path) -> Volume:

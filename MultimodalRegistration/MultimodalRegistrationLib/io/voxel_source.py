@@ -12,11 +12,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.image_files import check_slices, open_image_file, series_files, unreadable
-from MultimodalRegistrationLib.io.raw_layouts import RawLayout, find_layout
-from MultimodalRegistrationLib.io.volume_checks import check_header
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from .image_files import check_slices, open_image_file, series_files, unreadable
+from .raw_layouts import RawLayout, find_layout
+from .volume_checks import check_header
 
 __all__ = ["VoxelSource", "grid_of_header", "open_source", "voxel_bytes"]
 

@@ -1,1 +1,1 @@
-"""Registration from pairs of landmarks: models, pairing, findings and errors."""
+"""registration from pairs of points or from surfaces, and the errors to expect of it."""

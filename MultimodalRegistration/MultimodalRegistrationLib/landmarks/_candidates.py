@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from MultimodalRegistrationLib.landmarks._rigid import superpose
+from ..core.superpose import superpose
 
 __all__ = ["Candidate", "find_candidates"]
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from MultimodalRegistrationLib.landmarks._rigid import superpose
+from ..core.superpose import superpose
 
 __all__ = ["Weigher", "weigher_for"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.landmarks._rigid import superpose
+from ..core.superpose import superpose
 
 __all__ = ["Linear", "misfit"]
 

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 # The tails of these distributions without all of scipy.stats, which would slow the start of every command.
 from scipy.special import chdtrc, fdtrc
 
-from MultimodalRegistrationLib.landmarks._misfit import Linear, misfit
-from MultimodalRegistrationLib.landmarks.models import PARAMETERS
+from ._misfit import Linear, misfit
+from .models import PARAMETERS
 
 __all__ = ["exchange", "outliers", "reflection_gain"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.landmarks.models import Confidence, Fit, ModelName, fit_model, is_determined
+from ..core.errors import RegistrationError
+from .models import Confidence, Fit, ModelName, fit_model, is_determined
 
 __all__ = ["PointErrors", "errors_at", "leave_one_out", "left_out_both_ways"]
 

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError, RegistrationError
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at, leave_one_out, left_out_both_ways
-from MultimodalRegistrationLib.landmarks.findings import Finding, find_problems
-from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS, MODELS, Fit, ModelName, fit_model, is_determined
-from MultimodalRegistrationLib.landmarks.points import Pairs
-from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign, with_targets
+from ..core.errors import InputError, RegistrationError
+from ..core.points import Pairs
+from .accuracy import PointErrors, errors_at, leave_one_out, left_out_both_ways
+from .findings import Finding, find_problems
+from .models import FEWEST_PAIRS, MODELS, Fit, ModelName, fit_model, is_determined
+from .prealign import Prealignment, prealign, with_targets
 
 __all__ = ["Appraisal", "ModelEvidence", "QuickFit", "appraise", "fit_quickly"]
 

@@ -41,13 +41,9 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import chi2, f
 
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
-from MultimodalRegistrationLib.landmarks.expected_error import (
-    ExpectedError,
-    expected_error,
-    localisation_error_from_fit,
-)
-from MultimodalRegistrationLib.landmarks.models import PARAMETERS, Confidence, Fit, ModelName
+from .accuracy import PointErrors
+from .expected_error import ExpectedError, expected_error, localisation_error_from_fit
+from .models import PARAMETERS, Confidence, Fit, ModelName
 
 __all__ = [
     "CASES",

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RBFInterpolator
 
-from MultimodalRegistrationLib.landmarks.fit_anisotropic import difference_covariances, rigid_jacobian
-from MultimodalRegistrationLib.landmarks.models import PARAMETERS, Confidence, Fit, LinearFit, ModelName
+from .fit_anisotropic import difference_covariances, rigid_jacobian
+from .models import PARAMETERS, Confidence, Fit, LinearFit, ModelName
 
 __all__ = ["ExpectedError", "expected_error", "localisation_error_from_fit"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist, pdist, squareform
 
-from MultimodalRegistrationLib.landmarks._candidates import find_candidates
-from MultimodalRegistrationLib.landmarks._misfit import Linear, misfit
-from MultimodalRegistrationLib.landmarks._rigid import superpose
-from MultimodalRegistrationLib.landmarks._suspects import exchange, outliers, reflection_gain
-from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS, PARAMETERS, ModelName
-from MultimodalRegistrationLib.landmarks.points import Pairs, plain_label
+from ..core.points import Pairs, plain_label
+from ..core.superpose import superpose
+from ._candidates import find_candidates
+from ._misfit import Linear, misfit
+from ._suspects import exchange, outliers, reflection_gain
+from .models import FEWEST_PAIRS, PARAMETERS, ModelName
 
 __all__ = ["Finding", "find_problems"]
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.landmarks.fit import fit_rigid
+from ..core.errors import RegistrationError
+from ..core.linear import apply_matrix
+from ..core.point_fit import fit_rigid
 
 __all__ = ["difference_covariances", "fit_rigid_anisotropic", "rigid_jacobian"]
 

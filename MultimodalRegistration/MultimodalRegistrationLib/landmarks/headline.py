@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
-from MultimodalRegistrationLib.landmarks.error_bounds import CASES, ErrorBounds, Extremes
-from MultimodalRegistrationLib.landmarks.findings import Finding
-from MultimodalRegistrationLib.landmarks.targets import Targets
+from .accuracy import PointErrors
+from .error_bounds import CASES, ErrorBounds, Extremes
+from .findings import Finding
+from .targets import Targets
 
 __all__ = ["Excess", "Headline", "excess_at_targets", "excess_left_out", "headline", "range_words"]
 

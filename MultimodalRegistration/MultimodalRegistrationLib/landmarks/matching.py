@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.landmarks._candidates import Candidate, find_candidates
-from MultimodalRegistrationLib.landmarks._evidence import Weigher, weigher_for
-from MultimodalRegistrationLib.landmarks._rigid import superpose
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from ..core.errors import InputError
+from ..core.points import LandmarkList
+from ..core.superpose import superpose
+from ._candidates import Candidate, find_candidates
+from ._evidence import Weigher, weigher_for
 
 __all__ = ["Match", "match_landmarks"]
 

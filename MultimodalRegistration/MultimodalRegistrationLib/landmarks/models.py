@@ -8,11 +8,11 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, apply_matrix, condition_number
-from MultimodalRegistrationLib.landmarks.fit import fit_affine, fit_rigid, fit_similarity, fit_translation
-from MultimodalRegistrationLib.landmarks.fit_anisotropic import fit_rigid_anisotropic
-from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
+from ..core.errors import InputError
+from ..core.linear import LARGEST_CONDITION, apply_matrix, condition_number
+from ..core.point_fit import fit_affine, fit_rigid, fit_similarity, fit_translation
+from .fit_anisotropic import fit_rigid_anisotropic
+from .thin_plate import ThinPlateSpline
 
 __all__ = [
     "FEWEST_PAIRS",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs, plain_label
+from ..core.points import LandmarkList, Pairing, Pairs, plain_label
 
 __all__ = ["PairRow", "pair_rows", "pairs_of_rows", "told_apart"]
 

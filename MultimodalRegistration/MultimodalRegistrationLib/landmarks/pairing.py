@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.landmarks.matching import match_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs, plain_label
+from ..core.errors import InputError
+from ..core.points import LandmarkList, Pairing, Pairs, plain_label
+from .matching import match_landmarks
 
 __all__ = ["pair_landmarks", "pair_targets"]
 

@@ -8,42 +8,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError, RegistrationError
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at, leave_one_out, left_out_both_ways
-from MultimodalRegistrationLib.landmarks.error_bounds import (
-    ErrorBounds,
-    Extremes,
-    error_bounds,
-    region_around,
-    region_of_volume,
-)
-from MultimodalRegistrationLib.landmarks.expected_error import (
-    ExpectedError,
-    expected_error,
-    localisation_error_from_fit,
-)
-from MultimodalRegistrationLib.landmarks.findings import Finding, find_problems
-from MultimodalRegistrationLib.landmarks.fit import fit_affine
-from MultimodalRegistrationLib.landmarks.headline import (
-    Excess,
-    Headline,
-    excess_at_targets,
-    excess_left_out,
-    headline,
-)
-from MultimodalRegistrationLib.landmarks.models import (
-    MODELS,
-    Confidence,
-    Fit,
-    LinearFit,
-    ModelName,
-    fit_model,
-    is_determined,
-)
-from MultimodalRegistrationLib.landmarks.points import Pairs
-from MultimodalRegistrationLib.landmarks.recommendation import Recommendation, recommend
-from MultimodalRegistrationLib.landmarks.targets import Targets, errors_at_targets
-from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
+from ..core.errors import InputError, RegistrationError
+from ..core.point_fit import fit_affine
+from ..core.points import Pairs
+from .accuracy import PointErrors, errors_at, leave_one_out, left_out_both_ways
+from .error_bounds import ErrorBounds, Extremes, error_bounds, region_around, region_of_volume
+from .expected_error import ExpectedError, expected_error, localisation_error_from_fit
+from .findings import Finding, find_problems
+from .headline import Excess, Headline, excess_at_targets, excess_left_out, headline
+from .models import MODELS, Confidence, Fit, LinearFit, ModelName, fit_model, is_determined
+from .recommendation import Recommendation, recommend
+from .targets import Targets, errors_at_targets
+from .thin_plate import ThinPlateSpline
 
 __all__ = ["Prealignment", "prealign", "with_targets"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
-from MultimodalRegistrationLib.landmarks.models import MODELS, ModelName
+from .accuracy import PointErrors
+from .models import MODELS, ModelName
 
 __all__ = ["Recommendation", "recommend"]
 

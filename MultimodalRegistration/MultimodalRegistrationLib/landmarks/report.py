@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
-from MultimodalRegistrationLib.landmarks.error_bounds import CASES, ErrorBounds, Extremes
-from MultimodalRegistrationLib.landmarks.expected_error import ExpectedError
-from MultimodalRegistrationLib.landmarks.models import LinearFit
-from MultimodalRegistrationLib.landmarks.prealign import Prealignment
-from MultimodalRegistrationLib.landmarks.targets import Targets
+
+from ..core.frames import flip_matrix_lps_ras
+from .accuracy import PointErrors
+from .error_bounds import CASES, ErrorBounds, Extremes
+from .expected_error import ExpectedError
+from .models import LinearFit
+from .prealign import Prealignment
+from .targets import Targets
 
 __all__ = ["PREALIGN_SCHEMA_VERSION", "prealignment_content", "prealignment_words"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.displacement_grid import DisplacementGrid, displacement_grid
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
+from ..core.displacement_grid import DisplacementGrid, displacement_grid
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from .thin_plate import ThinPlateSpline
 
 __all__ = ["box_of_points", "spline_grid"]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors, errors_at
-from MultimodalRegistrationLib.landmarks.error_bounds import ErrorBounds
-from MultimodalRegistrationLib.landmarks.findings import Finding
-from MultimodalRegistrationLib.landmarks.models import Fit, LinearFit
-from MultimodalRegistrationLib.landmarks.points import Pairs
+from ..core.errors import InputError
+from ..core.points import Pairs
+from .accuracy import PointErrors, errors_at
+from .error_bounds import ErrorBounds
+from .findings import Finding
+from .models import Fit, LinearFit
 
 __all__ = ["Targets", "errors_at_targets"]
 

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.landmarks.fit import fit_affine
+from ..core.errors import RegistrationError
+from ..core.point_fit import fit_affine
 
 __all__ = ["ThinPlateSpline"]
 

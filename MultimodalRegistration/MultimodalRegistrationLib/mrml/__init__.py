@@ -1,1 +1,1 @@
-"""MRML nodes, in a scene that the caller gives; no Slicer application is needed."""
+"""MRML nodes in an explicit scene: nodes into files and requests, results into nodes."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.io.volume_checks import check_scalar_volume
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.steps import in_thread
-from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, voxels_in_steps
-from MultimodalRegistrationLib.preprocess.bias_preview import BiasPreview, preview_bias
+from ..core.volume import Volume
+from ..io.volume_checks import check_scalar_volume
+from ..preprocess.bias_preview import BiasPreview, preview_bias
+from .steps import in_thread
+from .volume_kinds import check_kind
+from .voxel_slabs import slabs_of_node, voxels_in_steps
 
 __all__ = ["bias_preview_steps"]
 

@@ -10,12 +10,12 @@ import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.mrml.placement import placement_in_world
-from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
+from ..core.frames import flip_points_lps_ras
+from ..core.linear import apply_matrix
+from .placement import placement_in_world
+from .scene_nodes import add_hidden, remove_present
+from .voxel_slabs import slabs_of_node
+from .vtk_arrays import matrix_from_vtk
 
 __all__ = ["CheckerboardVolume"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import vtk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.exit_codes import ExitCode
+from ..core.errors import InputError
+from ..core.exit_codes import ExitCode
 
 __all__ = ["ChildJob", "in_turn"]
 

@@ -11,8 +11,8 @@ import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
+from .scene_nodes import add_hidden, remove_present
+from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
 __all__ = ["ContourVolume", "otsu_thresholds"]
 

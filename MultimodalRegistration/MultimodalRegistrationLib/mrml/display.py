@@ -8,8 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.pictures.window import display_window, finite_sample
+from ..assess.pictures.window import display_window, finite_sample
+from ..core.volume import Volume
 
 __all__ = ["add_display_node", "window_of_content"]
 

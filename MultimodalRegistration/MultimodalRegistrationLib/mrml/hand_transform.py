@@ -10,17 +10,17 @@ import numpy as np
 import vtk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.engines.handover import EngineVolume
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.box_mean import coarse_copy
-from MultimodalRegistrationLib.mrml.scene_nodes import remove_present
-from MultimodalRegistrationLib.mrml.steps import in_thread
-from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, voxels_in_steps
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
-from MultimodalRegistrationLib.registration.prepare import engine_volume, orthogonal_volume
-from MultimodalRegistrationLib.search.live_agreement import LiveAgreement
+from ..core.frames import flip_matrix_lps_ras, flip_points_lps_ras
+from ..core.grid import VolumeGrid
+from ..engines.handover import EngineVolume
+from ..io.box_mean import coarse_copy
+from ..register.prepare import engine_volume, orthogonal_volume
+from ..register.search.live_agreement import LiveAgreement
+from .scene_nodes import remove_present
+from .steps import in_thread
+from .volume_kinds import check_kind
+from .voxel_slabs import slabs_of_node, voxels_in_steps
+from .vtk_arrays import matrix_from_vtk
 
 __all__ = ["HandTransform", "live_agreement_steps"]
 

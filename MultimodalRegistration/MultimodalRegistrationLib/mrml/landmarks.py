@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
-from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
+from ..core.errors import InputError
+from ..core.frames import flip_points_lps_ras
+from ..core.points import Landmark, LandmarkList
+from .placement import Placement, placement_in_world
 
 __all__ = ["active_list_kept", "add_landmark_node", "landmarks_of_node"]
 

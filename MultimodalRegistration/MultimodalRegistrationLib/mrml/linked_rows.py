@@ -11,11 +11,11 @@ import vtk
 from numpy.typing import NDArray
 from slicer.util import VTKObservationMixin
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS, Fit, ModelName, fit_model, is_determined
-from MultimodalRegistrationLib.landmarks.points import Pairs
-from MultimodalRegistrationLib.mrml.slice_planes import planes_cross_at
+from ..core.errors import RegistrationError
+from ..core.frames import flip_points_lps_ras
+from ..core.points import Pairs
+from ..landmarks.models import FEWEST_PAIRS, Fit, ModelName, fit_model, is_determined
+from .slice_planes import planes_cross_at
 
 __all__ = ["LinkedRows", "Side", "fit_as_shown"]
 

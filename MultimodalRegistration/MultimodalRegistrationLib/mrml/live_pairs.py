@@ -12,16 +12,16 @@ import slicer.util
 import vtk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.landmarks.pair_rows import PairRow, pair_rows, pairs_of_rows, told_apart
-from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
-from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world, placement_without
-from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
+from ..core.errors import InputError
+from ..core.frames import flip_ijk_to_space, flip_points_lps_ras
+from ..core.grid import VolumeGrid
+from ..core.points import LandmarkList, Pairing, Pairs
+from ..landmarks.pair_rows import PairRow, pair_rows, pairs_of_rows, told_apart
+from ..landmarks.pairing import pair_landmarks, pair_targets
+from .landmarks import landmarks_of_node
+from .placement import Placement, placement_in_world, placement_without
+from .scene_nodes import nodes_of_class
+from .vtk_arrays import matrix_from_vtk
 
 __all__ = [
     "LivePairs",

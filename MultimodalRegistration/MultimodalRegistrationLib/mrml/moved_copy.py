@@ -7,10 +7,10 @@ from typing import Any
 
 import vtk
 
-from MultimodalRegistrationLib.mrml.display import window_of_content
-from MultimodalRegistrationLib.mrml.placement import placement_without
-from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
-from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
+from .display import window_of_content
+from .placement import placement_without
+from .scene_nodes import add_hidden, remove_present
+from .vtk_arrays import vtk_from_matrix
 
 __all__ = ["MovedCopy"]
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.mrml.placement import OLD_PARENT_ROLE, RESULT_ROLE, applied_results
-from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
-from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
+from ..core.errors import InputError
+from .placement import OLD_PARENT_ROLE, RESULT_ROLE, applied_results
+from .scene_nodes import nodes_of_class
+from .transforms import apply_to_moving
 
 __all__ = ["check_output", "harden_moved", "is_moved_by", "move_nodes"]
 

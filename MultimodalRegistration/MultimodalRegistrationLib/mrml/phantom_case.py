@@ -10,14 +10,14 @@ import vtk
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
-from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node
-from MultimodalRegistrationLib.mrml.volumes import add_volume_node
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
-from MultimodalRegistrationLib.phantom import HEAD_POINTS_LPS, make_head, target_points_lps
+from ..core.frames import flip_matrix_lps_ras
+from ..core.grid import VolumeGrid
+from ..core.linear import apply_matrix, displacement_mm
+from ..core.phantom import HEAD_POINTS_LPS, make_head, target_points_lps
+from ..core.points import LandmarkList
+from .landmarks import add_landmark_node
+from .volumes import add_volume_node
+from .vtk_arrays import matrix_from_vtk
 
 __all__ = ["T1_TO_CT_LPS", "PhantomCase", "add_phantom_case", "phantom_error_mm"]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
-from MultimodalRegistrationLib.mrml.placement import placement_without
-from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed
-from MultimodalRegistrationLib.mrml.transform_file import write_transform_node
-from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, write_nrrd
+from ..io.outputs import OutputFiles
+from .child_job import ChildJob
+from .placement import placement_without
+from .quality_inputs import check_fixed
+from .transform_file import write_transform_node
+from .volume_kinds import check_kind
+from .voxel_slabs import slabs_of_node, write_nrrd
 
 __all__ = ["PictureJob", "PictureSettings"]
 
@@ -26,7 +26,7 @@ class PictureSettings:
     Parameters
     ----------
     mode : str
-        One of :data:`~MultimodalRegistrationLib.pictures.modes.MODES`.
+        One of :data:`~MultimodalRegistrationLib.assess.pictures.modes.MODES`.
     center_ras : sequence of 3 float, optional
         Where the planes cross, world, mm; None for the centre of the fixed volume.
     field_mm : float, optional

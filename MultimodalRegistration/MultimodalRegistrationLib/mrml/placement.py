@@ -16,8 +16,8 @@ import slicer
 import vtk
 from numpy.typing import ArrayLike, NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, transform_points
+from ..core.errors import InputError
+from .vtk_arrays import matrix_from_vtk, transform_points
 
 __all__ = [
     "OLD_PARENT_ROLE",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from MultimodalRegistrationLib.mrml.tables import add_table_node
+from .tables import add_table_node
 
 __all__ = ["Chart", "Line", "add_chart", "color_of"]
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
-from MultimodalRegistrationLib.landmarks.models import LinearFit, ModelName
-from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks, pair_targets
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairing, Pairs
-from MultimodalRegistrationLib.landmarks.prealign import Prealignment, prealign
-from MultimodalRegistrationLib.landmarks.report import prealignment_content
-from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
-from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.moved_nodes import check_output
-from MultimodalRegistrationLib.mrml.placement import placement_without
-from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, add_thin_plate_spline_node
+from ..core.errors import InputError
+from ..core.frames import flip_matrix_lps_ras
+from ..core.points import LandmarkList, Pairing, Pairs
+from ..landmarks.models import LinearFit, ModelName
+from ..landmarks.pairing import pair_landmarks, pair_targets
+from ..landmarks.prealign import Prealignment, prealign
+from ..landmarks.report import prealignment_content
+from ..landmarks.thin_plate import ThinPlateSpline
+from .landmarks import landmarks_of_node
+from .moved_nodes import check_output
+from .placement import placement_without
+from .transforms import add_linear_transform_node, add_thin_plate_spline_node
 
 __all__ = ["add_prealignment_node", "both_given", "pairs_of_nodes", "prealign_nodes"]
 

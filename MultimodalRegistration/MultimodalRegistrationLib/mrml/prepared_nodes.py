@@ -9,15 +9,15 @@ import vtk
 from numpy.typing import ArrayLike
 from vtk.util.numpy_support import numpy_to_vtk
 
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.display import add_display_node
-from MultimodalRegistrationLib.mrml.roi import add_roi_node, set_roi_node
-from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node
-from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
-from MultimodalRegistrationLib.preprocess.region import Region
-from MultimodalRegistrationLib.preprocess.run import Preprocessed
+from ..core.box import OrientedBox
+from ..core.frames import flip_ijk_to_space, modelling_ras_from_resampling_lps
+from ..core.volume import Volume
+from ..preprocess.region import Region
+from ..preprocess.run import Preprocessed
+from .display import add_display_node
+from .roi import add_roi_node, set_roi_node
+from .transforms import add_linear_transform_node
+from .vtk_arrays import vtk_from_matrix
 
 __all__ = ["ORIGINAL_ROLE", "PreparedNodes", "RegionNodes", "add_prepared", "add_region", "found_for", "remove_nodes"]
 

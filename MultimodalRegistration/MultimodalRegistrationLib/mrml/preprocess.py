@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.landmarks.points import Pairing
-from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
-from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
-from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
-from MultimodalRegistrationLib.mrml.segments import mask_of_volume
-from MultimodalRegistrationLib.mrml.transforms import start_from_node
-from MultimodalRegistrationLib.mrml.volume_findings import check_kinds
-from MultimodalRegistrationLib.mrml.volumes import volume_from_node
-from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region, region_of_box, region_of_points
-from MultimodalRegistrationLib.preprocess.run import find_region, points_of_segment, preprocess
-from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
-from MultimodalRegistrationLib.registration.landmark_start import landmark_start
-from MultimodalRegistrationLib.registration.prepare import mask_on_grid
-from MultimodalRegistrationLib.registration.searched_start import searched_start
+from ..core.errors import InputError
+from ..core.points import Pairing
+from ..core.volume import Volume
+from ..preprocess.region import DEFAULT_MARGIN_MM, Region, region_of_box, region_of_points
+from ..preprocess.run import find_region, points_of_segment, preprocess
+from ..preprocess.steps import ROLES, Role
+from ..register.landmark_start import landmark_start
+from ..register.prepare import mask_on_grid
+from ..register.searched_start import searched_start
+from .prealign import pairs_of_nodes
+from .prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
+from .roi import box_of_roi_node
+from .segments import mask_of_volume
+from .transforms import start_from_node
+from .volume_findings import check_kinds
+from .volumes import volume_from_node
 
 __all__ = ["find_region_nodes", "preprocess_nodes", "refuse_wrong_kinds"]
 

@@ -14,27 +14,27 @@ from typing import Any, Literal
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.exit_codes import ExitCode
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.io.roi import write_roi
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.io.voxel_source import grid_of_header
-from MultimodalRegistrationLib.landmarks.points import Pairing
-from MultimodalRegistrationLib.mrml.child_job import in_turn
-from MultimodalRegistrationLib.mrml.prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
-from MultimodalRegistrationLib.mrml.preprocess import refuse_wrong_kinds
-from MultimodalRegistrationLib.mrml.registration_inputs import Inputs as PairInputs
-from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
-from MultimodalRegistrationLib.mrml.segments import segment_slabs
-from MultimodalRegistrationLib.mrml.steps import in_thread
-from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, with_remedies
-from MultimodalRegistrationLib.mrml.volume_pair_job import VolumePairJob
-from MultimodalRegistrationLib.mrml.voxel_slabs import read_gzip_nrrd, slabs_of_node, write_nrrd
-from MultimodalRegistrationLib.preprocess.findings import Finding
-from MultimodalRegistrationLib.preprocess.region import DEFAULT_MARGIN_MM, Region
-from MultimodalRegistrationLib.preprocess.run import PreparedVolume, Preprocessed
-from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
+from ..core.box import OrientedBox
+from ..core.errors import InputError
+from ..core.exit_codes import ExitCode
+from ..core.points import Pairing
+from ..core.volume import Volume
+from ..io.roi import write_roi
+from ..io.voxel_source import grid_of_header
+from ..preprocess.findings import Finding
+from ..preprocess.region import DEFAULT_MARGIN_MM, Region
+from ..preprocess.run import PreparedVolume, Preprocessed
+from ..preprocess.steps import ROLES, Role
+from .child_job import in_turn
+from .prepared_nodes import PreparedNodes, RegionNodes, add_prepared, add_region
+from .preprocess import refuse_wrong_kinds
+from .registration_inputs import Inputs as PairInputs
+from .roi import box_of_roi_node
+from .segments import segment_slabs
+from .steps import in_thread
+from .volume_findings import NodeFinding, with_remedies
+from .volume_pair_job import VolumePairJob
+from .voxel_slabs import read_gzip_nrrd, slabs_of_node, write_nrrd
 
 __all__ = ["Inputs", "PreprocessJob", "Settings", "Task"]
 

@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.landmarks.pairing import pair_targets
-from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.placement import placement_without
-from MultimodalRegistrationLib.mrml.prealign import both_given
-from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed, command_of, names_of, record_of
-from MultimodalRegistrationLib.mrml.segmentations import segmentation_of_node
-from MultimodalRegistrationLib.mrml.segments import mask_of_volume
-from MultimodalRegistrationLib.mrml.spatial import GOOD_ENOUGH_MM, spatial_transform_of_node
-from MultimodalRegistrationLib.mrml.volumes import volume_from_node
-from MultimodalRegistrationLib.quality.assess import Assessment, Structures, assess
-from MultimodalRegistrationLib.quality.content import quality_content
-from MultimodalRegistrationLib.quality.tolerance import TG_132, Tolerance
-from MultimodalRegistrationLib.registration.prepare import mask_on_grid
+from ..assess.assess import Assessment, Structures, assess
+from ..assess.content import quality_content
+from ..assess.tolerance import TG_132, Tolerance
+from ..core.grid import VolumeGrid
+from ..core.spatial import SpatialTransform
+from ..core.volume import Volume
+from ..landmarks.pairing import pair_targets
+from ..register.prepare import mask_on_grid
+from .landmarks import landmarks_of_node
+from .placement import placement_without
+from .prealign import both_given
+from .quality_inputs import check_fixed, command_of, names_of, record_of
+from .segmentations import segmentation_of_node
+from .segments import mask_of_volume
+from .spatial import GOOD_ENOUGH_MM, spatial_transform_of_node
+from .volumes import volume_from_node
 
 __all__ = ["NodeAssessment", "assess_nodes"]
 
@@ -95,7 +95,7 @@ def assess_nodes(
     InputError
         A node that cannot be used, one of a pair without its partner, a transform that is applied to the fixed side,
         several that are applied to the moving side one upon the other, or as
-        :func:`~MultimodalRegistrationLib.quality.assess.assess`.
+        :func:`~MultimodalRegistrationLib.assess.assess.assess`.
     """
     nodes = {
         "fixed": fixed_node,

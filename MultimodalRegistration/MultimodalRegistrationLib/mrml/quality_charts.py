@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from MultimodalRegistrationLib.mrml.plots import Chart, Line, color_of
+from .plots import Chart, Line, color_of
 
 __all__ = ["quality_charts"]
 
@@ -25,7 +25,7 @@ def quality_charts(content: Mapping[str, Any]) -> dict[str, Chart]:
     Parameters
     ----------
     content : mapping
-        From :func:`~MultimodalRegistrationLib.quality.content.quality_content`.
+        From :func:`~MultimodalRegistrationLib.assess.content.quality_content`.
 
     Returns
     -------

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
-from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node
+from ..core.frames import flip_points_lps_ras
+from ..core.points import LandmarkList
+from .landmarks import add_landmark_node
 
 __all__ = ["add_error_lines", "add_error_points"]
 

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.run_records import RunRecord, describes
-from MultimodalRegistrationLib.mrml.placement import applied_results, result_held_by
-from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
-from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
-from MultimodalRegistrationLib.quality.tolerance import TG_132, Tolerance
+from ..assess.tolerance import TG_132, Tolerance
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.spatial import SpatialTransform
+from ..io.run_records import RunRecord, describes
+from .placement import applied_results, result_held_by
+from .spatial import spatial_transform_of_node
+from .transforms import SETTINGS_ATTRIBUTE
 
 __all__ = ["check_fixed", "command_of", "names_of", "record_of"]
 

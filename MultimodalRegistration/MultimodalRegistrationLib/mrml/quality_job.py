@@ -15,26 +15,26 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.io.run_records import RunRecord
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.landmarks.pairing import pair_targets
-from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
-from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.placement import placement_in_world, placement_without
-from MultimodalRegistrationLib.mrml.prealign import both_given
-from MultimodalRegistrationLib.mrml.quality_inputs import check_fixed, command_of, names_of, record_of
-from MultimodalRegistrationLib.mrml.quality_nodes import QualityNodes, quality_node_steps, remove_quality_nodes
-from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
-from MultimodalRegistrationLib.mrml.segments import segment_slabs
-from MultimodalRegistrationLib.mrml.spatial import GOOD_ENOUGH_MM
-from MultimodalRegistrationLib.mrml.steps import in_thread, shares
-from MultimodalRegistrationLib.mrml.transform_file import write_transform_node
-from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
-from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, slabs_of_node, write_nrrd
-from MultimodalRegistrationLib.quality.tolerance import TG_132, Tolerance
+from ..assess.tolerance import TG_132, Tolerance
+from ..core.errors import InputError
+from ..core.spatial import SpatialTransform
+from ..core.volume import Volume
+from ..io.landmarks import write_landmarks
+from ..io.run_records import RunRecord
+from ..landmarks.pairing import pair_targets
+from .child_job import ChildJob, in_turn
+from .landmarks import landmarks_of_node
+from .placement import placement_in_world, placement_without
+from .prealign import both_given
+from .quality_inputs import check_fixed, command_of, names_of, record_of
+from .quality_nodes import QualityNodes, quality_node_steps, remove_quality_nodes
+from .segment_files import SegmentFile
+from .segments import segment_slabs
+from .spatial import GOOD_ENOUGH_MM
+from .steps import in_thread, shares
+from .transform_file import write_transform_node
+from .volume_kinds import check_kind
+from .voxel_slabs import Slabs, slabs_of_node, write_nrrd
 
 __all__ = ["QualityInputs", "QualityJob"]
 

@@ -8,10 +8,10 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
-from MultimodalRegistrationLib.quality.images.windows import NOTHING
+from ..assess.images.windows import NOTHING
+from ..core.frames import flip_ijk_to_space
+from ..core.volume import Volume
+from .vtk_arrays import vtk_from_matrix
 
 __all__ = ["add_map_node"]
 
@@ -33,7 +33,7 @@ def add_map_node(scene: Any, volume: Volume, kind: str, *, name: str) -> Any:
     volume : Volume
         World coordinates.
     kind : str
-        Its name in :func:`~MultimodalRegistrationLib.quality.maps.quality_maps`.
+        Its name in :func:`~MultimodalRegistrationLib.assess.maps.quality_maps`.
     name : str
         Name of the node.
 

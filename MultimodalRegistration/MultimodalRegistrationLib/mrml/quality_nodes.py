@@ -8,14 +8,14 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.landmarks import active_list_kept
-from MultimodalRegistrationLib.mrml.plots import add_chart
-from MultimodalRegistrationLib.mrml.quality_charts import quality_charts
-from MultimodalRegistrationLib.mrml.quality_glyphs import add_error_lines, add_error_points
-from MultimodalRegistrationLib.mrml.quality_maps import add_map_node
-from MultimodalRegistrationLib.mrml.tables import add_table_node
-from MultimodalRegistrationLib.quality.tables import columns_of, quality_tables
+from ..assess.tables import columns_of, quality_tables
+from ..core.volume import Volume
+from .landmarks import active_list_kept
+from .plots import add_chart
+from .quality_charts import quality_charts
+from .quality_glyphs import add_error_lines, add_error_points
+from .quality_maps import add_map_node
+from .tables import add_table_node
 
 __all__ = [
     "CONTENT_ATTRIBUTE",
@@ -75,9 +75,9 @@ def add_quality_nodes(
     scene : vtkMRMLScene
         Gets the nodes; nothing else in it changes.
     content : mapping
-        What was measured, from :func:`~MultimodalRegistrationLib.quality.content.quality_content`.
+        What was measured, from :func:`~MultimodalRegistrationLib.assess.content.quality_content`.
     maps : mapping of str to Volume
-        From :func:`~MultimodalRegistrationLib.quality.maps.quality_maps`.
+        From :func:`~MultimodalRegistrationLib.assess.maps.quality_maps`.
     fixed_node, moving_node : vtkMRMLVolumeNode
         The volumes. The nodes are named after the moving one; the table of methods references both.
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
-from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node
-from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, write_nrrd
+from ..core.errors import InputError
+from ..core.frames import modelling_ras_from_resampling_lps
+from .child_job import ChildJob
+from .transforms import add_linear_transform_node
+from .volume_kinds import check_kind
+from .voxel_slabs import slabs_of_node, write_nrrd
 
 __all__ = ["RecoverJob"]
 

@@ -12,18 +12,18 @@ import numpy as np
 import slicer.util
 from numpy.typing import ArrayLike, NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.landmarks.points import LandmarkList, Pairs
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
-from MultimodalRegistrationLib.mrml.landmarks import active_list_kept
-from MultimodalRegistrationLib.mrml.placement import placement_without
-from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
-from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node, write_nrrd
-from MultimodalRegistrationLib.mrml.vtk_arrays import transform_points
-from MultimodalRegistrationLib.registration.refine_landmarks import RefinedLandmark
+from ..core.errors import InputError
+from ..core.frames import flip_points_lps_ras
+from ..core.points import LandmarkList, Pairs
+from ..io.landmarks import write_landmarks
+from ..register.refine_landmarks import RefinedLandmark
+from .child_job import ChildJob
+from .landmarks import active_list_kept
+from .placement import placement_without
+from .scene_nodes import add_hidden, remove_present
+from .volume_kinds import check_kind
+from .voxel_slabs import slabs_of_node, write_nrrd
+from .vtk_arrays import transform_points
 
 __all__ = ["RefineInputs", "RefineJob", "RefinedPoints"]
 

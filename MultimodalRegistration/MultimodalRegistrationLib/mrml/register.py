@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.io.transforms import write_transform
-from MultimodalRegistrationLib.landmarks.points import Pairing
-from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
-from MultimodalRegistrationLib.mrml.segments import mask_of_volume
-from MultimodalRegistrationLib.mrml.transforms import (
-    add_file_transform_node,
-    add_linear_transform_node,
-    start_from_node,
-)
-from MultimodalRegistrationLib.mrml.volumes import volume_from_node
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.registration.chain import NextStage, register_in_stages
-from MultimodalRegistrationLib.registration.report import result_content
-from MultimodalRegistrationLib.registration.result import RegistrationResult
+from ..core.points import Pairing
+from ..engines.presets.store import DEFAULT_PRESET, find_preset
+from ..io.transforms import write_transform
+from ..register.chain import NextStage, register_in_stages
+from ..register.report import result_content
+from ..register.result import RegistrationResult
+from .prealign import pairs_of_nodes
+from .segments import mask_of_volume
+from .transforms import add_file_transform_node, add_linear_transform_node, start_from_node
+from .volumes import volume_from_node
 
 __all__ = ["add_registration_node", "register_nodes", "result_name"]
 
@@ -71,7 +67,7 @@ def register_nodes(
     fixed_mask_outside, moving_mask_outside : bool
         Use everything but what the mask marks.
     **options
-        Passed to :func:`~MultimodalRegistrationLib.registration.chain.register_in_stages`: engine, start,
+        Passed to :func:`~MultimodalRegistrationLib.register.chain.register_in_stages`: engine, start,
         max_translation_mm, max_rotation_deg, verdict, steps, seed, threads, on_progress, on_warning, cancel.
 
     Returns
@@ -85,7 +81,7 @@ def register_nodes(
     Raises
     ------
     RegistrationError
-        As :func:`~MultimodalRegistrationLib.registration.chain.register_in_stages`.
+        As :func:`~MultimodalRegistrationLib.register.chain.register_in_stages`.
     """
     nodes = {
         "fixed": fixed_node,
@@ -148,7 +144,7 @@ def add_registration_node(
     scene : vtkMRMLScene
         Gets the node.
     content : dict
-        From :func:`~MultimodalRegistrationLib.registration.report.result_content`; kept in the node.
+        From :func:`~MultimodalRegistrationLib.register.report.result_content`; kept in the node.
     file : Path
         The transform; read where it is not linear, and not needed afterwards.
     fixed_node, moving_node : vtkMRMLScalarVolumeNode

@@ -8,19 +8,19 @@ import numpy as np
 import vtk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
-from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.moved_nodes import check_output, is_moved_by
-from MultimodalRegistrationLib.mrml.surfaces import segment_title, surface_from_model_node, surface_from_segment
-from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, start_from_node
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
-from MultimodalRegistrationLib.surfaces.icp import register_surface
-from MultimodalRegistrationLib.surfaces.iterate import Overlap
-from MultimodalRegistrationLib.surfaces.planes import Model
-from MultimodalRegistrationLib.surfaces.report import surface_content
-from MultimodalRegistrationLib.surfaces.result import SurfaceRegistration
-from MultimodalRegistrationLib.surfaces.surface import Surface
+from ..core.errors import InputError
+from ..core.points import LandmarkList
+from ..core.surface import Surface
+from ..landmarks.surfaces.icp import register_surface
+from ..landmarks.surfaces.iterate import Overlap
+from ..landmarks.surfaces.planes import Model
+from ..landmarks.surfaces.report import surface_content
+from ..landmarks.surfaces.result import SurfaceRegistration
+from .landmarks import landmarks_of_node
+from .moved_nodes import check_output, is_moved_by
+from .surfaces import segment_title, surface_from_model_node, surface_from_segment
+from .transforms import add_linear_transform_node, start_from_node
+from .vtk_arrays import matrix_from_vtk
 
 __all__ = ["add_surface_registration", "check_shapes", "movement_so_far", "register_surface_nodes"]
 
@@ -52,7 +52,7 @@ def register_surface_nodes(
     fixed_segment, moving_segment : str, optional
         Identifier or name of the segment; of segmentations only, which need it.
     model, overlap, seed
-        See :func:`~MultimodalRegistrationLib.surfaces.icp.register_surface`.
+        See :func:`~MultimodalRegistrationLib.landmarks.surfaces.icp.register_surface`.
     initial_transform_node : vtkMRMLTransformNode, optional
         Moves the moving shape, from where it lies in the world, onto the fixed one: an additional start.
     node : vtkMRMLTransformNode, optional
@@ -70,7 +70,7 @@ def register_surface_nodes(
     ------
     InputError
         A node without a shape, markups on both sides, a segment that is missing or does not belong there, or as
-        :func:`~MultimodalRegistrationLib.surfaces.icp.register_surface`.
+        :func:`~MultimodalRegistrationLib.landmarks.surfaces.icp.register_surface`.
     """
     before_ras = movement_so_far(node, fixed_node, moving_node)
     check_shapes(fixed_node, moving_node, fixed_segment, moving_segment)
@@ -119,7 +119,7 @@ def add_surface_registration(
     scene : vtkMRMLScene
         Gets the transform node; nothing else in it changes.
     content : dict
-        From :func:`~MultimodalRegistrationLib.surfaces.report.surface_content`.
+        From :func:`~MultimodalRegistrationLib.landmarks.surfaces.report.surface_content`.
     fixed_node, moving_node : vtkMRMLNode
         The shapes.
     before_ras : array, shape (4, 4)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from MultimodalRegistrationLib.landmarks.points import Pairing
-from MultimodalRegistrationLib.presets.model import Preset
-from MultimodalRegistrationLib.registration.start import StartMethod
+from ..core.points import Pairing
+from ..engines.presets.model import Preset
+from ..register.start import StartMethod
 
 __all__ = ["Inputs", "Settings"]
 
@@ -56,7 +56,7 @@ class Settings:
     engine : str or None
         Of the first stage; None for the best one installed.
     start : str
-        As for :func:`~MultimodalRegistrationLib.registration.run.register`; also the bounds.
+        As for :func:`~MultimodalRegistrationLib.register.run.register`; also the bounds.
     max_translation_mm, max_rotation_deg : float or None
         None for any.
     pairing : str

@@ -14,21 +14,21 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.exit_codes import ExitCode
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
-from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
-from MultimodalRegistrationLib.mrml.display import add_display_node
-from MultimodalRegistrationLib.mrml.register import add_registration_node
-from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
-from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
-from MultimodalRegistrationLib.mrml.segments import segment_slabs
-from MultimodalRegistrationLib.mrml.volume_kinds import check_kind
-from MultimodalRegistrationLib.mrml.volume_pair_job import VolumePairJob
-from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, box_slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
-from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
-from MultimodalRegistrationLib.presets.model import Preset, preset_content
-from MultimodalRegistrationLib.registration.run import select_engine
+from ..core.errors import InputError
+from ..core.exit_codes import ExitCode
+from ..core.frames import flip_ijk_to_space
+from ..engines.presets.model import Preset, preset_content
+from ..io.volume_checks import check_pair, check_placement
+from ..register.run import select_engine
+from .display import add_display_node
+from .register import add_registration_node
+from .registration_inputs import Inputs, Settings
+from .roi import box_of_roi_node
+from .segments import segment_slabs
+from .volume_kinds import check_kind
+from .volume_pair_job import VolumePairJob
+from .voxel_slabs import Slabs, box_slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
+from .vtk_arrays import vtk_from_matrix
 
 __all__ = ["RegistrationJob"]
 

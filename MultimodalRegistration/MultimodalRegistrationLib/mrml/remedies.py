@@ -8,8 +8,8 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.mrml.volume_findings import Remedy
+from ..core.errors import InputError
+from .volume_findings import Remedy
 
 __all__ = ["add_remedy"]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation
-from MultimodalRegistrationLib.mrml.landmarks import active_list_kept
-from MultimodalRegistrationLib.mrml.placement import placement_in_world
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
+from ..core.box import OrientedBox
+from ..core.errors import InputError
+from ..core.frames import flip_ijk_to_space, flip_points_lps_ras
+from ..core.linear import apply_matrix, closest_rotation
+from .landmarks import active_list_kept
+from .placement import placement_in_world
+from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
 __all__ = ["add_roi_node", "box_of_roi_node", "set_roi_node"]
 

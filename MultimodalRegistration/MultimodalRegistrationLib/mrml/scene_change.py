@@ -7,10 +7,10 @@ from typing import Any
 import slicer
 import vtk
 
-from MultimodalRegistrationLib.mrml.placement import result_held_by
-from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
-from MultimodalRegistrationLib.mrml.transforms import apply_to_moving, inverted_copy
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
+from .placement import result_held_by
+from .scene_nodes import nodes_of_class
+from .transforms import apply_to_moving, inverted_copy
+from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
 __all__ = ["SceneChange", "nodes_moved_by"]
 

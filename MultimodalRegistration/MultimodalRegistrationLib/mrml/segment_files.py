@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.mrml.placement import Placement
-from MultimodalRegistrationLib.mrml.segmentations import common_grid, label_names
-from MultimodalRegistrationLib.mrml.segments import LABEL_MAP, all_segments, label_slabs, with_label_maps
-from MultimodalRegistrationLib.mrml.volume_kinds import check_voxels
-from MultimodalRegistrationLib.mrml.volumes import grid_in_world
-from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs, slabs_of_node
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from .placement import Placement
+from .segmentations import common_grid, label_names
+from .segments import LABEL_MAP, all_segments, label_slabs, with_label_maps
+from .volume_kinds import check_voxels
+from .volumes import grid_in_world
+from .voxel_slabs import Slabs, slabs_of_node
 
 __all__ = ["SegmentFile"]
 

@@ -8,17 +8,17 @@ import numpy as np
 import slicer
 import vtk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import translation_matrix
-from MultimodalRegistrationLib.io.segmentations import Segmentation
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
-from MultimodalRegistrationLib.mrml.segments import LABEL_MAP, all_segments, labels_on_grid, with_label_maps
-from MultimodalRegistrationLib.mrml.volume_kinds import check_voxels
-from MultimodalRegistrationLib.mrml.volumes import grid_in_world, image_in_world
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
+from ..core.errors import InputError
+from ..core.frames import flip_ijk_to_space
+from ..core.grid import VolumeGrid
+from ..core.linear import translation_matrix
+from ..core.volume import Volume
+from ..io.segmentations import Segmentation
+from .placement import Placement, placement_in_world
+from .segments import LABEL_MAP, all_segments, labels_on_grid, with_label_maps
+from .volume_kinds import check_voxels
+from .volumes import grid_in_world, image_in_world
+from .vtk_arrays import matrix_from_vtk
 
 __all__ = ["common_grid", "label_names", "segmentation_of_node"]
 

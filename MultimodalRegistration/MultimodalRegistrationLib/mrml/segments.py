@@ -10,16 +10,16 @@ import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
-from MultimodalRegistrationLib.mrml.volumes import mask_from_node
-from MultimodalRegistrationLib.mrml.voxel_slabs import Slabs
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
-from MultimodalRegistrationLib.registration.prepare import mask_on_grid
+from ..core.errors import InputError
+from ..core.frames import flip_ijk_to_space
+from ..core.grid import VolumeGrid
+from ..core.volume import Volume
+from ..preprocess.masks.make import mask_like
+from ..register.prepare import mask_on_grid
+from .placement import Placement, placement_in_world
+from .volumes import mask_from_node
+from .voxel_slabs import Slabs
+from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
 __all__ = [
     "LABEL_MAP",

@@ -15,27 +15,22 @@ import numpy as np
 import vtk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import EngineError, InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.mrml.child_job import ChildJob, in_turn
-from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.placement import placement_in_world
-from MultimodalRegistrationLib.mrml.register_surfaces import add_surface_registration, check_shapes, movement_so_far
-from MultimodalRegistrationLib.mrml.segmentations import common_grid
-from MultimodalRegistrationLib.mrml.segments import segment_identifier, segment_slabs, with_label_maps
-from MultimodalRegistrationLib.mrml.surfaces import (
-    CLOSED_SURFACE,
-    polydata_of_model,
-    polydata_of_segment,
-    segment_title,
-)
-from MultimodalRegistrationLib.mrml.volumes import grid_in_world
-from MultimodalRegistrationLib.mrml.voxel_slabs import write_nrrd
-from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
-from MultimodalRegistrationLib.surfaces.planes import Model
-from MultimodalRegistrationLib.surfaces.report import surface_registration_of
-from MultimodalRegistrationLib.surfaces.result import SurfaceRegistration
+from ..core.errors import EngineError, InputError
+from ..core.grid import VolumeGrid
+from ..io.landmarks import write_landmarks
+from ..landmarks.surfaces.planes import Model
+from ..landmarks.surfaces.report import surface_registration_of
+from ..landmarks.surfaces.result import SurfaceRegistration
+from ..preprocess.steps import ROLES, Role
+from .child_job import ChildJob, in_turn
+from .landmarks import landmarks_of_node
+from .placement import placement_in_world
+from .register_surfaces import add_surface_registration, check_shapes, movement_so_far
+from .segmentations import common_grid
+from .segments import segment_identifier, segment_slabs, with_label_maps
+from .surfaces import CLOSED_SURFACE, polydata_of_model, polydata_of_segment, segment_title
+from .volumes import grid_in_world
+from .voxel_slabs import write_nrrd
 
 __all__ = ["ShapeInputs", "ShapesJob"]
 

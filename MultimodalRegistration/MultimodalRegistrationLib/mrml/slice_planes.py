@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import vtk
 
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
+from .vtk_arrays import matrix_from_vtk
 
 __all__ = ["degrees_off_planes", "planes_cross_at"]
 

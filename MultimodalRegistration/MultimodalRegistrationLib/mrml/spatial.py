@@ -10,20 +10,15 @@ import SimpleITK as sitk
 import vtk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.displacement_grid import displacement_grid_steps
-from MultimodalRegistrationLib.geometry.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import (
-    LARGEST_CONDITION,
-    apply_matrix,
-    condition_number,
-    sitk_from_matrix,
-)
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.mrml.placement import step_between
-from MultimodalRegistrationLib.mrml.transforms import start_from_node
-from MultimodalRegistrationLib.mrml.vtk_arrays import transform_points
+from ..core.displacement_grid import displacement_grid_steps
+from ..core.errors import InputError
+from ..core.frames import flip_points_lps_ras
+from ..core.grid import VolumeGrid
+from ..core.linear import LARGEST_CONDITION, apply_matrix, condition_number, sitk_from_matrix
+from ..core.spatial import SpatialTransform
+from .placement import step_between
+from .transforms import start_from_node
+from .vtk_arrays import transform_points
 
 __all__ = ["GOOD_ENOUGH_MM", "spatial_transform_of_node", "spatial_transform_steps"]
 

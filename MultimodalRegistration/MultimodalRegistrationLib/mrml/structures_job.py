@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.mrml.placement import placement_in_world
-from MultimodalRegistrationLib.mrml.register import add_registration_node, result_name
-from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
-from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
-from MultimodalRegistrationLib.mrml.segment_files import SegmentFile
-from MultimodalRegistrationLib.structures.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE
-from MultimodalRegistrationLib.structures.summary import joint_content, worst_structure
+from ..polyrigid.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE
+from ..polyrigid.summary import joint_content, worst_structure
+from .placement import placement_in_world
+from .register import add_registration_node, result_name
+from .registration_inputs import Inputs, Settings
+from .registration_job import RegistrationJob
+from .segment_files import SegmentFile
 
 __all__ = ["StructuresJob"]
 

@@ -13,15 +13,15 @@ import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.surfaces import polydata_of_surface
-from MultimodalRegistrationLib.mrml.placement import placement_in_world
-from MultimodalRegistrationLib.mrml.scene_nodes import add_hidden, remove_present
-from MultimodalRegistrationLib.mrml.steps import in_thread, shares
-from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
-from MultimodalRegistrationLib.mrml.volumes import grid_of_node
-from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_points
-from MultimodalRegistrationLib.preprocess.masks.visible_surface import Shown, coarse_volume, visible_surface
+from ..core.grid import VolumeGrid
+from ..io.surfaces import polydata_of_surface
+from ..preprocess.masks.visible_surface import Shown, coarse_volume, visible_surface
+from .placement import placement_in_world
+from .scene_nodes import add_hidden, remove_present
+from .steps import in_thread, shares
+from .transforms import SETTINGS_ATTRIBUTE
+from .volumes import grid_of_node
+from .vtk_arrays import vtk_from_points
 
 __all__ = ["Arrows", "SurfaceComparison", "expected_error"]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import vtk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.surfaces import surface_of_polydata
-from MultimodalRegistrationLib.mrml.placement import placement_in_world
-from MultimodalRegistrationLib.mrml.segments import copy_of_segments, segment_identifier
-from MultimodalRegistrationLib.surfaces.surface import Surface
+from ..core.errors import InputError
+from ..core.surface import Surface
+from ..io.surfaces import surface_of_polydata
+from .placement import placement_in_world
+from .segments import copy_of_segments, segment_identifier
 
 __all__ = [
     "CLOSED_SURFACE",

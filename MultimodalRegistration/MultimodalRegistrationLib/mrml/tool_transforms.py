@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.geometry.frames import modelling_ras_from_resampling_lps
-from MultimodalRegistrationLib.io.tools.choose import recognised_format
-from MultimodalRegistrationLib.io.transforms import approximation, read_transform, write_transform
-from MultimodalRegistrationLib.mrml.transforms import read_node_file
-from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
+from ..core.errors import RegistrationError
+from ..core.frames import modelling_ras_from_resampling_lps
+from ..io.tools.choose import recognised_format
+from ..io.transforms import approximation, read_transform, write_transform
+from .transforms import read_node_file
+from .vtk_arrays import vtk_from_matrix
 
 __all__ = ["add_tool_transform", "is_tool_transform"]
 

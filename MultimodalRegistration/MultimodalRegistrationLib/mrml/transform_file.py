@@ -6,11 +6,11 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.transforms import write_transform
-from MultimodalRegistrationLib.mrml.spatial import spatial_transform_steps
-from MultimodalRegistrationLib.mrml.steps import in_thread, shares
+from ..core.grid import VolumeGrid
+from ..core.spatial import SpatialTransform
+from ..io.transforms import write_transform
+from .spatial import spatial_transform_steps
+from .steps import in_thread, shares
 
 __all__ = ["write_transform_node"]
 

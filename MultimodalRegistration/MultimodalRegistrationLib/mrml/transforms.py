@@ -13,17 +13,13 @@ import vtk
 from numpy.typing import ArrayLike, NDArray
 from vtk.util.numpy_support import numpy_to_vtk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.displacement_grid import DisplacementGrid
-from MultimodalRegistrationLib.geometry.frames import (
-    flip_ijk_to_space,
-    flip_points_lps_ras,
-    resampling_lps_from_modelling_ras,
-)
-from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
-from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline
-from MultimodalRegistrationLib.mrml.placement import OLD_PARENT_ROLE, RESULT_ROLE, placement_in_world, step_between
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
+from ..core.displacement_grid import DisplacementGrid
+from ..core.errors import InputError
+from ..core.frames import flip_ijk_to_space, flip_points_lps_ras, resampling_lps_from_modelling_ras
+from ..core.linear import LARGEST_CONDITION, condition_number
+from ..landmarks.thin_plate import ThinPlateSpline
+from .placement import OLD_PARENT_ROLE, RESULT_ROLE, placement_in_world, step_between
+from .vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
 
 __all__ = [
     "SETTINGS_ATTRIBUTE",

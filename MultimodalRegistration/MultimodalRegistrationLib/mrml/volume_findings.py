@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.mrml.placement import placement_in_world
-from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
-from MultimodalRegistrationLib.mrml.volume_kinds import wrong_kind
-from MultimodalRegistrationLib.mrml.volumes import grid_in_world, grid_of_node, volume_from_node
-from MultimodalRegistrationLib.preprocess.check import check_two, check_volume
-from MultimodalRegistrationLib.preprocess.findings import Finding, finding_of_error
-from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
+from ..core.errors import InputError
+from ..preprocess.check import check_volume
+from ..preprocess.findings import Finding, finding_of_error
+from ..preprocess.steps import ROLES, Role
+from ..register.check_two import check_two
+from .placement import placement_in_world
+from .scene_nodes import nodes_of_class
+from .volume_kinds import wrong_kind
+from .volumes import grid_in_world, grid_of_node, volume_from_node
 
 __all__ = ["NodeFinding", "Remedy", "check_kinds", "check_nodes", "is_usable", "with_remedies"]
 

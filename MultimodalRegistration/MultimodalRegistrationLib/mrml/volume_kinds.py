@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
-from MultimodalRegistrationLib.preprocess.findings import Finding
+from ..core.errors import InputError
+from ..preprocess.findings import Finding
+from .scene_nodes import nodes_of_class
 
 __all__ = ["check_kind", "check_voxels", "other_volumes", "wrong_kind"]
 

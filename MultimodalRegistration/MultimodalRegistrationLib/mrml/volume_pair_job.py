@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.io.transforms import write_linear_transform
-from MultimodalRegistrationLib.landmarks.points import Pairing
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
-from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
-from MultimodalRegistrationLib.mrml.prealign import pairs_of_nodes
-from MultimodalRegistrationLib.mrml.registration_inputs import Inputs
-from MultimodalRegistrationLib.mrml.transforms import start_from_node
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
+from ..core.grid import VolumeGrid
+from ..core.points import Pairing
+from ..io.landmarks import write_landmarks
+from ..io.transforms import write_linear_transform
+from .child_job import ChildJob
+from .landmarks import landmarks_of_node
+from .prealign import pairs_of_nodes
+from .registration_inputs import Inputs
+from .transforms import start_from_node
+from .voxel_slabs import slabs_of_node
 
 __all__ = ["VolumePairJob"]
 

@@ -9,14 +9,14 @@ import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.volume_checks import check_scalar_volume
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
-from MultimodalRegistrationLib.mrml.volume_kinds import check_kind, check_voxels
-from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
+from ..core.errors import InputError
+from ..core.frames import flip_ijk_to_space, flip_points_lps_ras
+from ..core.grid import VolumeGrid
+from ..core.volume import Volume
+from ..io.volume_checks import check_scalar_volume
+from .placement import Placement, placement_in_world
+from .volume_kinds import check_kind, check_voxels
+from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
 __all__ = [
     "add_volume_node",

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.mrml.placement import Placement, placement_in_world
-from MultimodalRegistrationLib.mrml.volume_kinds import check_voxels
-from MultimodalRegistrationLib.mrml.volumes import world_voxels
+from ..core.box import OrientedBox
+from ..core.grid import VolumeGrid
+from ..core.linear import apply_matrix
+from .placement import Placement, placement_in_world
+from .volume_kinds import check_voxels
+from .volumes import world_voxels
 
 __all__ = ["Slabs", "box_slabs", "read_gzip_nrrd", "slabs_of_node", "voxels_in_steps", "write_nrrd"]
 

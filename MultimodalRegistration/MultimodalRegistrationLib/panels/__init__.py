@@ -1,1 +1,1 @@
-"""The widgets of the modules: what is shown and clicked, and nothing that is computed."""
+"""The widgets of the modules."""

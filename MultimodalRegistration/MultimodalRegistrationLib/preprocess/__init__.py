@@ -1,1 +1,1 @@
-"""What is done to volumes before they are registered: check, region, masks, bias field."""
+"""what is noticed about volumes before a registration, and what is done to copies of them."""

@@ -21,10 +21,10 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.errors import Cancelled, InputError
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.modality import guess_modality
-from MultimodalRegistrationLib.preprocess.n4 import log_bias_fields
+from ..core.errors import Cancelled, InputError
+from ..core.volume import Volume
+from .masks.modality import guess_modality
+from .n4 import log_bias_fields
 
 __all__ = ["BiasCorrection", "correct_bias", "foreground_mask"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.bias import correct_bias
+from ..core.volume import Volume
+from .bias import correct_bias
 
 __all__ = ["BiasPreview", "preview_bias", "write_preview"]
 

@@ -8,22 +8,20 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.large_volumes import read_downsampled
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
-from MultimodalRegistrationLib.io.volume_checks import check_pair
-from MultimodalRegistrationLib.io.volumes import Volume, read_unjudged
-from MultimodalRegistrationLib.io.voxel_source import grid_of_header, voxel_bytes
-from MultimodalRegistrationLib.preprocess.check_placement import placement_findings
-from MultimodalRegistrationLib.preprocess.check_slices import slice_findings
-from MultimodalRegistrationLib.preprocess.check_values import value_findings
-from MultimodalRegistrationLib.preprocess.dicom_series import series_findings, series_tags
-from MultimodalRegistrationLib.preprocess.findings import Finding, finding_of_error
-from MultimodalRegistrationLib.preprocess.orientation import describe_orientation
-from MultimodalRegistrationLib.registration.memory_need import memory_warning
-from MultimodalRegistrationLib.registration.overlap import overlap_fraction
+from ..core.errors import InputError
+from ..core.volume import Volume
+from ..io.large_volumes import read_downsampled
+from ..io.special_files import refuse_special_files
+from ..io.volumes import read_unjudged
+from ..io.voxel_source import grid_of_header, voxel_bytes
+from .check_placement import placement_findings
+from .check_slices import slice_findings
+from .check_values import value_findings
+from .dicom_series import series_findings, series_tags
+from .findings import Finding, by_severity, finding_of_error
+from .orientation import describe_orientation
 
-__all__ = ["VolumeReport", "check_file", "check_two", "check_volume", "volume_warnings"]
+__all__ = ["VolumeReport", "check_file", "check_volume", "volume_warnings"]
 
 # By the codes of the errors that tell them apart from scalar volumes.
 _KINDS = {
@@ -35,7 +33,6 @@ _KINDS = {
     "segmentation": "segmentation",
     "not-three-dimensional": "image of one slice",
 }
-_SMALL_OVERLAP = 0.3
 # Larger volumes are looked at in blocks.
 _MOST_BYTES = 1e9
 
@@ -163,56 +160,11 @@ def check_file(path: str | Path) -> VolumeReport:
     )
 
 
-def check_two(fixed: Volume, moving: Volume, *, engine: str = "elastix") -> tuple[Finding, ...]:
-    """Look at what a registration of two volumes will meet, beyond what is noticed about each alone.
-
-    Parameters
-    ----------
-    fixed, moving : Volume
-        Both usable on their own.
-    engine : str
-        For the estimate of the memory.
-
-    Returns
-    -------
-    tuple of Finding
-        Different units, twice the same volume, little overlap as the headers place them, and memory.
-    """
-    try:
-        check_pair(fixed.grid, fixed.name, moving.grid, moving.name)
-    except InputError as error:
-        return (Finding(error.code, "error", f"{error.subject}: {error.found}", error.remedy),)
-    findings = []
-    if fixed.grid == moving.grid and np.array_equal(fixed.voxels, moving.voxels):
-        findings.append(
-            Finding("same-volume", "warning", "both volumes have the same voxels and placement", "Check the two names.")
-        )
-    overlap = overlap_fraction(fixed, moving, np.eye(4))
-    if overlap < _SMALL_OVERLAP:
-        findings.append(
-            Finding(
-                "little-overlap",
-                "note",
-                f"as their headers place them, {overlap:.0%} of the smaller volume lies inside the other",
-                "Keep --start auto, which searches all poses, or give an --initial-transform.",
-            )
-        )
-    words = memory_warning(engine, fixed.grid, moving.grid)
-    if words is not None:
-        sentence, remedy = words.split(". ", 1)
-        findings.append(Finding("memory", "warning", sentence[0].lower() + sentence[1:], remedy))
-    return _sorted(findings)
-
-
 def _all_findings(volume: Volume, placement: tuple[Finding, ...]) -> tuple[Finding, ...]:
     values = value_findings(volume)
     # Label maps and volumes without contents consist of equal slices anyway.
     slices = () if any(finding.severity == "error" for finding in values) else slice_findings(volume)
-    return _sorted([*placement, *values, *slices])
-
-
-def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity)))
+    return by_severity([*placement, *values, *slices])
 
 
 def _kind(findings: tuple[Finding, ...]) -> str:
@@ -265,7 +217,7 @@ def _in_blocks(path: Path, header: sitk.ImageFileReader) -> VolumeReport:
         orientation=describe_orientation(grid).words,
         pixel_type=sitk.GetPixelIDValueAsString(header.GetPixelID()),
         value_range=_value_range(volume),
-        findings=_sorted(findings),
+        findings=by_severity(findings),
         volume=volume,
     )
 

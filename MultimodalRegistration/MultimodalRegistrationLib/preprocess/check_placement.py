@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.volume_checks import check_placement
-from MultimodalRegistrationLib.preprocess.findings import Finding, finding_of_error
-from MultimodalRegistrationLib.preprocess.orientation import describe_orientation, shear_angle_deg
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..io.volume_checks import check_placement
+from .findings import Finding, finding_of_error
+from .orientation import describe_orientation, shear_angle_deg
 
 __all__ = ["placement_findings"]
 

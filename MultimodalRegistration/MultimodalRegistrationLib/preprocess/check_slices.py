@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.findings import Finding
-from MultimodalRegistrationLib.preprocess.orientation import describe_orientation
+from ..core.volume import Volume
+from .findings import Finding
+from .orientation import describe_orientation
 
 __all__ = ["slice_findings"]
 

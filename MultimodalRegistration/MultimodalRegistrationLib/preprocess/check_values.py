@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.volume_checks import check_label_map, check_values
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.findings import Finding, finding_of_error
+from ..core.errors import InputError
+from ..core.volume import Volume
+from ..io.volume_checks import check_label_map, check_values
+from .findings import Finding, finding_of_error
 
 __all__ = ["value_findings"]
 

@@ -9,11 +9,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
+from ..core.box import OrientedBox
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.linear import apply_matrix
+from ..core.volume import Volume
 
 __all__ = ["crop_to_box", "resample_to_spacing", "voxels_in_box"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.preprocess.findings import Finding
+from ..core.grid import VolumeGrid
+from .findings import Finding
 
 __all__ = ["series_findings", "series_tags"]
 

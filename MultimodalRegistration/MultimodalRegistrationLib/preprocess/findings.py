@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from MultimodalRegistrationLib.errors import InputError
+from ..core.errors import InputError
 
-__all__ = ["Finding", "Severity", "finding_of_error"]
+__all__ = ["Finding", "Severity", "by_severity", "finding_of_error"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -38,3 +39,8 @@ class Finding:
 def finding_of_error(error: InputError) -> Finding:
     """The refusal of an input as a finding of severity ``error``."""
     return Finding(error.code, "error", error.found, error.remedy)
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings with the errors first, then the warnings, then the notes."""
+    return tuple(sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity)))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.cores import usable_cores
-from MultimodalRegistrationLib.errors import Cancelled, EngineError
+from ..core.cores import usable_cores
+from ..core.errors import Cancelled, EngineError
 
 __all__ = ["log_bias_fields"]
 

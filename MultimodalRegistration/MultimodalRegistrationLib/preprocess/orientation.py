@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import rotation_angle_deg
+from ..core.grid import VolumeGrid
+from ..core.linear import rotation_angle_deg
 
 __all__ = ["Orientation", "describe_orientation", "shear_angle_deg"]
 

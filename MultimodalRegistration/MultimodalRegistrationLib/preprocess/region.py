@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from ..core.box import OrientedBox
+from ..core.grid import VolumeGrid
+from ..core.linear import apply_matrix
 
 __all__ = ["DEFAULT_MARGIN_MM", "Region", "common_region", "region_of_box", "region_of_points"]
 

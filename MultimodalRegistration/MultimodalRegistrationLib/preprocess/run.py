@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.bias import correct_bias
-from MultimodalRegistrationLib.preprocess.crop import crop_to_box, resample_to_spacing
-from MultimodalRegistrationLib.preprocess.masks.choose import choose_mask
-from MultimodalRegistrationLib.preprocess.region import Region, common_region
-from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
+from ..core.errors import InputError
+from ..core.linear import apply_matrix
+from ..core.volume import Volume
+from .bias import correct_bias
+from .crop import crop_to_box, resample_to_spacing
+from .masks.choose import choose_mask
+from .region import Region, common_region
+from .steps import ROLES, Role
 
 __all__ = ["FoundRegion", "PreparedVolume", "Preprocessed", "find_region", "points_of_segment", "preprocess"]
 

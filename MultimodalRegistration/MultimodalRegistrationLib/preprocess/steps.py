@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
+from ..core.errors import InputError
+from ..io.special_files import refuse_special_files
 
 __all__ = ["AUTOMATIC", "NOTHING", "ROLES", "MaskKind", "Role", "Steps", "find_steps"]
 

@@ -1,1 +1,1 @@
-"""The study file: which cases there are, read and checked whole, or made from folders."""
+"""many registrations: the study file, the runs, the summary."""

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.image_files import VOLUME_SUFFIXES, open_image_file
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
-from MultimodalRegistrationLib.io.volume_checks import check_pair, check_placement
-from MultimodalRegistrationLib.io.voxel_source import open_source
-from MultimodalRegistrationLib.transforms.apply import output_name
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..io.image_files import VOLUME_SUFFIXES, open_image_file
+from ..io.special_files import refuse_special_files
+from ..io.volume_checks import check_pair, check_placement
+from ..io.voxel_source import open_source
+from ..transforms.apply import output_name
 
 __all__ = ["FileKind", "StudyFiles", "same_outputs"]
 

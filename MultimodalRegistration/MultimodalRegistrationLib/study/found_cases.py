@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.image_files import VOLUME_SUFFIXES
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.study.columns import NAME
-from MultimodalRegistrationLib.study.names import name_problem
-from MultimodalRegistrationLib.study.problems import one_line
+from ..core.errors import InputError
+from ..io.image_files import VOLUME_SUFFIXES
+from ..io.outputs import OutputFiles
+from .columns import NAME
+from .names import name_problem
+from .problems import one_line
 
 __all__ = ["FoundCase", "FoundCases", "is_volume", "pair_cases", "write_study"]
 

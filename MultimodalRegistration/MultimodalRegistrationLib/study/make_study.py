@@ -11,8 +11,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.study.found_cases import FoundCases, is_volume, pair_cases
+from ..core.errors import InputError
+from .found_cases import FoundCases, is_volume, pair_cases
 
 __all__ = ["study_from_bids", "study_from_pattern"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from MultimodalRegistrationLib.engines.catalogue import require_engine
-from MultimodalRegistrationLib.errors import InputError, RegistrationError
-from MultimodalRegistrationLib.preprocess.steps import find_steps
-from MultimodalRegistrationLib.presets.store import find_preset, names_preset_file
-from MultimodalRegistrationLib.registration.run import select_engine
-from MultimodalRegistrationLib.registration.then_text import MASK_KEYS, ROI_KEYS, split_then, then_of
-from MultimodalRegistrationLib.study.file_checks import StudyFiles
+from ..core.errors import InputError, RegistrationError
+from ..engines.catalogue import require_engine
+from ..engines.presets.store import find_preset, names_preset_file
+from ..preprocess.steps import find_steps
+from ..register.run import select_engine
+from ..register.then_text import MASK_KEYS, ROI_KEYS, split_then, then_of
+from .file_checks import StudyFiles
 
 __all__ = ["StudyPresets"]
 

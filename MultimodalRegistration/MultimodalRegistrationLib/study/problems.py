@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
+from ..core.errors import InputError
 
 __all__ = ["Problems", "one_line"]
 

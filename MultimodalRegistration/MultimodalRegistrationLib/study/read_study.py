@@ -6,24 +6,16 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.presets.store import DEFAULT_PRESET, find_preset, names_preset_file
-from MultimodalRegistrationLib.study.cases import Case, Step, Study
-from MultimodalRegistrationLib.study.columns import (
-    NAME,
-    PREPROCESS_PREFIX,
-    QA_ONLY,
-    REPORT,
-    Column,
-    Kind,
-    all_columns,
-)
-from MultimodalRegistrationLib.study.file_checks import FileKind, StudyFiles, same_outputs
-from MultimodalRegistrationLib.study.names import derived_name, name_problem, unique_name
-from MultimodalRegistrationLib.study.preset_checks import StudyPresets
-from MultimodalRegistrationLib.study.problems import Problems
-from MultimodalRegistrationLib.study.rows import Row, Value, read_rows
-from MultimodalRegistrationLib.study.value_checks import StudyValues, option_arguments
+from ..core.errors import RegistrationError
+from ..engines.presets.store import DEFAULT_PRESET, find_preset, names_preset_file
+from .cases import Case, Step, Study
+from .columns import NAME, PREPROCESS_PREFIX, QA_ONLY, REPORT, Column, Kind, all_columns
+from .file_checks import FileKind, StudyFiles, same_outputs
+from .names import derived_name, name_problem, unique_name
+from .preset_checks import StudyPresets
+from .problems import Problems
+from .rows import Row, Value, read_rows
+from .value_checks import StudyValues, option_arguments
 
 __all__ = ["read_study", "study_of_volumes"]
 

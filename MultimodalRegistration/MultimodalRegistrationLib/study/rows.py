@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.text_files import read_text
-from MultimodalRegistrationLib.presets.specification import suggest
-from MultimodalRegistrationLib.study.columns import LISTS, NAME, REPORT, all_columns
-from MultimodalRegistrationLib.study.problems import Problems
+from ..core.errors import InputError
+from ..engines.presets.specification import suggest
+from ..io.text_files import read_text
+from .columns import LISTS, NAME, REPORT, all_columns
+from .problems import Problems
 
 __all__ = ["STUDY_SUFFIXES", "Row", "Value", "read_rows"]
 

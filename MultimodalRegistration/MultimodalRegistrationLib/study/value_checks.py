@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.quality.tolerance import own_tolerance
-from MultimodalRegistrationLib.registration.options import check_numbers
+from ..assess.tolerance import own_tolerance
+from ..core.errors import InputError
+from ..register.options import check_numbers
 
 __all__ = ["StudyValues", "option_arguments"]
 

@@ -1,1 +1,1 @@
-"""What is done with transforms: inverse, composition, application, comparison, recovery."""
+"""inverting, composing, applying, comparing and checking transforms."""

@@ -10,23 +10,24 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import Space
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.image_files import VOLUME_SUFFIXES
-from MultimodalRegistrationLib.io.landmarks import LANDMARK_SUFFIXES, read_landmarks
-from MultimodalRegistrationLib.io.landmarks.json_files import read_markups
-from MultimodalRegistrationLib.io.landmarks.writing import OUTPUT_LANDMARK_SUFFIXES, write_landmarks
-from MultimodalRegistrationLib.io.models import read_whole_model, write_model
-from MultimodalRegistrationLib.io.segmentations import read_segmentation_image
-from MultimodalRegistrationLib.io.surfaces import MODEL_SUFFIXES
-from MultimodalRegistrationLib.io.volume_checks import looks_like_label_map
-from MultimodalRegistrationLib.io.volumes import OUTPUT_VOLUME_SUFFIXES, Volume, read_unjudged
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
-from MultimodalRegistrationLib.transforms.carrier import Carrier, Resampling
-from MultimodalRegistrationLib.transforms.markups import carry_markups
-from MultimodalRegistrationLib.transforms.resample import Interpolation, resample
-from MultimodalRegistrationLib.transforms.segments import moved_entries, resample_segmentation
+from ..core.errors import InputError
+from ..core.frames import Space
+from ..core.grid import VolumeGrid
+from ..core.points import LandmarkList
+from ..core.volume import Volume
+from ..io.image_files import VOLUME_SUFFIXES
+from ..io.landmarks import LANDMARK_SUFFIXES, read_landmarks
+from ..io.landmarks.json_files import read_markups
+from ..io.landmarks.writing import OUTPUT_LANDMARK_SUFFIXES, write_landmarks
+from ..io.models import read_whole_model, write_model
+from ..io.segmentations import read_segmentation_image
+from ..io.surfaces import MODEL_SUFFIXES
+from ..io.volume_checks import looks_like_label_map
+from ..io.volumes import OUTPUT_VOLUME_SUFFIXES, read_unjudged
+from .carrier import Carrier, Resampling
+from .markups import carry_markups
+from .resample import Interpolation, resample
+from .segments import moved_entries, resample_segmentation
 
 __all__ = ["CarriedFile", "Plan", "carry_file", "lost_words", "output_name"]
 

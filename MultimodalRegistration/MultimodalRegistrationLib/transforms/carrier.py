@@ -14,11 +14,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.displacement_grid import displacement_grid
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
+from ..core.displacement_grid import displacement_grid
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.linear import apply_matrix, sitk_from_matrix
+from ..core.spatial import SpatialTransform
 
 __all__ = ["CarriedPoints", "Carrier", "Resampling"]
 

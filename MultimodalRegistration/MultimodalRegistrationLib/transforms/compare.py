@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, rotation_angle_deg
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
-from MultimodalRegistrationLib.quality.health.health import displacement_difference
-from MultimodalRegistrationLib.quality.working_grid import region_points
+from ..core.grid import VolumeGrid
+from ..core.linear import apply_matrix, rotation_angle_deg
+from ..core.spatial import SpatialTransform
+from ..core.volume import Volume
+from .distance_statistics import DistanceStatistics
+from .health.health import displacement_difference
+from .working_grid import region_points
 
 __all__ = ["LinearDifference", "TransformDifference", "compare"]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.linear import apply_matrix
+from ..core.spatial import SpatialTransform
+from .distance_statistics import DistanceStatistics
 
 __all__ = ["SampledTransform", "compose", "sample_on_grid"]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.linalg import expm
 from scipy.ndimage import map_coordinates
 
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
+from ..core.linear import apply_matrix
 
 __all__ = ["MOTIONS", "IntensityFit", "Motion", "Samples", "Source", "fit_motion"]
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.displacement_grid import displacement_grid
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.geometry.stages import affine_of_points
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
-from MultimodalRegistrationLib.quality.working_grid import region_points
+from ..core.box import OrientedBox
+from ..core.displacement_grid import displacement_grid
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.linear import apply_matrix, closest_rotation
+from ..core.spatial import SpatialTransform
+from ..core.stages import affine_of_points
+from ..core.volume import Volume
+from .distance_statistics import DistanceStatistics
+from .working_grid import region_points
 
 __all__ = ["DEFAULT_TOLERANCE_MM", "Inverse", "invert"]
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras, flip_points_lps_ras
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, closest_rotation, is_rigid
-from MultimodalRegistrationLib.io.landmarks.json_files import Markup
-from MultimodalRegistrationLib.transforms.carrier import Carrier
+from ..core.errors import InputError
+from ..core.frames import flip_matrix_lps_ras, flip_points_lps_ras
+from ..core.linear import apply_matrix, closest_rotation, is_rigid
+from ..io.landmarks.json_files import Markup
+from .carrier import Carrier
 
 __all__ = ["carry_markups"]
 

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.volumes import Volume
+from ..core.grid import VolumeGrid
+from ..core.volume import Volume
 
 __all__ = ["INTERPOLATIONS", "Interpolation", "resample"]
 

@@ -8,11 +8,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.geometry.frames import flip_ijk_to_space, flip_matrix_lps_ras
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.segmentations import layers_of
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.transforms.resample import Interpolation, resample
+from ..core.frames import flip_ijk_to_space, flip_matrix_lps_ras
+from ..core.grid import VolumeGrid
+from ..core.volume import Volume
+from ..io.segmentations import layers_of
+from .resample import Interpolation, resample
 
 __all__ = ["moved_entries", "resample_segmentation"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from MultimodalRegistrationLib.cli.transform import apply, compare, compose, convert, invert, recover
+from . import apply, compare, compose, convert, invert, recover
 
 __all__ = ["add_parser"]
 

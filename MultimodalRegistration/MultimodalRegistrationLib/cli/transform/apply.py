@@ -5,22 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from MultimodalRegistrationLib.cli.carried import plan_carried
-from MultimodalRegistrationLib.cli.progress import make_printer
-from MultimodalRegistrationLib.cli.transform.common import (
-    add_result_options,
-    command_content,
-    read_stages,
-    transform_content,
-)
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
-from MultimodalRegistrationLib.io.volumes import read_unjudged
-from MultimodalRegistrationLib.registration.progress import Progress
-from MultimodalRegistrationLib.transforms.apply import Plan
-from MultimodalRegistrationLib.transforms.carrier import Carrier
-from MultimodalRegistrationLib.transforms.compose import compose
-from MultimodalRegistrationLib.transforms.resample import INTERPOLATIONS
+from ...core.errors import InputError
+from ...core.progress import Progress
+from ...io.outputs import OutputFiles, write_json
+from ...io.volumes import read_unjudged
+from ...transforms.apply import Plan
+from ...transforms.carrier import Carrier
+from ...transforms.compose import compose
+from ...transforms.resample import INTERPOLATIONS
+from ..carried import plan_carried
+from ..progress import make_printer
+from .common import add_result_options, command_content, read_stages, transform_content
 
 __all__ = ["add_parser"]
 

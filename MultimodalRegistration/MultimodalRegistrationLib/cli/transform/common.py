@@ -9,19 +9,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.cli.progress import Printer
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.transforms import (
+from ...core.grid import VolumeGrid
+from ...core.spatial import SpatialTransform
+from ...core.volume import Volume
+from ...io.transforms import (
     NONLINEAR_SUFFIXES,
     OUTPUT_FIELD_SUFFIXES,
     TRANSFORM_SUFFIXES,
     approximation,
     read_transform,
 )
-from MultimodalRegistrationLib.io.volume_checks import looks_like_label_map
-from MultimodalRegistrationLib.io.volumes import Volume, read_unjudged
-from MultimodalRegistrationLib.quality.distance_statistics import DistanceStatistics
+from ...io.volume_checks import looks_like_label_map
+from ...io.volumes import read_unjudged
+from ...transforms.distance_statistics import DistanceStatistics
+from ..progress import Printer
 
 __all__ = [
     "OUTPUT_SUFFIXES",

@@ -6,16 +6,10 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from MultimodalRegistrationLib.cli.progress import make_printer
-from MultimodalRegistrationLib.cli.transform.common import (
-    add_result_options,
-    command_content,
-    read_region,
-    read_stages,
-    statistics_words,
-)
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
-from MultimodalRegistrationLib.transforms.compare import TransformDifference, compare
+from ...io.outputs import OutputFiles, write_json
+from ...transforms.compare import TransformDifference, compare
+from ..progress import make_printer
+from .common import add_result_options, command_content, read_region, read_stages, statistics_words
 
 __all__ = ["add_parser"]
 

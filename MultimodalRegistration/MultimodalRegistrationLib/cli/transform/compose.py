@@ -6,8 +6,12 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from MultimodalRegistrationLib.cli.progress import make_printer
-from MultimodalRegistrationLib.cli.transform.common import (
+from ...io.outputs import OutputFiles, write_json
+from ...io.transforms import write_transform
+from ...io.volumes import read_unjudged
+from ...transforms.compose import compose, sample_on_grid
+from ..progress import make_printer
+from .common import (
     OUTPUT_SUFFIXES,
     add_result_options,
     command_content,
@@ -15,10 +19,6 @@ from MultimodalRegistrationLib.cli.transform.common import (
     statistics_words,
     transform_content,
 )
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
-from MultimodalRegistrationLib.io.transforms import write_transform
-from MultimodalRegistrationLib.io.volumes import read_unjudged
-from MultimodalRegistrationLib.transforms.compose import compose, sample_on_grid
 
 __all__ = ["add_parser"]
 

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.cli.progress import make_printer
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.choose import FORMATS, files_of, read_as, write_as
-from MultimodalRegistrationLib.io.tools.context import DIRECTIONS, Context, open_scan
-from MultimodalRegistrationLib.io.transforms import approximation
+from ...io.outputs import OutputFiles
+from ...io.tools.choose import FORMATS, files_of, read_as, write_as
+from ...io.tools.context import DIRECTIONS, Context, open_scan
+from ...io.transforms import approximation
+from ..progress import make_printer
 
 __all__ = ["add_parser"]
 

@@ -6,8 +6,11 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from MultimodalRegistrationLib.cli.progress import make_printer
-from MultimodalRegistrationLib.cli.transform.common import (
+from ...io.outputs import OutputFiles, write_json
+from ...io.transforms import write_transform
+from ...transforms.invert import DEFAULT_TOLERANCE_MM, Inverse, invert
+from ..progress import make_printer
+from .common import (
     OUTPUT_SUFFIXES,
     add_result_options,
     command_content,
@@ -16,9 +19,6 @@ from MultimodalRegistrationLib.cli.transform.common import (
     statistics_words,
     transform_content,
 )
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
-from MultimodalRegistrationLib.io.transforms import write_transform
-from MultimodalRegistrationLib.transforms.invert import DEFAULT_TOLERANCE_MM, Inverse, invert
 
 __all__ = ["add_parser"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from MultimodalRegistrationLib.cli.progress import make_printer
-from MultimodalRegistrationLib.cli.transform.common import add_result_options, command_content, transform_content
-from MultimodalRegistrationLib.geometry.linear import rotation_angle_deg
-from MultimodalRegistrationLib.io.outputs import OutputFiles, write_json
-from MultimodalRegistrationLib.io.transforms import TRANSFORM_SUFFIXES, write_transform
-from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.registration.progress import Progress
-from MultimodalRegistrationLib.transforms.recover import Recovered, recover
+from ...core.linear import rotation_angle_deg
+from ...core.progress import Progress
+from ...io.outputs import OutputFiles, write_json
+from ...io.transforms import TRANSFORM_SUFFIXES, write_transform
+from ...io.volumes import read_volume
+from ...register.recover import Recovered, recover
+from ..progress import make_printer
+from .common import add_result_options, command_content, transform_content
 
 __all__ = ["add_parser"]
 

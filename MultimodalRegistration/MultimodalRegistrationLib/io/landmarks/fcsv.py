@@ -10,15 +10,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.landmarks.records import (
-    PointFile,
-    PointRecord,
-    parse_flag,
-    parse_number,
-    place_in_lines,
-    space_in_comments,
-)
+from ...core.errors import InputError
+from .records import PointFile, PointRecord, parse_flag, parse_number, place_in_lines, space_in_comments
 
 __all__ = ["FCSV_COLUMNS", "STATUS_DEFINED", "STATUS_UNDEFINED", "parse_fcsv"]
 

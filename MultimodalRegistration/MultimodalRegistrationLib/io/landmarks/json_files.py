@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import Space
-from MultimodalRegistrationLib.io.landmarks.records import PointFile, PointRecord, parse_space
-from MultimodalRegistrationLib.io.text_files import read_text
+from ...core.errors import InputError
+from ...core.frames import Space
+from ..text_files import read_text
+from .records import PointFile, PointRecord, parse_space
 
 __all__ = ["Markup", "parse_json", "read_markups"]
 

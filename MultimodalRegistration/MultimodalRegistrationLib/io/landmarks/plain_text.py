@@ -6,16 +6,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import Space
-from MultimodalRegistrationLib.io.landmarks.records import (
-    NUMBER,
-    PointFile,
-    PointRecord,
-    parse_number,
-    place_in_lines,
-    space_in_comments,
-)
+from ...core.errors import InputError
+from ...core.frames import Space
+from .records import NUMBER, PointFile, PointRecord, parse_number, place_in_lines, space_in_comments
 
 __all__ = ["parse_plain_text"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import Space, flip_points_lps_ras
-from MultimodalRegistrationLib.io.landmarks.fcsv import parse_fcsv
-from MultimodalRegistrationLib.io.landmarks.json_files import parse_json
-from MultimodalRegistrationLib.io.landmarks.plain_text import parse_plain_text
-from MultimodalRegistrationLib.io.landmarks.records import PointFile, PointRecord
-from MultimodalRegistrationLib.io.landmarks.tables import parse_table
-from MultimodalRegistrationLib.io.text_files import read_text
-from MultimodalRegistrationLib.landmarks.points import Landmark, LandmarkList
+from ...core.errors import InputError
+from ...core.frames import Space, flip_points_lps_ras
+from ...core.points import Landmark, LandmarkList
+from ..text_files import read_text
+from .fcsv import parse_fcsv
+from .json_files import parse_json
+from .plain_text import parse_plain_text
+from .records import PointFile, PointRecord
+from .tables import parse_table
 
 __all__ = ["LANDMARK_SUFFIXES", "read_landmarks"]
 

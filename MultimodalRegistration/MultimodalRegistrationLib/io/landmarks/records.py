@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import Space
+from ...core.errors import InputError
+from ...core.frames import Space
 
 __all__ = [
     "NUMBER",

@@ -11,16 +11,9 @@ import csv
 import re
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import Space
-from MultimodalRegistrationLib.io.landmarks.records import (
-    PointFile,
-    PointRecord,
-    parse_flag,
-    parse_number,
-    place_in_lines,
-    space_in_comments,
-)
+from ...core.errors import InputError
+from ...core.frames import Space
+from .records import PointFile, PointRecord, parse_flag, parse_number, place_in_lines, space_in_comments
 
 __all__ = ["parse_table"]
 

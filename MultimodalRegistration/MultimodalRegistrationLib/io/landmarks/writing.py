@@ -8,9 +8,9 @@ import json
 import re
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.landmarks.fcsv import FCSV_COLUMNS, STATUS_DEFINED, STATUS_UNDEFINED
-from MultimodalRegistrationLib.landmarks.points import LandmarkList
+from ...core.errors import InputError
+from ...core.points import LandmarkList
+from .fcsv import FCSV_COLUMNS, STATUS_DEFINED, STATUS_UNDEFINED
 
 __all__ = ["MARKUPS_SCHEMA", "OUTPUT_LANDMARK_SUFFIXES", "write_landmarks"]
 

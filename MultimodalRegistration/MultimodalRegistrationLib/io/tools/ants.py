@@ -13,14 +13,14 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk, sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
-from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.itk import FIELD_SUFFIXES, read_field, read_itk, write_field, write_itk
-from MultimodalRegistrationLib.io.tools.text import checked_inverse
+from ...core.errors import InputError
+from ...core.linear import matrix_from_sitk, sitk_from_matrix
+from ...core.spatial import SpatialTransform
+from ..outputs import OutputFiles
+from ..special_files import refuse_special_files
+from .context import Context
+from .itk import FIELD_SUFFIXES, read_field, read_itk, write_field, write_itk
+from .text import checked_inverse
 
 __all__ = ["AntsItem", "ants_items", "looks_like_ants_list", "read_ants", "write_ants"]
 

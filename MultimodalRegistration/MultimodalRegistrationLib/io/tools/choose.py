@@ -7,23 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
-from MultimodalRegistrationLib.io.tools.ants import ants_items, looks_like_ants_list, read_ants, write_ants
-from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.dicom import read_dicom, write_dicom
-from MultimodalRegistrationLib.io.tools.elastix import read_elastix
-from MultimodalRegistrationLib.io.tools.elastix_file import pointed_at, read_chain
-from MultimodalRegistrationLib.io.tools.elastix_write import write_elastix
-from MultimodalRegistrationLib.io.tools.freesurfer import read_lta, read_register_dat, write_lta, write_register_dat
-from MultimodalRegistrationLib.io.tools.fsl import read_flirt, write_flirt
-from MultimodalRegistrationLib.io.tools.itk import FIELD_SUFFIXES, read_field, read_itk, write_field, write_itk
-from MultimodalRegistrationLib.io.tools.plain import read_plain, write_plain
-from MultimodalRegistrationLib.io.tools.rire import read_rire, write_rire
-from MultimodalRegistrationLib.io.tools.spm import read_spm, write_spm
+from ...core.errors import InputError
+from ...core.linear import LARGEST_CONDITION, condition_number
+from ...core.spatial import SpatialTransform
+from ..outputs import OutputFiles
+from ..special_files import refuse_special_files
+from .ants import ants_items, looks_like_ants_list, read_ants, write_ants
+from .context import Context
+from .dicom import read_dicom, write_dicom
+from .elastix import read_elastix
+from .elastix_file import pointed_at, read_chain
+from .elastix_write import write_elastix
+from .freesurfer import read_lta, read_register_dat, write_lta, write_register_dat
+from .fsl import read_flirt, write_flirt
+from .itk import FIELD_SUFFIXES, read_field, read_itk, write_field, write_itk
+from .plain import read_plain, write_plain
+from .rire import read_rire, write_rire
+from .spm import read_spm, write_spm
 
 __all__ = ["FORMATS", "Format", "read_as", "files_of", "recognised_format", "write_as"]
 

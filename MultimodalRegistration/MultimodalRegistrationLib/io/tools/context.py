@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import Space
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.voxel_source import open_source
+from ...core.errors import InputError
+from ...core.frames import Space
+from ...core.grid import VolumeGrid
+from ..voxel_source import open_source
 
 __all__ = ["DIRECTIONS", "Context", "Direction", "Scan", "open_scan"]
 

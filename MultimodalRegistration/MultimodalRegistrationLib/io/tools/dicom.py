@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import MultimodalRegistrationLib
-from MultimodalRegistrationLib.errors import InputError, install_remedy
-from MultimodalRegistrationLib.geometry.linear import is_rigid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.image_files import series_files
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.context import Context, Scan
-from MultimodalRegistrationLib.io.tools.text import AGAIN, checked_inverse, checked_matrix, linear_matrix
+
+from ...core.errors import InputError, install_remedy
+from ...core.linear import is_rigid
+from ...core.spatial import SpatialTransform
+from ..image_files import series_files
+from ..outputs import OutputFiles
+from .context import Context, Scan
+from .text import AGAIN, checked_inverse, checked_matrix, linear_matrix
 
 __all__ = ["read_dicom", "write_dicom"]
 

@@ -16,17 +16,17 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.geometry.displacement_grid import Mapping
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk, sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.elastix_bspline import elastix_bspline
-from MultimodalRegistrationLib.io.tools.elastix_file import ElastixFile, beside, read_chain
-from MultimodalRegistrationLib.io.tools.elastix_kernels import KERNELS, KernelSpline
-from MultimodalRegistrationLib.io.tools.fields import gridded
-from MultimodalRegistrationLib.io.tools.itk import read_field, read_itk
-from MultimodalRegistrationLib.io.tools.text import AGAIN
+from ...core.displacement_grid import Mapping
+from ...core.grid import VolumeGrid
+from ...core.linear import matrix_from_sitk, sitk_from_matrix
+from ...core.spatial import SpatialTransform
+from .context import Context
+from .elastix_bspline import elastix_bspline
+from .elastix_file import ElastixFile, beside, read_chain
+from .elastix_kernels import KERNELS, KernelSpline
+from .fields import gridded
+from .itk import read_field, read_itk
+from .text import AGAIN
 
 __all__ = ["read_elastix"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
-from MultimodalRegistrationLib.io.tools.text import AGAIN, numbers_of_line, read_lines
+from ...core.errors import InputError
+from ..special_files import refuse_special_files
+from .text import AGAIN, numbers_of_line, read_lines
 
 __all__ = ["ElastixFile", "beside", "pointed_at", "read_chain", "read_elastix_file"]
 

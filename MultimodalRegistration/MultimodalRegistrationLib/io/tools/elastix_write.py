@@ -9,13 +9,13 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import matrix_from_sitk
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
-from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.fields import field_of_transform
+from ...core.errors import InputError
+from ...core.grid import VolumeGrid
+from ...core.linear import matrix_from_sitk
+from ...core.spatial import SpatialTransform
+from ..outputs import OutputFiles, writing
+from .context import Context
+from .fields import field_of_transform
 
 __all__ = ["write_elastix"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.geometry.displacement_grid import Mapping, displacement_grid
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix, sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.tools.context import Context
+from ...core.displacement_grid import Mapping, displacement_grid
+from ...core.grid import VolumeGrid
+from ...core.linear import apply_matrix, sitk_from_matrix
+from ...core.spatial import SpatialTransform
+from .context import Context
 
 __all__ = ["field_of_transform", "gridded"]
 

@@ -16,25 +16,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import (
+from ...core.errors import InputError
+from ...core.frames import (
     flip_ijk_to_space,
     flip_matrix_lps_ras,
     modelling_ras_from_resampling_lps,
     resampling_lps_from_modelling_ras,
 )
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.context import Context, Scan
-from MultimodalRegistrationLib.io.tools.text import (
-    AGAIN,
-    linear_matrix,
-    matrix_lines,
-    matrix_of_lines,
-    numbers_of_line,
-    read_lines,
-)
+from ...core.grid import VolumeGrid
+from ...core.spatial import SpatialTransform
+from ..outputs import OutputFiles
+from .context import Context, Scan
+from .text import AGAIN, linear_matrix, matrix_lines, matrix_of_lines, numbers_of_line, read_lines
 
 __all__ = ["read_lta", "read_register_dat", "write_lta", "write_register_dat"]
 

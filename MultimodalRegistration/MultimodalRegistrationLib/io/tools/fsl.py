@@ -13,18 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.text import (
-    checked_inverse,
-    linear_matrix,
-    matrix_lines,
-    matrix_of_lines,
-    read_lines,
-)
+from ...core.errors import InputError
+from ...core.grid import VolumeGrid
+from ...core.spatial import SpatialTransform
+from ..outputs import OutputFiles
+from .context import Context
+from .text import checked_inverse, linear_matrix, matrix_lines, matrix_of_lines, read_lines
 
 __all__ = ["read_flirt", "write_flirt"]
 

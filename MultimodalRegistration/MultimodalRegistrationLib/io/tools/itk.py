@@ -8,15 +8,15 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import sitk_from_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles, writing
-from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.fields import field_of_transform
-from MultimodalRegistrationLib.io.tools.hdf5_times import erase_times
-from MultimodalRegistrationLib.io.tools.matlab import loadmat_or_error
-from MultimodalRegistrationLib.io.tools.text import AGAIN, read_lines
+from ...core.errors import InputError
+from ...core.linear import sitk_from_matrix
+from ...core.spatial import SpatialTransform
+from ..outputs import OutputFiles, writing
+from .context import Context
+from .fields import field_of_transform
+from .hdf5_times import erase_times
+from .matlab import loadmat_or_error
+from .text import AGAIN, read_lines
 
 __all__ = [
     "FIELD_SUFFIXES",

@@ -6,8 +6,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.tools.text import AGAIN
+from ...core.errors import InputError
+from .text import AGAIN
 
 __all__ = ["loadmat_or_error"]
 

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import flip_matrix_lps_ras
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.text import (
-    AGAIN,
-    checked_inverse,
-    checked_matrix,
-    linear_matrix,
-    matrix_lines,
-    numbers_of_line,
-    read_lines,
-)
+from ...core.errors import InputError
+from ...core.frames import flip_matrix_lps_ras
+from ...core.spatial import SpatialTransform
+from ..outputs import OutputFiles
+from .context import Context
+from .text import AGAIN, checked_inverse, checked_matrix, linear_matrix, matrix_lines, numbers_of_line, read_lines
 
 __all__ = ["read_plain", "write_plain"]
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.context import Context, Direction
-from MultimodalRegistrationLib.io.tools.text import AGAIN, checked_matrix, linear_matrix, numbers_of_line, read_lines
-from MultimodalRegistrationLib.landmarks.fit import fit_affine
+from ...core.errors import InputError
+from ...core.grid import VolumeGrid
+from ...core.linear import apply_matrix
+from ...core.point_fit import fit_affine
+from ...core.spatial import SpatialTransform
+from ..outputs import OutputFiles
+from .context import Context, Direction
+from .text import AGAIN, checked_matrix, linear_matrix, numbers_of_line, read_lines
 
 __all__ = ["read_rire", "write_rire"]
 

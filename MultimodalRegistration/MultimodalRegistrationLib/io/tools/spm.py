@@ -12,19 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.frames import (
-    flip_ijk_to_space,
-    modelling_ras_from_resampling_lps,
-    resampling_lps_from_modelling_ras,
-)
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.geometry.linear import translation_matrix
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.context import Context
-from MultimodalRegistrationLib.io.tools.matlab import loadmat_or_error
-from MultimodalRegistrationLib.io.tools.text import checked_matrix, linear_matrix
+from ...core.errors import InputError
+from ...core.frames import flip_ijk_to_space, modelling_ras_from_resampling_lps, resampling_lps_from_modelling_ras
+from ...core.grid import VolumeGrid
+from ...core.linear import translation_matrix
+from ...core.spatial import SpatialTransform
+from ..outputs import OutputFiles
+from .context import Context
+from .matlab import loadmat_or_error
+from .text import checked_matrix, linear_matrix
 
 __all__ = ["read_spm", "write_spm"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.linear import LARGEST_CONDITION, condition_number
-from MultimodalRegistrationLib.geometry.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
+from ...core.errors import InputError
+from ...core.linear import LARGEST_CONDITION, condition_number
+from ...core.spatial import SpatialTransform
+from ..special_files import refuse_special_files
 
 # A remedy.
 AGAIN = "Copy or export the file again."

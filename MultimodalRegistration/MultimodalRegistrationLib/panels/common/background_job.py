@@ -12,12 +12,7 @@ from typing import Any, Protocol
 import qt
 import slicer
 
-from MultimodalRegistrationLib.application.child_python import (
-    CHILD_VARIABLES_LEFT_OUT,
-    child_arguments,
-    child_program,
-    child_variables,
-)
+from ...application.child_python import CHILD_VARIABLES_LEFT_OUT, child_arguments, child_program, child_variables
 
 __all__ = ["BackgroundJob", "ChildProcess", "QtProcess", "end_jobs"]
 

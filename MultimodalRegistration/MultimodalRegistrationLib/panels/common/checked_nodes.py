@@ -6,7 +6,7 @@ from typing import Any
 
 import qt
 
-from MultimodalRegistrationLib.panels.common.texts import ticked_words
+from .texts import ticked_words
 
 __all__ = ["CheckedNodes"]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from MultimodalRegistrationLib.application.child_python import child_program, temporary_folder
-from MultimodalRegistrationLib.errors import EngineError, InputError, RegistrationError
-from MultimodalRegistrationLib.mrml.child_job import ChildJob
-from MultimodalRegistrationLib.panels.common import texts
-from MultimodalRegistrationLib.panels.common.background_job import BackgroundJob, ChildProcess, QtProcess, end_jobs
-from MultimodalRegistrationLib.panels.common.stepper import Stepper
+from ...application.child_python import child_program, temporary_folder
+from ...core.errors import EngineError, InputError, RegistrationError
+from ...mrml.child_job import ChildJob
+from . import texts
+from .background_job import BackgroundJob, ChildProcess, QtProcess, end_jobs
+from .stepper import Stepper
 
 __all__ = ["ChildRun", "Listener"]
 

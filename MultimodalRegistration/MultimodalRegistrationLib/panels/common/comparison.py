@@ -8,15 +8,15 @@ from typing import Any
 import slicer
 import slicer.util
 
-from MultimodalRegistrationLib.application.result_views import add_color_legend
-from MultimodalRegistrationLib.application.slice_views import SliceViews
-from MultimodalRegistrationLib.mrml.checkerboard import CheckerboardVolume
-from MultimodalRegistrationLib.mrml.contour_volume import ContourVolume
-from MultimodalRegistrationLib.mrml.moved_copy import MovedCopy
-from MultimodalRegistrationLib.mrml.overlap import overlap_center_ras
-from MultimodalRegistrationLib.mrml.scene_nodes import remove_present
-from MultimodalRegistrationLib.panels.common.stepper import Stepper
-from MultimodalRegistrationLib.panels.common.surface_view import SurfaceView
+from ...application.result_views import add_color_legend
+from ...application.slice_views import SliceViews
+from ...mrml.checkerboard import CheckerboardVolume
+from ...mrml.contour_volume import ContourVolume
+from ...mrml.moved_copy import MovedCopy
+from ...mrml.overlap import overlap_center_ras
+from ...mrml.scene_nodes import remove_present
+from .stepper import Stepper
+from .surface_view import SurfaceView
 
 __all__ = ["CHECKERBOARD", "COLOR", "EDGES", "GREY", "Comparison"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from MultimodalRegistrationLib.panels.common.buttons import set_quietly
-from MultimodalRegistrationLib.panels.common.comparison import CHECKERBOARD, COLOR, EDGES, GREY, Comparison
+from .buttons import set_quietly
+from .comparison import CHECKERBOARD, COLOR, EDGES, GREY, Comparison
 
 __all__ = ["ComparisonRow"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from MultimodalRegistrationLib.panels.common.styles import BAD, GOOD, label_style
+from .styles import BAD, GOOD, label_style
 
 __all__ = ["MessageLine"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import qt
 
-from MultimodalRegistrationLib.panels.common import texts
+from . import texts
 
 __all__ = ["ProgressView"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
-from MultimodalRegistrationLib.panels.common.child_run import AnyJob, ChildRun, Listener
-from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
+from ...core.errors import RegistrationError
+from .background_job import ChildProcess, QtProcess
+from .child_run import AnyJob, ChildRun, Listener
+from .progress_view import ProgressView
 
 __all__ = ["RunSlot"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from MultimodalRegistrationLib.application.three_d_view import ThreeDView
-from MultimodalRegistrationLib.mrml.surface_comparison import SurfaceComparison
-from MultimodalRegistrationLib.panels.common import texts
-from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
-from MultimodalRegistrationLib.panels.common.stepper import Stepper
+from ...application.three_d_view import ThreeDView
+from ...mrml.surface_comparison import SurfaceComparison
+from . import texts
+from .scene_watch import SceneWatch
+from .stepper import Stepper
 
 __all__ = ["SurfaceView"]
 

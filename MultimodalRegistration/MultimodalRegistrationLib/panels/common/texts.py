@@ -8,9 +8,9 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from MultimodalRegistrationLib.mrml.scene_nodes import scans
-from MultimodalRegistrationLib.mrml.surface_comparison import Arrows
-from MultimodalRegistrationLib.mrml.volume_kinds import other_volumes, wrong_kind
+from ...mrml.scene_nodes import scans
+from ...mrml.surface_comparison import Arrows
+from ...mrml.volume_kinds import other_volumes, wrong_kind
 
 CANCEL = _("Cancel")
 CANCEL_HINT = _("Stop what is running; the scene stays as it is")

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
-from MultimodalRegistrationLib.landmarks.appraisal import Appraisal, appraise, fit_quickly
-from MultimodalRegistrationLib.landmarks.models import ModelName
-from MultimodalRegistrationLib.mrml.live_pairs import (
-    LivePairs,
-    match_nodes,
-    points_over_volume,
-    read_pairs,
-    read_targets,
-)
-from MultimodalRegistrationLib.panels.prealign import texts
+from ...core.errors import InputError
+from ...landmarks.accuracy import PointErrors
+from ...landmarks.appraisal import Appraisal, appraise, fit_quickly
+from ...landmarks.models import ModelName
+from ...mrml.live_pairs import LivePairs, match_nodes, points_over_volume, read_pairs, read_targets
+from . import texts
 
 __all__ = ["Appraising"]
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from slicer.i18n import tr as _
 
-from MultimodalRegistrationLib.landmarks.models import ModelName
-from MultimodalRegistrationLib.landmarks.points import Pairing
+from ...core.points import Pairing
+from ...landmarks.models import ModelName
 
 __all__ = ["ModelChoice", "PairingChoice", "ShapeModelChoice"]
 

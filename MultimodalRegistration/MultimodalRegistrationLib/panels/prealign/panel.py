@@ -7,23 +7,23 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.application.handover import hand_over, is_there
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.moved_nodes import harden_moved, is_moved_by, move_nodes
-from MultimodalRegistrationLib.mrml.shapes_job import ShapesJob
-from MultimodalRegistrationLib.mrml.transforms import inverted_copy
-from MultimodalRegistrationLib.panels.common.buttons import let_shrink, offer
-from MultimodalRegistrationLib.panels.common.checked_nodes import CheckedNodes
-from MultimodalRegistrationLib.panels.common.comparison import Comparison
-from MultimodalRegistrationLib.panels.common.comparison_row import ComparisonRow
-from MultimodalRegistrationLib.panels.common.messages import MessageLine
-from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
-from MultimodalRegistrationLib.panels.common.texts import volumes_missing
-from MultimodalRegistrationLib.panels.prealign import texts
-from MultimodalRegistrationLib.panels.prealign.points_view import PointsView
-from MultimodalRegistrationLib.panels.prealign.refine_view import RefineView
-from MultimodalRegistrationLib.panels.prealign.rows_view import RowsView
-from MultimodalRegistrationLib.panels.prealign.shapes_view import ShapesView
+from ...application.handover import hand_over, is_there
+from ...core.errors import RegistrationError
+from ...mrml.moved_nodes import harden_moved, is_moved_by, move_nodes
+from ...mrml.shapes_job import ShapesJob
+from ...mrml.transforms import inverted_copy
+from ..common.buttons import let_shrink, offer
+from ..common.checked_nodes import CheckedNodes
+from ..common.comparison import Comparison
+from ..common.comparison_row import ComparisonRow
+from ..common.messages import MessageLine
+from ..common.scene_watch import SceneWatch
+from ..common.texts import volumes_missing
+from . import texts
+from .points_view import PointsView
+from .refine_view import RefineView
+from .rows_view import RowsView
+from .shapes_view import ShapesView
 
 __all__ = ["PrealignPanel"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from MultimodalRegistrationLib.landmarks.findings import Finding
-from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS
-from MultimodalRegistrationLib.mrml.live_pairs import LivePairs, exchange_points, jump_to_point, select_pair
-from MultimodalRegistrationLib.panels.prealign import texts
-from MultimodalRegistrationLib.panels.prealign.appraising import Appraising
-from MultimodalRegistrationLib.panels.prealign.rows_view import ListedPoint
-from MultimodalRegistrationLib.panels.prealign.tables import PairTable, RowNote, show_evidence, show_targets
-from MultimodalRegistrationLib.panels.prealign.watch import PointWatch
+from ...landmarks.findings import Finding
+from ...landmarks.models import FEWEST_PAIRS
+from ...mrml.live_pairs import LivePairs, exchange_points, jump_to_point, select_pair
+from . import texts
+from .appraising import Appraising
+from .rows_view import ListedPoint
+from .tables import PairTable, RowNote, show_evidence, show_targets
+from .watch import PointWatch
 
 __all__ = ["PointsView"]
 

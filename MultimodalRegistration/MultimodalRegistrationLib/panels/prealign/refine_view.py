@@ -7,14 +7,14 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.refine_job import RefinedPoints, RefineInputs, RefineJob
-from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
-from MultimodalRegistrationLib.panels.common.buttons import offer
-from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
-from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCEL_HINT, CANCELLED, UNDO, volumes_missing
-from MultimodalRegistrationLib.panels.prealign import texts
-from MultimodalRegistrationLib.panels.prealign.appraising import Appraising
+from ...core.errors import RegistrationError
+from ...mrml.refine_job import RefinedPoints, RefineInputs, RefineJob
+from ..common.background_job import ChildProcess, QtProcess
+from ..common.buttons import offer
+from ..common.run_slot import RunSlot
+from ..common.texts import CANCEL, CANCEL_HINT, CANCELLED, UNDO, volumes_missing
+from . import texts
+from .appraising import Appraising
 
 __all__ = ["RefineView"]
 

@@ -9,15 +9,15 @@ import qt
 import slicer
 from slicer.util import VTKObservationMixin
 
-from MultimodalRegistrationLib.application.two_rows import ROW_VIEW_IDS, TwoRows
-from MultimodalRegistrationLib.landmarks.models import Fit
-from MultimodalRegistrationLib.mrml.linked_rows import Side, fit_as_shown
-from MultimodalRegistrationLib.mrml.live_pairs import placed_at
-from MultimodalRegistrationLib.mrml.views_of_nodes import ViewsOfNodes, leave_views
-from MultimodalRegistrationLib.panels.common.buttons import offer, set_quietly
-from MultimodalRegistrationLib.panels.common.texts import volumes_missing
-from MultimodalRegistrationLib.panels.prealign import texts
-from MultimodalRegistrationLib.panels.prealign.appraising import Appraising
+from ...application.two_rows import ROW_VIEW_IDS, TwoRows
+from ...landmarks.models import Fit
+from ...mrml.linked_rows import Side, fit_as_shown
+from ...mrml.live_pairs import placed_at
+from ...mrml.views_of_nodes import ViewsOfNodes, leave_views
+from ..common.buttons import offer, set_quietly
+from ..common.texts import volumes_missing
+from . import texts
+from .appraising import Appraising
 
 __all__ = ["ListedPoint", "RowsView"]
 

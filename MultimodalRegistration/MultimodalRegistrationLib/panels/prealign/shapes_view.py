@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.shapes_job import ShapeInputs, ShapesJob
-from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
-from MultimodalRegistrationLib.panels.common.buttons import offer
-from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
-from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCEL_HINT, CANCELLED
-from MultimodalRegistrationLib.panels.prealign import texts
+from ...core.errors import RegistrationError
+from ...mrml.shapes_job import ShapeInputs, ShapesJob
+from ..common.background_job import ChildProcess, QtProcess
+from ..common.buttons import offer
+from ..common.run_slot import RunSlot
+from ..common.texts import CANCEL, CANCEL_HINT, CANCELLED
+from . import texts
 
 __all__ = ["ShapesView"]
 

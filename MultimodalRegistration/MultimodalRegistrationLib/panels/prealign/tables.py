@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import qt
 
-from MultimodalRegistrationLib.landmarks.appraisal import Appraisal
-from MultimodalRegistrationLib.landmarks.pair_rows import PairRow
-from MultimodalRegistrationLib.landmarks.targets import Targets
-from MultimodalRegistrationLib.panels.common.cells import text_cell
-from MultimodalRegistrationLib.panels.prealign import texts
+from ...landmarks.appraisal import Appraisal
+from ...landmarks.pair_rows import PairRow
+from ...landmarks.targets import Targets
+from ..common.cells import text_cell
+from . import texts
 
 __all__ = ["PairTable", "RowNote", "show_evidence", "show_targets"]
 

@@ -8,17 +8,17 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
-from MultimodalRegistrationLib.landmarks.appraisal import Appraisal, ModelEvidence
-from MultimodalRegistrationLib.landmarks.findings import Finding
-from MultimodalRegistrationLib.landmarks.headline import range_words
-from MultimodalRegistrationLib.landmarks.models import FEWEST_PAIRS
-from MultimodalRegistrationLib.landmarks.pair_rows import PairRow
-from MultimodalRegistrationLib.landmarks.targets import Targets
-from MultimodalRegistrationLib.panels.common.texts import escaped
-from MultimodalRegistrationLib.registration.refine_landmarks import RefinedLandmark
-from MultimodalRegistrationLib.surfaces.result import Distances, SurfaceRegistration
+from ...core.errors import RegistrationError
+from ...landmarks.accuracy import PointErrors
+from ...landmarks.appraisal import Appraisal, ModelEvidence
+from ...landmarks.findings import Finding
+from ...landmarks.headline import range_words
+from ...landmarks.models import FEWEST_PAIRS
+from ...landmarks.pair_rows import PairRow
+from ...landmarks.surfaces.result import Distances, SurfaceRegistration
+from ...landmarks.targets import Targets
+from ...register.refine_landmarks import RefinedLandmark
+from ..common.texts import escaped
 
 APPLY = _("Apply")
 # Longer ones are in the tooltip only.

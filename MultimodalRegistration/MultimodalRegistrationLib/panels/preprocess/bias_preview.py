@@ -9,12 +9,12 @@ from typing import Any
 
 import qt
 
-from MultimodalRegistrationLib.application.child_python import temporary_folder
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.bias_preview import bias_preview_steps
-from MultimodalRegistrationLib.mrml.steps import shares
-from MultimodalRegistrationLib.panels.common.stepper import Stepper
-from MultimodalRegistrationLib.preprocess.bias_preview import BiasPreview, write_preview
+from ...application.child_python import temporary_folder
+from ...core.errors import RegistrationError
+from ...mrml.bias_preview import bias_preview_steps
+from ...mrml.steps import shares
+from ...preprocess.bias_preview import BiasPreview, write_preview
+from ..common.stepper import Stepper
 
 __all__ = ["BiasPreviewMaker"]
 

@@ -6,7 +6,7 @@ import enum
 
 from slicer.i18n import tr as _
 
-from MultimodalRegistrationLib.preprocess.steps import ROLES, Role
+from ...preprocess.steps import ROLES, Role
 
 __all__ = ["BiasCorrection", "Pairing", "Prealignment"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import qt
 
-from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding
-from MultimodalRegistrationLib.panels.common.buttons import offer
-from MultimodalRegistrationLib.panels.common.styles import GOOD, label_style
-from MultimodalRegistrationLib.panels.preprocess import texts
+from ...mrml.volume_findings import NodeFinding
+from ..common.buttons import offer
+from ..common.styles import GOOD, label_style
+from . import texts
 
 __all__ = ["FindingsList"]
 

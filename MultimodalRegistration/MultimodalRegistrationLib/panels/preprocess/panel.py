@@ -7,23 +7,23 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.application.handover import hand_over, is_there
-from MultimodalRegistrationLib.application.volume_views import RegionViews
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_nodes
-from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
-from MultimodalRegistrationLib.mrml.remedies import add_remedy
-from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, check_kinds, is_usable
-from MultimodalRegistrationLib.panels.common.buttons import let_shrink, offer
-from MultimodalRegistrationLib.panels.common.messages import MessageLine
-from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
-from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
-from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
-from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCELLED
-from MultimodalRegistrationLib.panels.preprocess import texts
-from MultimodalRegistrationLib.panels.preprocess.bias_preview import BiasPreviewMaker
-from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
-from MultimodalRegistrationLib.panels.preprocess.findings_list import FindingsList
+from ...application.handover import hand_over, is_there
+from ...application.volume_views import RegionViews
+from ...core.errors import RegistrationError
+from ...mrml.prepared_nodes import found_for, remove_nodes
+from ...mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
+from ...mrml.remedies import add_remedy
+from ...mrml.volume_findings import NodeFinding, check_kinds, is_usable
+from ..common.buttons import let_shrink, offer
+from ..common.messages import MessageLine
+from ..common.progress_view import ProgressView
+from ..common.run_slot import RunSlot
+from ..common.scene_watch import SceneWatch
+from ..common.texts import CANCEL, CANCELLED
+from . import texts
+from .bias_preview import BiasPreviewMaker
+from .choices import Prealignment
+from .findings_list import FindingsList
 
 __all__ = ["PreprocessPanel"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.volume_findings import NodeFinding, Remedy
-from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL
-from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
-from MultimodalRegistrationLib.panels.preprocess.choices import Prealignment
+from ...core.errors import RegistrationError
+from ...mrml.volume_findings import NodeFinding, Remedy
+from ..common.styles import BAD, DOUBTFUL
+from ..common.texts import escaped, volumes_missing, without_options
+from .choices import Prealignment
 
 __all__ = [
     "PREPARE",

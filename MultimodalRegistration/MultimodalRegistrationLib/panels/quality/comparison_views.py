@@ -7,10 +7,10 @@ from typing import Any
 
 import qt
 
-from MultimodalRegistrationLib.panels.common.buttons import set_quietly
-from MultimodalRegistrationLib.panels.common.comparison import Comparison
-from MultimodalRegistrationLib.panels.common.comparison_row import ComparisonRow
-from MultimodalRegistrationLib.panels.quality import texts
+from ..common.buttons import set_quietly
+from ..common.comparison import Comparison
+from ..common.comparison_row import ComparisonRow
+from . import texts
 
 __all__ = ["ComparisonViews"]
 

@@ -9,16 +9,16 @@ from typing import Any
 import qt
 import slicer
 
-from MultimodalRegistrationLib.application.slice_views import views_cross_at
-from MultimodalRegistrationLib.errors import InputError, RegistrationError
-from MultimodalRegistrationLib.io.file_names import plain_file_name
-from MultimodalRegistrationLib.mrml.picture_job import PictureJob, PictureSettings
-from MultimodalRegistrationLib.panels.common.buttons import offer
-from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
-from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
-from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
-from MultimodalRegistrationLib.panels.quality import texts
-from MultimodalRegistrationLib.pictures.modes import MODES
+from ...application.slice_views import views_cross_at
+from ...assess.pictures.modes import MODES
+from ...core.errors import InputError, RegistrationError
+from ...io.file_names import plain_file_name
+from ...mrml.picture_job import PictureJob, PictureSettings
+from ..common.buttons import offer
+from ..common.choice_box import ChoiceBox
+from ..common.progress_view import ProgressView
+from ..common.run_slot import RunSlot
+from . import texts
 
 __all__ = ["PictureBox"]
 

@@ -7,30 +7,25 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.quality_job import QualityInputs, QualityJob
-from MultimodalRegistrationLib.mrml.quality_nodes import (
-    CONTENT_ATTRIBUTE,
-    RUN_ATTRIBUTE,
-    SEGMENTATION_ROLE,
-    remove_quality_nodes,
-)
-from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
-from MultimodalRegistrationLib.mrml.transforms import volumes_of_result
-from MultimodalRegistrationLib.panels.common.buttons import let_shrink
-from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
-from MultimodalRegistrationLib.panels.common.messages import MessageLine
-from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
-from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
-from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
-from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCEL_HINT, CANCELLED, busy_words
-from MultimodalRegistrationLib.panels.quality import texts
-from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
-from MultimodalRegistrationLib.panels.quality.picture_box import PictureBox
-from MultimodalRegistrationLib.panels.quality.report_box import ReportBox
-from MultimodalRegistrationLib.panels.quality.result_box import ResultBox
-from MultimodalRegistrationLib.panels.quality.transform_list import TransformList, transforms_to_assess
-from MultimodalRegistrationLib.quality.tolerance import TG_132, own_tolerance
+from ...assess.tolerance import TG_132, own_tolerance
+from ...core.errors import RegistrationError
+from ...mrml.quality_job import QualityInputs, QualityJob
+from ...mrml.quality_nodes import CONTENT_ATTRIBUTE, RUN_ATTRIBUTE, SEGMENTATION_ROLE, remove_quality_nodes
+from ...mrml.scene_nodes import only_two_scans
+from ...mrml.transforms import volumes_of_result
+from ..common.buttons import let_shrink
+from ..common.choice_box import ChoiceBox
+from ..common.messages import MessageLine
+from ..common.progress_view import ProgressView
+from ..common.run_slot import RunSlot
+from ..common.scene_watch import SceneWatch
+from ..common.texts import CANCEL, CANCEL_HINT, CANCELLED, busy_words
+from . import texts
+from .comparison_views import ComparisonViews
+from .picture_box import PictureBox
+from .report_box import ReportBox
+from .result_box import ResultBox
+from .transform_list import TransformList, transforms_to_assess
 
 __all__ = ["QualityPanel"]
 

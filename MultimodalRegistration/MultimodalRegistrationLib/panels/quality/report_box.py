@@ -11,13 +11,13 @@ from typing import Any
 
 import qt
 
-from MultimodalRegistrationLib.errors import InputError, RegistrationError
-from MultimodalRegistrationLib.io.file_names import plain_file_name
-from MultimodalRegistrationLib.mrml.quality_nodes import CONTENT_ATTRIBUTE
-from MultimodalRegistrationLib.panels.common.buttons import offer
-from MultimodalRegistrationLib.panels.common.stepper import Stepper
-from MultimodalRegistrationLib.panels.quality import texts
-from MultimodalRegistrationLib.report.marks import MARKS, write_mark
+from ...assess.report.marks import MARKS, write_mark
+from ...core.errors import InputError, RegistrationError
+from ...io.file_names import plain_file_name
+from ...mrml.quality_nodes import CONTENT_ATTRIBUTE
+from ..common.buttons import offer
+from ..common.stepper import Stepper
+from . import texts
 
 __all__ = ["REPORT_ATTRIBUTE", "ReportBox"]
 

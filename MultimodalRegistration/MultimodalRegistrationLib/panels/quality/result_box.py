@@ -8,20 +8,15 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.application.result_views import ChartView, center_views_on
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.quality_nodes import (
-    CONTENT_ATTRIBUTE,
-    MAP_ATTRIBUTE,
-    RUN_ATTRIBUTE,
-    SEGMENTATION_ROLE,
-)
-from MultimodalRegistrationLib.panels.common.buttons import offer, set_quietly
-from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
-from MultimodalRegistrationLib.panels.quality import texts
-from MultimodalRegistrationLib.panels.quality.comparison_views import ComparisonViews
-from MultimodalRegistrationLib.panels.quality.tables import MethodTable, StructureTable, TargetTable
-from MultimodalRegistrationLib.panels.quality.transform_list import transforms_to_assess
+from ...application.result_views import ChartView, center_views_on
+from ...core.errors import RegistrationError
+from ...mrml.quality_nodes import CONTENT_ATTRIBUTE, MAP_ATTRIBUTE, RUN_ATTRIBUTE, SEGMENTATION_ROLE
+from ..common.buttons import offer, set_quietly
+from ..common.choice_box import ChoiceBox
+from . import texts
+from .comparison_views import ComparisonViews
+from .tables import MethodTable, StructureTable, TargetTable
+from .transform_list import transforms_to_assess
 
 __all__ = ["ResultBox"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import qt
 
-from MultimodalRegistrationLib.panels.common.cells import text_cell
-from MultimodalRegistrationLib.panels.quality import texts
+from ..common.cells import text_cell
+from . import texts
 
 __all__ = ["MethodTable", "StructureTable", "TargetTable"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import qt
 import slicer
 
-from MultimodalRegistrationLib.mrml.placement import RESULT_ROLE
-from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
-from MultimodalRegistrationLib.panels.quality import texts
+from ...mrml.placement import RESULT_ROLE
+from ..common.scene_watch import SceneWatch
+from . import texts
 
 __all__ = ["TransformList"]
 

@@ -10,18 +10,18 @@ import qt
 import slicer
 from slicer.util import VTKObservationMixin
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.display import add_display_node
-from MultimodalRegistrationLib.mrml.hand_transform import HandTransform, live_agreement_steps
-from MultimodalRegistrationLib.mrml.scene_change import SceneChange
-from MultimodalRegistrationLib.mrml.scene_nodes import remove_present
-from MultimodalRegistrationLib.mrml.steps import shares
-from MultimodalRegistrationLib.panels.common.buttons import offer
-from MultimodalRegistrationLib.panels.common.comparison import Comparison
-from MultimodalRegistrationLib.panels.common.stepper import Stepper
-from MultimodalRegistrationLib.panels.common.texts import CANCEL, UNDO, volumes_missing
-from MultimodalRegistrationLib.panels.registration import texts
-from MultimodalRegistrationLib.search.live_agreement import LiveAgreement
+from ...core.errors import RegistrationError
+from ...mrml.display import add_display_node
+from ...mrml.hand_transform import HandTransform, live_agreement_steps
+from ...mrml.scene_change import SceneChange
+from ...mrml.scene_nodes import remove_present
+from ...mrml.steps import shares
+from ...register.search.live_agreement import LiveAgreement
+from ..common.buttons import offer
+from ..common.comparison import Comparison
+from ..common.stepper import Stepper
+from ..common.texts import CANCEL, UNDO, volumes_missing
+from . import texts
 
 __all__ = ["MAX_ROTATION_DEG", "MAX_TRANSLATION_MM", "AdjustBox"]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
-from MultimodalRegistrationLib.panels.registration import texts
-from MultimodalRegistrationLib.panels.registration.series import Series
-from MultimodalRegistrationLib.presets.model import Preset
+from ...engines.presets.model import Preset
+from ...mrml.registration_inputs import Inputs, Settings
+from . import texts
+from .series import Series
 
 __all__ = ["chosen_series", "missing_choice", "ready_words"]
 

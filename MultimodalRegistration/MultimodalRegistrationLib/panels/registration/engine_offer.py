@@ -8,9 +8,9 @@ from pathlib import Path
 import qt
 import slicer
 
-from MultimodalRegistrationLib.application import engine_packages
-from MultimodalRegistrationLib.errors import Cancelled, EngineNotInstalledError
-from MultimodalRegistrationLib.panels.registration import texts
+from ...application import engine_packages
+from ...core.errors import Cancelled, EngineNotInstalledError
+from . import texts
 
 __all__ = ["EngineOffer"]
 

@@ -8,26 +8,26 @@ from typing import Any
 import qt
 import slicer
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
-from MultimodalRegistrationLib.mrml.scene_nodes import only_two_scans
-from MultimodalRegistrationLib.panels.common.background_job import ChildProcess, QtProcess
-from MultimodalRegistrationLib.panels.common.buttons import let_shrink
-from MultimodalRegistrationLib.panels.common.checked_nodes import CheckedNodes
-from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
-from MultimodalRegistrationLib.panels.common.messages import MessageLine
-from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
-from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
-from MultimodalRegistrationLib.panels.common.scene_watch import SceneWatch
-from MultimodalRegistrationLib.panels.common.texts import CANCEL, CANCELLED, busy_words
-from MultimodalRegistrationLib.panels.registration import texts
-from MultimodalRegistrationLib.panels.registration.adjust_box import MAX_ROTATION_DEG, MAX_TRANSLATION_MM, AdjustBox
-from MultimodalRegistrationLib.panels.registration.choices import chosen_series, missing_choice, ready_words
-from MultimodalRegistrationLib.panels.registration.engine_offer import EngineOffer
-from MultimodalRegistrationLib.panels.registration.preset_section import PresetSection
-from MultimodalRegistrationLib.panels.registration.recover_box import RecoverBox
-from MultimodalRegistrationLib.panels.registration.result_view import ResultView
-from MultimodalRegistrationLib.panels.registration.series import Series
+from ...core.errors import RegistrationError
+from ...mrml.registration_job import RegistrationJob
+from ...mrml.scene_nodes import only_two_scans
+from ..common.background_job import ChildProcess, QtProcess
+from ..common.buttons import let_shrink
+from ..common.checked_nodes import CheckedNodes
+from ..common.choice_box import ChoiceBox
+from ..common.messages import MessageLine
+from ..common.progress_view import ProgressView
+from ..common.run_slot import RunSlot
+from ..common.scene_watch import SceneWatch
+from ..common.texts import CANCEL, CANCELLED, busy_words
+from . import texts
+from .adjust_box import MAX_ROTATION_DEG, MAX_TRANSLATION_MM, AdjustBox
+from .choices import chosen_series, missing_choice, ready_words
+from .engine_offer import EngineOffer
+from .preset_section import PresetSection
+from .recover_box import RecoverBox
+from .result_view import ResultView
+from .series import Series
 
 __all__ = ["RegistrationPanel"]
 

@@ -10,21 +10,15 @@ from typing import Any
 import qt
 import slicer
 
-from MultimodalRegistrationLib.engines.catalogue import ENGINES, PREFERENCE, engine_status
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.panels.common.choice_box import ChoiceBox
-from MultimodalRegistrationLib.panels.registration import texts
-from MultimodalRegistrationLib.panels.registration.preset_table import PresetTable
-from MultimodalRegistrationLib.presets.elastix_stages import in_usual_order
-from MultimodalRegistrationLib.presets.exchange import import_presets
-from MultimodalRegistrationLib.presets.model import Preset, changed_preset
-from MultimodalRegistrationLib.presets.store import (
-    DEFAULT_PRESET,
-    find_preset,
-    preset_files,
-    save_presets,
-    user_preset_folder,
-)
+from ...core.errors import InputError
+from ...engines.catalogue import ENGINES, PREFERENCE, engine_status
+from ...engines.presets.elastix_stages import in_usual_order
+from ...engines.presets.exchange import import_presets
+from ...engines.presets.model import Preset, changed_preset
+from ...engines.presets.store import DEFAULT_PRESET, find_preset, preset_files, save_presets, user_preset_folder
+from ..common.choice_box import ChoiceBox
+from . import texts
+from .preset_table import PresetTable
 
 __all__ = ["PresetSection"]
 

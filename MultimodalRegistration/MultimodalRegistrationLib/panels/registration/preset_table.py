@@ -9,11 +9,11 @@ from typing import Any
 
 import qt
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.panels.common.messages import MessageLine
-from MultimodalRegistrationLib.panels.registration import texts
-from MultimodalRegistrationLib.presets.meanings import meaning_of
-from MultimodalRegistrationLib.presets.model import Preset, changed_preset
+from ...core.errors import InputError
+from ...engines.presets.meanings import meaning_of
+from ...engines.presets.model import Preset, changed_preset
+from ..common.messages import MessageLine
+from . import texts
 
 __all__ = ["PresetTable"]
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.mrml.recover_job import RecoverJob
-from MultimodalRegistrationLib.panels.common.background_job import ChildProcess
-from MultimodalRegistrationLib.panels.common.buttons import offer
-from MultimodalRegistrationLib.panels.common.progress_view import ProgressView
-from MultimodalRegistrationLib.panels.common.run_slot import RunSlot
-from MultimodalRegistrationLib.panels.common.texts import busy_words
-from MultimodalRegistrationLib.panels.registration import texts
+from ...core.errors import RegistrationError
+from ...mrml.recover_job import RecoverJob
+from ..common.background_job import ChildProcess
+from ..common.buttons import offer
+from ..common.progress_view import ProgressView
+from ..common.run_slot import RunSlot
+from ..common.texts import busy_words
+from . import texts
 
 __all__ = ["RecoverBox"]
 

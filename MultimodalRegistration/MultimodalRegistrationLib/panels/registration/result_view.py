@@ -8,14 +8,14 @@ from typing import Any
 
 import slicer
 
-from MultimodalRegistrationLib.mrml.display import add_display_node
-from MultimodalRegistrationLib.mrml.moved_nodes import is_moved_by
-from MultimodalRegistrationLib.mrml.scene_change import SceneChange, nodes_moved_by
-from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, volumes_of_result
-from MultimodalRegistrationLib.panels.common.buttons import offer
-from MultimodalRegistrationLib.panels.common.comparison import Comparison
-from MultimodalRegistrationLib.panels.common.comparison_row import ComparisonRow
-from MultimodalRegistrationLib.panels.registration import texts
+from ...mrml.display import add_display_node
+from ...mrml.moved_nodes import is_moved_by
+from ...mrml.scene_change import SceneChange, nodes_moved_by
+from ...mrml.transforms import SETTINGS_ATTRIBUTE, volumes_of_result
+from ..common.buttons import offer
+from ..common.comparison import Comparison
+from ..common.comparison_row import ComparisonRow
+from . import texts
 
 __all__ = ["ResultView"]
 

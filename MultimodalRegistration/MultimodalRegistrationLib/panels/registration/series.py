@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from MultimodalRegistrationLib.errors import InputError, RegistrationError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.mrml.moved_nodes import check_output
-from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
-from MultimodalRegistrationLib.mrml.registration_job import RegistrationJob
-from MultimodalRegistrationLib.mrml.scene_change import SceneChange
-from MultimodalRegistrationLib.mrml.structures_job import StructuresJob
-from MultimodalRegistrationLib.panels.registration import texts
-from MultimodalRegistrationLib.verdict.trust import least_trusted
+from ...core.errors import InputError, RegistrationError
+from ...core.grid import VolumeGrid
+from ...mrml.moved_nodes import check_output
+from ...mrml.registration_inputs import Inputs, Settings
+from ...mrml.registration_job import RegistrationJob
+from ...mrml.scene_change import SceneChange
+from ...mrml.structures_job import StructuresJob
+from ...register.verdict.trust import least_trusted
+from . import texts
 
 __all__ = ["Series"]
 

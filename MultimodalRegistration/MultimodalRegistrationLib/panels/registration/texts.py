@@ -7,9 +7,9 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from MultimodalRegistrationLib.errors import RegistrationError
-from MultimodalRegistrationLib.panels.common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
-from MultimodalRegistrationLib.panels.common.texts import escaped, volumes_missing, without_options
+from ...core.errors import RegistrationError
+from ..common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
+from ..common.texts import escaped, volumes_missing, without_options
 
 REGISTER = _("Register")
 CANCEL_HINT = _("Stop what is running, and put the scene back to what it was before")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.field_of_view import ends_field_of_view
-from MultimodalRegistrationLib.preprocess.masks.foreground import find_foreground
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
-from MultimodalRegistrationLib.preprocess.masks.margins import within_mm
-from MultimodalRegistrationLib.preprocess.masks.metal import MARGIN_MM, THRESHOLD_HU, metal_voxels
-from MultimodalRegistrationLib.preprocess.masks.modality import Modality, guess_modality, hounsfield_offset
-from MultimodalRegistrationLib.preprocess.masks.padding import padded_voxels
+from ...core.volume import Volume
+from .field_of_view import ends_field_of_view
+from .foreground import find_foreground
+from .make import mask_like
+from .margins import within_mm
+from .metal import MARGIN_MM, THRESHOLD_HU, metal_voxels
+from .modality import Modality, guess_modality, hounsfield_offset
+from .padding import padded_voxels
 
 __all__ = ["OUTLINE_MARGIN_MM", "AutomaticMask", "automatic_mask"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.box import OrientedBox
-from MultimodalRegistrationLib.geometry.linear import apply_matrix
-from MultimodalRegistrationLib.io.volumes import Volume
+from ...core.box import OrientedBox
+from ...core.errors import InputError
+from ...core.linear import apply_matrix
+from ...core.volume import Volume
 
 __all__ = ["mask_of_box"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
-from MultimodalRegistrationLib.preprocess.masks.combine import combine
-from MultimodalRegistrationLib.preprocess.masks.metal import MARGIN_MM, without_metal
-from MultimodalRegistrationLib.preprocess.steps import MaskKind
+from ...core.volume import Volume
+from ..steps import MaskKind
+from .automatic import automatic_mask
+from .combine import combine
+from .metal import MARGIN_MM, without_metal
 
 __all__ = ["OUTLINE_MM", "ChosenMask", "choose_mask"]
 

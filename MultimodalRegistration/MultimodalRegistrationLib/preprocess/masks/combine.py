@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from ...core.errors import InputError
+from ...core.volume import Volume
+from .make import mask_like
 
 __all__ = ["combine"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from MultimodalRegistrationLib.preprocess.masks.coarse import shrink
+from .coarse import shrink
 
 __all__ = ["ends_field_of_view"]
 

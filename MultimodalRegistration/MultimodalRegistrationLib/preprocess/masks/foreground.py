@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.background import background_threshold
-from MultimodalRegistrationLib.preprocess.masks.coarse import Coarse, shrink
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
-from MultimodalRegistrationLib.preprocess.masks.modality import Modality, guess_modality, hounsfield_offset
-from MultimodalRegistrationLib.preprocess.masks.padding import padded_voxels
-from MultimodalRegistrationLib.preprocess.masks.solids import bodies, with_holes_filled
+from ...core.errors import InputError
+from ...core.volume import Volume
+from .background import background_threshold
+from .coarse import Coarse, shrink
+from .make import mask_like
+from .modality import Modality, guess_modality, hounsfield_offset
+from .padding import padded_voxels
+from .solids import bodies, with_holes_filled
 
 __all__ = ["Foreground", "find_foreground", "foreground"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from ...core.errors import InputError
+from ...core.volume import Volume
+from .make import mask_like
 
 __all__ = ["from_intensity", "from_labels"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.io.volumes import Volume
+from ...core.volume import Volume
 
 __all__ = ["mask_like"]
 

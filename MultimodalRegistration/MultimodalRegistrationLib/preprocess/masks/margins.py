@@ -17,9 +17,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from ...core.errors import InputError
+from ...core.volume import Volume
+from .make import mask_like
 
 __all__ = ["dilate_mm", "erode_mm", "within_mm"]
 

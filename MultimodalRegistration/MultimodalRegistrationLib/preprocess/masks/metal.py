@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
-from MultimodalRegistrationLib.preprocess.masks.margins import within_mm
-from MultimodalRegistrationLib.preprocess.masks.modality import Modality, guess_modality, hounsfield_offset
-from MultimodalRegistrationLib.preprocess.masks.regions import connected_regions
+from ...core.errors import InputError
+from ...core.volume import Volume
+from .make import mask_like
+from .margins import within_mm
+from .modality import Modality, guess_modality, hounsfield_offset
+from .regions import connected_regions
 
 __all__ = ["MARGIN_MM", "THRESHOLD_HU", "metal", "metal_voxels", "without_metal"]
 

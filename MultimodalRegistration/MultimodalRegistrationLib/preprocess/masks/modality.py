@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.io.volumes import Volume
+from ...core.volume import Volume
 
 __all__ = ["RAW_CT_OFFSET_HU", "Modality", "guess_modality", "hounsfield_offset"]
 

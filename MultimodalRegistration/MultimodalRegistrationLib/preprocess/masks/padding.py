@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
-from MultimodalRegistrationLib.preprocess.masks.regions import connected_regions
+from ...core.volume import Volume
+from .make import mask_like
+from .regions import connected_regions
 
 __all__ = ["border_and_padding", "padded_voxels"]
 

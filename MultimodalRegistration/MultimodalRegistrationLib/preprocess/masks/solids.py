@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from MultimodalRegistrationLib.preprocess.masks.regions import connected_regions, distance_to
+from .regions import connected_regions, distance_to
 
 __all__ = ["bodies", "with_holes_filled"]
 

@@ -9,17 +9,17 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from MultimodalRegistrationLib.errors import InputError
-from MultimodalRegistrationLib.geometry.grid import VolumeGrid
-from MultimodalRegistrationLib.io.box_mean import coarse_copy
-from MultimodalRegistrationLib.io.surfaces import simplified, surface_of_mask, surface_of_threshold
-from MultimodalRegistrationLib.io.volumes import Volume
-from MultimodalRegistrationLib.preprocess.masks.foreground import find_foreground
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
-from MultimodalRegistrationLib.preprocess.masks.modality import Modality, guess_modality, hounsfield_offset
-from MultimodalRegistrationLib.preprocess.masks.padding import padded_voxels
-from MultimodalRegistrationLib.preprocess.masks.regions import connected_regions
-from MultimodalRegistrationLib.surfaces.surface import Surface
+from ...core.errors import InputError
+from ...core.grid import VolumeGrid
+from ...core.surface import Surface
+from ...core.volume import Volume
+from ...io.box_mean import coarse_copy
+from ...io.surfaces import simplified, surface_of_mask, surface_of_threshold
+from .foreground import find_foreground
+from .make import mask_like
+from .modality import Modality, guess_modality, hounsfield_offset
+from .padding import padded_voxels
+from .regions import connected_regions
 
 __all__ = ["CoarseVolume", "Shown", "coarse_volume", "visible_surface"]
 

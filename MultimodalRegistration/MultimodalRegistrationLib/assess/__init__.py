@@ -1,0 +1,1 @@
+"""how good transforms are, in numbers, pictures and a report."""

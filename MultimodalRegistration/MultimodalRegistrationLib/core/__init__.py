@@ -1,0 +1,1 @@
+"""grids, frames, points, volumes and errors: what every other package speaks of."""

@@ -1,1 +1,0 @@
-"""Frames, grids and linear transforms."""

@@ -1,0 +1,1 @@
+"""one registration: check, prepare, search, refine, judge."""

@@ -1,1 +1,0 @@
-"""Structures that move separately: one rigid transform for each, and one transform of all of them."""
