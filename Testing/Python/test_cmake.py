@@ -133,7 +133,7 @@ def test_files_that_come_and_go_need_no_list_and_no_new_configuration(copy, tmp_
     before = install(tmp_path / "build", tmp_path / "before")
 
     library = copy / LIBRARY
-    (library / "errors.py").unlink()
+    (library / "core" / "errors.py").unlink()
     (library / "further" / "__pycache__").mkdir(parents=True)
     for name in ("io/new.py", "further/__init__.py", "engines/presets/data/new.json"):
         (library / name).touch()
@@ -141,9 +141,10 @@ def test_files_that_come_and_go_need_no_list_and_no_new_configuration(copy, tmp_
         (library / name).touch()
     after = install(tmp_path / "build", tmp_path / "after")
 
-    assert set(before) - set(after) == {"MultimodalRegistrationLib/errors.py"}
+    assert set(before) - set(after) == {"MultimodalRegistrationLib/core/errors.py"}
     assert set(after) - set(before) == {
-        f"MultimodalRegistrationLib/{name}" for name in ("io/new.py", "further/__init__.py", "engines/presets/data/new.json")
+        f"MultimodalRegistrationLib/{name}"
+        for name in ("io/new.py", "further/__init__.py", "engines/presets/data/new.json")
     }
 
 
