@@ -247,27 +247,24 @@ class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
         """The parameter node of the panel."""
         return MultimodalRegistrationParameterNode(super().getParameterNode())
 
-    def register(
-        self, fixedNode: Any, movingNode: Any, *, preset: str = "rigid", applyToMoving: bool = True, **options: Any
-    ) -> Any:
+    def register(self, fixedNode: Any, movingNode: Any, *, applyToMoving: bool = True, **options: Any) -> Any:
         """Register one volume to another and wait for it; works without a window.
 
         Parameters
         ----------
         fixedNode, movingNode : vtkMRMLScalarVolumeNode
             The volume that stays and the one that is moved onto it.
-        preset : str
-            Name or file.
         applyToMoving : bool
             Put the moving volume under the result.
         **options
-            As for :func:`MultimodalRegistrationLib.mrml.register.register_nodes`: masks, landmarks, initial
-            transform, engine, start, bounds.
+            As for :func:`MultimodalRegistrationLib.mrml.register.register_nodes`, whose help lists them: preset,
+            further stages, masks, region, landmarks, initial transform, engine, start, bounds.
 
         Returns
         -------
-        vtkMRMLTransformNode
-            From where the moving volume lay onto the fixed one. :meth:`verdict` tells how far to trust it.
+        SceneRegistration
+            ``.node`` leads from where the moving volume lay onto the fixed one; ``.verdict`` tells how far to trust it;
+            ``.transform`` maps points; ``.report(folder)`` measures the result and writes a page.
 
         Raises
         ------
@@ -277,10 +274,10 @@ class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
         from MultimodalRegistrationLib.mrml.register import register_nodes
         from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 
-        node, _result = register_nodes(slicer.mrmlScene, fixedNode, movingNode, preset=preset, **options)
+        result = register_nodes(slicer.mrmlScene, fixedNode, movingNode, **options)
         if applyToMoving:
-            apply_to_moving(node, movingNode)
-        return node
+            apply_to_moving(result.node, movingNode)
+        return result
 
     def runBatch(self, studyPath: str, outputDir: str, *options: str) -> int:
         """Run a whole study and wait for it; works without a window.
@@ -308,12 +305,11 @@ class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
             # A mistake in the options, which was printed; in Slicer it would end the application.
             return int(end.code or 0)
 
-    def verdict(self, transformNode: Any) -> dict[str, Any] | None:
-        """The verdict on a result: word, against, facts, estimated_error_mm; None where it was not judged."""
-        from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
+    def result(self, transformNode: Any) -> Any:
+        """The result of a registration that a transform node keeps, as :meth:`register` gives it."""
+        from MultimodalRegistrationLib.mrml.scene_result import SceneRegistration
 
-        settings = transformNode.GetAttribute(SETTINGS_ATTRIBUTE)
-        return None if settings is None else json.loads(settings).get("verdict")
+        return SceneRegistration.of_node(transformNode)
 
 
 class MultimodalRegistrationTest(ScriptedLoadableModuleTest):

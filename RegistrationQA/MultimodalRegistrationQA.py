@@ -220,9 +220,9 @@ class MultimodalRegistrationQALogic(ScriptedLoadableModuleLogic):
         RegistrationError
             Names the node, what was found and the remedy.
         """
-        from MultimodalRegistrationLib.assess.maps import quality_maps
+        from MultimodalRegistrationLib.assess.content import quality_maps
         from MultimodalRegistrationLib.assess.report.write import write_report
-        from MultimodalRegistrationLib.assess.tolerance import TG_132, own_tolerance
+        from MultimodalRegistrationLib.assess.targets import TG_132, own_tolerance
         from MultimodalRegistrationLib.io.outputs import OutputFiles
         from MultimodalRegistrationLib.mrml.quality import assess_nodes
         from MultimodalRegistrationLib.mrml.quality_nodes import add_quality_nodes

@@ -21,4 +21,31 @@ Up to ``cli`` nothing needs Slicer. Coordinates are patient coordinates in milli
 nodes use RAS; :mod:`MultimodalRegistrationLib.core.frames` is the only place that converts.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import NextStage, register
+    from .core.errors import RegistrationError
+    from .core.volume import Volume
+    from .io.volumes import read_volume
+
 __version__ = "0.1.0"
+__all__ = ["NextStage", "RegistrationError", "Volume", "read_volume", "register"]
+
+_MODULES = {
+    "NextStage": "api",
+    "RegistrationError": "core.errors",
+    "Volume": "core.volume",
+    "read_volume": "io.volumes",
+    "register": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used: the child processes of engines need none of them."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

@@ -23,11 +23,11 @@ from capture_plan import BINS, OURS, PlannedRun, plan
 from capture_volumes import make_problem
 from conftest import real_cases
 from measure import machine_line
+from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import displacement_mm
 from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.preprocess.steps import NOTHING, Steps
-from MultimodalRegistrationLib.register.run import register
 
 CROP_MARGIN_MM = 25.0
 # Which of the two volumes is an MR: only there the bias field of a coil is to be expected.
@@ -65,7 +65,7 @@ def one_run(planned: PlannedRun, column: str) -> dict[str, Any]:
             problem.fixed,
             problem.moving,
             preset=find_preset("rigid"),
-            steps=steps_of(column, planned.case),
+            preprocess=steps_of(column, planned.case),
             verdict=False,
             seed=planned.seed,
             threads=1,

@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.cores import usable_cores
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import displacement_mm
 from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.register.run import register
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from capture_chart import chart
@@ -57,15 +57,15 @@ class Runner:
     def __init__(self, threads: int, start: str) -> None:
         self._cases = real_cases()
         self._threads, self._start = threads, start
-        self._session: EngineSession | None = None
+        self._engines: EngineSessions | None = None
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
         os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
 
     def close(self) -> None:
         """End the engine."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        if self._engines is not None:
+            self._engines.close()
+            self._engines = None
 
     def run(self, planned: PlannedRun) -> dict[str, Any]:
         """Do a run.
@@ -116,9 +116,9 @@ class Runner:
         return record
 
     def _ours(self, planned: PlannedRun, problem: Problem, record: dict[str, Any]) -> np.ndarray:
-        if self._session is None:
-            self._session = EngineSession("elastix", threads=self._threads)
-            self._session.wait_until_ready()
+        if self._engines is None:
+            self._engines = EngineSessions(self._threads)
+            self._engines.of("elastix").wait_until_ready()
         swap = planned.family == "swap"
         volumes = (problem.moving, problem.fixed) if swap else (problem.fixed, problem.moving)
         began = time.perf_counter()
@@ -126,7 +126,7 @@ class Runner:
             *volumes,
             preset=find_preset(DEFAULT_PRESET),
             start=self._start,
-            session=self._session,
+            engines=self._engines,
             seed=planned.seed,
             threads=self._threads,
         )

@@ -25,7 +25,7 @@ from measure import machine_line
 from MultimodalRegistrationLib.core.cores import usable_cores
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.register.prepare import orthogonal_volume
 
 _DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -34,10 +34,10 @@ _THREADS = str(usable_cores())
 
 def _ours(engine: str, *, verdict: bool) -> Callable[[DeformedPair], tuple[SpatialTransform, float, str]]:
     def run(pair: DeformedPair) -> tuple[SpatialTransform, float, str]:
-        with EngineSession(engine, threads=int(_THREADS)) as session:
-            session.wait_until_ready()
+        with EngineSessions(int(_THREADS)) as engines:
+            engines.of(engine).wait_until_ready()
             began = time.perf_counter()
-            stage = bend_from_rigid(session, pair, verdict=verdict, on_warning=print)
+            stage = bend_from_rigid(engines, engine, pair, verdict=verdict, on_warning=print)
         parts = [SpatialTransform.of_matrix("rigid", pair.rigid_lps).transform, stage.transform.transform]
         word = stage.verdict.word if stage.verdict is not None else ""
         return SpatialTransform("ours", sitk.CompositeTransform(parts)), time.perf_counter() - began, word

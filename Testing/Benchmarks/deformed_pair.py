@@ -14,12 +14,15 @@ from MultimodalRegistrationLib.core.linear import sitk_from_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
-from MultimodalRegistrationLib.register.bending import run_bending_stage
-from MultimodalRegistrationLib.register.later_stages import BentStage
+from MultimodalRegistrationLib.register.deformable import run_deformable_stage
+from MultimodalRegistrationLib.register.masks import Masks
+from MultimodalRegistrationLib.register.plan import Part
 from MultimodalRegistrationLib.register.resample import resample_to_fixed
+from MultimodalRegistrationLib.register.result import DeformableStage
+from MultimodalRegistrationLib.register.run import Run
 from scipy.ndimage import gaussian_filter
 
 __all__ = ["DeformedPair", "bend_from_rigid", "deformed_pair"]
@@ -85,24 +88,18 @@ def deformed_pair(
 
 
 def bend_from_rigid(
-    session: EngineSession, pair: DeformedPair, *, verdict: bool, on_warning: Callable[[str], None]
-) -> BentStage:
-    """Bend with the preset ``warp``, from the true rigid transform."""
-    return run_bending_stage(
-        session,
+    engines: EngineSessions, engine: str, pair: DeformedPair, *, verdict: bool, on_warning: Callable[[str], None]
+) -> DeformableStage:
+    """Deform with the preset ``warp``, from the true rigid transform."""
+    return run_deformable_stage(
         pair.fixed,
         pair.moving,
+        Masks(),
         SpatialTransform.of_matrix("rigid", pair.rigid_lps),
-        find_preset("warp"),
-        fixed_mask=None,
-        moving_mask=None,
+        Part(find_preset("warp"), engine, is_deformable=True, masks=Masks()),
+        Run(engines, on_warning=on_warning),
         verdict=verdict,
         seed=1,
-        on_progress=lambda _words, _share: None,
-        on_warning=on_warning,
-        on_log=None,
-        cancel=None,
-        keep=None,
     )
 
 

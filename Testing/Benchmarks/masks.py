@@ -24,15 +24,15 @@ import numpy as np
 from capture_plan import OURS, PlannedRun
 from capture_volumes import make_problem
 from measure import machine_line
+from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.cores import usable_cores
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
-from MultimodalRegistrationLib.register.run import register
 from numpy.typing import NDArray
 from resumable import run_or_print
 
@@ -97,13 +97,13 @@ class Runner:
     def __init__(self, threads: int) -> None:
         self._cases = real_cases()
         self._threads = threads
-        self._session: EngineSession | None = None
+        self._engines: EngineSessions | None = None
 
     def close(self) -> None:
         """End the engine."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        if self._engines is not None:
+            self._engines.close()
+            self._engines = None
 
     def run(self, planned: MaskRun) -> Record:
         """Do a run."""
@@ -124,15 +124,15 @@ class Runner:
         record: Record = {"id": planned.id, "case": planned.case, "shape": planned.shape, "side": planned.side}
         record |= {"start": planned.start, "baseline": planned.baseline_id, "points_inside": held}
         record |= {"limit_mm": case["limit_mean_tre_mm"], "tre_mean_mm": None, "verdict": None, "stopped": None}
-        if self._session is None:
-            self._session = EngineSession("elastix", threads=self._threads)
-            self._session.wait_until_ready()
+        if self._engines is None:
+            self._engines = EngineSessions(self._threads)
+            self._engines.of("elastix").wait_until_ready()
         began, cpu = time.perf_counter(), time.process_time()
         try:
             result = register(
                 *volumes,
                 preset=find_preset(DEFAULT_PRESET),
-                session=self._session,
+                engines=self._engines,
                 fixed_mask=given[0],
                 moving_mask=given[1],
                 threads=self._threads,

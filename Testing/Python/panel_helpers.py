@@ -11,9 +11,17 @@ import vtk
 from MultimodalRegistrationLib.core.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.phantom import make_head
+from MultimodalRegistrationLib.core.request import fields_of
 from vtk.util.numpy_support import numpy_to_vtk
 
 MOVING_TO_FIXED_RAS = np.array([[0, -1, 0, 4], [1, 0, 0, -7], [0, 0, 1, 12], [0, 0, 0, 1]], dtype=float)
+
+
+def fields_of_job(command):
+    """Fields of the request and the outputs of a job."""
+    from MultimodalRegistrationLib.cli.jobs import requests_of
+
+    return [one for request in requests_of(command) for one in fields_of(request)]
 
 
 class FakeProcess:
@@ -45,8 +53,23 @@ class FakeProcess:
     def tell(self, **event):
         self.output(json.dumps(event).encode() + b"\n")
 
+    @property
+    def job(self):
+        """The job that it was given, as JSON."""
+        return json.loads(Path(self.arguments[self.arguments.index("run") + 1]).read_text(encoding="utf-8"))
+
+    def asked(self, option):
+        """The value of an option, of the job or of a command of its own."""
+        if "run" in self.arguments:
+            job = self.job
+            name = {one.flag: one.name for one in fields_of_job(job["job"])}[option.removeprefix("--")]
+            return job["request"][name] if name in job["request"] else job["outputs"][name]
+        option = f"--{option.removeprefix('--')}"
+        joined = [argument for argument in self.arguments if argument.startswith(f"{option}=")]
+        return joined[0].split("=", 1)[1] if joined else self.arguments[self.arguments.index(option) + 1]
+
     def file(self, option):
-        return Path(self.arguments[self.arguments.index(option) + 1])
+        return Path(self.asked(option))
 
     def finish(self, **changes):
         """End with a result, which the command of a panel writes whatever the verdict, and with its exit code."""

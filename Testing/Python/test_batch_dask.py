@@ -19,6 +19,7 @@ import psutil
 import pytest
 import SimpleITK as sitk
 from MultimodalRegistrationLib.core.errors import Cancelled, EngineError, InputError
+from MultimodalRegistrationLib.register.request import RegisterRequest
 from MultimodalRegistrationLib.study.batch import dask_connection
 from MultimodalRegistrationLib.study.batch.folder import StudyFolder
 from MultimodalRegistrationLib.study.batch.limits import Limits
@@ -170,8 +171,10 @@ def cases(tmp_path_factory, head_ct, head_mr):
     made = []
     for number in range(COUNT):
         fixed, moving = folder / "fixed.nrrd", folder / f"moving-{number}.nrrd"
-        arguments = (f"--fixed={fixed}", f"--moving={moving}", f"--preset={folder / 'quick.json'}")
-        step = Step("register", (*arguments, "--start=given", "--no-verdict"))
+        request = RegisterRequest(
+            fixed=str(fixed), moving=str(moving), preset=str(folder / "quick.json"), start="given", verdict=False
+        )
+        step = Step("register", request)
         made.append(Case(f"case-{number}", f"line {number + 2}", fixed, moving, (step,)))
     return made
 
@@ -214,8 +217,8 @@ def test_the_same_results_as_without_a_cluster(cases, local, cluster, tmp_path):
 
 
 def test_a_case_without_a_result_is_told_and_the_others_go_on(cases, local, cluster, tmp_path):
-    arguments = (*cases[0].steps[0].arguments, "--fixed-mask=/nowhere.nrrd")
-    wrong = replace(cases[0], name="wrong", steps=(Step("register", arguments),))
+    request = replace(cases[0].steps[0].request, fixed_mask="/nowhere.nrrd")
+    wrong = replace(cases[0], name="wrong", steps=(Step("register", request),))
     Run(tmp_path / "D", [wrong, cases[1]], cluster.address).done()
     error = read_outcome(tmp_path / "D" / "cases" / "wrong").error
     assert error is not None

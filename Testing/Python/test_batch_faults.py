@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 import SimpleITK as sitk
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.engines import supervisor as supervisor_module
+from MultimodalRegistrationLib.register.request import RegisterRequest
 from MultimodalRegistrationLib.study.batch.case_process import Attempt, CaseProcess
 from MultimodalRegistrationLib.study.batch.outcome import CaseError, read_outcome
 from MultimodalRegistrationLib.study.batch.run_case import run_case
@@ -200,12 +202,12 @@ def test_a_case_that_eats_memory_is_ended(study, tmp_path):
     hungry = study.with_name("hungry.json")
     hungry.write_text(json.dumps(content))
     paths = study.parent / "fixed.nrrd", study.parent / "moving-0.nrrd"
-    common = (f"--fixed={paths[0]}", f"--moving={paths[1]}", "--start=given", "--no-verdict")
+    common = RegisterRequest(fixed=str(paths[0]), moving=str(paths[1]), start="given", verdict=False)
     with CaseProcess(threads=1, timeout_s=100, memory_limit_bytes=1_300_000_000) as process:
         for name, found in ((hungry, "GiB of memory, where 1.2 are its share"), (study.with_name("quick.json"), None)):
             folder = tmp_path / name.stem
             folder.mkdir()
-            steps = (Step("register", (*common, f"--preset={name}")),)
+            steps = (Step("register", replace(common, preset=str(name))),)
             attempt = process.run(Case("case", "line 2", *paths, steps), folder)
             assert attempt.again == (found is not None)
             assert (attempt.error is None) == (found is None)

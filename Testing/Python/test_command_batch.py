@@ -8,7 +8,9 @@ import sys
 
 import pytest
 from conftest import PROJECT, run_command
-from MultimodalRegistrationLib.cli.case_worker import _add_report, case_parsers
+from MultimodalRegistrationLib.assess.request import AssessRequest
+from MultimodalRegistrationLib.cli.case_worker import _add_report
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.study.batch.outcome import read_outcome
 from MultimodalRegistrationLib.study.batch.run_case import _outcome
 from MultimodalRegistrationLib.study.cases import Case, Step
@@ -184,12 +186,17 @@ def test_a_report_that_cannot_be_made_takes_no_result_away(study, tmp_path, monk
     """As where the whole volumes do not fit into memory: told in the log, and nothing half is left."""
     monkeypatch.chdir(tmp_path)
     case = Case(
-        "one", "line 2", study, study, (Step("qa", ("--fixed=none.nrrd", "--moving=none.nrrd"), optional=True),)
+        "one",
+        "line 2",
+        study,
+        study,
+        (Step("qa", AssessRequest(fixed="none.nrrd", moving="none.nrrd"), optional=True),),
     )
     (tmp_path / "qa").mkdir()
     (tmp_path / "qa" / "methods.csv").touch()
-    (tmp_path / "RESULT.json").write_text("{}")
-    _add_report(case, case_parsers())
+    (tmp_path / "RESULT.json").write_text('{"outputs": {"transform": "none.h5"}}')
+    with EngineSessions() as engines:
+        _add_report(case, engines, 1.0)
     assert "there is no report of this case" in capsys.readouterr().out
     assert not (tmp_path / "qa").exists()
 
@@ -202,7 +209,9 @@ def test_the_verdict_is_that_of_the_registration_but_where_quality_was_asked_for
     (tmp_path / "RESULT.json").write_text(json.dumps({"verdict": judged}))
     quality = {"verdict": {"word": "bad", "sentence": "Do not rely on it.", "reasons": ["Bad."]}}
     (tmp_path / "qa" / "quality.json").write_text(json.dumps(quality))
-    case = Case("one", "line 2", tmp_path, tmp_path, (Step("qa", (), optional=optional),))
+    case = Case(
+        "one", "line 2", tmp_path, tmp_path, (Step("qa", AssessRequest(fixed="f", moving="m"), optional=optional),)
+    )
     outcome = _outcome(case, tmp_path, None, 1, 1.0)
     assert (outcome.word, outcome.report) == (word, "qa/report.html")
     assert outcome.against == (("A reason.",) if optional else ("A reason.", "Do not rely on it.", "Bad."))

@@ -23,6 +23,7 @@ from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps, find_steps
 from MultimodalRegistrationLib.register.apply_steps import apply_steps
 from MultimodalRegistrationLib.register.masks import Masks
+from MultimodalRegistrationLib.register.run import Run
 
 TARGETS = target_points_lps(CT_POSE)
 
@@ -192,7 +193,7 @@ def test_metal_is_left_out_of_a_mask_of_the_user_and_of_raw_values(head_ct):
     image.CopyInformation(head_ct.image)
     raw = Volume(image, "raw ct")
     given = Volume(sitk.Cast(head_ct.image > -2000, sitk.sitkUInt8), "everything")
-    done = apply_steps(AUTOMATIC, raw, raw, masks=Masks(given), tell=lambda words, share: None, cancel=None)
+    done = apply_steps(AUTOMATIC, raw, raw, Masks(given), Run())
     for mask in (done.masks.fixed, done.masks.moving):
         assert mask.voxels[k, j, i] == 0
         assert 0.99 < mask.voxels.mean() < 1

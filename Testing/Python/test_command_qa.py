@@ -98,7 +98,7 @@ def test_targets_that_cannot_be(files, tmp_path, capsys, targets, words):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--tolerance", "0"], "The tolerance"),
+        (["--tolerance", "0"], "--tolerance: 0 was given"),
         (["--fixed-segmentation", "s.nrrd"], "only one of the two"),
         (["--reference", "none.h5"], "none.h5: no such file"),
         (["--region", "none.nrrd"], "none.nrrd"),

@@ -9,13 +9,13 @@ import pytest
 import SimpleITK as sitk
 from changed_presets import affordable, changed
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, rigid, rotation
+from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.linear import displacement_mm, is_rigid
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 from MultimodalRegistrationLib.engines.presets.store import find_preset, preset_files
-from MultimodalRegistrationLib.register.run import register
 
 pytestmark = pytest.mark.slow
 TARGETS = target_points_lps(CT_POSE)
@@ -120,7 +120,7 @@ def test_thick_slices(head_ct):
     assert thick.grid.spacing_mm[2] == pytest.approx(10)
     truth = pose @ np.linalg.inv(CT_POSE)
     start = truth @ CT_POSE @ rigid([1, 1, 0], 3, [2, -2, 3]) @ np.linalg.inv(CT_POSE)
-    result = run(head_ct, thick, preset=find_preset("rigid"), initial_fixed_to_moving_lps=start)
+    result = run(head_ct, thick, preset=find_preset("rigid"), initial_transform=start)
     assert result.sampled == "moving"
     assert error_mm(result, truth) < LIMIT_MM
 
@@ -181,7 +181,7 @@ def test_a_start_with_shear_is_honoured(engine, head_ct, truth_ct_to_mr_lps):
     # Off by a rigid move in the space of the moving volume, which is the one that is sampled and moved rigidly here.
     off = MR_POSE @ rigid([1, 1, 0.3], 4, [3, -2, 4]) @ np.linalg.inv(MR_POSE)
     preset = affordable("rigid", engine)
-    result = run(head_ct, sheared_mr, preset=preset, engine=engine, initial_fixed_to_moving_lps=off @ truth)
+    result = run(head_ct, sheared_mr, preset=preset, engine=engine, initial_transform=off @ truth)
     assert result.sampled == "moving"
     assert not is_rigid(result.fixed_to_moving_lps, 0.01)
     assert error_mm(result, truth) < 1.2
@@ -203,14 +203,14 @@ def test_a_small_and_thin_mask_on_the_larger_volume(head_ct, head_mr, truth_ct_t
     mask = Volume(sitk.BinaryDilate(head_ct.image > 700, (2, 2, 1)), "skull")
     assert mask.voxels.mean() < 0.25
     start = truth_ct_to_mr_lps @ CT_POSE @ rigid([1, 1, 0], 3, [2, -2, 3]) @ np.linalg.inv(CT_POSE)
-    result = run(head_ct, head_mr, preset=find_preset("rigid"), initial_fixed_to_moving_lps=start, fixed_mask=mask)
+    result = run(head_ct, head_mr, preset=find_preset("rigid"), initial_transform=start, fixed_mask=mask)
     assert result.sampled == "fixed"
     assert error_mm(result, truth_ct_to_mr_lps) < 1.5
 
 
 def test_a_start_far_away_is_refused(head_ct, head_mr):
     with pytest.raises(InputError, match="no overlap"):
-        run(head_ct, head_mr, preset=find_preset("rigid"), initial_fixed_to_moving_lps=rigid([0, 0, 1], 0, [0, 900, 0]))
+        run(head_ct, head_mr, preset=find_preset("rigid"), initial_transform=rigid([0, 0, 1], 0, [0, 900, 0]))
 
 
 def test_micrometres_are_noticed(head_ct, head_mr):
@@ -245,7 +245,7 @@ def test_similarity_finds_one_scale(engine, head_ct):
         make_head("T1", MR_GRID, pose, seed=2),
         preset=find_preset("similarity"),
         engine=engine,
-        initial_fixed_to_moving_lps=start,
+        initial_transform=start,
     )
     scale = np.cbrt(np.linalg.det(result.fixed_to_moving_lps[:3, :3]))
     assert scale == pytest.approx(0.92, abs=0.01)

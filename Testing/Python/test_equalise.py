@@ -15,9 +15,11 @@ from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult
 from MultimodalRegistrationLib.engines.presets.model import preset_content, preset_of
 from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.preprocess.equalise import equalised, used_part
 from MultimodalRegistrationLib.register.fine import run_fine_stage
 from MultimodalRegistrationLib.register.pair import make_pair
+from MultimodalRegistrationLib.register.run import Run
 
 
 def volume_of(values):
@@ -121,6 +123,7 @@ def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
 
     class Asked:
         engine = "elastix"
+        closed = False
 
         def run(self, job, **_):
             jobs.append(job)
@@ -133,10 +136,10 @@ def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
     mask = (pair.sampled.voxels > 20).astype(np.uint8)
     narrow = replace(pair, sampled=replace(pair.sampled, voxels=np.exp(pair.sampled.voxels / 40), mask=mask))
     before = narrow.sampled.voxels.copy(), narrow.other.voxels.copy()
-    run_fine_stage(
-        Asked(), narrow, [rigid([1, 2, 3], 20, [4, 5, 6])], preset, seed=1, crop_margin_mm=None,
-        on_progress=lambda words, share: None, on_warning=print, on_log=None, cancel=None, keep=None,
-    )  # fmt: skip
+    engines = EngineSessions()
+    engines._running["elastix"] = Asked()
+    poses = [rigid([1, 2, 3], 20, [4, 5, 6])]
+    run_fine_stage(narrow, poses, preset, "elastix", Run(engines), seed=1, crop_margin_mm=None)
     in_job, kept, masks = (jobs[0].fixed, jobs[0].moving), (narrow.sampled, narrow.other), (mask, None)
     for one, same, was, where in zip(in_job, kept, before, masks, strict=True):
         np.testing.assert_array_equal(same.voxels, was)

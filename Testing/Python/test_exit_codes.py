@@ -14,13 +14,13 @@ import SimpleITK as sitk
 from conftest import PROJECT, run_command
 from MultimodalRegistrationLib import run_batch
 from MultimodalRegistrationLib.cli import main as entry
-from MultimodalRegistrationLib.cli import register as register_command
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core import errors
 from MultimodalRegistrationLib.core.exit_codes import ExitCode, exit_code_of_verdicts
 from MultimodalRegistrationLib.io.file_names import with_word
 from MultimodalRegistrationLib.io.run_records import find_record
 from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.register import job as register_job
 from MultimodalRegistrationLib.study.batch.outcome import read_outcome
 from study_cases import QUICK, batch, tiny_study
 
@@ -192,14 +192,14 @@ def test_other_commands_take_the_transform_of_a_failed_run(failed, volumes, tmp_
 def result(volumes):
     """What the command gets from the engine, kept for runs that differ in what is done with it."""
     kept = []
-    real = register_command.register_in_stages
+    real = register_job.register
 
     def remember(*given, **options):
         kept.append(real(*given, **options))
         return kept[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(register_command, "register_in_stages", remember)
+        patch.setattr(register_job, "register", remember)
         calls = [*arguments(volumes), "--output-transform", volumes / "unused.h5"]
         assert main([str(part) for part in calls]) == ExitCode.FAILED
     return kept[0]
@@ -212,7 +212,7 @@ def judged(result, monkeypatch):
     def set_word(word):
         verdict = None if word is None else dataclasses.replace(result.verdict, word=word)
         made = dataclasses.replace(result, verdict=verdict, seconds=dict(result.seconds))
-        monkeypatch.setattr(register_command, "register_in_stages", lambda *given, **options: made)
+        monkeypatch.setattr(register_job, "register", lambda *given, **options: made)
 
     return set_word
 
@@ -267,7 +267,7 @@ def test_the_quiet_are_told_too(volumes, judged, tmp_path, capsys):
 def test_verdicts_that_are_required_but_not_made_are_a_mistake_of_usage(volumes, tmp_path, capsys):
     call = [*arguments(volumes), "--output-transform", tmp_path / "T.h5", "--require", "verified", "--no-verdict"]
     assert main([str(part) for part in call]) == ExitCode.INPUT
-    assert "--require: was given with --no-verdict" in capsys.readouterr().err
+    assert "--require and --no-verdict: given together" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -356,6 +356,6 @@ def test_a_study_that_requires_what_it_does_not_judge_is_refused(volumes, tmp_pa
     )
     code, printed = batch(path, "--output-dir", tmp_path / "D")
     assert code == ExitCode.INPUT
-    assert "require: given together with no-verdict. Leave one of them out" in printed
+    assert "require and no-verdict: given together. Leave one of them out" in printed
     path.write_text(path.read_text().replace(",yes,", ",no,"), encoding="utf-8")
     assert batch(path, "--output-dir", tmp_path / "D", "--dry-run")[0] == ExitCode.DONE

@@ -10,13 +10,16 @@ import pytest
 import SimpleITK as sitk
 from changed_presets import affordable
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, rigid
+from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.errors import Cancelled, InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.session import EngineSession
-from MultimodalRegistrationLib.register.run import register
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.register.inputs import Inputs
+from MultimodalRegistrationLib.register.masks import Masks
+from MultimodalRegistrationLib.register.request import RegisterRequest
 from MultimodalRegistrationLib.register.start import choose_start, moments_start
 
 TARGETS = target_points_lps(CT_POSE)
@@ -25,7 +28,7 @@ RIGID = find_preset("rigid")
 
 @pytest.fixture(scope="module")
 def session():
-    with EngineSession("elastix") as running:
+    with EngineSessions() as running:
         yield running
 
 
@@ -33,6 +36,13 @@ def moved(volume, matrix):
     image = sitk.Image(volume.image)
     volume.grid.moved(matrix).place(image)
     return Volume(image, volume.name)
+
+
+def start_of(method, fixed, moving, initial=None):
+    request = RegisterRequest(fixed="F", moving="M", start=method)
+    inputs = Inputs(fixed, moving, initial_fixed_to_moving_lps=initial, initial_name="T0.tfm")
+    start = choose_start(request, inputs, fixed, moving, Masks())
+    return start.fixed_to_moving_lps, start.name
 
 
 def error_mm(result, truth):
@@ -46,7 +56,7 @@ def test_from_the_other_way_up(session, head_ct, head_mr, truth_ct_to_mr_lps, sw
     ct, mr, truth = head_ct, moved(head_mr, far), far @ truth_ct_to_mr_lps
     assert displacement_mm(np.eye(4), truth, TARGETS).mean() > 150
     result = (
-        register(mr, ct, preset=RIGID, session=session) if swap else register(ct, mr, preset=RIGID, session=session)
+        register(mr, ct, preset=RIGID, engines=session) if swap else register(ct, mr, preset=RIGID, engines=session)
     )
     found = np.linalg.inv(result.fixed_to_moving_lps) if swap else result.fixed_to_moving_lps
     assert displacement_mm(found, truth, TARGETS).mean() < 0.8
@@ -60,7 +70,7 @@ def test_from_the_other_way_up(session, head_ct, head_mr, truth_ct_to_mr_lps, sw
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(session, head_ct, head_mr):
     far = moved(head_mr, rigid([0, 1, 0.4], 140, [0, 90, -60]))
-    first, second = (register(head_ct, far, preset=RIGID, session=session, seed=7) for _ in range(2))
+    first, second = (register(head_ct, far, preset=RIGID, engines=session, seed=7) for _ in range(2))
     np.testing.assert_array_equal(first.fixed_to_moving_lps, second.fixed_to_moving_lps)
     assert first.verdict == second.verdict
 
@@ -68,9 +78,7 @@ def test_the_same_seed_gives_the_same_run(session, head_ct, head_mr):
 @pytest.mark.slow
 def test_a_given_start_in_a_wrong_basin_is_found_out(session, head_ct, head_mr, truth_ct_to_mr_lps):
     upside_down = truth_ct_to_mr_lps @ CT_POSE @ rigid([1, 0, 0], 180, [0, 0, 0]) @ np.linalg.inv(CT_POSE)
-    result = register(
-        head_ct, head_mr, preset=RIGID, session=session, start="given", initial_fixed_to_moving_lps=upside_down
-    )
+    result = register(head_ct, head_mr, preset=RIGID, engines=session, start="given", initial_transform=upside_down)
     assert error_mm(result, truth_ct_to_mr_lps) > 30
     assert result.verdict.word == "failed"
     assert any("agrees better" in sentence for sentence in result.verdict.against)
@@ -83,7 +91,7 @@ def test_a_mirrored_phantom_is_found_out_or_said_to_be_symmetric(session, head_c
     flips = [axis == a for a in range(3)]
     image = sitk.Flip(head_mr.image, flips)
     image.CopyInformation(head_mr.image)
-    result = register(head_ct, Volume(image, "mirrored"), preset=RIGID, session=session)
+    result = register(head_ct, Volume(image, "mirrored"), preset=RIGID, engines=session)
     facts = (*result.verdict.against, *result.verdict.facts)
     assert any("mirrored" in sentence for sentence in facts)
 
@@ -93,7 +101,7 @@ def test_noise_is_not_verified(session, head_ct, head_mr):
     noise = np.random.default_rng(3).normal(size=head_mr.voxels.shape).astype(np.float32)
     image = sitk.GetImageFromArray(noise)
     image.CopyInformation(head_mr.image)
-    result = register(head_ct, Volume(image, "noise"), preset=RIGID, session=session)
+    result = register(head_ct, Volume(image, "noise"), preset=RIGID, engines=session)
     assert result.verdict.word == "failed"
 
 
@@ -105,10 +113,10 @@ def test_bounds_hold_for_the_whole_run_and_are_reported(session, head_ct, head_m
     off[:3, 3] = center - off[:3, :3] @ center + [12, -9, 0]
     given = truth_ct_to_mr_lps @ off
     around = {"initial_fixed_to_moving_lps": given, "max_translation_mm": 40}
-    near = register(head_ct, head_mr, preset=RIGID, session=session, max_rotation_deg=30, **around)
+    near = register(head_ct, head_mr, preset=RIGID, engines=session, max_rotation_deg=30, **around)
     assert error_mm(near, truth_ct_to_mr_lps) < 0.8
     assert near.bounds_touched == ()
-    tight = register(head_ct, head_mr, preset=RIGID, session=session, max_rotation_deg=8, **around)
+    tight = register(head_ct, head_mr, preset=RIGID, engines=session, max_rotation_deg=8, **around)
     assert tight.rotated_deg <= 8 + 1e-6
     assert tight.bounds_touched == ("the largest rotation of 8 degrees",)
     assert tight.verdict.word != "verified"
@@ -125,18 +133,18 @@ def test_cancel_during_the_search(session, head_ct, head_mr):
             cancel.set()
 
     with pytest.raises(Cancelled):
-        register(head_ct, head_mr, preset=RIGID, session=session, cancel=cancel, on_progress=on_progress)
+        register(head_ct, head_mr, preset=RIGID, engines=session, cancel=cancel, on_progress=on_progress)
     assert time.perf_counter() - asked[0] < 1.5
 
 
 def test_start_methods(head_ct, head_mr):
     for method, words in (("auto", "positions in the files"), ("given", "positions in the files")):
-        start, said = choose_start(method, head_ct, head_mr, None, "none")
+        start, said = start_of(method, head_ct, head_mr)
         np.testing.assert_array_equal(start, np.eye(4))
         assert words in said
-    center, _ = choose_start("center", head_ct, head_mr, None, "none")
+    center, _ = start_of("center", head_ct, head_mr)
     np.testing.assert_allclose(apply_matrix(center, CT_GRID.center_lps), MR_GRID.center_lps, atol=1e-9)
-    given, said = choose_start("given", head_ct, head_mr, rigid([0, 0, 1], 5, [1, 2, 3]), "T0.tfm")
+    given, said = start_of("given", head_ct, head_mr, rigid([0, 0, 1], 5, [1, 2, 3]))
     assert "T0.tfm" in said
     np.testing.assert_array_equal(given, rigid([0, 0, 1], 5, [1, 2, 3]))
 
@@ -153,12 +161,12 @@ def test_moments_put_the_centres_of_mass_together():
 @pytest.mark.parametrize("method", ["center", "moments"])
 def test_a_start_that_does_not_use_the_initial_transform_is_refused(head_ct, head_mr, method):
     with pytest.raises(InputError, match="does not use it"):
-        choose_start(method, head_ct, head_mr, np.eye(4), "T0.tfm")
+        start_of(method, head_ct, head_mr, np.eye(4))
 
 
 def test_an_unknown_start_is_refused(head_ct, head_mr):
     with pytest.raises(InputError, match="auto, center, moments, given"):
-        choose_start("centre", head_ct, head_mr, None, "none")
+        start_of("centre", head_ct, head_mr)
 
 
 @pytest.mark.slow
@@ -167,7 +175,7 @@ def test_an_affine_result_keeps_its_stretch_within_bounds(session, head_ct):
     far = rigid([0, 1, 0.3], 150, [90, 40, -60])
     stretched = moved(make_head("T1", MR_GRID, MR_POSE @ stretch, seed=2), far)
     truth = far @ MR_POSE @ stretch @ np.linalg.inv(CT_POSE)
-    result = register(head_ct, stretched, preset=find_preset("affine"), session=session)
+    result = register(head_ct, stretched, preset=find_preset("affine"), engines=session)
     assert error_mm(result, truth) < 1.2
     assert result.verdict.word == "verified", result.verdict.against
 
@@ -175,7 +183,7 @@ def test_an_affine_result_keeps_its_stretch_within_bounds(session, head_ct):
 @pytest.mark.slow
 def test_a_far_initial_transform_does_not_lead_astray(session, head_ct, head_mr, truth_ct_to_mr_lps):
     far = rigid([0, 0, 1], 80, [0, 2000, 0])
-    result = register(head_ct, head_mr, preset=RIGID, session=session, initial_fixed_to_moving_lps=far, verdict=False)
+    result = register(head_ct, head_mr, preset=RIGID, engines=session, initial_transform=far, verdict=False)
     assert error_mm(result, truth_ct_to_mr_lps) < 0.8
 
 
@@ -192,7 +200,7 @@ def test_other_engines_from_the_other_way_up(engine, head_ct, head_mr, truth_ct_
 def test_masks_of_one_of_two_regions_with_the_search(session, head_ct, head_mr, truth_ct_to_mr_lps):
     mask = sitk.Cast(sitk.BinaryDilate(head_ct.image > -300, (2, 2, 1)), sitk.sitkUInt8)
     far = rigid([1, 0.3, -0.2], 100, [50, -110, 80])
-    result = register(head_ct, moved(head_mr, far), preset=RIGID, session=session, fixed_mask=Volume(mask, "head mask"))
+    result = register(head_ct, moved(head_mr, far), preset=RIGID, engines=session, fixed_mask=Volume(mask, "head mask"))
     assert error_mm(result, far @ truth_ct_to_mr_lps) < 1.0
 
 

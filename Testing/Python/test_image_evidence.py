@@ -8,10 +8,14 @@ import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, real_cases, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.assess.images.evidence import image_evidence, pair_evidence
-from MultimodalRegistrationLib.assess.images.information import information_of_joint, local_information
-from MultimodalRegistrationLib.assess.images.pair import prepare_pair
-from MultimodalRegistrationLib.assess.images.windows import NOTHING, Windows, windows_on
+from MultimodalRegistrationLib.assess.images.evidence import image_evidence, pair_evidence, prepare_pair
+from MultimodalRegistrationLib.assess.images.information import (
+    NOTHING,
+    Windows,
+    information_of_joint,
+    local_information,
+    windows_on,
+)
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import apply_matrix, sitk_from_matrix, translation_matrix

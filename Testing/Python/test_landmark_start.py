@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, centered_grid, rigid, rotation
+from MultimodalRegistrationLib.api import NextStage, register
 from MultimodalRegistrationLib.cli.register import _summary
+from MultimodalRegistrationLib.core.exit_codes import ExitCode
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.phantom import target_points_lps
 from MultimodalRegistrationLib.core.points import LandmarkList
@@ -18,7 +21,7 @@ from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
-from MultimodalRegistrationLib.register.chain import NextStage, register_in_stages
+from MultimodalRegistrationLib.register.job import FinishedJob
 from MultimodalRegistrationLib.register.landmark_start import landmark_start
 from MultimodalRegistrationLib.register.masks import Masks
 from MultimodalRegistrationLib.register.report import result_content
@@ -128,14 +131,14 @@ def test_a_run_that_keeps_to_the_landmarks_says_so_everywhere(head_ct, head_mr, 
     noise = np.random.default_rng(5).normal(size=(6, 3))
     pairs = pairs_of(FIXED, apply_matrix(truth_ct_to_mr_lps, FIXED + noise))
     common = {"preset": find_preset("rigid"), "landmarks": pairs, "start": "given"}
-    judged = register_in_stages(head_ct, head_mr, **common)
+    judged = register(head_ct, head_mr, **common)
     (words,) = [fact for fact in judged.verdict.facts if "At the landmarks the error rose from " in fact]
     assert "within their expected error" in words
     content = result_content(judged, inputs={})
     assert content["landmarks"]["words"] == words
     assert content["landmarks"]["expected_rms_mm"] > content["landmarks"]["rms_mm"]["at_end"]
-    assert words in _summary(judged, "T.h5")
-    assert "At the landmarks the error rose" in _summary(replace(judged, verdict=None), "T.h5")
+    for result, expected in ((judged, words), (replace(judged, verdict=None), "At the landmarks the error rose")):
+        assert expected in _summary(FinishedJob(result, Path("T.h5"), ExitCode.DONE, None))
 
 
 @pytest.mark.parametrize("later", [False, True])
@@ -143,7 +146,7 @@ def test_a_result_that_leaves_good_landmarks_is_not_verified(head_ct, head_mr, t
     """As where tissue slid along itself: the images agree best 15 mm from the landmarks."""
     slid = truth_ct_to_mr_lps @ rigid([0, 0, 1], 0, [0, 15, 0])
     preset = find_preset("rigid")
-    result = register_in_stages(
+    result = register(
         head_ct,
         head_mr,
         preset=preset,

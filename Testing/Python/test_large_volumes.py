@@ -20,8 +20,9 @@ from MultimodalRegistrationLib.io.box_mean import axis_weights, box_mean, coarse
 from MultimodalRegistrationLib.io.large_volumes import finest_spacing_mm, read_downsampled, read_mask_downsampled
 from MultimodalRegistrationLib.io.raw_layouts import find_layout
 from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, read_volume
+from MultimodalRegistrationLib.register.inputs import read_inputs
 from MultimodalRegistrationLib.register.memory_need import needed_memory_bytes
-from MultimodalRegistrationLib.register.read_pair import read_pair
+from MultimodalRegistrationLib.register.request import RegisterRequest
 from test_volume_files import bad_files, write, write_dicom_series
 
 # Oblique, anisotropic, left-handed, with odd numbers of voxels.
@@ -240,8 +241,8 @@ def pair_files(folder, head_ct, head_mr):
 
 def test_a_pair_that_fits_is_read_as_stored(tmp_path, head_ct, head_mr):
     ct, mr = pair_files(tmp_path, head_ct, head_mr)
-    pair = read_pair(ct, mr, engine="elastix", memory_limit_bytes=1e9)
-    assert pair.warnings == ()
+    request = RegisterRequest(fixed=str(ct), moving=str(mr))
+    pair = read_inputs(request, "elastix", memory_limit_gib=1.0, on_warning=pytest.fail)
     np.testing.assert_array_equal(pair.fixed.voxels, head_ct.voxels)
     np.testing.assert_array_equal(pair.moving.voxels, head_mr.voxels)
 
@@ -250,15 +251,15 @@ def test_a_pair_that_does_not_fit_is_reduced_with_a_warning(tmp_path, head_ct, h
     ct, mr = pair_files(tmp_path, head_ct, head_mr)
     mask = save(sitk.Cast(head_ct.image > 0, sitk.sitkUInt8), tmp_path / "mask.nrrd")
     limit, told = 270e6, []
-    pair = read_pair(ct, mr, engine="elastix", fixed_mask_path=mask, memory_limit_bytes=limit, on_warning=told.append)
-    assert tuple(told) == pair.warnings
+    request = RegisterRequest(fixed=str(ct), moving=str(mr), fixed_mask=str(mask))
+    pair = read_inputs(request, "elastix", memory_limit_gib=limit / 2**30, on_warning=told.append)
     size = " x ".join(map(str, pair.fixed.grid.size))
     assert f"registered with {size} instead of 84 x 96 x 52 voxels" in told[0]
     needed = needed_memory_bytes("elastix", pair.fixed.grid, pair.moving.grid)
     needed += pair.fixed.voxels.nbytes + pair.moving.voxels.nbytes
     assert 0.97 * limit < needed <= limit
-    assert pair.fixed_mask.grid.size == pair.fixed.grid.size
-    np.testing.assert_allclose(pair.fixed_mask.grid.corners_lps, pair.fixed.grid.corners_lps, atol=1e-9)
+    assert pair.masks.fixed.grid.size == pair.fixed.grid.size
+    np.testing.assert_allclose(pair.masks.fixed.grid.corners_lps, pair.fixed.grid.corners_lps, atol=1e-9)
     for volume, whole in ((pair.fixed, head_ct), (pair.moving, head_mr)):
         np.testing.assert_allclose(volume.grid.corners_lps, whole.grid.corners_lps, atol=1e-3)
 
@@ -277,7 +278,7 @@ def test_a_resampled_volume_of_what_does_not_fit_is_refused_before_anything_is_r
     options = ["--fixed", ct, "--moving", mr, "--output-transform", tmp_path / "T.h5", "--memory-limit", "0.25"]
     done = run_command("register", *options, "--output-volume", tmp_path / "R.nrrd")
     assert done.returncode == 2
-    assert "Leave out --output-volume" in done.stderr
+    assert "Leave out the resampled volume" in done.stderr
     assert run_command("register", *options[:-1], "-1").returncode == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct.mha", "mr.nii.gz"]
 

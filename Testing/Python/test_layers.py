@@ -59,7 +59,7 @@ def test_imports_with_the_layers_above_blocked(number, package):
 
 def place(module: str) -> int:
     """Where a module is in the order of the packages; what belongs to none starts the program, above all."""
-    name = module.split(".")[1]
+    name = module.split(".")[1] if "." in module else ""
     return PACKAGES.index(name) if name in PACKAGES else len(PACKAGES)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, rigid
+from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.errors import EngineError, InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
@@ -20,7 +21,7 @@ from MultimodalRegistrationLib.register import refine as refine_module
 from MultimodalRegistrationLib.register.fine import FineResult
 from MultimodalRegistrationLib.register.pair import make_pair
 from MultimodalRegistrationLib.register.refine import refine
-from MultimodalRegistrationLib.register.run import register
+from MultimodalRegistrationLib.register.run import Run
 from MultimodalRegistrationLib.register.verdict.convergence import Convergence
 from MultimodalRegistrationLib.register.verdict.evidence import Examiner
 from MultimodalRegistrationLib.register.views import Comparison, View
@@ -67,7 +68,7 @@ def test_a_mask_on_one_volume_does_not_choose_the_basin(session, head_ct, head_m
     fixed, moving = head_ct, moved(head_mr, FAR)
     mask = ellipsoid(moving, FAR @ MR_POSE, *shape) if exchanged else ellipsoid(fixed, CT_POSE, *shape)
     pair = (moving, fixed) if exchanged else (fixed, moving)
-    result = register(*pair, preset=RIGID, session=session, threads=1, fixed_mask=mask)
+    result = register(*pair, preset=RIGID, engines=session, threads=1, fixed_mask=mask)
     truth = FAR @ TRUTH
     found = np.linalg.inv(result.fixed_to_moving_lps) if exchanged else result.fixed_to_moving_lps
     error = displacement_mm(found, truth, TARGETS).mean()
@@ -117,7 +118,7 @@ def test_a_mask_of_what_moved_on_its_own_is_followed(session, head_with_a_block,
     (fixed, moving), masks, head_truth, block_truth, points = head_with_a_block
     moving = moved(moving, FAR)
     chosen = {"fixed_mask": masks[0], "moving_mask": mask_like(moving, masks[1].voxels, "block")}
-    result = register(fixed, moving, preset=RIGID, session=session, threads=1, **{side: chosen[side] for side in sides})
+    result = register(fixed, moving, preset=RIGID, engines=session, threads=1, **{side: chosen[side] for side in sides})
     assert displacement_mm(result.fixed_to_moving_lps, FAR @ block_truth, points).mean() < 1.0
     assert displacement_mm(result.fixed_to_moving_lps, FAR @ head_truth, points).mean() > 10
     assert any(fact.startswith("The masks decided: without them a pose ") for fact in result.verdict.facts)
@@ -131,9 +132,9 @@ def test_masks_that_mark_nothing_in_common_are_refused(session, head_ct, head_mr
             head_ct,
             head_mr,
             preset=RIGID,
-            session=session,
+            engines=session,
             start="given",
-            initial_fixed_to_moving_lps=TRUTH,
+            initial_transform=TRUTH,
             fixed_mask=left,
             moving_mask=right,
         )
@@ -160,7 +161,7 @@ def refined(monkeypatch, views, ends):
     masked, whole = views
     given = []
 
-    def run_fine_stage(_session, pair, poses_lps, **_options):
+    def run_fine_stage(pair, poses_lps, *_given, **_options):
         given.append(pair)
         end = ends[0 if pair is masked.pair else 1]
         if isinstance(end, Exception):
@@ -170,17 +171,13 @@ def refined(monkeypatch, views, ends):
 
     monkeypatch.setattr(refine_module, "run_fine_stage", run_fine_stage)
     result = refine(
-        dataclasses.make_dataclass("Session", ["closed"])(False),
         Comparison(masked, whole, seed=1, threads=1),
         [np.eye(4)],
         RIGID,
+        "elastix",
+        Run(on_warning=pytest.fail),
         seed=1,
         crop_margin_mm=None,
-        on_progress=lambda words, share: None,
-        on_warning=pytest.fail,
-        on_log=None,
-        cancel=None,
-        keep=None,
     )
     return result, given
 

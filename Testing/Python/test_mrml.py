@@ -185,7 +185,8 @@ def test_registration_under_parents_on_both_sides(scene, head_ct, head_mr, swapp
     fixed, moving = (mr, ct) if swapped else (ct, mr)
     ids_before = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
     placed_before = ijk_to_world_ras(moving)
-    node, result = register_nodes(scene, fixed, moving)
+    result = register_nodes(scene, fixed, moving)
+    node = result.node
     added = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())} - ids_before
     assert added == {node.GetID()}
     np.testing.assert_array_equal(ijk_to_world_ras(moving), placed_before)
@@ -257,5 +258,5 @@ def test_an_initial_transform_node_moves_the_moving_volume_first(scene, head_ct,
     assert displacement_mm(truth_ras @ off, truth_ras, points).mean() > 15
     start = scene.AddNewNodeByClass("vtkMRMLTransformNode", "start")
     start.SetMatrixTransformToParent(vtk_matrix(truth_ras @ off))
-    node, _ = register_nodes(scene, ct, mr, initial_transform_node=start, start="given", verdict=False)
+    node = register_nodes(scene, ct, mr, initial_transform_node=start, start="given", verdict=False).node
     assert displacement_mm(world_matrix(node), truth_ras, points).mean() < 0.8

@@ -9,9 +9,8 @@ import pytest
 import slicer
 import vtk
 from conftest import CT_POSE, MR_POSE, centered_grid, rigid, rotation
-from MultimodalRegistrationLib.assess.maps import quality_maps
-from MultimodalRegistrationLib.assess.tables import quality_tables
-from MultimodalRegistrationLib.assess.tolerance import own_tolerance
+from MultimodalRegistrationLib.assess.content import quality_maps, quality_tables
+from MultimodalRegistrationLib.assess.targets import own_tolerance
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
 from MultimodalRegistrationLib.core.linear import apply_matrix

@@ -16,9 +16,9 @@ from MultimodalRegistrationLib.core.errors import Cancelled, InputError
 from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_points_lps_ras
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.mrml import register as register_module
 from MultimodalRegistrationLib.mrml.register import register_nodes
 from MultimodalRegistrationLib.mrml.segments import mask_from_segments, mask_of_volume
+from MultimodalRegistrationLib.register import job as register_job
 from vtk.util.numpy_support import numpy_to_vtk
 
 INNER_RAS = rigid([0.7, -0.2, 0.4], 28, [31, -12, 55])
@@ -336,11 +336,11 @@ def test_register_nodes_takes_them(scene, head_ct, head_mr, monkeypatch):
     ]
     got = {}
 
-    def note(fixed, moving, **options):
-        got.update(options, fixed=fixed, moving=moving)
+    def note(inputs, _request, _run):
+        got.update(vars(inputs.masks))
         raise Cancelled
 
-    monkeypatch.setattr(register_module, "register_in_stages", note)
+    monkeypatch.setattr(register_job, "register", note)
     count = scene.GetNumberOfNodes()
     with pytest.raises(Cancelled):
         register_nodes(
@@ -353,7 +353,6 @@ def test_register_nodes_takes_them(scene, head_ct, head_mr, monkeypatch):
             cancel=threading.Event(),
         )
     assert scene.GetNumberOfNodes() == count + 2
-    np.testing.assert_array_equal(got["fixed_mask"].voxels > 0, segments[0])
-    np.testing.assert_array_equal(got["moving_mask"].voxels == 0, segments[1])
-    assert got["fixed_mask"].grid.coincides_with(got["fixed"].grid)
-    assert got["moving_mask"].name == "outside parts: head"
+    np.testing.assert_array_equal(got["fixed"].voxels > 0, segments[0])
+    np.testing.assert_array_equal(got["moving"].voxels == 0, segments[1])
+    assert got["fixed"].grid.coincides_with(head_ct.grid)

@@ -104,8 +104,8 @@ def test_a_registration_starts_from_there_within_bounds(slicer_app, module, volu
     # The moving volume is written where it lies in the world.
     given = read_linear_transform(process.file("--initial-transform"))
     np.testing.assert_allclose(np.linalg.inv(given), flip_matrix_lps_ras(truth_ras), atol=1e-4)
-    assert float(process.arguments[process.arguments.index("--max-translation") + 1]) == 30
-    assert float(process.arguments[process.arguments.index("--max-rotation") + 1]) == 20
+    assert float(process.asked("max-translation")) == 30
+    assert float(process.asked("max-rotation")) == 20
     assert not node.GetDisplayNode().GetEditorVisibility()
     assert not shown(module.ui.registerAdjustedButton)
     module.widget.panel.cancel()
@@ -121,8 +121,7 @@ def test_tighter_bounds_of_the_user_stay(slicer_app, module, volumes):
     begin(slicer_app, module)
     module.ui.registerAdjustedButton.click()
     slicer_app.wait_for(lambda: FakeProcess.made)
-    arguments = FakeProcess.made[-1].arguments
-    assert float(arguments[arguments.index("--max-translation") + 1]) == 12
+    assert FakeProcess.made[-1].asked("max-translation") == 12
     assert module.widget._parameterNode.maxTranslation == 12.0
     module.widget.panel.cancel()
 

@@ -152,7 +152,7 @@ def test_the_chosen_row_alone_is_refined(module, faked, slicer_app):
     slicer_app.process_events(50)
     assert module.ui.refineButton.enabled, module.ui.refineButton.toolTip
     process = start(slicer_app, module)
-    assert process.arguments[process.arguments.index("--only") + 1] == "4"
+    assert process.asked("only") == ["4"]
     module.ui.refineButton.click()
     assert module.ui.refineLabel.text == "Cancelled; the scene is as it was."
 

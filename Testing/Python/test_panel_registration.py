@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
+from MultimodalRegistrationLib.io.roi import read_roi
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
 from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
@@ -159,7 +160,7 @@ def test_a_result_is_added_applied_and_judged(slicer_app, ready, pair):
     assert shown(ready.ui.resultCollapsibleButton)
     assert not shown(ready.ui.viewsWidget), "there are no views"
     assert folders(slicer_app) == []
-    assert ready.logic.verdict(node)["word"] == "uncertain"
+    assert ready.logic.result(node).verdict["word"] == "uncertain"
 
 
 @pytest.mark.parametrize("judged", [True, False])
@@ -355,7 +356,7 @@ def test_an_output_transform_that_is_lost_while_it_runs_gives_a_new_one(slicer_a
         np.testing.assert_array_equal(matrix_of(output), np.eye(4))
 
 
-def test_settings_become_arguments(slicer_app, ready, pair):
+def test_settings_become_a_request(slicer_app, ready, pair):
     parameters, ui = ready.widget._parameterNode, ready.ui
     ui.presetBox.setCurrentIndex(2)
     ui.startBox.setCurrentIndex(1)
@@ -366,14 +367,10 @@ def test_settings_become_arguments(slicer_app, ready, pair):
     roi.SetSize(120, 100, 90)
     parameters.roi = roi
     process = start(slicer_app, ready)
-    text = " ".join(process.arguments)
-    assert "--start given --engine simpleitk --max-translation 40.0 --max-rotation 25.0" in text
-    assert parameters.preset == json.loads(process.file("--preset").read_text())["name"] == "ct-mr-bone-rigid"
-    import SimpleITK as sitk
-
-    mask = sitk.ReadImage(str(process.file("--fixed-mask")))
-    marked_mm3 = sitk.GetArrayFromImage(mask).sum() * np.prod(mask.GetSpacing())
-    assert marked_mm3 == pytest.approx(120 * 100 * 90, rel=0.2)
+    asked = [process.asked(name) for name in ("start", "engine", "max-translation", "max-rotation")]
+    assert asked == ["given", "simpleitk", 40.0, 25.0]
+    assert parameters.preset == process.asked("preset")["name"] == "ct-mr-bone-rigid"
+    np.testing.assert_allclose(read_roi(process.file("--fixed-roi")).size_mm, [120, 100, 90])
     ready.ui.registerButton.click()
 
 
@@ -381,13 +378,13 @@ def test_settings_become_arguments(slicer_app, ready, pair):
 def test_a_second_stage_goes_on_from_the_first(slicer_app, ready):
     ui, parameters = ready.ui, ready.widget._parameterNode
     assert ui.thenBox.currentText == "Nothing more"
-    assert "--then" not in start(slicer_app, ready).arguments
+    assert start(slicer_app, ready).asked("then") == []
     ui.registerButton.click()
     ui.thenBox.setCurrentIndex([ui.thenBox.itemText(i) for i in range(ui.thenBox.count)].index("Deformation only"))
     assert parameters.then == "warp"
     process = start(slicer_app, ready)
-    assert json.loads(process.file("--then").read_text())["name"] == "warp"
-    assert json.loads(process.file("--preset").read_text())["name"] == "rigid"
+    assert [stage["preset"]["name"] for stage in process.asked("then")] == ["warp"]
+    assert process.asked("preset")["name"] == "rigid"
     ui.registerButton.click()
     parameters.then = ""
     assert ui.thenBox.currentText == "Nothing more"
@@ -418,9 +415,8 @@ def test_structures_are_registered_on_their_own(slicer_app, ready, pair):
     parameters.maxRotation = 20.0
     output = parameters.outputTransform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "mine")
     process = start(slicer_app, ready)
-    assert process.arguments[:2] == ["--events", "structures"]
-    assert "--start" not in process.arguments
-    assert process.arguments[process.arguments.index("--max-rotation") + 1] == "20.0"
+    assert process.job["job"] == "structures"
+    assert process.asked("max-rotation") == 20.0
     written = read_segmentation(process.file("--segmentation"))
     assert [(one.name, len(one.points_lps)) for one in structures_of(written)] == [("1", 1000), ("2", 500)]
     # Their transforms are added and nothing is moved, because these could not be combined; all can be undone.
@@ -450,7 +446,7 @@ def test_structures_are_registered_on_their_own(slicer_app, ready, pair):
         "warnings": [],
     }
     (results / "RESULT.json").write_text(json.dumps(content))
-    assert "--keep-failed" in process.arguments
+    assert process.asked("keep-failed")
     process.end(6)
     slicer_app.wait_for(lambda: not ready.widget.panel.running)
     slicer_app.process_events(20)
@@ -477,7 +473,7 @@ def test_a_changed_parameter_is_checked_kept_and_used(slicer_app, ready):
     table.item(row, 1).setText("70")
     assert ui.registerButton.enabled
     process = start(slicer_app, ready)
-    preset = json.loads(process.file("--preset").read_text())
+    preset = process.asked("preset")
     assert preset["engines"]["elastix"][0]["MaximumNumberOfIterations"] == 70
     assert preset["name"] == "rigid, changed"
     ready.ui.registerButton.click()
@@ -574,9 +570,11 @@ def test_scripts_register_in_one_line(slicer_app, opened, pair):
     empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
     with pytest.raises(InputError, match="empty: the volume holds no voxels"):
         logic.register(pair[0], empty)
-    node = logic.register(*pair, engine="simpleitk", start="given", verdict=False)
+    result = logic.register(*pair, engine="simpleitk", start="given", verdict=False)
+    node = result.node
     assert pair[1].GetParentTransformNode() is node
-    assert logic.verdict(node) is None
+    assert result.verdict is None
+    assert logic.result(node).content == result.content
     expected = np.eye(4)
     expected[:3, 3] = [1, -2, 0]
     np.testing.assert_allclose(matrix_of(node), expected, atol=1.5)

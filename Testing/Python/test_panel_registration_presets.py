@@ -41,7 +41,7 @@ def test_a_changed_preset_is_saved_under_a_name_and_chosen(slicer_app, own_prese
     assert ui.presetBox.currentText == "my head (yours)"
     assert json.loads(parameters.changedParameters) == {}, "the preset it came from is as it was"
     process = start(slicer_app, ready)
-    preset = json.loads(process.file("--preset").read_text())
+    preset = process.asked("preset")
     assert (preset["name"], preset["engines"]["elastix"][0]["MaximumNumberOfIterations"]) == ("my head", 70)
     ready.ui.registerButton.click()
 

@@ -253,7 +253,7 @@ def test_a_failed_result_of_a_real_run_is_shown(slicer_app, opened, pair):
     slicer_app.wait_for(lambda: not opened.widget.panel.running, 120)
     slicer_app.process_events(20)
     assert "FAILED" in opened.ui.verdictLabel.text, opened.ui.messageLabel.text
-    assert opened.widget.logic.verdict(parameters.resultTransform)["word"] == "failed"
+    assert opened.widget.logic.result(parameters.resultTransform).verdict["word"] == "failed"
     assert slicer.util.getNode("noise resampled") is not None
     assert "keep-failed" not in opened.ui.logText.toPlainText()
 

@@ -73,7 +73,7 @@ def test_each_volume_gets_its_own_transform_and_the_worst_verdict_is_shown(slice
     second = next_process(slicer_app, **verdict("verified", 0.7))
     assert ready.widget.panel.running
     assert "late (2 of 3)" in ui.stageLabel.text
-    assert second.arguments[:2] == ["--events", "register"]
+    assert second.job["job"] == "register"
     sizes = [sitk.ReadImage(str(second.file(option))).GetSize() for option in ("--fixed", "--moving")]
     assert sizes == [(36, 40, 44), (30, 30, 30)]
     log = ui.logText.toPlainText().splitlines()

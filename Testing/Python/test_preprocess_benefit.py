@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import CT_POSE
+from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.box import OrientedBox
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import target_points_lps
@@ -14,7 +15,6 @@ from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.preprocess.crop import crop_to_box
 from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps
-from MultimodalRegistrationLib.register.run import register
 
 TARGETS = target_points_lps(CT_POSE)
 MASKED = Steps(mask="foreground", crop_margin_mm=None, bias_correct=())
@@ -59,7 +59,7 @@ def test_electrodes_hardly_move_the_result(head_ct, head_mr, truth_ct_to_mr_lps)
         ("electrodes", with_electrodes(head_ct), AUTOMATIC),
     ):
         before = np.array(ct.voxels)
-        result = register(ct, head_mr, preset=find_preset("rigid"), steps=steps, verdict=False)
+        result = register(ct, head_mr, preset=find_preset("rigid"), preprocess=steps, verdict=False)
         found[name] = result.fixed_to_moving_lps
         np.testing.assert_array_equal(ct.voxels, before)
     assert "metal is left out" in " ".join(result.preprocess_facts)
@@ -93,7 +93,7 @@ def test_where_a_mask_alone_fails_a_crop_works_and_the_default_too(spoiled, trut
         return displacement_mm(result.fixed_to_moving_lps, truth_ct_to_mr_lps, TARGETS).mean()
 
     # A mask leaves the centres where they are; a crop moves them.
-    assert error_mm(ct, mr, start="center", steps=MASKED) > 10
+    assert error_mm(ct, mr, start="center", preprocess=MASKED) > 10
     crops = []
     for volume in (ct, mr):
         mask = automatic_mask(volume).mask

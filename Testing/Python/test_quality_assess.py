@@ -11,11 +11,9 @@ import pytest
 import SimpleITK as sitk
 from conftest import CT_POSE, rigid
 from MultimodalRegistrationLib.assess.assess import Structures, assess
-from MultimodalRegistrationLib.assess.content import quality_content
-from MultimodalRegistrationLib.assess.csv_tables import csv_tables
-from MultimodalRegistrationLib.assess.maps import quality_maps
+from MultimodalRegistrationLib.assess.content import csv_tables, quality_content, quality_maps
 from MultimodalRegistrationLib.assess.report.write import write_report
-from MultimodalRegistrationLib.assess.tolerance import own_tolerance
+from MultimodalRegistrationLib.assess.targets import own_tolerance
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.phantom import target_points_lps

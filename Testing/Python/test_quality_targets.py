@@ -10,13 +10,19 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.assess.bootstrap import mean_interval, median_interval, rms_interval
-from MultimodalRegistrationLib.assess.direction import inverse_fits_better
-from MultimodalRegistrationLib.assess.fiducials import find_used_fiducials
-from MultimodalRegistrationLib.assess.paired import compare_paired, holm
-from MultimodalRegistrationLib.assess.scene import check_targets_lie_in_volumes
-from MultimodalRegistrationLib.assess.targets import target_errors
-from MultimodalRegistrationLib.assess.tolerance import own_tolerance
+from MultimodalRegistrationLib.assess.comparison import compare_paired, holm
+from MultimodalRegistrationLib.assess.target_checks import (
+    check_targets_lie_in_volumes,
+    find_used_fiducials,
+    inverse_fits_better,
+)
+from MultimodalRegistrationLib.assess.targets import (
+    mean_interval,
+    median_interval,
+    own_tolerance,
+    rms_interval,
+    target_errors,
+)
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import apply_matrix

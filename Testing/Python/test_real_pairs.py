@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import real_cases
+from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.linear import displacement_mm
 from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.register.run import register
 
 pytestmark = pytest.mark.slow
 # The table of Testing/Benchmarks/capture_range.py has all of them exchanged.

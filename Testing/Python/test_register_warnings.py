@@ -12,6 +12,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from conftest import CT_GRID, centered_grid, rotation, run_command
+from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.errors import Cancelled
 from MultimodalRegistrationLib.core.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.core.volume import Volume
@@ -19,7 +20,6 @@ from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.mrml.register import register_nodes
 from MultimodalRegistrationLib.preprocess.check import check_volume, volume_warnings
 from MultimodalRegistrationLib.preprocess.check_slices import slice_findings
-from MultimodalRegistrationLib.register.run import register
 from vtk.util.numpy_support import numpy_to_vtk
 
 

@@ -15,10 +15,9 @@ import pytest
 import SimpleITK as sitk
 from browser_pages import Watched
 from conftest import CT_GRID, CT_POSE, centered_grid, rigid, rotation
-from MultimodalRegistrationLib.assess.report.coding import FIRST_CODE, OUTSIDE, IntensityCode
 from MultimodalRegistrationLib.assess.report.marks import mark_file, read_mark, write_mark
-from MultimodalRegistrationLib.assess.report.pictures import LARGEST_SIDE, viewer_grid
-from MultimodalRegistrationLib.assess.report.quantities import label_of, number, value_text
+from MultimodalRegistrationLib.assess.report.tables import label_of, number, value_text
+from MultimodalRegistrationLib.assess.report.viewer import FIRST_CODE, MAX_SIDE, OUTSIDE, IntensityCode, viewer_grid
 from MultimodalRegistrationLib.assess.report.write import write_report
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
@@ -752,7 +751,7 @@ def test_the_grid_of_the_viewer_covers_the_fixed_volume(grid):
     shown = viewer_grid(grid)
     assert shown.contains(grid.corners_lps * 0.999 + grid.center_lps * 0.001).all()
     assert np.allclose(np.asarray(shown.direction).reshape(3, 3), np.eye(3))
-    assert max(shown.size) <= LARGEST_SIDE
+    assert max(shown.size) <= MAX_SIDE
 
 
 def test_codes_keep_outside_apart_and_lose_little():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -22,9 +24,31 @@ MODULES = {
 }
 
 
-@pytest.mark.parametrize("views", [True, False], ids=["views", "no-main-window"])
+WITH = {"views": True, "no-main-window": False}
+CHILD = "SELF_TEST_IN_THIS_PROCESS"
+
+
+@pytest.mark.parametrize("window", WITH)
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_tests_itself(name, views, slicer_app, caplog):
+def test_a_module_tests_itself(name, window):
+    """In a process of its own, as in the application, which says where it crashed if it does."""
+    this = f"{__file__}::test_in_this_process[{name}-{window}]"
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", this],
+        capture_output=True,
+        text=True,
+        env={**os.environ, CHILD: "1"},
+        cwd=PROJECT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(CHILD not in os.environ, reason="run by the test above")
+@pytest.mark.parametrize("window", WITH)
+@pytest.mark.parametrize("name", MODULES)
+def test_in_this_process(name, window, slicer_app, caplog):
+    views = WITH[window]
     if views:
         slicer_app.open_slice_views()
         slicer_app.open_main_window()

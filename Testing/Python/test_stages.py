@@ -15,6 +15,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from conftest import real_cases, rigid, rotation, run_command
+from MultimodalRegistrationLib.api import NextStage, register
 from MultimodalRegistrationLib.core.box import OrientedBox
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
@@ -26,10 +27,10 @@ from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.handover import EngineVolume
 from MultimodalRegistrationLib.engines.presets.model import Preset, preset_content
 from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
-from MultimodalRegistrationLib.io.roi import write_roi
+from MultimodalRegistrationLib.io.roi import read_roi, write_roi
 from MultimodalRegistrationLib.io.run_records import RunRecord, find_record
 from MultimodalRegistrationLib.io.transforms import read_transform, write_transform
 from MultimodalRegistrationLib.mrml.quality_inputs import record_of
@@ -37,15 +38,13 @@ from MultimodalRegistrationLib.mrml.scene_change import SceneChange
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, add_file_transform_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
-from MultimodalRegistrationLib.register.bending import within_reach
-from MultimodalRegistrationLib.register.chain import NextStage, register_in_stages
+from MultimodalRegistrationLib.register.deformable import within_reach
 from MultimodalRegistrationLib.register.masks import Masks
 from MultimodalRegistrationLib.register.pair import Pair
-from MultimodalRegistrationLib.register.parts import plan_parts
+from MultimodalRegistrationLib.register.plan import make_plan
 from MultimodalRegistrationLib.register.report import result_content
-from MultimodalRegistrationLib.register.run import register
-from MultimodalRegistrationLib.register.then_text import then_of
-from MultimodalRegistrationLib.register.verdict.bending import BendingEvidence, judge_bending
+from MultimodalRegistrationLib.register.request import RegisterRequest, Stage
+from MultimodalRegistrationLib.register.verdict.deformable import DeformableEvidence, judge_deformation
 from MultimodalRegistrationLib.transforms.distance_statistics import DistanceStatistics
 from MultimodalRegistrationLib.transforms.health.health import JacobianStatistics
 
@@ -66,7 +65,7 @@ def quick(name: str, engine: str) -> Preset:
 @pytest.fixture(scope="module")
 def chained(head_ct, head_mr, truth_ct_to_mr_lps):
     """Rigid, then affine, then bent by elastix, then by ANTs."""
-    return register_in_stages(
+    return register(
         head_ct,
         head_mr,
         preset=quick("rigid", "elastix"),
@@ -77,7 +76,7 @@ def chained(head_ct, head_mr, truth_ct_to_mr_lps):
             NextStage(quick("warp", "ants"), "ants"),
         ],
         start="given",
-        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+        initial_transform=truth_ct_to_mr_lps,
     )
 
 
@@ -194,13 +193,13 @@ def test_the_verdict_covers_the_bending(chained):
 def test_the_seconds_of_the_stages_are_those_of_the_run(head_ct, head_mr, truth_ct_to_mr_lps):
     """Also those of a second run with exchanged roles, and of what lies between the engines."""
     began = time.perf_counter()
-    result = register_in_stages(
+    result = register(
         head_ct,
         head_mr,
         preset=quick("rigid", "elastix"),
         then=[NextStage(quick("warp", "elastix"))],
         start="given",
-        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+        initial_transform=truth_ct_to_mr_lps,
     )
     spent = time.perf_counter() - began
     seconds = dict(result.seconds)
@@ -239,7 +238,7 @@ def test_the_command_tells_where_its_seconds_went(head_ct, head_mr, truth_ct_to_
 
 
 def test_nothing_to_say_after_a_stage_that_lost_the_volume():
-    judged = judge_bending(None)
+    judged = judge_deformation(None)
     assert judged.word == "drop"
     assert "Hardly anything" in judged.against[0]
 
@@ -251,13 +250,13 @@ def test_each_level_of_syn_is_followed(chained):
 
 
 def test_linear_stages_of_one_engine_are_one_run(head_ct, head_mr, truth_ct_to_mr_lps):
-    result = register_in_stages(
+    result = register(
         head_ct,
         head_mr,
         preset=quick("rigid", "elastix"),
         then=[NextStage(quick("similarity", "elastix"))],
         start="given",
-        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+        initial_transform=truth_ct_to_mr_lps,
         verdict=False,
     )
     assert result.later == ()
@@ -287,13 +286,13 @@ def test_only_what_the_other_volume_is_near_to_is_sampled():
 
 def test_masks_on_other_grids_are_placed_once_and_told(head_ct, head_mr, truth_ct_to_mr_lps):
     mask = sitk.Shrink(sitk.Cast(head_ct.image > -500, sitk.sitkUInt8), [2, 2, 1])
-    result = register_in_stages(
+    result = register(
         head_ct,
         head_mr,
         preset=quick("rigid", "elastix"),
         then=[NextStage(quick("warp", "elastix"))],
         start="given",
-        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+        initial_transform=truth_ct_to_mr_lps,
         fixed_mask=Volume(mask, "head"),
     )
     assert sum("on another grid" in words for words in result.warnings) == 1
@@ -306,33 +305,29 @@ def test_a_roi_limits_one_stage(head_ct, head_mr, truth_ct_to_mr_lps, tmp_path):
     center = np.add(head_ct.grid.center_lps, (10, 0, 0))
     box = OrientedBox(center, turned, np.array([90.0, 70.0, 60.0]))
     write_roi(tmp_path / "R.mrk.json", box, "R")
-    stage = then_of(f"similarity,engine=elastix,fixed-roi={tmp_path / 'R.mrk.json'}").read()
+    stage = Stage.from_text(f"similarity,engine=elastix,fixed-roi={tmp_path / 'R.mrk.json'}")
     bright = Volume(head_ct.image > 0, "bright")
-    masks = stage.masks.or_those_of(Masks(bright)).within_boxes(head_ct, head_mr)
+    own = Masks(fixed_box=read_roi(stage.fixed_roi))
+    masks = own.or_those_of(Masks(bright)).within_boxes(head_ct, head_mr)
     assert masks.moving is None
     ijk = np.argwhere(np.ones_like(head_ct.voxels))[:, ::-1]
     inside = np.abs((apply_matrix(head_ct.grid.ijk_to_lps, ijk) - box.center_lps) @ turned) <= [45, 35, 30]
     expected = inside.all(axis=1).reshape(head_ct.voxels.shape) & (head_ct.voxels > 0)
     assert 100 < expected.sum() < (head_ct.voxels > 0).sum() / 2
     np.testing.assert_array_equal(masks.fixed.voxels > 0, expected)
-    result = register_in_stages(
+    result = register(
         head_ct,
         head_mr,
         preset=quick("rigid", "elastix"),
-        then=[replace(stage, preset=quick("similarity", "elastix"))],
+        then=[NextStage(quick("similarity", "elastix"), "elastix", own)],
         start="given",
-        initial_fixed_to_moving_lps=truth_ct_to_mr_lps,
+        initial_transform=truth_ct_to_mr_lps,
         verdict=False,
     )
     assert len(result.later) == 1
     outside = replace(box, center_lps=np.array([900.0, 0, 0]))
     with pytest.raises(InputError, match="holds no voxel"):
         Masks(fixed_box=outside).within_boxes(head_ct, head_mr)
-
-
-def test_a_preset_that_bends_is_refused_where_only_a_linear_one_can_be_used(head_ct, head_mr):
-    with pytest.raises(InputError, match=r"deformable\.json: the preset bends"):
-        register(head_ct, head_mr, preset=find_preset("deformable"), engine="elastix")
 
 
 @pytest.mark.parametrize("sampled_is_moving", [True, False])
@@ -346,13 +341,13 @@ def test_a_pose_of_a_pair_and_its_transform_belong_together(sampled_is_moving):
 def test_a_later_linear_stage_keeps_the_bounds_of_the_run(head_ct, head_mr, truth_ct_to_mr_lps):
     """The start is 6 mm off, and the first stage is not allowed that far."""
     off = rigid([0, 0, 1], 0, [0, 6, 0]) @ truth_ct_to_mr_lps
-    result = register_in_stages(
+    result = register(
         head_ct,
         head_mr,
         preset=quick("rigid", "elastix"),
         then=[NextStage(quick("similarity", "elastix"), masks=Masks(Volume(head_ct.image > -500, "head")))],
         start="given",
-        initial_fixed_to_moving_lps=off,
+        initial_transform=off,
         max_translation_mm=2.0,
         max_rotation_deg=10.0,
         verdict=False,
@@ -367,26 +362,29 @@ def test_a_volume_from_python_is_checked_as_one_from_a_file(head_ct, head_mr):
     broken = sitk.Cast(head_mr.image, sitk.sitkFloat32)
     broken[3, 4, 5] = float("nan")
     with pytest.raises(InputError, match=r"mine: 1 of \d+ voxels are NaN"):
-        register_in_stages(head_ct, Volume(broken, "mine"), preset=find_preset("rigid"))
+        register(head_ct, Volume(broken, "mine"), preset=find_preset("rigid"))
 
 
 def test_orders_that_make_no_sense_are_refused(head_ct, head_mr):
-    with pytest.raises(InputError, match="only bends"):
-        register_in_stages(head_ct, head_mr, preset=find_preset("warp"), engine="elastix")
+    with pytest.raises(InputError, match="only deformable"):
+        register(head_ct, head_mr, preset=find_preset("warp"), engine="elastix")
     with pytest.raises(InputError, match="would follow 'deformable'"):
-        register_in_stages(
+        register(
             head_ct, head_mr, preset=find_preset("deformable"), then=[NextStage(find_preset("rigid"))], engine="elastix"
         )
 
 
 def test_linear_stages_are_one_run_where_their_intensities_are_the_same():
     """One run gets one copy of the volumes."""
-    first, second, masks = find_preset("rigid"), find_preset("affine"), Masks()
-    assert [part.preset.name for part in plan_parts([(first, "elastix", masks), (second, "elastix", masks)])] == [
-        "rigid, affine"
-    ]
+    first, second = find_preset("rigid"), find_preset("affine")
+
+    def parts_of(then):
+        stages = (Stage(preset=then, engine="elastix"),)
+        return make_plan(RegisterRequest(fixed="F", moving="M", preset=first, engine="elastix", then=stages)).parts
+
+    assert [part.preset.name for part in parts_of(second)] == ["rigid, affine"]
     for other in (replace(second, equalised_shares={}), replace(second, winsorize_percentiles=(1.0, 99.0))):
-        parts = plan_parts([(first, "elastix", masks), (other, "elastix", masks)])
+        parts = parts_of(other)
         assert [part.preset.name for part in parts] == ["rigid", "affine"]
         assert parts[1].preset == other
 
@@ -398,8 +396,10 @@ def test_names_and_paths_with_commas(tmp_path):
     content = preset_content(find_preset("affine"))
     (folder / "a, b.json").write_text(json.dumps(content), encoding="utf-8")
     sitk.WriteImage(sitk.Image([4, 4, 4], sitk.sitkUInt8) + 1, str(folder / "m, 1.nrrd"))
-    then = then_of(f"{folder / 'a, b.json'},engine=elastix,fixed-mask={folder / 'm, 1.nrrd'}")
-    assert (then.preset.name, then.engine, then.fixed_mask) == ("affine", "elastix", str(folder / "m, 1.nrrd"))
+    stage = Stage.from_text(f"{folder / 'a, b.json'},engine=elastix,fixed-mask={folder / 'm, 1.nrrd'}")
+    found = find_preset(stage.preset).name, stage.engine, stage.fixed_mask
+    assert found == ("affine", "elastix", str(folder / "m, 1.nrrd"))
+    assert Stage.from_text(str(stage)) == stage
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def evidence(*, before=0.5, after=0.6, bending=4.0, back=0.4, smallest=0.7, larg
         return DistanceStatistics(mean, mean, mean, 2 * mean, 3 * mean, 1000)
 
     jacobian = JacobianStatistics(smallest, largest, 1.0, folded, 0.1)
-    return BendingEvidence(
+    return DeformableEvidence(
         before, after, distances(bending), None if back is None else distances(back), jacobian, symmetric
     )
 
@@ -447,14 +447,14 @@ def evidence(*, before=0.5, after=0.6, bending=4.0, back=0.4, smallest=0.7, larg
     ],
 )
 def test_the_rule_on_bending(changes, word, says):
-    judged = judge_bending(evidence(**changes))
+    judged = judge_deformation(evidence(**changes))
     assert judged.word == word
     assert (says is None and not judged.against) or any(says in sentence for sentence in judged.against)
 
 
 def run_warp(pair, engine="elastix"):
-    with EngineSession(engine) as session:
-        return bend_from_rigid(session, pair, verdict=True, on_warning=pytest.fail)
+    with EngineSessions() as engines:
+        return bend_from_rigid(engines, engine, pair, verdict=True, on_warning=pytest.fail)
 
 
 @pytest.mark.story("U5")

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 import os
-import threading
 from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
@@ -17,7 +16,7 @@ from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core.errors import EngineError, InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.io.segmentations import Segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.polyrigid import register_one as register_one_module
@@ -40,6 +39,7 @@ from MultimodalRegistrationLib.polyrigid.structure import structures_of
 from MultimodalRegistrationLib.polyrigid.summary import joint_content
 from MultimodalRegistrationLib.register import prepare
 from MultimodalRegistrationLib.register.pair import make_pair
+from MultimodalRegistrationLib.register.run import Run
 from MultimodalRegistrationLib.register.search.bounds import Bounds
 from MultimodalRegistrationLib.register.search.lattices import Lattices
 from structure_phantom import COMMON, FIXED_GRID, MOVING_GRID, around, paste, points_of, volume
@@ -243,18 +243,15 @@ BOUNDS = MotionBounds(25, 20)
 
 
 def register_it(region, start=COMMON, bounds=BOUNDS):
-    with EngineSession("elastix", threads=1) as session:
+    with EngineSessions(1) as engines:
         return register_one(
             region,
             preset=find_preset("rigid"),
-            session=session,
+            engine="elastix",
             fixed_to_moving_lps=start,
             bounds=bounds,
             seed=0,
-            threads=1,
-            on_progress=lambda progress: None,
-            on_warning=lambda words: None,
-            cancel=threading.Event(),
+            run=Run(engines, 1),
         )
 
 
@@ -268,10 +265,10 @@ def agreement(region, matrix):
 def test_an_engine_that_goes_astray_is_not_followed(region, three, monkeypatch, away_mm):
     """Within the bounds and beyond them: the search itself found the bone."""
 
-    def astray(session, pair, poses, *given, **options):
+    def astray(pair, poses, *given, **options):
         wrong = poses[0].copy()
         wrong[0, 3] += away_mm
-        return [dataclasses.replace(real(session, pair, poses[:1], *given, **options)[0], sampled_to_other_lps=wrong)]
+        return [dataclasses.replace(real(pair, poses[:1], *given, **options)[0], sampled_to_other_lps=wrong)]
 
     real = register_one_module.run_fine_stage
     monkeypatch.setattr(register_one_module, "run_fine_stage", astray)

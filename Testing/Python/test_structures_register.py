@@ -165,7 +165,7 @@ def job(files, bones, tmp_path, slicer_app):
         )
     ]
     inputs = Inputs(nodes[0], nodes[1], structures=nodes[2])
-    settings = Settings(find_preset("rigid"), resampled_volume=True)
+    settings = Settings({"preset": find_preset("rigid")}, resampled_volume=True)
     made = StructuresJob(inputs, settings, tmp_path)
     assert [*made.write()][-1] == pytest.approx(1)
     return made
@@ -297,7 +297,7 @@ def test_structures_that_collide_are_not_what_was_required(files, run, tmp_path,
         (["--margin", "-1"], "--margin: -1 was given"),
         (["--workers", "0"], "--workers: 0 was given"),
         (["--max-rotation", "200"], "--max-rotation: 200 was given"),
-        (["--fixed-landmarks", "a.fcsv"], "only one of the two lists was given"),
+        (["--fixed-landmarks", "a.fcsv"], "only one of the two was given"),
     ],
 )
 def test_what_is_refused_leaves_nothing(files, tmp_path, capsys, more, words):
@@ -362,7 +362,8 @@ def test_one_failure_stops_all(bones, motions, monkeypatch, workers):
     both = structures_of(Segmentation.of_labels(labels))
     seen = []
 
-    def register_one(region, *, cancel, **options):
+    def register_one(region, *, run, **options):
+        cancel = run.cancel
         if region.structure.name == "3":
             raise EngineError("elastix", "stopped", "Try again.")
         assert cancel.wait(20) or cancel.is_set()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,28 +13,19 @@ import SimpleITK as sitk
 from conftest import PROJECT, centered_grid, rotation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.cli import preprocess, qa, register
 from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.request import fields_of
 from MultimodalRegistrationLib.engines import catalogue
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, EngineStatus
 from MultimodalRegistrationLib.engines.presets.model import preset_content
 from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.register.request import DEFAULT_SEED, Stage
 from MultimodalRegistrationLib.study.cases import Study, case_content, case_of
-from MultimodalRegistrationLib.study.columns import LEFT_OUT, LISTS, NAME, REPORT, all_columns
+from MultimodalRegistrationLib.study.columns import NAME, REPORT, REQUESTS, all_columns
 from MultimodalRegistrationLib.study.names import derived_name, name_problem, unique_name
 from MultimodalRegistrationLib.study.read_study import read_study
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def all_parsers() -> dict[str, argparse.ArgumentParser]:
-    commands = argparse.ArgumentParser().add_subparsers()
-    for module in (preprocess, register, qa):
-        module.add_parser(commands)
-    return dict(commands.choices)
-
-
-PARSERS = all_parsers()
 
 
 def write_volume(path: Path, seed: int = 1) -> Path:
@@ -67,7 +58,7 @@ def folder(tmp_path_factory) -> Path:
 def read(folder: Path, text: str | bytes, name: str = "study.csv", **options: object) -> Study:
     content = text if isinstance(text, bytes) else text.encode()
     (folder / name).write_bytes(content)
-    return read_study(folder / name, parsers=PARSERS, **options)
+    return read_study(folder / name, **options)
 
 
 def read_cases(folder: Path, *cases: object, **entries: object) -> Study:
@@ -80,46 +71,18 @@ def refusal(folder: Path, text: str | bytes, name: str = "study.csv") -> str:
     return caught.value.found
 
 
-def arguments(study: Study, command: str, case: int = 0) -> tuple[str, ...]:
-    return next(step.arguments for step in study.cases[case].steps if step.command == command)
-
-
-def parsed(study: Study, command: str, *more: str) -> argparse.Namespace:
-    """What the command itself makes of the arguments."""
-    demanded = {"register": ["--output-transform=T.h5"], "qa": ["--transform=T", "--output-dir=D"]}
-    rest = demanded.get(command, ["--output-dir=D"])
-    return PARSERS[command].parse_args([*arguments(study, command), *rest, *more])
+def request_of(study: Study, command: str, case: int = 0) -> Any:
+    return next(step.request for step in study.cases[case].steps if step.command == command)
 
 
 # What the commands have
 
 
-def option_names(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    return {action.option_strings[-1].removeprefix("--"): action for action in parser._actions}
-
-
-@pytest.mark.parametrize("command", ["register", "preprocess"])
-def test_every_option_is_a_column_or_left_out(command):
-    columns = {column.option for column in all_columns().values() if command in column.commands}
-    assert not columns & LEFT_OUT[command]
-    assert columns | LEFT_OUT[command] == set(option_names(PARSERS[command]))
-
-
-def test_every_option_of_qa_is_a_column_or_left_out():
-    columns = {column.option for column in all_columns().values() if "qa" in column.commands}
-    assert columns | LEFT_OUT["qa"] == set(option_names(PARSERS["qa"]))
-
-
-def test_kinds_are_those_of_the_parsers():
-    for column in all_columns().values():
-        for command in column.commands:
-            action = option_names(PARSERS[command])[column.option]
-            assert (action.nargs == 0) == (column.kind == "flag"), column
-            takes_several = action.nargs == "+" or isinstance(action.default, list)
-            assert takes_several == (column.kind in LISTS), column
-            # A text that is no choice is a file, a preset or a stage.
-            is_text = action.type is None and action.choices is None and action.nargs != 0
-            assert is_text == (column.kind not in ("value", "values", "flag")), column
+@pytest.mark.parametrize("command", ["register", "preprocess", "qa"])
+def test_every_option_of_a_request_is_a_column(command):
+    columns = {column.field.flag for column in all_columns().values() if command in column.commands}
+    options = {field.flag for field in fields_of(REQUESTS[command])}
+    assert options - columns == {"preprocess": {"only-region"}, "qa": {"transform"}}.get(command, set())
 
 
 def test_the_page_names_every_column():
@@ -161,7 +124,7 @@ def test_csv_in_all_its_forms(folder, encoding, delimiter, line_end):
     assert [case.name for case in study.cases] == ["one"]
     assert study.cases[0].where == "line 4"
     assert study.cases[0].fixed == folder / "ct.nrrd"
-    assert f"--fixed-mask={folder / 'label map.nrrd'}" in arguments(study, "register")
+    assert request_of(study, "register").fixed_mask == str(folder / "label map.nrrd")
 
 
 def test_paths_of_a_stage_may_hold_commas(folder):
@@ -169,7 +132,8 @@ def test_paths_of_a_stage_may_hold_commas(folder):
     (folder / "Doe, Jane" / "mask.nrrd").write_bytes((folder / "label map.nrrd").read_bytes())
     case = {"fixed": "ct.nrrd", "moving": "P01/../mr.nii.gz"}
     study = read_cases(folder, {**case, "then": ["rigid,moving-mask=Doe, Jane/mask.nrrd"]})
-    assert parsed(study, "register").then == [f"rigid,moving-mask={folder / 'Doe, Jane' / 'mask.nrrd'}"]
+    mask = str(folder / "Doe, Jane" / "mask.nrrd")
+    assert request_of(study, "register").then == (Stage(preset="rigid", moving_mask=mask),)
 
 
 def test_the_commands_understand_what_a_case_asks_for(folder):
@@ -199,17 +163,18 @@ def test_the_commands_understand_what_a_case_asks_for(folder):
     case = study.cases[0]
     assert [step.command for step in case.steps] == ["preprocess", "register", "qa"]
     assert case.moving == folder / "mr.nii.gz"
-    options = parsed(study, "register")
+    options = request_of(study, "register")
     assert (options.fixed, options.moving) == (str(folder / "ct.nrrd"), str(folder / "mr.nii.gz"))
-    assert options.carry == [str(folder / "label map.nrrd"), str(folder / "a.fcsv")]
+    assert options.carry == (str(folder / "label map.nrrd"), str(folder / "a.fcsv"))
     assert options.preset == str(folder / "mine.json")
-    assert options.then == ["rigid", f"rigid,engine=simpleitk,fixed-mask={folder / 'label map.nrrd'}"]
+    masked = Stage(preset="rigid", engine="simpleitk", fixed_mask=str(folder / "label map.nrrd"))
+    assert options.then == (Stage(preset="rigid"), masked)
     assert (options.fixed_space, options.moving_space) == ("RAS", None)
-    assert (options.max_rotation, options.seed, options.no_verdict) == (12.5, 7, True)
-    options = parsed(study, "qa")
-    assert (options.targets_fixed, options.tolerance, options.fixed_space) == (str(folder / "a.fcsv"), 2.0, "RAS")
-    options = parsed(study, "preprocess")
-    assert (options.mask, options.fixed_mask_labels) == (str(folder / "label map.nrrd"), [3, 4])
+    assert (options.max_rotation_deg, options.seed, options.verdict) == (12.5, 7, False)
+    options = request_of(study, "qa")
+    assert (options.targets_fixed, options.tolerance_mm, options.fixed_space) == (str(folder / "a.fcsv"), 2.0, "RAS")
+    options = request_of(study, "preprocess")
+    assert (options.mask, options.fixed_mask_labels) == (str(folder / "label map.nrrd"), (3, 4))
     assert (options.bias_correct, options.mask_outside, options.fixed_landmarks) == ("moving", False, None)
 
 
@@ -223,22 +188,17 @@ def test_a_report_is_made_but_where_it_is_not_wanted(folder, report, targets, ex
     assert set(made) == ({"register"} if expected is None else {"register", "qa"})
     assert not made["register"].optional
     if expected is not None:
-        assert made["qa"].optional == ("--no-maps" in made["qa"].arguments) == (expected == "optional")
-        options = PARSERS["qa"].parse_args([*made["qa"].arguments, "--transform=T", "--output-dir=D"])
+        assert made["qa"].optional == (expected == "optional")
+        options = made["qa"].request
         assert (options.fixed, options.moving) == (str(folder / "ct.nrrd"), str(folder / "mr.nii.gz"))
 
 
 def test_a_report_that_nobody_asked_for_is_no_other_case(folder):
-    """Results of before there were any, or without them, are gone on with; records of that time can be read."""
     with_report, without, asked = (
         read(folder, f"fixed;moving;report\nct.nrrd;mr.nii.gz;{report}\n").cases[0] for report in ("", "no", "yes")
     )
     assert with_report.digest == without.digest != asked.digest
     assert case_of(json.loads(json.dumps(case_content(with_report)))) == with_report
-    earlier = case_content(without)
-    for step in earlier["steps"]:
-        del step["optional"]
-    assert case_of(earlier) == without
 
 
 def test_defaults_hold_for_all_cases_and_null_takes_one_away(folder):
@@ -246,8 +206,7 @@ def test_defaults_hold_for_all_cases_and_null_takes_one_away(folder):
     study = read_cases(
         folder, {}, {"seed": None}, {"seed": 9, "fixed": "P01/ct.nrrd"}, defaults={**pair, "seed": 4, "report": False}
     )
-    seeds = [[text for text in arguments(study, "register", case) if "seed" in text] for case in range(3)]
-    assert seeds == [["--seed=4"], [], ["--seed=9"]]
+    assert [request_of(study, "register", case).seed for case in range(3)] == [4, DEFAULT_SEED, 9]
     assert study.cases[2].fixed == folder / "P01/ct.nrrd"
 
 
@@ -255,10 +214,8 @@ def test_a_preset_for_the_cases_that_name_none(folder, monkeypatch):
     text = "fixed,moving,preset\nct.nrrd,mr.nii.gz,\nct.nrrd,mr.nii.gz,pet-mr-rigid\n"
     monkeypatch.chdir(folder)
     study = read(folder, text, preset="mine.json")
-    presets = [
-        PARSERS["register"].parse_args([*arguments(study, "register", n), "--output-transform=T"]) for n in (0, 1)
-    ]
-    assert [options.preset for options in presets] == [str(folder / "mine.json"), "pet-mr-rigid"]
+    presets = [request_of(study, "register", number).preset for number in (0, 1)]
+    assert presets == [str(folder / "mine.json"), "pet-mr-rigid"]
     with pytest.raises(InputError, match="no preset of this name"):
         read(folder, text, preset="rigit")
 
@@ -267,7 +224,7 @@ def test_a_link_keeps_its_name(folder):
     (folder / "link.nrrd").unlink(missing_ok=True)
     (folder / "link.nrrd").symlink_to(folder / "ct.nrrd")
     study = read(folder, "fixed,moving,carry\nct.nrrd,P01/../mr.nii.gz,link.nrrd\n")
-    assert arguments(study, "register")[-1] == str(folder / "link.nrrd")
+    assert request_of(study, "register").carry == (str(folder / "link.nrrd"),)
 
 
 def test_the_digest_follows_what_is_asked_for(folder):
@@ -373,12 +330,12 @@ def test_all_problems_are_told_at_once_with_their_lines(folder, capfd):
         "line 4 (b): fixed: .*empty.nrrd: ",
         "line 4 (b): start: invalid choice: 'here'",
         "line 4 (b): seed: 0 was given",
-        "line 4 (b): fixed-landmarks: given without moving-landmarks",
+        "line 4 (b): fixed-landmarks and moving-landmarks: only one of the two was given",
         "line 5: the row cannot be read",
         "line 6 (d): fixed: no volume was given",
         "line 6 (d): engine: invalid choice: 'elastics'",
         "line 6 (d): seed: invalid int value: 'x'",
-        "line 6 (d): targets-moving: given without targets-fixed",
+        "line 6 (d): targets-fixed and targets-moving: only one of the two was given",
         "line 8: 11 fields, but the header has 10",
     ):
         assert re.search("^" + re.escape(words).replace(r"\.\*", ".*"), found, re.MULTILINE), words
@@ -407,12 +364,18 @@ PAIR = {"fixed": "ct.nrrd", "moving": "mr.nii.gz"}
         ({"seed": {}}, "seed: an object was given"),
         ({"no-verdict": "perhaps"}, "neither yes nor no"),
         ({"max-translation": "nan"}, "max-translation: nan was given"),
-        ({"tolerance": 0}, "tolerance: 0.0 mm was given"),
+        ({"tolerance": 0}, "tolerance: 0 was given"),
         ({"tolerance": 1e999}, "tolerance: inf was given"),
         ({"preprocess.margin": -1}, "preprocess.margin: -1 was given"),
         ({"preprocess.isotropic": 0}, "preprocess.isotropic: 0 was given"),
-        ({"preprocess.roi": "roi.mrk.json", "preprocess.segment": "ct.nrrd"}, "together with preprocess.segment"),
-        ({"preprocess.segment-label": 2}, "given without preprocess.segment"),
+        (
+            {"preprocess.roi": "roi.mrk.json", "preprocess.segment": "ct.nrrd"},
+            "preprocess.roi and preprocess.segment: given together",
+        ),
+        (
+            {"preprocess.segment-label": 2},
+            "preprocess.segment-label and preprocess.segment: the first was given without the second",
+        ),
         ({"preprocess.fixed-mask-labels": ["--json=/x"], "preprocess.mask": "ct.nrrd"}, "begin with a dash"),
         ({"preprocess.fixed-mask-labels": ["x"], "preprocess.mask": "ct.nrrd"}, "invalid int value"),
         ({"preprocess": "gone.json"}, "no such file or folder"),
@@ -472,7 +435,7 @@ def test_files_that_are_no_study(folder):
     assert "no case" in refusal(folder, "")
     assert "is there 2 times" in refusal(folder, "fixed,fixed\nct.nrrd,ct.nrrd\n")
     with pytest.raises(InputError, match="no such file"):
-        read_study(folder / "gone.csv", parsers=PARSERS)
+        read_study(folder / "gone.csv")
 
 
 # Anything at all
@@ -519,10 +482,11 @@ def test_any_value_stays_the_value_of_its_own_option(folder, cases):
     except InputError:
         return
     for case, given_values in zip(study.cases, cases, strict=True):
-        allowed = {column.option for column in all_columns().values() if column.name in {*given_values, *PAIR}}
+        allowed = {column.field.name for column in all_columns().values() if column.name in {*given_values, *PAIR}}
         for step in case.steps:
-            options = {re.match(r"--([a-z-]+)", text)[1] for text in step.arguments if text.startswith("--")}
-            assert options <= (allowed | {"no-maps"} if step.optional else allowed)
+            fields = fields_of(type(step.request))
+            changed = {one.name for one in fields if getattr(step.request, one.name) != one.default}
+            assert changed <= allowed
         assert name_problem(case.name) is None
 
 

@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.study.found_cases import FoundCase, FoundCases, w
 from MultimodalRegistrationLib.study.make_study import study_from_bids, study_from_pattern
 from MultimodalRegistrationLib.study.names import name_problem
 from MultimodalRegistrationLib.study.read_study import read_study
-from test_study_file import PARSERS, write_volume
+from test_study_file import write_volume
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -137,7 +137,7 @@ def test_what_is_written_is_read_back(tmp_path):
     text = path.read_text(encoding="utf-8-sig")
     assert "../data/P2/ct.nrrd" in text
     assert str(tmp_path) not in text
-    study = read_study(path, parsers=PARSERS)
+    study = read_study(path)
     assert [(case.name, case.fixed, case.moving) for case in study.cases] == [
         ("one", *volumes[:2]),
         ("two", *volumes[2:]),

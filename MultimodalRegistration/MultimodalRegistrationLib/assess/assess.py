@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -18,17 +18,11 @@ from ..io.run_records import RunRecord
 from ..io.segmentations import Segmentation
 from ..transforms.health.health import displacement_difference, transform_health
 from .comparison import Comparison, compare_methods
-from .direction import inverse_fits_better
-from .fiducials import UsedFiducials, find_used_fiducials
-from .images.evidence import pair_evidence
-from .images.pair import prepare_pair
-from .method import MethodQuality
-from .rank import rank
-from .scene import check_targets_lie_in_volumes
+from .images.evidence import pair_evidence, prepare_pair
 from .structures.compare import compare_structures
-from .targets import target_errors
-from .tolerance import TG_132, Tolerance
-from .verdict import QualityVerdict, judge_quality
+from .target_checks import UsedFiducials, check_targets_lie_in_volumes, find_used_fiducials, inverse_fits_better
+from .targets import TG_132, Tolerance, target_errors
+from .verdict import MethodQuality, QualityVerdict, judge_quality, ranked
 
 __all__ = ["Assessment", "Structures", "assess"]
 
@@ -71,7 +65,7 @@ class Assessment:
     voxel_mm : float
         Largest edge of a voxel of either volume: a registration is seldom better than that.
     rigid_parts : tuple of str
-        Names of the structures that are examined for bending, in the order of their labels.
+        Names of the structures whose deformation is measured, in the order of their labels.
     warnings : tuple of str
         What the user should know.
     seed : int
@@ -127,7 +121,7 @@ def assess(
     seed : int, optional
         Of all resampling.
     on_progress : callable, optional
-        Gets a stage in words and the share done.
+        Gets the name of a stage and the share done.
 
     Returns
     -------
@@ -139,24 +133,56 @@ def assess(
     InputError
         No transform, two of one name, or targets that belong to other volumes.
     """
-    _check_names(transforms)
+    names = [one.name for one in transforms]
+    if not names:
+        raise InputError("The transforms", "none was given", "Give one or more.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(twice, "two transforms have this name", "Rename one, so that the results can be told apart.")
+    every = [*transforms, *([] if reference is None else [reference])]
+    records = records or {}
+    used: list[UsedFiducials] = []
+    left_out = [frozenset[int]()] * (1 + len(every))
     if targets is not None:
         check_targets_lie_in_volumes(targets, fixed.grid, moving.grid)
-    records = records or {}
-    every = [*transforms, *([] if reference is None else [reference])]
-    used = [_used(targets, one, records.get(one.name)) for one in every]
-    left_out = _left_out(targets, used)
+        known = [None if (record := records.get(one.name)) is None else record.fiducials_fixed_lps for one in every]
+        used = [find_used_fiducials(targets, one, points) for one, points in zip(every, known, strict=True)]
+        left_out = _left_out(len(targets), used)
     on_progress("preparing the volumes", 0.0)
     pair = prepare_pair(fixed, moving, region=region)
+    counted = fixed.grid if region is None else region
     labels = None if structures is None else structures.fixed_labels()
-    measured = []
+    on_progress("measuring before", 0.0)
     identity = SpatialTransform.of_matrix("before", np.eye(4))
-    for number, one in enumerate([identity, *every]):
+
+    def measure(one: SpatialTransform, not_targets: frozenset[int], **known: Any) -> MethodQuality:
+        return MethodQuality(
+            transform=one,
+            targets=None if targets is None else target_errors(targets, one, used=not_targets, seed=seed),
+            structures=()
+            if structures is None
+            else compare_structures(
+                structures.fixed, structures.moving, one, tolerance_mm=tolerance.mm, fixed_volume=fixed.grid
+            ),
+            images=pair_evidence(pair, one),
+            from_reference=None if reference is None else displacement_difference(one, reference, region=counted),
+            **known,
+        )
+
+    before = measure(identity, left_out[0])
+    methods = []
+    for number, one in enumerate(every, start=1):
         on_progress(f"measuring {one.name}", number / (len(every) + 1))
-        is_reference = reference is not None and one is reference
-        wrong_way = None if targets is None else inverse_fits_better(targets, one)
-        alarms = [] if wrong_way is None or number == 0 else [_wrong_way_words(*wrong_way)]
-        record = records.get(one.name)
+        record, alarms, notes = records.get(one.name), [], []
+        if targets is not None:
+            notes = _notes(used[number - 1], len(targets), len(left_out[number]))
+            wrong_way = inverse_fits_better(targets, one)
+            if wrong_way is not None:
+                alarms.append(
+                    "The transform is the wrong way round, or the two lists of targets are exchanged: its inverse fits "
+                    f"them far better (RMS {wrong_way[1]:.1f} mm instead of {wrong_way[0]:.1f} mm). Invert it, or "
+                    "exchange the lists."
+                )
         if record is not None and record.has_exchanged(fixed.name, moving.name):
             alarms.append(
                 f"Fixed and moving are exchanged: {record.source} says that this transform puts "
@@ -164,47 +190,28 @@ def assess(
             )
             # What it says of the result holds for the other direction.
             record = None
-        measured.append(
-            MethodQuality(
-                transform=one,
-                targets=None if targets is None else target_errors(targets, one, used=left_out[number], seed=seed),
-                structures=()
-                if structures is None
-                else compare_structures(
-                    structures.fixed, structures.moving, one, tolerance_mm=tolerance.mm, fixed_volume=fixed.grid
-                ),
-                images=pair_evidence(pair, one),
-                health=None
-                if number == 0
-                else transform_health(
+        methods.append(
+            measure(
+                one,
+                left_out[number],
+                health=transform_health(
                     one, fixed.grid, region=region, structures=None if one.matrix is not None else labels
                 ),
-                from_reference=None
-                if reference is None
-                else displacement_difference(one, reference, region=fixed.grid if region is None else region),
-                reference="It was given as the reference." if is_reference else None,
+                reference="It was given as the reference." if one is reference else None,
                 record=record,
                 alarms=tuple(alarms),
-                notes=() if targets is None or number == 0 else _notes(used[number - 1], targets, left_out[number]),
-                rank=None,
+                notes=tuple(notes),
             )
         )
-    before, *methods = measured
-    candidates = [one for one in methods if one.reference is None]
-    ranks = rank(
-        [one.targets for one in candidates],
-        [one.structures for one in candidates],
-        [one.from_reference for one in candidates],
-    )
-    candidates = [dataclasses.replace(one, rank=place) for one, place in zip(candidates, ranks, strict=True)]
-    methods = [*candidates, *(one for one in methods if one.reference is not None)]
+    candidates = ranked(methods[: len(transforms)])
+    methods[: len(transforms)] = candidates
     verdicts = tuple(judge_quality(one, before, tolerance) for one in candidates)
     best = min(range(len(candidates)), key=lambda i: (candidates[i].rank is None, candidates[i].rank or 0, i))
     on_progress("comparing the transforms", len(every) / (len(every) + 1))
     return Assessment(
         before=before,
         methods=tuple(methods),
-        comparisons=compare_methods(methods, fixed.grid, region, seed=seed),
+        comparisons=compare_methods(methods, counted, seed=seed),
         verdict=verdicts[best],
         verdicts=verdicts,
         tolerance=tolerance,
@@ -215,44 +222,19 @@ def assess(
     )
 
 
-def _check_names(transforms: Sequence[SpatialTransform]) -> None:
-    names = [one.name for one in transforms]
-    if not names:
-        raise InputError("The transforms", "none was given", "Give one or more.")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(twice, "two transforms have this name", "Rename one, so that the results can be told apart.")
-
-
-def _used(targets: Pairs | None, transform: SpatialTransform, record: RunRecord | None) -> UsedFiducials:
-    if targets is None:
-        return UsedFiducials(frozenset(), "")
-    return find_used_fiducials(targets, transform, None if record is None else record.fiducials_fixed_lps)
-
-
-def _left_out(targets: Pairs | None, used: Sequence[UsedFiducials]) -> list[frozenset[int]]:
+def _left_out(count: int, used: Sequence[UsedFiducials]) -> list[frozenset[int]]:
     """What is no target, for no transform at all and for each: the same for all where that leaves any."""
-    count = 0 if targets is None else len(targets)
     everywhere = frozenset[int]().union(*(one.index for one in used if len(one.index) < count))
     if len(everywhere) == count:
-        return [frozenset(), *(one.index for one in used)]
+        everywhere = frozenset()
     return [everywhere, *(one.index | everywhere for one in used)]
 
 
-def _notes(own: UsedFiducials, targets: Pairs, left_out: frozenset[int]) -> tuple[str, ...]:
-    if len(own.index) == len(targets):
-        return (f"None of the points given is a target for it: {own.why}",)
-    notes = []
-    if own.index:
-        notes.append(f"{len(own.index)} of the points given are no targets for it: {own.why}")
-    others = len(left_out) - len(own.index)
-    if others:
-        notes.append(f"{others} points are left out, because another transform was computed from them.")
-    return tuple(notes)
-
-
-def _wrong_way_words(as_given_mm: float, inverse_mm: float) -> str:
-    return (
-        f"The transform is the wrong way round, or the two lists of targets are exchanged: its inverse fits them far "
-        f"better (RMS {inverse_mm:.1f} mm instead of {as_given_mm:.1f} mm). Invert it, or exchange the lists."
-    )
+def _notes(own: UsedFiducials, given: int, left_out: int) -> list[str]:
+    count = len(own.index)
+    if count == given:
+        return [f"None of the points given is a target for it: {own.why}"]
+    notes = [f"{count} of the points given are no targets for it: {own.why}"] if count else []
+    if left_out > count:
+        notes.append(f"{left_out - count} points are left out, because another transform was computed from them.")
+    return notes

@@ -1,9 +1,12 @@
-"""The content of the JSON file and of the report."""
+"""What was measured, as JSON and the report have it, as tables, and as maps."""
 
 from __future__ import annotations
 
+import csv
 import datetime
+import io
 import platform
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,18 +20,21 @@ from ..core.volume import Volume
 from ..transforms.distance_statistics import DistanceStatistics
 from ..transforms.health.health import TransformHealth
 from .assess import Assessment
-from .bootstrap import LEVEL
-from .comparison import Comparison
+from .comparison import EFFECT, TEST, Comparison
 from .images.evidence import ImageEvidence
-from .method import MethodQuality
-from .paired import EFFECT, TEST
 from .structures.compare import StructureAgreement
-from .targets import TargetErrors
-from .verdict import QualityVerdict
+from .targets import LEVEL, Interval, TargetErrors
+from .verdict import MethodQuality, QualityVerdict
 
-__all__ = ["QUALITY_SCHEMA_VERSION", "quality_content"]
+Row = dict[str, Any]
 
+_SCALARS = (str, int, float, bool, type(None))
+# Long lists have tables of their own.
+_OWN_TABLES = ("points", "structures", "bland_altman")
 QUALITY_SCHEMA_VERSION = 1
+# Of a structure.
+_MEASURES = ("dice", "surface_dice", "tolerance_mm", "mean_surface_distance_mm", "hausdorff_mm", "hausdorff95_mm")
+_MOTION = ("bending_rms_mm", "bending_max_mm", "rotation_deg", "shift_mm", "volume_change")
 
 
 def quality_content(
@@ -47,7 +53,7 @@ def quality_content(
     command : str
         What repeats the run.
     region : str
-        What the region of displacements is, in words.
+        A description of the region in which displacements are compared.
 
     Returns
     -------
@@ -75,8 +81,11 @@ def quality_content(
             "seed": result.seed,
             "region": region,
         },
-        "volumes": {role: _volume(volume) for role, volume in (("fixed", fixed), ("moving", moving))},
-        "verdict": _verdict(result.verdict),
+        "volumes": {
+            role: {"name": one.name, "size": list(one.grid.size), "spacing_mm": list(one.grid.spacing_mm)}
+            for role, one in (("fixed", fixed), ("moving", moving))
+        },
+        "verdict": _plain(result.verdict),
         "warnings": list(result.warnings),
         "before": _method(result.before, None, result),
         "methods": [
@@ -87,18 +96,9 @@ def quality_content(
     }
 
 
-def _volume(volume: Volume) -> dict[str, Any]:
-    return {"name": volume.name, "size": list(volume.grid.size), "spacing_mm": list(volume.grid.spacing_mm)}
-
-
-def _verdict(verdict: QualityVerdict) -> dict[str, Any]:
-    return {
-        "word": verdict.word,
-        "method": verdict.method,
-        "sentence": verdict.sentence,
-        "reasons": list(verdict.reasons),
-        "facts": list(verdict.facts),
-    }
+def _plain(record: Any) -> dict[str, Any]:
+    """The fields of a dataclass, tuples as lists."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(record).items()}
 
 
 def _method(method: MethodQuality, verdict: QualityVerdict | None, result: Assessment) -> dict[str, Any]:
@@ -124,18 +124,10 @@ def _targets(errors: TargetErrors, result: Assessment) -> dict[str, Any]:
     return {
         "n": len(errors),
         "left_out": list(errors.left_out),
-        "mean_mm": errors.mean_mm,
-        "rms_mm": errors.rms_mm,
-        "median_mm": errors.median_mm,
-        "p95_mm": errors.p95_mm,
-        "max_mm": errors.max_mm,
-        "intervals_mm": {
-            name: None if one is None else [one.low, one.high] for name, one in errors.intervals_mm.items()
-        },
+        **{f"{name}_mm": value for name, value in (_distances(errors) or {}).items()},
+        "intervals_mm": {name: _limits(one) for name, one in errors.intervals_mm.items()},
         "level": LEVEL,
-        "axes": [
-            {"axis": one.axis, "bias_mm": one.bias_mm, "sd_mm": one.sd_mm, "rms_mm": one.rms_mm} for one in errors.axes
-        ],
+        "axes": [_plain(one) for one in errors.axes],
         "tolerance_mm": result.tolerance.mm,
         "tolerance_name": result.tolerance.name,
         "share_within": errors.share_within(result.tolerance.mm),
@@ -147,33 +139,20 @@ def _targets(errors: TargetErrors, result: Assessment) -> dict[str, Any]:
     }
 
 
-def _distances(statistics: DistanceStatistics | None) -> dict[str, float] | None:
-    if statistics is None:
+def _distances(found: DistanceStatistics | TargetErrors | None) -> dict[str, float] | None:
+    if found is None:
         return None
-    return {
-        "mean": statistics.mean_mm,
-        "rms": statistics.rms_mm,
-        "median": statistics.median_mm,
-        "p95": statistics.p95_mm,
-        "max": statistics.max_mm,
-    }
+    return {name: getattr(found, f"{name}_mm") for name in ("mean", "rms", "median", "p95", "max")}
 
 
 def _structure(one: StructureAgreement) -> dict[str, Any]:
-    measured = one.measures
+    offset = one.centroid_offset_lps
     return {
         "name": one.name,
         "status": one.status,
-        "dice": None if measured is None else measured.dice,
-        "surface_dice": None if measured is None else measured.surface_dice,
-        "tolerance_mm": None if measured is None else measured.tolerance_mm,
-        "mean_surface_distance_mm": None if measured is None else measured.mean_surface_distance_mm,
-        "hausdorff_mm": None if measured is None else measured.hausdorff_mm,
-        "hausdorff95_mm": None if measured is None else measured.hausdorff_95_mm,
+        **{key: getattr(one.measures, key, None) for key in _MEASURES},
         "centroid_distance_mm": one.centroid_distance_mm,
-        "centroid_offset_ras_mm": None
-        if one.centroid_offset_lps is None
-        else flip_points_lps_ras(one.centroid_offset_lps).tolist(),
+        "centroid_offset_ras_mm": None if offset is None else flip_points_lps_ras(offset).tolist(),
         "fixed_volume_mm3": one.fixed_volume_mm3,
         "moving_volume_mm3": one.moving_volume_mm3,
         "moved_volume_mm3": one.moved_volume_mm3,
@@ -212,14 +191,7 @@ def _health(health: TransformHealth, result: Assessment) -> dict[str, Any]:
         "harmonic_energy": health.harmonic_energy,
         "bending_energy_per_mm2": health.bending_energy_per_mm2,
         "bending_structures": [
-            {
-                "name": result.rigid_parts[one.label - 1],
-                "bending_rms_mm": one.bending_rms_mm,
-                "bending_max_mm": one.bending_max_mm,
-                "rotation_deg": one.rotation_deg,
-                "shift_mm": one.shift_mm,
-                "volume_change": one.volume_change,
-            }
+            {"name": result.rigid_parts[one.label - 1], **{key: getattr(one, key) for key in _MOTION}}
             for one in health.structures
         ]
         or None,
@@ -229,21 +201,14 @@ def _health(health: TransformHealth, result: Assessment) -> dict[str, Any]:
 
 def _comparison(one: Comparison, region: str) -> dict[str, Any]:
     paired = one.targets
-    content: dict[str, Any] = {
-        "a": one.first,
-        "b": one.second,
-        "displacement_mm": _distances(one.displacement),
-        "region": region,
-        "targets": None,
-    }
+    targets = None
     if paired is not None:
-        interval, plot = paired.interval_mm, paired.bland_altman
-        content["targets"] = {
+        targets = {
             "n": paired.n,
             "first_closer": paired.closer,
             "tied": paired.tied,
             "mean_difference_mm": paired.mean_difference_mm,
-            "interval_mm": None if interval is None else [interval.low, interval.high],
+            "interval_mm": _limits(paired.interval_mm),
             "test": TEST,
             "p": paired.p,
             "p_corrected": one.p_corrected,
@@ -251,10 +216,131 @@ def _comparison(one: Comparison, region: str) -> dict[str, Any]:
             "effect": EFFECT,
             "sentence": one.sentence,
             "bland_altman": {
-                "means_mm": plot.means_mm.tolist(),
-                "differences_mm": plot.differences_mm.tolist(),
-                "bias_mm": plot.bias_mm,
-                "limits_mm": None if plot.limits_mm is None else list(plot.limits_mm),
+                key: value.tolist() if isinstance(value, np.ndarray) else value
+                for key, value in _plain(paired.bland_altman).items()
             },
         }
-    return content
+    return {
+        "a": one.first,
+        "b": one.second,
+        "displacement_mm": _distances(one.displacement),
+        "region": region,
+        "targets": targets,
+    }
+
+
+def _limits(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
+def quality_maps(result: Assessment) -> dict[str, Volume]:
+    """The maps of the transform that the verdict is about.
+
+    Parameters
+    ----------
+    result : Assessment
+        What was measured.
+
+    Returns
+    -------
+    dict of str to Volume
+        Local mutual information and gradient agreement, before and after; for a transform that is not linear, its
+        Jacobian determinants and its inverse consistency error. In the fixed volume's space.
+    """
+    best = next(one for one in result.methods if one.transform.name == result.verdict.method)
+    maps = {}
+    for when, images in (("before", result.before.images), ("after", best.images)):
+        maps[f"local-information-{when}"] = images.local_information
+        maps[f"gradient-agreement-{when}"] = images.local_agreement
+    if best.health is not None and not best.health.linear:
+        maps["jacobian"] = best.health.jacobian_map
+        maps["return-error"] = best.health.return_error_map
+    return maps
+
+
+def quality_tables(content: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """Make the tables.
+
+    Parameters
+    ----------
+    content : mapping
+        From :func:`~MultimodalRegistrationLib.assess.content.quality_content`.
+
+    Returns
+    -------
+    dict of str to list of dict
+        Rows of each table by name: ``methods`` always; ``targets``, ``structures`` and ``comparisons`` where there are
+        any. One row per transform, point, structure or pair: texts, numbers, truth values or None by column, with units
+        in the names of the columns. A column may be missing in some rows.
+    """
+    methods = [content["before"], *content["methods"]]
+    rows = {
+        "methods": [_flat(one) for one in methods],
+        "targets": [
+            {"transform": one["name"], **_flat(point)}
+            for one in methods
+            if one["targets"] is not None
+            for point in one["targets"]["points"]
+        ],
+        "structures": [
+            {"transform": one["name"], **_flat(structure)} for one in methods for structure in one["structures"] or ()
+        ],
+        "comparisons": [_flat(one) for one in content["comparisons"]],
+    }
+    return {name: some for name, some in rows.items() if some}
+
+
+def columns_of(rows: Sequence[Row]) -> list[str]:
+    """Names of the columns of a table, in the order in which they first occur."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _flat(content: Mapping[str, Any], skip: tuple[str, ...] = (), prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by underscores; short lists as numbered columns, or joined where they are texts."""
+    row: dict[str, Any] = {}
+    for key, value in content.items():
+        if key in skip or key in _OWN_TABLES:
+            continue
+        name = f"{prefix}{key}"
+        if isinstance(value, _SCALARS):
+            row[name] = value
+        elif isinstance(value, Mapping):
+            row.update(_flat(value, prefix=f"{name}_"))
+        elif all(isinstance(item, str) for item in value):
+            row[name] = "; ".join(value)
+        elif all(isinstance(item, Mapping) and "axis" in item for item in value):
+            for item in value:
+                row.update(_flat(item, skip=("axis",), prefix=f"{name}_{item['axis']}_"))
+        else:
+            row.update(_flat({str(i + 1): item for i, item in enumerate(value)}, prefix=f"{name}_"))
+    return row
+
+
+def csv_tables(content: Mapping[str, Any]) -> dict[str, str]:
+    """Write the tables as text.
+
+    Parameters
+    ----------
+    content : mapping
+        From :func:`~MultimodalRegistrationLib.assess.content.quality_content`.
+
+    Returns
+    -------
+    dict of str to str
+        Text of each of :func:`~MultimodalRegistrationLib.assess.content.quality_tables` by name, with a header.
+    """
+    return {name: csv_table(rows) for name, rows in quality_tables(content).items()}
+
+
+def csv_table(rows: list[Row]) -> str:
+    """Write one table as text, with a header; no cell of it is taken for a formula."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns_of(rows), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _safe(value) for key, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _safe(value: Any) -> Any:
+    # A spreadsheet would run a text that begins like a formula.
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value

@@ -1,7 +1,16 @@
-"""Errors at targets: independent pairs of points that no transform was fitted to.
+r"""Errors at targets: independent pairs of points that no transform was fitted to.
 
 The error at a target is where its moving point lands in the fixed volume minus where it belongs, in the fixed
 volume's space, for any transform (Fitzpatrick, West and Maurer 1998, doi:10.1109/42.736021).
+
+Confidence intervals are found by resampling the targets. With few and skewed errors the plain percentile interval is
+too narrow: of 95 % intervals of a mean over ten targets it holds 89 % (measured on Maxwell, log-normal and gamma
+distributed errors). The studentised interval holds 94 to 95 %:
+
+.. math:: [\bar x - t^*_{0.975}\, s, \; \bar x - t^*_{0.025}\, s], \quad t^* = (\bar x^* - \bar x) / s^*
+
+where :math:`s` is the standard error and :math:`^*` marks a resample (Efron and Tibshirani 1993, chapter 12,
+doi:10.1201/9780429246593; Hall 1988, doi:10.1214/aos/1176350933).
 """
 
 from __future__ import annotations
@@ -10,17 +19,55 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import InputError
 from ..core.frames import flip_points_lps_ras
 from ..core.points import Pairs
 from ..core.spatial import SpatialTransform
-from .bootstrap import Interval, mean_interval, median_interval, rms_interval
 
-__all__ = ["AXES", "AxisErrors", "TargetErrors", "target_errors", "target_name"]
-
+LEVEL = 0.95
+# With fewer values an interval promises more than it can hold.
+MIN_VALUES = 5
+# A resample of nearly equal values has next to no spread, and would stretch the interval of a few values with an
+# outlier to absurd lengths. On 500 sets of 6, 10 and 20 skewed errors, intervals hold as often with this limit.
+_MIN_SPREAD = 0.3
+_RESAMPLES = 4000
+_TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 AXES = ("left-right", "back-front", "foot-head")
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """An acceptable mean error.
+
+    Parameters
+    ----------
+    name : str
+        Where the number is from.
+    mm : float
+        In millimetres.
+    """
+
+    name: str
+    mm: float
+
+
+# Rigid registration of two modalities as practised after AAPM task group 132 (doi:10.1002/mp.12256).
+TG_132 = Tolerance("TG-132", 1.3)
+
+
+def own_tolerance(mm: float) -> Tolerance:
+    """The user's own number, in mm.
+
+    Raises
+    ------
+    InputError
+        Not a positive number.
+    """
+    if not 0 < mm < np.inf:
+        raise InputError("The tolerance", f"{mm} mm was given", "Give a number of mm above zero.")
+    return Tolerance("your own", float(mm))
 
 
 @dataclass(frozen=True)
@@ -118,15 +165,14 @@ class TargetErrors:
     @property
     def axes(self) -> tuple[AxisErrors, ...]:
         """Errors along the axes of the patient."""
-        ras = flip_points_lps_ras(self.vectors_lps_mm)
         return tuple(
             AxisErrors(
                 axis,
-                float(ras[:, i].mean()),
-                float(ras[:, i].std(ddof=1)) if len(ras) > 1 else 0.0,
-                float(np.sqrt(np.mean(ras[:, i] ** 2))),
+                float(errors.mean()),
+                float(errors.std(ddof=1)) if len(errors) > 1 else 0.0,
+                float(np.sqrt(np.mean(errors**2))),
             )
-            for i, axis in enumerate(AXES)
+            for axis, errors in zip(AXES, flip_points_lps_ras(self.vectors_lps_mm).T, strict=True)
         )
 
     def share_within(self, mm: float) -> float:
@@ -185,8 +231,10 @@ def target_errors(
 
 
 def _different_names(pairs: Pairs) -> list[str]:
-    """How tables call the pairs; those that share a label, as a point may share its number, are told apart."""
-    names = [target_name(pairs, i) for i in range(len(pairs))]
+    """The labels of the fixed points, or their numbers from 1; those that share a label are told apart."""
+    names = [
+        " ".join(pairs.fixed.landmarks[position].label.split()) or str(position + 1) for position in pairs.fixed_index
+    ]
     counts = Counter(names)
     return [
         f"{name} (point {position + 1})" if counts[name] > 1 else name
@@ -194,7 +242,46 @@ def _different_names(pairs: Pairs) -> list[str]:
     ]
 
 
-def target_name(pairs: Pairs, index: int) -> str:
-    """How tables call a pair: the label of its fixed point, or its number from 1 where it has none."""
-    position = pairs.fixed_index[index]
-    return " ".join(pairs.fixed.landmarks[position].label.split()) or str(position + 1)
+@dataclass(frozen=True)
+class Interval:
+    """Limits of a confidence interval at :data:`LEVEL`, in the unit of the values."""
+
+    low: float
+    high: float
+
+
+def mean_interval(values: ArrayLike, *, seed: int) -> Interval | None:
+    """Interval of the mean of values, shape (N,); None with fewer than :data:`MIN_VALUES`."""
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) < MIN_VALUES:
+        return None
+    mean, error = float(x.mean()), float(_standard_error(x))
+    drawn = _drawn(x, seed)
+    if error == 0:
+        return Interval(mean, mean)
+    t = (drawn.mean(axis=-1) - mean) / np.maximum(_standard_error(drawn), _MIN_SPREAD * error)
+    low, high = np.quantile(t, _TAILS)
+    return Interval(mean - float(high) * error, mean - float(low) * error)
+
+
+def rms_interval(values: ArrayLike, *, seed: int) -> Interval | None:
+    """Interval of the root mean square of values, shape (N,), as :func:`mean_interval` of their squares."""
+    squares = mean_interval(np.square(np.asarray(values, dtype=np.float64)), seed=seed)
+    return None if squares is None else Interval(*(float(np.sqrt(max(v, 0.0))) for v in (squares.low, squares.high)))
+
+
+def median_interval(values: ArrayLike, *, seed: int) -> Interval | None:
+    """Interval of the median of values, shape (N,), by percentiles of the resamples; None with too few."""
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) < MIN_VALUES:
+        return None
+    low, high = np.quantile(np.median(_drawn(x, seed), axis=-1), _TAILS)
+    return Interval(float(low), float(high))
+
+
+def _drawn(x: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    return x[np.random.default_rng(seed).integers(0, len(x), (_RESAMPLES, len(x)))]
+
+
+def _standard_error(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(x.std(axis=-1, ddof=1) / np.sqrt(x.shape[-1]))

@@ -21,7 +21,6 @@ from ..study.batch.summary import StudySummary, read_summary, write_summary
 from ..study.batch.telling import Telling
 from ..study.cases import Case, Study
 from ..study.read_study import read_study, study_of_volumes
-from .case_worker import case_parsers
 from .progress import Printer, make_printer
 from .signals import signals_cancel
 
@@ -125,8 +124,8 @@ def _study(options: argparse.Namespace) -> Study:
         missing = "--moving" if options.moving is None else "--fixed"
         raise InputError(missing, "was not given", "Give --fixed and --moving, or a study file.")
     if options.fixed is not None:
-        return study_of_volumes(options.fixed, options.moving, parsers=case_parsers(), preset=options.preset)
-    return read_study(options.study, parsers=case_parsers(), preset=options.preset)
+        return study_of_volumes(options.fixed, options.moving, preset=options.preset)
+    return read_study(options.study, preset=options.preset)
 
 
 def _unseen(_progress: Progress) -> None:

@@ -6,82 +6,67 @@ folder of its results, as JSON; the answer is one event (see :mod:`~MultimodalRe
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
 import shutil
 import sys
 import traceback
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..assess.request import AssessOutputs
 from ..core.errors import EngineError, RegistrationError
+from ..core.request import Request
 from ..core.volume import Volume
 from ..engines.sessions import EngineSessions
 from ..engines.worker import join_supervisor, tell_application
 from ..io.transforms import read_transform
 from ..io.volumes import read_unjudged
+from ..preprocess.request import PreprocessOutputs
+from ..register.request import RegisterOutputs
 from ..register.resample import resample_to_fixed
 from ..study.batch.outcome import QA_FOLDER, RESULT_FILE, THUMBNAIL_FILE, TRANSFORM_FILE, VOLUME_FILE
 from ..study.batch.thumbnail import write_thumbnail
 from ..study.cases import Case, Step, case_of
-from . import preprocess, qa, register
 from .guarded import run_guarded
-
-__all__ = ["case_parsers", "main"]
+from .jobs import Context, Job
+from .progress import EventPrinter
 
 _PREPROCESSED = "preprocess"
 _CARRIED = "carried"
 
 
-def case_parsers() -> dict[str, argparse.ArgumentParser]:
-    """The parsers of the commands that a case may hold, by name."""
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers()
-    for module in (preprocess, register, qa):
-        module.add_parser(commands)
-    return dict(commands.choices)
-
-
 def main() -> None:
     """Run cases until standard input closes."""
     join_supervisor()
-    given = [f"--threads={int(sys.argv[1])}", f"--memory-limit={sys.argv[2]}"]
     # A step's progress comes as events on standard error, which the supervisor joins with the output.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    parsers = case_parsers()
     home = Path.cwd()
-    with EngineSessions(int(sys.argv[1])) as sessions:
+    with EngineSessions(int(sys.argv[1])) as engines:
         tell_application({"event": "ready", "pid": os.getpid()})
         for line in sys.stdin:
             order = json.loads(line)
             # Results are named relative to their folder, so that they stay right when it gets its last name.
             os.chdir(order["folder"])
-            error = _run(case_of(order["case"]), parsers, sessions, given)
+            error = _run(case_of(order["case"]), engines, float(sys.argv[2]))
             # A folder that is some process's own cannot be renamed everywhere.
             os.chdir(home)
             tell_application({"event": "case-ended", "error": None if error is None else error.content()})
 
 
-def _run(
-    case: Case, parsers: dict[str, argparse.ArgumentParser], sessions: EngineSessions, given: Sequence[str]
-) -> RegistrationError | None:
+def _run(case: Case, engines: EngineSessions, memory_limit_gib: float) -> RegistrationError | None:
     preprocessed = any(step.command == "preprocess" for step in case.steps)
     try:
         for step in case.steps:
             if step.optional:
                 continue
-            arguments = _arguments(step, preprocessed=preprocessed)
-            if step.command == "register":
-                arguments = [*arguments, *given]
-            options = _options(step, arguments, parsers)
-            run = partial(register.run_register, sessions=sessions) if step.command == "register" else options.run
-            outcome = run_guarded(partial(run, options))
+            job = _job(step, engines, memory_limit_gib, preprocessed=preprocessed)
+            outcome = run_guarded(partial(job.run, Context(EventPrinter(), quiet=True, engines=engines)))
             if isinstance(outcome, RegistrationError):
                 return outcome
     # The boundary of the process: one case that finds an error of ours must not end the study.
@@ -94,24 +79,18 @@ def _run(
     except Exception:
         print(f"Warning: there is no picture of this case.\n{traceback.format_exc()}", flush=True)
         Path(THUMBNAIL_FILE).unlink(missing_ok=True)
-    _add_report(case, parsers)
+    _add_report(case, engines, memory_limit_gib)
     return None
 
 
-def _options(step: Step, arguments: Sequence[str], parsers: dict[str, argparse.ArgumentParser]) -> argparse.Namespace:
-    options = parsers[step.command].parse_args(arguments)
-    options.events, options.quiet, options.command_line = True, True, [step.command, *arguments]
-    return options
-
-
-def _add_report(case: Case, parsers: dict[str, argparse.ArgumentParser]) -> None:
+def _add_report(case: Case, engines: EngineSessions, memory_limit_gib: float) -> None:
     """Make the report that nobody asked for; a result is one without it, too."""
     for step in case.steps:
         if not step.optional:
             continue
         try:
-            options = _options(step, _arguments(step, preprocessed=False), parsers)
-            outcome = run_guarded(partial(options.run, options))
+            job = _job(step, engines, memory_limit_gib, preprocessed=False)
+            outcome = run_guarded(partial(job.run, Context(EventPrinter(), quiet=True, engines=engines)))
             problem = str(outcome) if isinstance(outcome, RegistrationError) else None
         # As for the picture.
         except Exception:
@@ -121,23 +100,31 @@ def _add_report(case: Case, parsers: dict[str, argparse.ArgumentParser]) -> None
             shutil.rmtree(QA_FOLDER, ignore_errors=True)
 
 
-def _arguments(step: Step, *, preprocessed: bool) -> Sequence[str]:
-    """Those of the study file, and where the results go."""
-    given = list(step.arguments)
+def _job(step: Step, engines: EngineSessions, memory_limit_gib: float, *, preprocessed: bool) -> Job:
+    """What the study asks for, and where the results go."""
+    request: Any = step.request
+    outputs: Request
     if step.command == "preprocess":
-        return [*given, f"--output-dir={_PREPROCESSED}"]
-    if step.command == "qa":
-        return [*given, f"--transform={_result()['outputs']['transform']}", f"--output-dir={QA_FOLDER}"]
-    results = [f"--output-transform={TRANSFORM_FILE}", f"--output-volume={VOLUME_FILE}", f"--json={RESULT_FILE}"]
-    if "--carry" in given:
-        results.append(f"--carry-dir={_CARRIED}")
-    if preprocessed:
-        for role in ("fixed", "moving"):
-            given = [text for text in given if not text.startswith(f"--{role}=")]
-            given.append(f"--{role}={_PREPROCESSED}/{role}.nrrd")
-            if not any(text.startswith(f"--{role}-mask=") for text in given):
-                given.append(f"--{role}-mask={_PREPROCESSED}/{role}-mask.nrrd")
-    return [*given, *results]
+        outputs = PreprocessOutputs(output_dir=_PREPROCESSED)
+    elif step.command == "qa":
+        request = replace(request, transform=(_result()["outputs"]["transform"],))
+        outputs = AssessOutputs(output_dir=QA_FOLDER, no_maps=step.optional)
+    else:
+        if preprocessed:
+            made = {role: f"{_PREPROCESSED}/{role}.nrrd" for role in ("fixed", "moving")}
+            masks = {
+                f"{role}_mask": getattr(request, f"{role}_mask") or f"{_PREPROCESSED}/{role}-mask.nrrd" for role in made
+            }
+            request = replace(request, **made, **masks)
+        outputs = RegisterOutputs(
+            output_transform=TRANSFORM_FILE,
+            output_volume=VOLUME_FILE,
+            json=RESULT_FILE,
+            carry_dir=_CARRIED if request.carry else None,
+            threads=engines.threads,
+            memory_limit_gib=memory_limit_gib,
+        )
+    return Job(step.command, request, outputs)
 
 
 def _result() -> dict[str, Any]:

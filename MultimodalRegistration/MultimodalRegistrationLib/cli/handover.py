@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Any
 from ..core.errors import InputError
 from ..io.run_records import RunRecord
 from ..io.special_files import refuse_special_files
-
-__all__ = ["Handover", "add_handover_option", "read_handover"]
 
 
 @dataclass(frozen=True)
@@ -42,29 +39,22 @@ class Handover:
 
     def named(self, value: Any) -> Any:
         """Names for a path, a list of paths, or None."""
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [self.named(one) for one in value]
         return None if value is None else self.name(value, value)
 
 
-def add_handover_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that :func:`read_handover` needs."""
-    parser.add_argument(
-        "--handover", metavar="H.json", help="for programs that run this one: their names and records of the files"
-    )
-
-
-def read_handover(options: argparse.Namespace) -> Handover:
-    """Read it; nothing is told where the option was not given.
+def read_handover(file: str | None) -> Handover:
+    """Read it; nothing is told where there is no file.
 
     Raises
     ------
     InputError
         No such file, or another one.
     """
-    if options.handover is None:
+    if file is None:
         return Handover()
-    path = Path(options.handover)
+    path = Path(file)
     refuse_special_files(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 import MultimodalRegistrationLib
 
+from ..core.errors import FieldName, RegistrationError
 from ..core.exit_codes import exit_code_words
+from ..core.request import flag_of_field
 from .guarded import run_guarded
 from .parent import end_with_standard_input, step_back
 from .progress import EventPrinter
@@ -21,6 +23,7 @@ __all__ = ["main"]
 # The modules of the commands, in the order of the help; a name of two words is given as two.
 _MODULES = {
     "register": "register",
+    "run": "run",
     "batch": "batch",
     "batch init": "batch_init",
     "structures": "structures",
@@ -48,6 +51,13 @@ def _modules(arguments: list[str]) -> list[str]:
     """The module of the command that is given, or all for the help: to import them all takes a second."""
     word = next((word for word in arguments if not word.startswith("-")), "")
     return [_MODULES[word]] if word in _MODULES else list(_MODULES.values())
+
+
+def _by_flags(error: RegistrationError, options: argparse.Namespace) -> RegistrationError:
+    """The error with the flag where its subject is a field of a request."""
+    if not isinstance(error.subject, FieldName):
+        return error
+    return error.about(error.subject.told(lambda name: flag_of_field(name, options.requests)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,5 +107,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.events:
         EventPrinter().error(outcome)
     else:
-        print(f"multimodal-registration: error: {outcome}", file=sys.stderr)
+        print(f"multimodal-registration: error: {_by_flags(outcome, options)}", file=sys.stderr)
     return outcome.exit_code

@@ -6,8 +6,7 @@ import argparse
 import math
 from typing import Any
 
-from ..assess.pictures.modes import MODES
-from ..assess.pictures.picture import registration_picture, write_picture
+from ..assess.pictures.picture import MODES, registration_picture, write_picture
 from ..core.errors import InputError
 from ..core.frames import flip_points_lps_ras
 from ..io.outputs import OutputFiles

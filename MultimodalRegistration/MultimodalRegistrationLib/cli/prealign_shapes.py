@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import FieldName, InputError
 from ..core.points import LandmarkList
 from ..core.surface import Surface
 from ..io.landmarks import read_landmarks
 from ..io.outputs import OutputFiles, write_json, writing
 from ..io.surfaces import read_surface
 from ..io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
+from ..landmarks.request import PrealignOutputs, PrealignRequest
 from ..landmarks.surfaces.icp import register_surface
 from ..landmarks.surfaces.iterate import Overlap
 from ..landmarks.surfaces.planes import SURFACE_MODELS
 from ..landmarks.surfaces.report import surface_content, surface_words
 
-__all__ = ["add_shape_options", "has_shapes", "refuse_shape_options", "run_shapes"]
-
 _LANDMARKS_ONLY = {
     "weights": None,
-    "stiffness": 0.0,
+    "stiffness_mm": 0.0,
     "allow_reflection": False,
-    "localisation_error": None,
+    "localisation_error_mm": None,
     "targets_fixed": None,
     "targets_moving": None,
     "reference": None,
@@ -32,75 +30,62 @@ _LANDMARKS_ONLY = {
 _SHAPES_ONLY = {"fixed_label": None, "moving_label": None, "overlap": "auto", "initial_transform": None}
 
 
-def add_shape_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options for surfaces."""
-    what = ".stl, .ply, .obj, .vtk, .vtp, or a label map or segmentation"
-    for role in ("fixed", "moving"):
-        parser.add_argument(f"--{role}-surface", metavar="S", help=f"shape in the {role} volume: {what}")
-        parser.add_argument(f"--{role}-label", type=int, metavar="N", help="the value of a label map to take")
-    parser.add_argument(
-        "--overlap",
-        default="auto",
-        metavar="auto|SHARE",
-        help="share of a shape that has a counterpart on the other, 0.05 to 1; auto (default) finds it",
-    )
-    parser.add_argument("--initial-transform", metavar="T0", help="linear ITK transform: another start for shapes")
-
-
-def has_shapes(options: argparse.Namespace) -> bool:
+def has_shapes(request: PrealignRequest) -> bool:
     """Whether a surface was given."""
-    return options.fixed_surface is not None or options.moving_surface is not None
+    return request.fixed_surface is not None or request.moving_surface is not None
 
 
-def refuse_shape_options(options: argparse.Namespace) -> None:
+def refuse_shape_options(request: PrealignRequest) -> None:
     """Refuse options of surfaces where there is none."""
-    _refuse(options, _SHAPES_ONLY, "given without a surface", "It is for surfaces; leave it out.")
+    _refuse(request, _SHAPES_ONLY, "given without a surface", "It is for surfaces; leave it out.")
 
 
-def _refuse(options: argparse.Namespace, defaults: dict[str, Any], found: str, remedy: str) -> None:
+def _refuse(request: PrealignRequest, defaults: dict[str, Any], found: str, remedy: str) -> None:
     for name, default in defaults.items():
-        if getattr(options, name) != default:
-            raise InputError(f"--{name.replace('_', '-')}", found, remedy)
+        if getattr(request, name) != default:
+            raise InputError(FieldName(name), found, remedy)
 
 
-def run_shapes(options: argparse.Namespace) -> int:
+def run_shapes(request: PrealignRequest, outputs: PrealignOutputs, *, quiet: bool) -> int:
     """Register by shape."""
-    _refuse(options, _LANDMARKS_ONLY, "given together with a surface", "It is for pairs of landmarks; leave it out.")
-    if options.model not in SURFACE_MODELS:
-        raise InputError("--model", f"'{options.model}' was given for a surface", f"Use {', '.join(SURFACE_MODELS)}.")
+    _refuse(request, _LANDMARKS_ONLY, "given together with a surface", "It is for pairs of landmarks; leave it out.")
+    if request.model not in SURFACE_MODELS:
+        raise InputError(
+            FieldName("model"), f"'{request.model}' was given for a surface", f"Use {', '.join(SURFACE_MODELS)}."
+        )
     names = ("fixed_surface", "moving_surface", "fixed_landmarks", "moving_landmarks", "initial_transform")
-    inputs: dict[str, Any] = {name: getattr(options, name) for name in names}
-    with OutputFiles([path for path in inputs.values() if path]) as outputs:
+    inputs: dict[str, Any] = {name: getattr(request, name) for name in names}
+    with OutputFiles([path for path in inputs.values() if path]) as files:
         transform_file = None
-        if options.output_transform:
-            transform_file = outputs.add(options.output_transform, TRANSFORM_SUFFIXES)
-        json_file = outputs.add(options.json, (".json",)) if options.json else None
+        if outputs.output_transform:
+            transform_file = files.add(outputs.output_transform, TRANSFORM_SUFFIXES)
+        json_file = files.add(outputs.json, (".json",)) if outputs.json else None
         result = register_surface(
-            _shape(options, "fixed"),
-            _shape(options, "moving"),
-            model=options.model,
-            overlap=_overlap(options.overlap),
+            _shape(request, "fixed"),
+            _shape(request, "moving"),
+            model=request.model,
+            overlap=_overlap(request.overlap),
             initial_fixed_to_moving_lps=(
-                None if options.initial_transform is None else read_linear_transform(options.initial_transform)
+                None if request.initial_transform is None else read_linear_transform(request.initial_transform)
             ),
         )
         lines = [*surface_words(result), *(f"Warning: {words}" for words in result.warnings)]
-        if transform_file is not None:
-            with writing(options.output_transform):
+        if transform_file is not None and outputs.output_transform is not None:
+            with writing(outputs.output_transform):
                 write_linear_transform(transform_file, result.fixed_to_moving_lps)
-            lines.append(f"Transform: {options.output_transform}")
+            lines.append(f"Transform: {outputs.output_transform}")
         if json_file is not None:
             content = surface_content(result, inputs=inputs)
             write_json(json_file, content)
-        outputs.commit()
-    if not options.quiet:
+        files.commit()
+    if not quiet:
         print("\n".join(lines))
     return 0
 
 
-def _shape(options: argparse.Namespace, role: str) -> Surface | LandmarkList:
-    surface, landmarks = getattr(options, f"{role}_surface"), getattr(options, f"{role}_landmarks")
-    space, label = getattr(options, f"{role}_space"), getattr(options, f"{role}_label")
+def _shape(request: PrealignRequest, role: str) -> Surface | LandmarkList:
+    surface, landmarks = getattr(request, f"{role}_surface"), getattr(request, f"{role}_landmarks")
+    space, label = getattr(request, f"{role}_space"), getattr(request, f"{role}_label")
     if (surface is None) == (landmarks is None):
         found = (
             "neither a surface nor landmarks were given" if surface is None else "a surface and landmarks were given"
@@ -110,7 +95,7 @@ def _shape(options: argparse.Namespace, role: str) -> Surface | LandmarkList:
         return read_surface(surface, space=space, label=label)
     if label is not None:
         raise InputError(
-            f"--{role}-label",
+            FieldName(f"{role}_label"),
             f"{label} was given, but the {role} side is landmarks",
             "Only label maps have labels; leave it out.",
         )
@@ -123,4 +108,4 @@ def _overlap(text: str) -> Overlap:
     try:
         return float(text)
     except ValueError as error:
-        raise InputError("--overlap", f"'{text}' was given", "Give auto or a share from 0.05 to 1.") from error
+        raise InputError(FieldName("overlap"), f"'{text}' was given", "Give auto or a share from 0.05 to 1.") from error

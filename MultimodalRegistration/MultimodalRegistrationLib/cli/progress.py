@@ -6,12 +6,11 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
 from ..core.errors import RegistrationError
 from ..core.progress import Progress
-
-__all__ = ["EventPrinter", "Printer", "ProgressPrinter", "make_printer"]
 
 
 class Printer(Protocol):
@@ -67,6 +66,26 @@ class EventPrinter:
 
     def _emit(self, event: str, **content: Any) -> None:
         print(json.dumps({"event": event, **content}), file=sys.stderr, flush=True)
+
+
+class CallbackPrinter:
+    """Tells a caller in this process.
+
+    Parameters
+    ----------
+    progress, warning : callable
+        Called as the run goes on.
+    """
+
+    def __init__(self, progress: Callable[[Progress], None], warning: Callable[[str], None]) -> None:
+        self.progress = progress
+        self.warning = warning
+
+    def log(self, line: str) -> None:
+        """The engine's lines are in the log of the error."""
+
+    def finish(self) -> None:
+        """Nothing to leave."""
 
 
 _BAR_WIDTH = 30

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,11 @@ from typing import Any
 import SimpleITK as sitk
 
 from ..assess.assess import Assessment, Structures, assess
-from ..assess.content import quality_content
-from ..assess.csv_tables import csv_tables
-from ..assess.maps import quality_maps
+from ..assess.content import csv_tables, quality_content, quality_maps
 from ..assess.report.write import write_report
-from ..assess.tolerance import TG_132, own_tolerance
-from ..core.errors import InputError
+from ..assess.request import AssessOutputs, AssessRequest
+from ..assess.targets import TG_132, own_tolerance
+from ..core.errors import FieldName, InputError
 from ..core.progress import Progress
 from ..core.spatial import SpatialTransform
 from ..core.volume import Volume
@@ -27,11 +24,9 @@ from ..io.segmentations import read_segmentation
 from ..io.transforms import approximation, read_transform
 from ..io.volumes import read_mask, read_volume
 from ..register.prepare import mask_on_grid
-from .handover import Handover, add_handover_option, read_handover
-from .landmark_options import add_space_options, add_target_options, read_target_pairs
-from .progress import Printer, make_printer
-
-__all__ = ["add_parser"]
+from .handover import Handover, read_handover
+from .jobs import Context, add_job_parser
+from .progress import Printer
 
 REPORT = "report.html"
 _INPUTS = (
@@ -39,68 +34,50 @@ _INPUTS = (
     *("fixed_segmentation", "moving_segmentation", "region"),
 )
 
+REQUESTS = (AssessRequest, AssessOutputs)
+
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand and its options."""
-    parser = commands.add_parser(
+    add_job_parser(
+        commands,
         "qa",
         help="how good one or more transforms are",
         description="Measure how good transforms of two volumes are, compare them, and write a report.",
-        allow_abbrev=False,
     )
-    parser.add_argument("--fixed", required=True, metavar="F", help="volume that stays")
-    parser.add_argument("--moving", required=True, metavar="M", help="volume that is moved onto it")
-    parser.add_argument(
-        "--transform",
-        required=True,
-        action="append",
-        metavar="T",
-        help="transform or displacement field of ITK (as Slicer saves it for the moving volume), elastix, ANTs and "
-        "others; repeat to compare several",
-    )
-    parser.add_argument("--reference", metavar="T", help="a transform that is known to be right")
-    add_target_options(parser)
-    add_space_options(parser)
-    for role in ("fixed", "moving"):
-        parser.add_argument(f"--{role}-segmentation", metavar="S", help=f"structures in the {role} volume")
-    parser.add_argument("--region", metavar="FILE", help="mask on the fixed volume: the part that counts")
-    parser.add_argument(
-        "--tolerance", type=float, metavar="MM", help=f"acceptable mean error ({TG_132.mm:g} mm, {TG_132.name})"
-    )
-    parser.add_argument("--output-dir", required=True, metavar="D", help="new or empty folder for the results")
-    parser.add_argument("--json", metavar="R.json", help="every number, also here")
-    parser.add_argument("--no-maps", action="store_true", help="leave out the maps, which take most of the disk")
-    add_handover_option(parser)
-    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
-    parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> int:
-    printer = make_printer(options)
-    inputs = {name: getattr(options, name) for name in _INPUTS}
-    given = [path for value in inputs.values() for path in (value if isinstance(value, list) else [value]) if path]
-    tolerance = TG_132 if options.tolerance is None else own_tolerance(options.tolerance)
-    folder = output_folder(options.output_dir)
-    with OutputFiles(given) as outputs:
-        report = outputs.add(folder / REPORT, (".html",))
-        json_files = [outputs.add(folder / "quality.json", (".json",))]
-        if options.json:
-            json_files.append(outputs.add(options.json, (".json",)))
+def run_job(request: AssessRequest, outputs: AssessOutputs, context: Context) -> int:
+    """Measure transforms, write tables, maps and the report, and print the verdict; returns the exit code."""
+    printer = context.printer
+    if not request.transform:
+        raise InputError(FieldName("transform"), "was not given", "Give at least one transform.")
+    inputs = {name: getattr(request, name) for name in _INPUTS}
+    given = [path for value in inputs.values() for path in (value if isinstance(value, tuple) else [value]) if path]
+    tolerance = TG_132 if request.tolerance_mm is None else own_tolerance(request.tolerance_mm)
+    folder = output_folder(outputs.output_dir)
+    with OutputFiles(given) as files:
+        report = files.add(folder / REPORT, (".html",))
+        json_files = [files.add(folder / "quality.json", (".json",))]
+        if outputs.json:
+            json_files.append(files.add(outputs.json, (".json",)))
         printer.progress(Progress("reading", 0.0))
-        handover = read_handover(options)
-        fixed, moving = (_volume(path, handover) for path in (options.fixed, options.moving))
-        transforms = _transforms(options.transform, handover)
+        handover = read_handover(outputs.handover)
+        fixed, moving = (_volume(path, handover) for path in (request.fixed, request.moving))
+        transforms = _transforms(request.transform, handover)
         inexact = [warning for one in transforms if (warning := approximation(one)) is not None]
-        reference = None if options.reference is None else _reference(options.reference, handover)
-        named = [*zip(transforms, options.transform, strict=True)]
-        records = _records([*named, (reference, options.reference)] if reference is not None else named, handover)
-        region = _region(options.region, fixed, printer, handover)
+        reference = None if request.reference is None else _reference(request.reference, handover)
+        named = [*zip(transforms, request.transform, strict=True)]
+        if reference is not None and request.reference is not None:
+            named.append((reference, request.reference))
+        records = _records(named, handover)
+        region = _region(request.region, fixed, printer, handover)
         result = assess(
             fixed,
             moving,
             transforms,
-            targets=read_target_pairs(options),
-            structures=_structures(options, handover),
+            targets=request.read_targets(),
+            structures=_structures(request, handover),
             reference=reference,
             region=region,
             records=records,
@@ -116,19 +93,19 @@ def _run(options: argparse.Namespace) -> int:
             fixed,
             moving,
             inputs={name: handover.named(value) for name, value in inputs.items()},
-            command=handover.command or shlex.join(["multimodal-registration", *options.command_line]),
+            command=handover.command or context.command,
             region=words,
         )
         printer.progress(Progress("writing the report", 0.75))
-        _write_tables(outputs, folder, content)
-        if not options.no_maps:
-            _write_maps(outputs, folder, result)
+        _write_tables(files, folder, content)
+        if not outputs.no_maps:
+            _write_maps(files, folder, result)
         for file in json_files:
             write_json(file, content)
         write_report(report, content, fixed, moving, [one.transform for one in result.methods])
-        outputs.commit()
+        files.commit()
     printer.finish()
-    if not options.quiet:
+    if not context.quiet:
         print("\n".join(_words(result, folder)))
     return 0
 
@@ -138,7 +115,7 @@ def _volume(path: str, handover: Handover) -> Volume:
     return Volume(volume.image, handover.name(path, volume.name))
 
 
-def _transforms(paths: list[str], handover: Handover) -> list[SpatialTransform]:
+def _transforms(paths: Sequence[str], handover: Handover) -> list[SpatialTransform]:
     """Files of the same name in different folders are told apart by their folders."""
     read = [read_transform(path) for path in paths]
     names = [one.name for one in read]
@@ -168,16 +145,14 @@ def _region(path: str | None, fixed: Volume, printer: Printer, handover: Handove
     return Volume(placed.image, handover.name(path, placed.name))
 
 
-def _structures(options: argparse.Namespace, handover: Handover) -> Structures | None:
-    given = options.fixed_segmentation, options.moving_segmentation
-    if given == (None, None):
+def _structures(request: AssessRequest, handover: Handover) -> Structures | None:
+    fixed, moving = request.fixed_segmentation, request.moving_segmentation
+    if fixed is None and moving is None:
         return None
-    if None in given:
+    if fixed is None or moving is None:
         raise InputError("The segmentations", "only one of the two was given", "Give both, or none.")
-    read = (read_segmentation(path) for path in given)
-    return Structures(
-        *(dataclasses.replace(one, name=handover.name(path, one.name)) for one, path in zip(read, given, strict=True))
-    )
+    read = [(path, read_segmentation(path)) for path in (fixed, moving)]
+    return Structures(*(dataclasses.replace(one, name=handover.name(path, one.name)) for path, one in read))
 
 
 def _write_tables(outputs: OutputFiles, folder: Path, content: dict[str, Any]) -> None:

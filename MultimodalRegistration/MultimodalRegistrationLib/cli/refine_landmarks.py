@@ -2,62 +2,53 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import FieldName, InputError
 from ..core.points import LandmarkList, Pairs, plain_label
 from ..io.landmarks import write_landmarks
 from ..io.outputs import OutputFiles, write_json, writing
 from ..io.volumes import read_volume
+from ..landmarks.request import RefineOutputs, RefineRequest
 from ..register.refine_landmarks import RefinedLandmark, refine_landmarks
-from .landmark_options import add_landmark_options, read_pairs
-
-__all__ = ["add_parser"]
+from .jobs import Context, add_job_parser
 
 _SUFFIXES = (".mrk.json", ".fcsv", ".csv")
+
+REQUESTS = (RefineRequest, RefineOutputs)
 
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand and its options."""
-    parser = commands.add_parser(
+    add_job_parser(
+        commands,
         "refine-landmarks",
         help="landmarks of the moving volume put where the images say",
         description="Move roughly placed landmarks of the moving volume to where it agrees best with the fixed one.",
-        allow_abbrev=False,
     )
-    parser.add_argument("--fixed", required=True, metavar="F", help="volume in which the landmarks are right")
-    parser.add_argument("--moving", required=True, metavar="M", help="volume in which they were placed roughly")
-    add_landmark_options(parser)
-    parser.add_argument(
-        "--only", action="append", metavar="LABEL", help="of a fixed landmark; may be repeated; default: all pairs"
-    )
-    parser.add_argument("--output-landmarks", metavar="B2", help="the moving landmarks: .mrk.json, .fcsv, .csv")
-    parser.add_argument("--json", metavar="R.json", help="what became of each landmark, for scripts")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
-    parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> int:
-    if None in (options.fixed_landmarks, options.moving_landmarks):
-        raise InputError("The landmarks", "a list is missing", "Give --fixed-landmarks and --moving-landmarks.")
-    inputs = [options.fixed, options.moving, options.fixed_landmarks, options.moving_landmarks]
-    with OutputFiles(inputs) as outputs:
-        list_file = outputs.add(options.output_landmarks, _SUFFIXES) if options.output_landmarks else None
-        json_file = outputs.add(options.json, (".json",)) if options.json else None
-        pairs = read_pairs(options)
-        only = None if options.only is None else [_number(pairs, label) for label in options.only]
-        found = refine_landmarks(read_volume(options.fixed), read_volume(options.moving), pairs, only=only)
-        if list_file is not None:
-            with writing(options.output_landmarks):
+def run_job(request: RefineRequest, outputs: RefineOutputs, context: Context) -> int:
+    """Refine the landmarks of files, and print what became of them; returns the exit code."""
+    pairs = request.read_pairs()
+    if pairs is None or request.fixed_landmarks is None or request.moving_landmarks is None:
+        raise InputError("The landmarks", "a list is missing", "Give landmarks of both volumes.")
+    inputs = [request.fixed, request.moving, request.fixed_landmarks, request.moving_landmarks]
+    with OutputFiles(inputs) as files:
+        list_file = files.add(outputs.output_landmarks, _SUFFIXES) if outputs.output_landmarks else None
+        json_file = files.add(outputs.json, (".json",)) if outputs.json else None
+        only = [_number(pairs, label) for label in request.only] or None
+        found = refine_landmarks(read_volume(request.fixed), read_volume(request.moving), pairs, only=only)
+        if list_file is not None and outputs.output_landmarks is not None:
+            with writing(outputs.output_landmarks):
                 write_landmarks(list_file, _moved(pairs, found))
         if json_file is not None:
             write_json(json_file, {"refined": [asdict(one) for one in found]})
-        outputs.commit()
-    if not options.quiet:
+        files.commit()
+    if not context.quiet:
         print("\n".join(_lines(found)))
     return 0
 
@@ -65,7 +56,9 @@ def _run(options: argparse.Namespace) -> int:
 def _number(pairs: Pairs, label: str) -> int:
     labels = [plain_label(pairs.fixed.landmarks[index].label) for index in pairs.fixed_index]
     if plain_label(label) not in labels:
-        raise InputError("--only", f"no pair has the fixed landmark '{label}'", "Give the label as the list has it.")
+        raise InputError(
+            FieldName("only"), f"no pair has the fixed landmark '{label}'", "Give the label as the list has it."
+        )
     return labels.index(plain_label(label))
 
 

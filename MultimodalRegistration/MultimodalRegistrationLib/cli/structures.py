@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,102 +16,52 @@ from ..core.exit_codes import ExitCode, exit_code_of_verdicts
 from ..core.progress import Progress
 from ..core.spatial import SpatialTransform
 from ..core.volume import Volume
-from ..engines.catalogue import ENGINES
-from ..engines.presets.store import DEFAULT_PRESET, find_preset
+from ..engines.presets.store import find_preset
 from ..io.outputs import OutputFiles, output_folder, write_json, writing
 from ..io.segmentations import read_segmentation
 from ..io.transforms import read_linear_transform, write_linear_transform, write_transform
-from ..io.volumes import VOLUME_SUFFIXES, read_volume
+from ..io.volumes import read_volume
 from ..polyrigid.combine import CombinedTransform, combine_rigid
 from ..polyrigid.field_quality import share_words
 from ..polyrigid.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE, file_names
 from ..polyrigid.outcome import SkippedStructure, in_view
-from ..polyrigid.regions import DEFAULT_MARGIN_MM
 from ..polyrigid.register_each import register_structures
 from ..polyrigid.register_one import RegisteredStructure
 from ..polyrigid.report import structures_content
+from ..polyrigid.request import PolyrigidOutputs, PolyrigidRequest
 from ..polyrigid.structure import structures_of
 from ..polyrigid.summary import joint_content
+from ..register.judged_outputs import verdict_suffix
 from ..register.landmark_start import landmark_start
-from ..register.options import DEFAULT_SEED, check_numbers
+from ..register.plan import fallback_warning, select_engine
 from ..register.resample import resample_to_fixed
-from ..register.run import fallback_warning, select_engine
 from ..register.searched_start import searched_start
-from .landmark_options import add_landmark_options, read_landmark_pairs
-from .progress import Printer, make_printer
-from .signals import signals_cancel
-from .verdict_options import add_verdict_options, verdict_suffix
-
-__all__ = ["add_parser"]
+from .jobs import Context, add_job_parser
+from .progress import Printer
 
 _INPUTS = ("fixed", "moving", "segmentation", "initial_transform", "fixed_landmarks", "moving_landmarks")
 # Shares of the run: the search for the prealignment, then the registrations, then the combination.
 _AFTER_SEARCH, _AFTER_REGISTRATION = 0.1, 0.7
 
+REQUESTS = (PolyrigidRequest, PolyrigidOutputs)
+
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand and its options."""
-    parser = commands.add_parser(
+    add_job_parser(
+        commands,
         "structures",
         help="register structures that move separately",
         description="Register each structure of a segmentation on its own; combine their rigid transforms into one.",
-        allow_abbrev=False,
     )
-    volume = f"{', '.join(VOLUME_SUFFIXES)} or the folder of one DICOM series"
-    parser.add_argument("--fixed", required=True, metavar="F", help=f"volume that stays: {volume}")
-    parser.add_argument("--moving", required=True, metavar="M", help="volume that is moved onto it; likewise")
-    parser.add_argument(
-        "--segmentation", required=True, metavar="S", help=".seg.nrrd or label map of the fixed volume: the structures"
-    )
-    parser.add_argument(
-        "--segments", nargs="+", metavar="NAME", help="names or labels; the others are masked only; default: all"
-    )
-    parser.add_argument(
-        "--initial-transform",
-        metavar="T0",
-        help="linear ITK transform that all have in common, fixed to moving; default: a search of all poses",
-    )
-    add_landmark_options(parser)
-    parser.add_argument(
-        "--margin",
-        type=float,
-        default=DEFAULT_MARGIN_MM,
-        metavar="MM",
-        help="around each structure that is compared (%(default)g)",
-    )
-    parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME|FILE", help="rigid; default: %(default)s")
-    parser.add_argument(
-        "--engine", type=str.lower, choices=sorted(ENGINES), help="default: elastix if installed, else simpleitk"
-    )
-    parser.add_argument(
-        "--max-translation",
-        type=float,
-        metavar="MM",
-        help="how far a structure may be from where the initial transform puts it; default: by how far that is off",
-    )
-    parser.add_argument("--max-rotation", type=float, metavar="DEG", help="likewise")
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="structures at a time; default: by cores and free memory"
-    )
-    add_verdict_options(parser)
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
-    parser.add_argument("--output-dir", required=True, metavar="D", help="new or empty folder for the results")
-    parser.add_argument("--json", metavar="R.json", help=f"{RESULT_FILE}, also here")
-    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
-    parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> int:
-    check_numbers(
-        seed=options.seed,
-        threads=None,
-        max_translation_mm=options.max_translation,
-        max_rotation_deg=options.max_rotation,
-    )
-    printer = make_printer(options)
-    preset = find_preset(options.preset)
-    engine = select_engine(preset, options.engine)
-    inputs = {name: getattr(options, name) for name in _INPUTS}
+def run_job(request: PolyrigidRequest, outputs: PolyrigidOutputs, context: Context) -> int:
+    """Register structures of files, and print what came of each; returns the exit code."""
+    printer = context.printer
+    preset = find_preset(request.preset)
+    engine = select_engine(preset, request.engine)
+    inputs = {name: getattr(request, name) for name in _INPUTS}
     warnings: list[str] = []
 
     def warn(words: str | None) -> None:
@@ -120,17 +69,17 @@ def _run(options: argparse.Namespace) -> int:
             warnings.append(words)
             printer.warning(words)
 
-    warn(fallback_warning(preset, options.engine, engine))
-    segmentation = read_segmentation(options.segmentation)
-    structures = structures_of(segmentation, options.segments)
-    folder = output_folder(options.output_dir)
-    with OutputFiles([str(path) for path in inputs.values() if path]) as outputs, signals_cancel() as cancel:
-        json_files = [outputs.add(folder / RESULT_FILE, (".json",))]
-        if options.json:
-            json_files.append(outputs.add(options.json, (".json",)))
+    warn(fallback_warning(preset, request.engine, engine))
+    segmentation = read_segmentation(request.segmentation)
+    structures = structures_of(segmentation, request.segments or None)
+    folder = output_folder(outputs.output_dir)
+    with OutputFiles([str(path) for path in inputs.values() if path]) as files, context.cancelling() as cancel:
+        json_files = [files.add(folder / RESULT_FILE, (".json",))]
+        if outputs.json:
+            json_files.append(files.add(outputs.json, (".json",)))
         printer.progress(Progress("reading", 0.0))
-        fixed, moving = read_volume(options.fixed), read_volume(options.moving)
-        start, landmark_error_mm = _prealignment(options, fixed, moving, printer, warn)
+        fixed, moving = read_volume(request.fixed), read_volume(request.moving)
+        start, landmark_error_mm = _prealignment(request, fixed, moving, printer, warn)
         shown, skipped = in_view(structures, moving, start)
         for unseen in skipped:
             warn(unseen.words)
@@ -148,12 +97,12 @@ def _run(options: argparse.Namespace) -> int:
             fixed_to_moving_lps=start,
             neighbours=structures_of(segmentation),
             engine=engine,
-            margin_mm=options.margin,
-            max_translation_mm=options.max_translation,
-            max_rotation_deg=options.max_rotation,
+            margin_mm=request.margin_mm,
+            max_translation_mm=request.max_translation_mm,
+            max_rotation_deg=request.max_rotation_deg,
             landmark_error_mm=landmark_error_mm,
-            workers=options.workers,
-            seed=options.seed,
+            workers=outputs.workers,
+            seed=request.seed,
             on_progress=lambda progress: printer.progress(
                 _part(progress.stage, progress.fraction, _AFTER_SEARCH, _AFTER_REGISTRATION)
             ),
@@ -163,43 +112,43 @@ def _run(options: argparse.Namespace) -> int:
         verdicts = [one.result.verdict.word for one in registered if one.result.verdict is not None]
         names: list[str] = []
         for one, word in zip(registered, verdicts, strict=True):
-            suffix = verdict_suffix(options, word, ".h5")
+            suffix = verdict_suffix(request, word, ".h5")
             names += file_names([one.structure.name], suffix, taken=[COMBINED_FILE, *names])
-        files = [outputs.add(folder / name, (".h5",)) for name in names]
+        staged = [files.add(folder / name, (".h5",)) for name in names]
         combined = _combined(fixed, registered, printer, warn, cancel)
-        for file, one in zip(files, registered, strict=True):
+        for file, one in zip(staged, registered, strict=True):
             with writing(folder):
                 write_linear_transform(file, one.result.fixed_to_moving_lps)
         if not isinstance(combined, str):
             spatial = SpatialTransform("combined", combined.transform)
-            write_transform(outputs.add(folder / COMBINED_FILE, (".h5",)), spatial, target=folder / COMBINED_FILE)
+            write_transform(files.add(folder / COMBINED_FILE, (".h5",)), spatial, target=folder / COMBINED_FILE)
             resampled = resample_to_fixed(fixed, moving, spatial)
             with writing(folder / RESAMPLED_FILE):
-                sitk.WriteImage(resampled.image, str(outputs.add(folder / RESAMPLED_FILE, (".nrrd",))), True)
+                sitk.WriteImage(resampled.image, str(files.add(folder / RESAMPLED_FILE, (".nrrd",))), True)
         content = structures_content(
             registered, combined, skipped=skipped, files=names, inputs=inputs, warnings=warnings
         )
         joint = None if isinstance(combined, str) else joint_content(content)["verdict"]["word"]
         # What was skipped has no verdict, so that it is not verified.
-        code = exit_code_of_verdicts([*verdicts, joint, *(None for _ in skipped)], options.require)
+        code = exit_code_of_verdicts([*verdicts, joint, *(None for _ in skipped)], request.require)
         for file in json_files:
             write_json(file, {**content, "exit_code": int(code)})
         if cancel.is_set():
             raise Cancelled()
-        outputs.commit()
+        files.commit()
     printer.finish()
-    if not options.quiet:
+    if not context.quiet:
         print("\n".join(_words(registered, skipped, names, combined, folder)))
     if code != ExitCode.DONE:
-        printer.warning(_not_good_enough(code, [one.structure.name for one in registered], verdicts, options))
+        printer.warning(_not_good_enough(code, [one.structure.name for one in registered], verdicts, request))
     return code
 
 
-def _not_good_enough(code: ExitCode, names: Sequence[str], verdicts: Sequence[str], options: argparse.Namespace) -> str:
-    good = ("verified",) if options.require else ("verified", "uncertain")
+def _not_good_enough(code: ExitCode, names: Sequence[str], verdicts: Sequence[str], request: PolyrigidRequest) -> str:
+    good = ("verified",) if request.require else ("verified", "uncertain")
     bad = [f'"{name}" is {word}' for name, word in zip(names, verdicts, strict=True) if word not in good]
     words = f"Exit code {code.value}: {'; '.join(bad) or 'the structures together are not verified'}."
-    if bad and not options.keep_failed:
+    if bad and not request.keep_failed:
         words += " Their transforms have the verdict in their names; look at them first."
     return words
 
@@ -209,18 +158,18 @@ def _part(stage: str, fraction: float, low: float, high: float) -> Progress:
 
 
 def _prealignment(
-    options: argparse.Namespace, fixed: Volume, moving: Volume, printer: Printer, warn: Any
+    request: PolyrigidRequest, fixed: Volume, moving: Volume, printer: Printer, warn: Any
 ) -> tuple[NDArray[np.float64], float | None]:
     """The common start, and the error to expect at the landmarks that it was fitted to."""
-    landmarks = read_landmark_pairs(options)
-    if options.initial_transform is not None and landmarks is not None:
+    landmarks = request.read_pairs()
+    if request.initial_transform is not None and landmarks is not None:
         raise InputError(
-            options.initial_transform,
+            request.initial_transform,
             "an initial transform was given together with landmarks",
             "Leave one of them out: the rigid fit of the landmarks is an initial transform.",
         )
-    if options.initial_transform is not None:
-        return read_linear_transform(options.initial_transform), None
+    if request.initial_transform is not None:
+        return read_linear_transform(request.initial_transform), None
     if landmarks is not None:
         found = landmark_start(landmarks, fixed.grid, moving.grid)
         for words in found.warnings:
@@ -228,7 +177,7 @@ def _prealignment(
         at_start = found.errors_of(SpatialTransform.of_matrix("common start", found.fixed_to_moving_lps))
         return found.fixed_to_moving_lps, at_start.unseen_rms_mm
     printer.progress(Progress("searching all poses of the whole volumes", 0.02))
-    return searched_start(fixed, moving, seed=options.seed), None
+    return searched_start(fixed, moving, seed=request.seed), None
 
 
 def _combined(

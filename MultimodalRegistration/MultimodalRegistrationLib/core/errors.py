@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .exit_codes import ExitCode
 
@@ -12,6 +13,7 @@ __all__ = [
     "Cancelled",
     "EngineError",
     "EngineNotInstalledError",
+    "FieldName",
     "InputError",
     "RegistrationError",
     "install_remedy",
@@ -23,13 +25,38 @@ def install_remedy(requirement: str) -> str:
     return f'Install it: "{sys.executable}" -m pip install "{requirement}"'
 
 
+_E = TypeVar("_E", bound="RegistrationError")
+
+
+class FieldName(str):
+    """Fields of a request as the subject of an error, for which each front end has names of its own.
+
+    Parameters
+    ----------
+    *names : str
+        One field, or several that do not go together.
+    """
+
+    names: tuple[str, ...]
+
+    def __new__(cls, *names: str) -> FieldName:
+        """Several are joined for those who know no other names."""
+        made = super().__new__(cls, " and ".join(names))
+        made.names = names
+        return made
+
+    def told(self, name_of: Callable[[str], str]) -> str:
+        """What a front end calls them."""
+        return " and ".join(name_of(name) for name in self.names)
+
+
 class RegistrationError(Exception):
     """Base of all errors raised on purpose.
 
     Parameters
     ----------
     subject : str or Path
-        The node or file that the error is about.
+        The node, the file or the field of a request that the error is about.
     found : str
         What was found, with the value.
     remedy : str
@@ -39,14 +66,27 @@ class RegistrationError(Exception):
     exit_code = ExitCode.UNEXPECTED
 
     def __init__(self, subject: str | Path, found: str, remedy: str) -> None:
-        self.subject = str(subject)
+        self.subject = subject if isinstance(subject, FieldName) else str(subject)
         self.found = found
         self.remedy = remedy
         super().__init__(f"{self.subject}: {found.rstrip('.')}. {remedy}")
 
+    def about(self: _E, subject: str) -> _E:
+        """The same error with another name for its subject."""
+        error = self.__class__.__new__(self.__class__)
+        error.__dict__.update(self.__dict__)
+        RegistrationError.__init__(error, subject, self.found, self.remedy)
+        return error
+
     def content(self) -> dict[str, Any]:
         """What another process is told of it, as plain data."""
-        return {"subject": self.subject, "found": self.found, "remedy": self.remedy, "exit_code": int(self.exit_code)}
+        return {
+            "subject": str(self.subject),
+            "fields": list(self.subject.names) if isinstance(self.subject, FieldName) else [],
+            "found": self.found,
+            "remedy": self.remedy,
+            "exit_code": int(self.exit_code),
+        }
 
 
 class InputError(RegistrationError):

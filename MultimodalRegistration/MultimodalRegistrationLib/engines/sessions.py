@@ -19,7 +19,7 @@ class EngineSessions:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads
+        self.threads = threads
         self._running: dict[str, EngineSession] = {}
 
     def __enter__(self) -> EngineSessions:
@@ -28,6 +28,10 @@ class EngineSessions:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all engines."""
         for session in self._running.values():
             session.close()
 
@@ -41,5 +45,10 @@ class EngineSessions:
         """
         session = self._running.get(engine)
         if session is None or session.closed:
-            session = self._running[engine] = EngineSession(engine, threads=self._threads)
+            session = self._running[engine] = EngineSession(engine, threads=self.threads)
         return session
+
+    def has_died(self, engine: str) -> bool:
+        """Whether the process of an engine ended by itself, and nobody has asked for a new one."""
+        session = self._running.get(engine)
+        return session is not None and session.closed

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import vtk
 
-from ..core.errors import InputError
+from ..cli.jobs import Context, Job
+from ..cli.progress import CallbackPrinter
+from ..core.errors import FieldName, InputError, RegistrationError
 from ..core.exit_codes import ExitCode
 
 __all__ = ["ChildJob", "in_turn"]
@@ -40,7 +44,7 @@ class ChildJob:
     def __init__(self, folder: Path, nodes: Mapping[str, Any]) -> None:
         self._folder = folder
         self._names: dict[str, str] = {}
-        self._options: list[str] = []
+        self._fields: dict[str, Any] = {}
         self._writers: list[Iterator[float]] = []
         self._nodes = {role: _weak(node) for role, node in nodes.items() if node is not None}
         self.node_names = {role: str(node.GetName()) for role, node in nodes.items() if node is not None}
@@ -69,21 +73,57 @@ class ChildJob:
             raise InputError(self.node_names[role], *self._removed)
         return node
 
-    def _file(self, stem: str, suffix: str, *, option: str | None = None, name: str | None = None) -> Path:
-        """A file for what a node holds, handed over with an option.
+    def _file(self, stem: str, suffix: str, *, field: str | None = None, name: str | None = None) -> Path:
+        """A file for what a node holds, handed over as a field of the request.
 
         Messages about it have the name instead: by default that of the node whose role is the stem.
         """
         path = self._folder / f"{stem}{suffix}"
         self._names[str(path)] = self.node_names[stem] if name is None else name
-        if option is not None:
-            self._options += [option, str(path)]
+        if field is not None:
+            self._fields[field] = str(path)
         return path
+
+    def job(self) -> Job:
+        """The request, which writes nothing outside the folder; once everything is written."""
+        raise NotImplementedError
 
     @property
     def arguments(self) -> list[str]:
-        """Of the command, which writes nothing outside the folder."""
-        raise NotImplementedError
+        """Of the library's command, which carries the job out in another process."""
+        path = self._folder / "job.json"
+        path.write_text(json.dumps(self.job().content()), encoding="utf-8")
+        return ["--events", "run", str(path), "--quiet"]
+
+    def carry_out(self, context: Context) -> None:
+        """Carry the task out in this process, up to the files of its result.
+
+        Raises
+        ------
+        RegistrationError
+            As of the command; it names nodes where that names files.
+        """
+        try:
+            for _share in self.write():
+                pass
+            printer = CallbackPrinter(
+                context.printer.progress, lambda message: context.printer.warning(self.named(message))
+            )
+            code = self.job().run(replace(context, printer=printer))
+            assert code in self.result_codes, "what has no result raises"
+        except RegistrationError as error:
+            raise self.renamed_error(error) from error
+
+    def run_here(self, context: Context) -> None:
+        """Carry it out, and read the result."""
+        self.carry_out(context)
+        for _share in self.read():
+            pass
+
+    def renamed_error(self, error: RegistrationError) -> RegistrationError:
+        """An error of the command with the names of the nodes instead of those of the files."""
+        error.found, error.remedy = self.named(error.found), self.named(error.remedy)
+        return error.about(error.subject if isinstance(error.subject, FieldName) else self.named(error.subject))
 
     def write(self) -> Iterator[float]:
         """Write the files.

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..assess.pictures.window import display_window, finite_sample
+from ..assess.pictures.planes import display_window, finite_sample
 from ..core.volume import Volume
 
 __all__ = ["add_display_node", "window_of_content"]

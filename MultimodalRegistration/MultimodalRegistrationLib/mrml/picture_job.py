@@ -26,7 +26,7 @@ class PictureSettings:
     Parameters
     ----------
     mode : str
-        One of :data:`~MultimodalRegistrationLib.assess.pictures.modes.MODES`.
+        One of :data:`~MultimodalRegistrationLib.assess.pictures.picture.MODES`.
     center_ras : sequence of 3 float, optional
         Where the planes cross, world, mm; None for the centre of the fixed volume.
     field_mm : float, optional
@@ -69,20 +69,21 @@ class PictureJob(ChildJob):
         of_moving = slabs_of_node(moving, placement=placement_without(moving, [transform]))
         self._picture = folder / "picture.png"
         self._writers = [
-            write_nrrd(self._file("fixed", ".nrrd", option="--fixed"), of_fixed),
-            write_nrrd(self._file("moving", ".nrrd", option="--moving"), of_moving),
-            write_transform_node(self._file("transform", ".h5", option="--transform"), transform, of_fixed.grid),
+            write_nrrd(self._file("fixed", ".nrrd", field="fixed"), of_fixed),
+            write_nrrd(self._file("moving", ".nrrd", field="moving"), of_moving),
+            write_transform_node(self._file("transform", ".h5", field="transform"), transform, of_fixed.grid),
         ]
-        self._options += ["--mode", settings.mode]
+        self._fields["mode"] = settings.mode
         if settings.center_ras is not None:
-            self._options.append("--at=" + ",".join(repr(float(mm)) for mm in settings.center_ras))
+            self._fields["at"] = ",".join(repr(float(mm)) for mm in settings.center_ras)
         if settings.field_mm is not None:
-            self._options += ["--field", repr(settings.field_mm)]
+            self._fields["field"] = repr(settings.field_mm)
 
     @property
     def arguments(self) -> list[str]:
         """Of the command, which writes nothing outside the folder."""
-        return ["--events", "picture", *self._options, "--output", str(self._picture)]
+        options = [f"--{name}={value}" for name, value in self._fields.items()]
+        return ["--events", "picture", *options, "--output", str(self._picture)]
 
     def read(self) -> Iterator[float]:
         """Nothing is added to the scene."""

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import SimpleITK as sitk
 
+from ..cli.jobs import Job
 from ..core.box import OrientedBox
 from ..core.errors import InputError
 from ..core.exit_codes import ExitCode
@@ -23,6 +24,7 @@ from ..io.roi import write_roi
 from ..io.voxel_source import grid_of_header
 from ..preprocess.findings import Finding
 from ..preprocess.region import DEFAULT_MARGIN_MM, Region
+from ..preprocess.request import PreprocessOutputs, PreprocessRequest
 from ..preprocess.run import PreparedVolume, Preprocessed
 from ..preprocess.steps import ROLES, Role
 from .child_job import in_turn
@@ -114,7 +116,7 @@ class PreprocessJob(VolumePairJob):
             self._places = {role: slabs_of_node(vars(inputs)[role]).grid for role in ROLES}
             self._add_start(inputs, settings.pairing)
             if inputs.roi is not None and task == "prepare":
-                write_roi(self._file("roi", ".mrk.json", option="--roi"), box_of_roi_node(inputs.roi), "ROI")
+                write_roi(self._file("roi", ".mrk.json", field="roi"), box_of_roi_node(inputs.roi), "ROI")
 
     def write(self) -> Iterator[float]:
         """Write the volumes and masks.
@@ -134,41 +136,44 @@ class PreprocessJob(VolumePairJob):
     def _write_role(self, role: Role) -> Iterator[float]:
         yield 0.0
         slabs = slabs_of_node(self._present(role))
-        for share in write_nrrd(self._file(role, ".nrrd"), slabs):
+        for share in write_nrrd(self._file(role, ".nrrd", field=role), slabs):
             yield 0.7 * share
-        for part_role, option in self._parts(role):
+        for part_role, field in self._parts(role):
             node = self._present(part_role)
             is_segmentation = node.IsA("vtkMRMLSegmentationNode")
             parts = segment_slabs(node, slabs.grid) if is_segmentation else slabs_of_node(node, nearest=True)
-            for share in write_nrrd(self._file(part_role, ".nrrd", option=option), parts):
+            for share in write_nrrd(self._file(part_role, ".nrrd", field=field), parts):
                 yield 0.7 + 0.3 * share
 
     def _parts(self, role: Role) -> list[tuple[str, str]]:
-        """Segmentations and label maps that go with a volume, each with the option that hands it over."""
+        """Segmentations and label maps that go with a volume, each with its field of the request."""
         if self.task == "check":
             return []
-        found = [(f"{role}_mask", "--mask" if role == "fixed" else "--moving-mask")] if self.settings.masks else []
+        found = [(f"{role}_mask", "mask" if role == "fixed" else "moving_mask")] if self.settings.masks else []
         if role == "fixed" and (self.task == "region" or "roi" not in self._nodes):
-            found.append(("region_parts", "--segment"))
-        return [(part_role, option) for part_role, option in found if part_role in self._nodes]
+            found.append(("region_parts", "segment"))
+        return [(part_role, field) for part_role, field in found if part_role in self._nodes]
 
     @property
     def arguments(self) -> list[str]:
         """Of the command, which writes nothing outside the folder."""
-        fixed, moving = (str(self._folder / f"{role}.nrrd") for role in ROLES)
         if self.task == "check":
-            return ["--events", "check", fixed, moving, "--json", str(self._result_file)]
-        options = ["--fixed", fixed, "--moving", moving, *self._options, "--margin", str(self.settings.margin_mm)]
+            volumes = [self._fields[role] for role in ROLES]
+            return ["--events", "check", *volumes, "--json", str(self._result_file)]
+        return super().arguments
+
+    def job(self) -> Job:
+        """The request, which writes nothing outside the folder; once everything is written."""
+        fields: dict[str, Any] = {"margin_mm": self.settings.margin_mm, "isotropic_mm": self.settings.isotropic_mm}
         if not self.settings.masks:
-            options += ["--mask", "none"]
+            fields["mask"] = "none"
         if self.task == "region":
-            options.append("--only-region")
+            fields["only_region"] = True
         elif self.settings.bias_correct:
             both = len(self.settings.bias_correct) == len(ROLES)
-            options += ["--bias-correct", "both" if both else self.settings.bias_correct[0]]
-        if self.settings.isotropic_mm is not None:
-            options += ["--isotropic", str(self.settings.isotropic_mm)]
-        return ["--events", "preprocess", *options, "--output-dir", str(self._output), "--json", str(self._result_file)]
+            fields["bias_correct"] = "both" if both else self.settings.bias_correct[0]
+        outputs = PreprocessOutputs(output_dir=str(self._output), json=str(self._result_file))
+        return Job("preprocess", PreprocessRequest(**{**fields, **self._fields}), outputs)
 
     def read(self) -> Iterator[float]:
         """Read the result.

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..assess.assess import Assessment, Structures, assess
 from ..assess.content import quality_content
-from ..assess.tolerance import TG_132, Tolerance
+from ..assess.targets import TG_132, Tolerance
 from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
 from ..core.volume import Volume

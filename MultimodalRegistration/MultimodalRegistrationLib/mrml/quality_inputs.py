@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..assess.tolerance import TG_132, Tolerance
+from ..assess.targets import TG_132, Tolerance
 from ..core.errors import InputError
 from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform

@@ -15,7 +15,9 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from ..assess.tolerance import TG_132, Tolerance
+from ..assess.request import AssessOutputs, AssessRequest
+from ..assess.targets import TG_132, Tolerance
+from ..cli.jobs import Job
 from ..core.errors import InputError
 from ..core.spatial import SpatialTransform
 from ..core.volume import Volume
@@ -123,8 +125,10 @@ class QualityJob(ChildJob):
 
     def _next_file(self, role: str, name: str, suffix: str) -> Path:
         """A file of its own for each of the nodes that have the same role."""
-        stem, option = f"{role}-{len(self._names)}", f"--{role.replace('_', '-')}"
-        return self._file(stem, suffix, option=option, name=name)
+        path = self._file(f"{role}-{len(self._names)}", suffix, name=name)
+        known = self._fields.get(role, ())
+        self._fields[role] = (*known, str(path)) if role == "transform" else str(path)
+        return path
 
     def _add(self, role: str, node: Any, suffix: str, write: Any) -> None:
         self._writers.append(write(self._next_file(role, node.GetName(), suffix)))
@@ -184,13 +188,11 @@ class QualityJob(ChildJob):
         }
         (self._folder / "handover.json").write_text(json.dumps(content), encoding="utf-8")
 
-    @property
-    def arguments(self) -> list[str]:
-        """Arguments of the library's command."""
-        options = [*self._options, "--handover", str(self._folder / "handover.json"), "--quiet"]
-        if self._tolerance != TG_132:
-            options += ["--tolerance", repr(self._tolerance.mm)]
-        return ["--events", "qa", *options, "--output-dir", str(self.output_folder)]
+    def job(self) -> Job:
+        """The request, which writes nothing outside the folder; once everything is written."""
+        tolerance_mm = None if self._tolerance == TG_132 else self._tolerance.mm
+        outputs = AssessOutputs(output_dir=str(self.output_folder), handover=str(self._folder / "handover.json"))
+        return Job("qa", AssessRequest(tolerance_mm=tolerance_mm, **self._fields), outputs)
 
     def read(self) -> Iterator[float]:
         """Read the result and add it to the scene of the volumes: :attr:`nodes`.

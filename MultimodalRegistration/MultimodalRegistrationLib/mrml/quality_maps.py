@@ -8,7 +8,7 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from ..assess.images.windows import NOTHING
+from ..assess.images.information import NOTHING
 from ..core.frames import flip_ijk_to_space
 from ..core.volume import Volume
 from .vtk_arrays import vtk_from_matrix
@@ -33,7 +33,7 @@ def add_map_node(scene: Any, volume: Volume, kind: str, *, name: str) -> Any:
     volume : Volume
         World coordinates.
     kind : str
-        Its name in :func:`~MultimodalRegistrationLib.assess.maps.quality_maps`.
+        Its name in :func:`~MultimodalRegistrationLib.assess.content.quality_maps`.
     name : str
         Name of the node.
 

@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..assess.tables import columns_of, quality_tables
+from ..assess.content import columns_of, quality_tables
 from ..core.volume import Volume
 from .landmarks import active_list_kept
 from .plots import add_chart
@@ -77,7 +77,7 @@ def add_quality_nodes(
     content : mapping
         What was measured, from :func:`~MultimodalRegistrationLib.assess.content.quality_content`.
     maps : mapping of str to Volume
-        From :func:`~MultimodalRegistrationLib.assess.maps.quality_maps`.
+        From :func:`~MultimodalRegistrationLib.assess.content.quality_maps`.
     fixed_node, moving_node : vtkMRMLVolumeNode
         The volumes. The nodes are named after the moving one; the table of methods references both.
 

@@ -45,14 +45,15 @@ class RecoverJob(ChildJob):
             check_kind(node)
         self._result_file = folder / "recovered.json"
         self._writers = [
-            write_nrrd(self._file("original", ".nrrd", option="--original"), slabs_of_node(original)),
-            write_nrrd(self._file("resampled", ".nrrd", option="--resampled"), slabs_of_node(resampled)),
+            write_nrrd(self._file("original", ".nrrd", field="original"), slabs_of_node(original)),
+            write_nrrd(self._file("resampled", ".nrrd", field="resampled"), slabs_of_node(resampled)),
         ]
 
     @property
     def arguments(self) -> list[str]:
         """Of the command, which writes nothing outside the folder."""
-        return ["--events", "transform", "recover", *self._options, "--json", str(self._result_file)]
+        options = [f"--{name}={value}" for name, value in self._fields.items()]
+        return ["--events", "transform", "recover", *options, "--json", str(self._result_file)]
 
     def read(self) -> Iterator[float]:
         """Nothing has to be read before :meth:`finish`."""

@@ -12,10 +12,12 @@ import numpy as np
 import slicer.util
 from numpy.typing import ArrayLike, NDArray
 
+from ..cli.jobs import Job
 from ..core.errors import InputError
 from ..core.frames import flip_points_lps_ras
 from ..core.points import LandmarkList, Pairs
 from ..io.landmarks import write_landmarks
+from ..landmarks.request import RefineOutputs, RefineRequest
 from ..register.refine_landmarks import RefinedLandmark
 from .child_job import ChildJob
 from .landmarks import active_list_kept
@@ -84,7 +86,7 @@ class RefineJob(ChildJob):
         self._result_file = folder / "result.json"
         self._writers = [
             write_nrrd(
-                self._file(role, ".nrrd", option=f"--{role}"),
+                self._file(role, ".nrrd", field=role),
                 slabs_of_node(node, placement=placement_without(node, [inputs.result])),
             )
             for role, node in (("fixed", inputs.fixed), ("moving", inputs.moving))
@@ -93,16 +95,14 @@ class RefineJob(ChildJob):
             ("fixed", pairs.fixed, pairs.fixed_lps),
             ("moving", pairs.moving, pairs.moving_lps),
         ):
-            path = self._file(f"{role}_points", ".mrk.json", option=f"--{role}-landmarks", name=one.name)
+            path = self._file(f"{role}_points", ".mrk.json", field=f"{role}_landmarks", name=one.name)
             write_landmarks(path, LandmarkList.of_points(one.name, points_lps))
-        for number in () if only is None else only:
-            self._options += ["--only", str(number + 1)]
+        self._fields["only"] = tuple(str(number + 1) for number in only or ())
         self.refined: tuple[RefinedLandmark, ...] = ()
 
-    @property
-    def arguments(self) -> list[str]:
-        """Of the command, which writes nothing outside the folder."""
-        return ["--events", "refine-landmarks", *self._options, "--json", str(self._result_file)]
+    def job(self) -> Job:
+        """The request, which writes nothing outside the folder; once everything is written."""
+        return Job("refine-landmarks", RefineRequest(**self._fields), RefineOutputs(json=str(self._result_file)))
 
     def read(self) -> Iterator[float]:
         """Read what became of each point; nothing is added to the scene."""

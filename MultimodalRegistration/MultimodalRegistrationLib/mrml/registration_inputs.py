@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.points import Pairing
-from ..engines.presets.model import Preset
-from ..register.start import StartMethod
-
-__all__ = ["Inputs", "Settings"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,27 +46,25 @@ class Settings:
 
     Parameters
     ----------
-    preset : Preset
-        Its settings, changed or not.
-    then : Preset or None
-        Of a second stage, which goes on from the result of the first with the best engine installed.
-    engine : str or None
-        Of the first stage; None for the best one installed.
-    start : str
-        As for :func:`~MultimodalRegistrationLib.register.run.register`; also the bounds.
-    max_translation_mm, max_rotation_deg : float or None
-        None for any.
-    pairing : str
-        Of the landmarks.
+    options : mapping
+        Fields of :class:`~MultimodalRegistrationLib.register.request.RegisterRequest`, but for those that name files;
+        what is missing has its default.
     resampled_volume : bool
         Also make the moving volume on the fixed grid.
+    fixed_mask_segments, moving_mask_segments : sequence of str or None
+        Identifiers or names of the segments of a mask; None for all visible ones. Of segmentations only.
+    fixed_mask_outside, moving_mask_outside : bool
+        Use everything but what the mask marks.
     """
 
-    preset: Preset
-    then: Preset | None = None
-    engine: str | None = None
-    start: StartMethod = "auto"
-    max_translation_mm: float | None = None
-    max_rotation_deg: float | None = None
-    pairing: Pairing = "order"
+    options: Mapping[str, Any] = field(default_factory=dict)
     resampled_volume: bool = False
+    fixed_mask_segments: Sequence[str] | None = None
+    moving_mask_segments: Sequence[str] | None = None
+    fixed_mask_outside: bool = False
+    moving_mask_outside: bool = False
+
+    @property
+    def pairing(self) -> Pairing:
+        """Of the landmarks."""
+        return self.options.get("pairing", "order")

@@ -14,23 +14,23 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
+from ..cli.jobs import Job
 from ..core.errors import InputError
 from ..core.exit_codes import ExitCode
 from ..core.frames import flip_ijk_to_space
-from ..engines.presets.model import Preset, preset_content
+from ..io.roi import write_roi
 from ..io.volume_checks import check_pair, check_placement
-from ..register.run import select_engine
+from ..register.plan import make_plan
+from ..register.request import RegisterOutputs, RegisterRequest
 from .display import add_display_node
-from .register import add_registration_node
 from .registration_inputs import Inputs, Settings
 from .roi import box_of_roi_node
-from .segments import segment_slabs
+from .scene_result import add_registration_node
+from .segments import mask_slabs
 from .volume_kinds import check_kind
 from .volume_pair_job import VolumePairJob
-from .voxel_slabs import Slabs, box_slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
+from .voxel_slabs import Slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
 from .vtk_arrays import vtk_from_matrix
-
-__all__ = ["RegistrationJob"]
 
 
 class RegistrationJob(VolumePairJob):
@@ -64,11 +64,13 @@ class RegistrationJob(VolumePairJob):
     def __init__(self, inputs: Inputs, settings: Settings, folder: Path) -> None:
         super().__init__(folder, vars(inputs))
         self.settings = settings
+        self.threads: int | None = None
         self._result_file, self._transform_file = folder / "result.json", folder / "result.h5"
         self._resampled_file = folder / "resampled.nrrd"
         self._resampled: Any = None
         self._files: dict[Path, Slabs] = {}
-        select_engine(settings.preset, settings.engine)
+        # For the sake of an early message.
+        make_plan(RegisterRequest(fixed="", moving="", **settings.options))
         if inputs.fixed is inputs.moving:
             raise InputError(
                 inputs.fixed.GetName(), "it was chosen as both volumes", "Choose the two volumes to register."
@@ -81,35 +83,24 @@ class RegistrationJob(VolumePairJob):
         check_pair(fixed.grid, inputs.fixed.GetName(), moving.grid, inputs.moving.GetName())
         self.fixed_grid, self._moving_grid, self._moving_type = fixed.grid, moving.grid, moving.dtype
         self._places = {"fixed": fixed.grid, "moving": moving.grid}
-        self._options += ["--preset", str(self._write_preset("preset", settings.preset))]
-        if settings.then is not None:
-            select_engine(settings.then, None)
-            self._options += ["--then", str(self._write_preset("then", settings.then))]
         self._add_volume("fixed", fixed)
         self._add_volume("moving", moving)
         self._add_masks(inputs)
         self._add_start(inputs, settings.pairing)
 
     def _add_volume(self, role: str, slabs: Slabs) -> None:
-        self._files[self._file(role, ".nrrd", option=f"--{role.replace('_', '-')}")] = slabs
+        self._files[self._file(role, ".nrrd", field=role)] = slabs
 
     def _add_masks(self, inputs: Inputs) -> None:
-        fixed = _mask(inputs.fixed_mask, self.fixed_grid)
+        for role, volume in (("fixed", inputs.fixed), ("moving", inputs.moving)):
+            node = getattr(inputs, f"{role}_mask")
+            if node is not None:
+                segments = getattr(self.settings, f"{role}_mask_segments")
+                outside = getattr(self.settings, f"{role}_mask_outside")
+                self._add_volume(f"{role}_mask", mask_slabs(node, volume, segments=segments, outside=outside))
         if inputs.roi is not None:
-            box = box_of_roi_node(inputs.roi)
-            names = [self.node_names[role] for role in ("fixed_mask", "roi") if role in self.node_names]
-            self.node_names["fixed_mask"] = " and ".join(names)
-            fixed = box_slabs(self.fixed_grid if fixed is None else fixed.grid, box, fixed)
-        moving = _mask(inputs.moving_mask, self._moving_grid)
-        for role, slabs in (("fixed_mask", fixed), ("moving_mask", moving)):
-            if slabs is not None:
-                self._add_volume(role, slabs)
-
-    def _write_preset(self, stem: str, preset: Preset) -> Path:
-        path = self._folder / f"{stem}.json"
-        path.write_text(json.dumps(preset_content(preset)), encoding="utf-8")
-        self._names[str(path)] = preset.name
-        return path
+            self.node_names["fixed_roi"] = self.node_names.pop("roi")
+            write_roi(self._file("fixed_roi", ".mrk.json", field="fixed_roi"), box_of_roi_node(inputs.roi), "ROI")
 
     def write(self) -> Iterator[float]:
         """Write the volumes and masks.
@@ -128,24 +119,16 @@ class RegistrationJob(VolumePairJob):
         # The voxels are not needed any more.
         self._files.clear()
 
-    @property
-    def arguments(self) -> list[str]:
-        """Of the command, which writes nothing outside the folder."""
-        options = [*self._options, "--start", self.settings.start, *self._engine_options()]
-        if self.settings.resampled_volume:
-            options += ["--output-volume", str(self._resampled_file)]
-        outputs = ["--output-transform", str(self._transform_file), "--json", str(self._result_file)]
-        return ["--events", "register", *options, *outputs, "--keep-failed"]
-
-    def _engine_options(self) -> list[str]:
-        settings, options = self.settings, []
-        if settings.engine is not None:
-            options += ["--engine", settings.engine]
-        if settings.max_translation_mm is not None:
-            options += ["--max-translation", str(settings.max_translation_mm)]
-        if settings.max_rotation_deg is not None:
-            options += ["--max-rotation", str(settings.max_rotation_deg)]
-        return options
+    def job(self) -> Job:
+        """The request, which writes nothing outside the folder; once everything is written."""
+        outputs = RegisterOutputs(
+            output_transform=str(self._transform_file),
+            output_volume=str(self._resampled_file) if self.settings.resampled_volume else None,
+            json=str(self._result_file),
+            threads=self.threads,
+        )
+        request = RegisterRequest(keep_failed=True, **{**self.settings.options, **self._fields})
+        return Job("register", request, outputs)
 
     def read(self) -> Iterator[float]:
         """Read the resampled volume, where one was asked for.
@@ -215,9 +198,3 @@ class RegistrationJob(VolumePairJob):
         node.SetAndObserveImageData(self._resampled)
         add_display_node(node, like=moving.GetScalarVolumeDisplayNode())
         return [node]
-
-
-def _mask(node: Any, grid: Any) -> Slabs | None:
-    if node is None:
-        return None
-    return segment_slabs(node, grid) if node.IsA("vtkMRMLSegmentationNode") else slabs_of_node(node, nearest=True)

@@ -17,8 +17,8 @@ from ..core.volume import Volume
 from ..preprocess.masks.make import mask_like
 from ..register.prepare import mask_on_grid
 from .placement import Placement, placement_in_world
-from .volumes import mask_from_node
-from .voxel_slabs import Slabs
+from .volumes import mask_from_node, volume_from_node
+from .voxel_slabs import Slabs, slabs_of_node
 from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
 __all__ = [
@@ -74,6 +74,29 @@ def mask_of_volume(
         )
     mask = mask_from_node(node)
     return _outside(mask_on_grid(mask, volume)[0], mask.name) if outside else mask
+
+
+def mask_slabs(node: Any, volume_node: Any, *, segments: Sequence[str] | None = None, outside: bool = False) -> Slabs:
+    """Read the mask of a volume in slabs, from whichever kind of node holds it.
+
+    Parameters
+    ----------
+    node, segments, outside
+        As for :func:`mask_of_volume`; what is outside is not read in slabs.
+    volume_node : vtkMRMLScalarVolumeNode
+        What is masked.
+
+    Raises
+    ------
+    InputError
+        As :func:`mask_of_volume`.
+    """
+    if outside or (segments is not None and not node.IsA("vtkMRMLSegmentationNode")):
+        mask = mask_of_volume(node, volume_from_node(volume_node), segments=segments, outside=outside)
+        return Slabs(mask.grid, np.dtype(np.uint8), lambda: iter([np.asarray(mask.voxels, np.uint8).ravel()]))
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return segment_slabs(node, slabs_of_node(volume_node).grid, segments=segments)
+    return slabs_of_node(node, nearest=True)
 
 
 def mask_from_segments(

@@ -15,9 +15,11 @@ import numpy as np
 import vtk
 from numpy.typing import NDArray
 
+from ..cli.jobs import Job
 from ..core.errors import EngineError, InputError
 from ..core.grid import VolumeGrid
 from ..io.landmarks import write_landmarks
+from ..landmarks.request import PrealignOutputs, PrealignRequest
 from ..landmarks.surfaces.planes import Model
 from ..landmarks.surfaces.report import surface_registration_of
 from ..landmarks.surfaces.result import SurfaceRegistration
@@ -116,26 +118,25 @@ class ShapesJob(ChildJob):
 
     def _write_role(self, role: Role) -> Iterator[float]:
         yield 0.0
-        node, segment, option = self._present(role), self._segments[role], f"--{role}-surface"
+        node, segment, field = self._present(role), self._segments[role], f"{role}_surface"
         if node.IsA("vtkMRMLMarkupsNode"):
-            path = self._file(role, ".mrk.json", option=f"--{role}-landmarks")
+            path = self._file(role, ".mrk.json", field=f"{role}_landmarks")
             write_landmarks(path, landmarks_of_node(node))
             return
         grid = None if segment is None else _label_map_grid(node, segment)
         if grid is not None:
             assert segment is not None
             slabs = segment_slabs(node, grid, segments=[segment])
-            yield from write_nrrd(self._file(role, ".nrrd", option=option), slabs)
+            yield from write_nrrd(self._file(role, ".nrrd", field=field), slabs)
         else:
             data = polydata_of_model(node) if segment is None else polydata_of_segment(node, segment)
             yield 0.5
-            _write_polydata(self._file(role, ".vtp", option=option), data)
+            _write_polydata(self._file(role, ".vtp", field=field), data)
 
-    @property
-    def arguments(self) -> list[str]:
-        """Of the command, which writes nothing outside the folder."""
-        options = [*self._options, "--model", self._model, "--json", str(self._result_file), "--quiet"]
-        return ["--events", "prealign", *options]
+    def job(self) -> Job:
+        """The request, which writes nothing outside the folder; once everything is written."""
+        request = PrealignRequest(model=self._model, **self._fields)
+        return Job("prealign", request, PrealignOutputs(json=str(self._result_file)))
 
     def read(self) -> Iterator[float]:
         """Read the result.

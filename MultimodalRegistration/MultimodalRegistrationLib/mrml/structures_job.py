@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..cli.jobs import Job
+from ..core.request import fields_of
 from ..polyrigid.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE
+from ..polyrigid.request import PolyrigidOutputs, PolyrigidRequest
 from ..polyrigid.summary import joint_content, worst_structure
 from .placement import placement_in_world
-from .register import add_registration_node, result_name
 from .registration_inputs import Inputs, Settings
 from .registration_job import RegistrationJob
+from .scene_result import add_registration_node, result_name
 from .segment_files import SegmentFile
 
 __all__ = ["StructuresJob"]
@@ -41,7 +44,7 @@ class StructuresJob(RegistrationJob):
         self._result_file, self._transform_file = self._results / RESULT_FILE, self._results / COMBINED_FILE
         self._resampled_file = self._results / RESAMPLED_FILE
         self._segments = SegmentFile(inputs.structures, placement_in_world(inputs.structures))
-        self._segments_path = self._file("structures", ".seg.nrrd", option="--segmentation")
+        self._segments_path = self._file("structures", ".seg.nrrd", field="segmentation")
 
     def write(self) -> Iterator[float]:
         """Write the volumes and the segments.
@@ -56,11 +59,12 @@ class StructuresJob(RegistrationJob):
         for share in self._segments.write(self._segments_path):
             yield 1 - _SEGMENTS_SHARE + _SEGMENTS_SHARE * share
 
-    @property
-    def arguments(self) -> list[str]:
-        """Of the command, which writes nothing outside the folder."""
-        options = [*self._options, *self._engine_options(), "--output-dir", str(self._results)]
-        return ["--events", "structures", *options, "--keep-failed"]
+    def job(self) -> Job:
+        """The request, which writes nothing outside the folder; once everything is written."""
+        known = {one.name for one in fields_of(PolyrigidRequest)}
+        options = {name: value for name, value in self.settings.options.items() if name in known}
+        request = PolyrigidRequest(keep_failed=True, **{**options, **self._fields})
+        return Job("structures", request, PolyrigidOutputs(output_dir=str(self._results)))
 
     def read(self) -> Iterator[float]:
         """Read the resampled volume, where one was asked for and there is one.

@@ -38,12 +38,12 @@ class VolumePairJob(ChildJob):
 
     def _add_start(self, inputs: Inputs, pairing: Pairing) -> None:
         if inputs.initial_transform is not None:
-            path = self._file("initial_transform", ".h5", option="--initial-transform")
+            path = self._file("initial_transform", ".h5", field="initial_transform")
             write_linear_transform(path, start_from_node(inputs.initial_transform))
-        lists = {"fixed-landmarks": inputs.fixed_landmarks, "moving-landmarks": inputs.moving_landmarks}
+        lists = {"fixed_landmarks": inputs.fixed_landmarks, "moving_landmarks": inputs.moving_landmarks}
         # Paired here for the sake of an early message only.
         if pairs_of_nodes(*lists.values(), how=pairing) is not None:
             for name, node in lists.items():
-                path = self._file(name.replace("-", "_"), ".mrk.json", option=f"--{name}")
+                path = self._file(name, ".mrk.json", field=name)
                 write_landmarks(path, landmarks_of_node(node))
-            self._options += ["--pairing", pairing]
+            self._fields["pairing"] = pairing

@@ -13,6 +13,7 @@ from ..preprocess.steps import AUTOMATIC
 from ..register.apply_steps import apply_steps
 from ..register.masks import Masks
 from ..register.pair import make_pair
+from ..register.run import Run
 from ..register.search.lattices import Lattices
 from ..register.verdict.polish import Polisher, fine_lattices
 
@@ -96,7 +97,7 @@ def start_error_mm(
     InputError
         A volume without contrast.
     """
-    prepared = apply_steps(AUTOMATIC, fixed, moving, masks=Masks(), tell=lambda words, share: None, cancel=None)
+    prepared = apply_steps(AUTOMATIC, fixed, moving, Masks(), Run())
     pair = make_pair(
         prepared.fixed,
         prepared.moving,

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..core.box import OrientedBox
-from ..core.errors import InputError
+from ..core.errors import FieldName, InputError
 from ..core.volume import Volume
 from ..preprocess.crop import crop_to_box
 from ..preprocess.masks.make import mask_like
@@ -84,7 +84,7 @@ def structure_region(
         A negative margin, or a structure that is not in one of the volumes.
     """
     if not 0 <= margin_mm < np.inf:
-        raise InputError("--margin", f"{margin_mm:g} was given", "Give zero or a positive number of mm.")
+        raise InputError(FieldName("margin_mm"), f"{margin_mm:g} was given", "Give zero or a positive number of mm.")
     points = structure.points_lps
     if not fixed.grid.contains(points).any():
         raise InputError(

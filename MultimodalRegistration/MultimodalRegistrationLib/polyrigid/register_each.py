@@ -12,17 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.cores import usable_cores
-from ..core.errors import InputError
+from ..core.errors import FieldName, InputError
 from ..core.linear import is_rigid
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..engines.catalogue import ENGINES
 from ..engines.presets.model import Preset
-from ..engines.session import EngineSession
+from ..engines.sessions import EngineSessions
 from ..io.large_volumes import default_memory_limit_bytes
 from ..register.memory_need import needed_memory_bytes
-from ..register.options import DEFAULT_SEED, check_numbers
-from ..register.run import select_engine
+from ..register.plan import select_engine
+from ..register.request import DEFAULT_SEED
+from ..register.run import Run
 from .bounds import bounds_of_start, start_error_mm
 from .regions import DEFAULT_MARGIN_MM, StructureRegion, structure_region
 from .register_one import RegisteredStructure, register_one
@@ -60,7 +61,7 @@ def worker_count(asked: int | None, regions: Sequence[StructureRegion], engine: 
     """
     if asked is not None:
         if asked < 1:
-            raise InputError("--workers", f"{asked} was given", "Give a whole number from 1.")
+            raise InputError(FieldName("workers"), f"{asked} was given", "Give a whole number from 1.")
         return min(asked, len(regions))
     largest = max(
         needed_memory_bytes(engine, one.fixed.grid, one.moving.grid, given_masks=["fixed"]) for one in regions
@@ -136,7 +137,6 @@ def register_structures(
     EngineError, EngineNotInstalledError, Cancelled
         From the engines.
     """
-    check_numbers(seed=seed, threads=None, max_translation_mm=max_translation_mm, max_rotation_deg=max_rotation_deg)
     if not structures:
         raise InputError("The structures", "there is none", "Give at least one.")
     name = select_engine(preset, engine)
@@ -171,28 +171,34 @@ def register_structures(
     stop = _Stop(cancel)
     telling = _Telling([one.name for one in structures], on_progress, on_warning)
     with ExitStack() as stack:
-        sessions: queue.SimpleQueue[EngineSession] = queue.SimpleQueue()
+        free: queue.SimpleQueue[EngineSessions] = queue.SimpleQueue()
         for _ in range(count):
-            session = EngineSession(name, threads=min(threads, ENGINES[name].default_threads))
-            sessions.put(stack.enter_context(session))
+            engines = stack.enter_context(EngineSessions(min(threads, ENGINES[name].default_threads)))
+            # It loads while the structures are prepared.
+            engines.of(name)
+            free.put(engines)
 
         def work(number: int) -> RegisteredStructure:
-            session = sessions.get()
+            engines = free.get()
+            run = Run(
+                engines,
+                threads,
+                on_progress=lambda progress: telling.progress(number, progress),
+                on_warning=lambda words: telling.warning(number, words),
+                cancel=stop,
+            )
             try:
                 return register_one(
                     regions[number],
                     preset=preset,
-                    session=session,
+                    engine=name,
                     fixed_to_moving_lps=matrix,
                     bounds=bounds,
                     seed=seed,
-                    threads=threads,
-                    on_progress=lambda progress: telling.progress(number, progress),
-                    on_warning=lambda words: telling.warning(number, words),
-                    cancel=stop,
+                    run=run,
                 )
             finally:
-                sessions.put(session)
+                free.put(engines)
 
         pool = stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix="structure"))
         return tuple(_all_or_none([pool.submit(work, number) for number in range(len(regions))], stop))

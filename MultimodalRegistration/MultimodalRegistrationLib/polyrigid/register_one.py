@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..core.clock import Clock
-from ..core.errors import Cancelled, EngineError
+from ..core.errors import EngineError
 from ..core.linear import apply_matrix, displacement_mm, rotation_angle_deg
-from ..core.progress import Progress
 from ..core.volume import Volume
 from ..engines.presets.model import Preset
-from ..engines.session import EngineSession
 from ..preprocess.steps import AUTOMATIC
 from ..register import prepare
 from ..register.apply_steps import Prepared, apply_steps
@@ -25,6 +20,7 @@ from ..register.masks import Masks
 from ..register.overlap import overlap_fraction
 from ..register.pair import Pair, make_pair
 from ..register.result import RegistrationResult
+from ..register.run import Run
 from ..register.search.bounds import Bounds
 from ..register.search.lattices import Lattices
 from ..register.similarity import mutual_information
@@ -79,14 +75,11 @@ def register_one(
     region: StructureRegion,
     *,
     preset: Preset,
-    session: EngineSession,
+    engine: str,
     fixed_to_moving_lps: NDArray[np.float64],
     bounds: MotionBounds,
     seed: int,
-    threads: int,
-    on_progress: Callable[[Progress], None],
-    on_warning: Callable[[str], None],
-    cancel: threading.Event,
+    run: Run,
 ) -> RegisteredStructure:
     """Register one structure.
 
@@ -99,14 +92,16 @@ def register_one(
         Both volumes around the structure.
     preset : Preset
         Settings; rigid.
-    session : EngineSession
-        A running engine, which stays open.
+    engine : str
+        Name.
     fixed_to_moving_lps : array, shape (4, 4)
         The common start.
     bounds : MotionBounds
         How far from it the structure may be. A pose at a bound is never taken: the optimum lies beyond.
-    seed, threads, on_progress, on_warning, cancel
-        As for :func:`~MultimodalRegistrationLib.register.run.register`.
+    seed : int
+        Of every random draw.
+    run : Run
+        Progress, warnings, engines.
 
     Returns
     -------
@@ -118,19 +113,7 @@ def register_one(
     InputError, Cancelled
         From the steps and the engine.
     """
-    clock = Clock()
-    warnings: list[str] = []
-
-    def warn(words: str | None) -> None:
-        if words is not None:
-            warnings.append(words)
-            on_warning(words)
-
-    def tell(stage: str, fraction: float) -> None:
-        if cancel.is_set():
-            raise Cancelled()
-        on_progress(Progress(stage, fraction))
-
+    clock, tell = run.clock, run.tell
     with clock.stage("prepare"):
         tell("preparing the volumes", 0.0)
         prepared = apply_steps(
@@ -138,9 +121,8 @@ def register_one(
             region.fixed,
             region.moving,
             # A mask of the user would be widened by some mm, which here is not margin but a neighbour.
-            masks=Masks(),
-            tell=lambda words, share: tell(words, 0.05 * share),
-            cancel=cancel,
+            Masks(),
+            run.part(0.0, 0.05),
         )
         prepared = replace(prepared, masks=_within(region.fixed_mask, prepared.masks))
         view = _view(prepared, region, preset, fixed_to_moving_lps, bounds)
@@ -166,22 +148,10 @@ def register_one(
     fine: list[FineResult] = []
     stopped: EngineError | None = None
     try:
-        fine = run_fine_stage(
-            session,
-            pair,
-            starts,
-            preset,
-            seed=seed,
-            crop_margin_mm=None,
-            on_progress=lambda words, fraction: tell(words, 0.3 + 0.45 * fraction),
-            on_warning=warn,
-            on_log=None,
-            cancel=cancel,
-            keep=None,
-        )
+        fine = run_fine_stage(pair, starts, preset, engine, run.part(0.3, 0.75), seed=seed, crop_margin_mm=None)
     except EngineError as error:
         # A structure that hardly shows; where the engine itself is gone, the run is.
-        if session.closed:
+        if run.engines.has_died(engine):
             raise
         stopped = error
     clock.lap("engine start and hand-over", {"engine": sum(result.seconds for result in fine)})
@@ -191,7 +161,7 @@ def register_one(
         poses = [result.sampled_to_other_lps for result in fine] + found + _polished(view, starts[0], seed)
         scores, at_start = agreements(poses), float(agreements([np.eye(4)])[0])
         pose_lps, agreement = _best(view.bounds, poses, scores, at_start, len(fine))
-        examiner = Examiner(view.lattices, view.bounds, seed=seed, threads=threads)
+        examiner = Examiner(view.lattices, view.bounds, seed=seed, threads=run.threads)
         evidence = examiner.examine(
             pose_lps, candidates, lambda share: tell("judging the result", 0.75 + 0.24 * share), mirror=False
         )
@@ -206,11 +176,11 @@ def register_one(
         if not is_trusted(verdict, at_start, agreement, _moved_mm(pair, pose_lps, region.structure)):
             verdict = kept_verdict(verdict, at_start, agreement)
             outcome, pose_lps = "failed" if verdict.word == "failed" else "kept", np.eye(4)
-    warn(verdict_warning(verdict))
-    engine = fine[int(scores[: len(fine)].argmax())] if fine else None
-    convergence = Convergence(None, "The engine stopped.", ()) if engine is None else engine.convergence
+    run.warn(verdict_warning(verdict))
+    best_run = fine[int(scores[: len(fine)].argmax())] if fine else None
+    convergence = Convergence(None, "The engine stopped.", ()) if best_run is None else best_run.convergence
     if outcome == "registered" and convergence.settled is False:
-        warn(convergence.words)
+        run.warn(convergence.words)
     matrix = pair.fixed_to_moving_lps(pose_lps)
     fixed, moving = prepared.fixed, prepared.moving
     masks = {"fixed_mask": prepared.masks.fixed, "moving_mask": prepared.masks.moving}
@@ -219,7 +189,7 @@ def register_one(
         fixed_to_moving_lps=matrix,
         steps=AUTOMATIC,
         preprocess_facts=prepared.facts,
-        engine=session.engine,
+        engine=engine,
         preset=preset,
         seed=seed,
         sampled="moving" if pair.sampled_is_moving else "fixed",
@@ -241,8 +211,8 @@ def register_one(
         convergence=convergence,
         verdict=verdict,
         seconds=clock.seconds,
-        warnings=tuple(warnings),
-        log="" if engine is None else engine.log,
+        warnings=tuple(run.warnings),
+        log="" if best_run is None else best_run.log,
     )
     return RegisteredStructure(region.structure, result, outcome)
 

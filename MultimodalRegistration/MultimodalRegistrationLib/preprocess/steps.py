@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -44,7 +44,7 @@ NOTHING = Steps(mask="none", crop_margin_mm=None, bias_correct=())
 AUTOMATIC = Steps(mask="metal", crop_margin_mm=None, bias_correct=())
 
 
-def find_steps(name_or_file: str) -> Steps:
+def find_steps(name_or_file: str | Steps) -> Steps:
     """Steps by name, ``auto`` or ``none``, or from a JSON file.
 
     Parameters
@@ -58,6 +58,8 @@ def find_steps(name_or_file: str) -> Steps:
     InputError
         No such name or file, or a file with other content.
     """
+    if isinstance(name_or_file, Steps):
+        return name_or_file
     if name_or_file in ("auto", "none"):
         return AUTOMATIC if name_or_file == "auto" else NOTHING
     path = Path(name_or_file)
@@ -70,10 +72,23 @@ def find_steps(name_or_file: str) -> Steps:
         raise InputError(
             path, f"this is not a JSON file ({error})", "See the documentation of --preprocess."
         ) from error
-    return _steps_of(path, content)
+    return steps_of(content, path)
 
 
-def _steps_of(path: Path, content: Any) -> Steps:
+def steps_content(steps: Steps) -> dict[str, Any]:
+    """The content of the file of steps."""
+    return {"schema": _SCHEMA, **asdict(steps)}
+
+
+def steps_of(content: Any, path: Path = Path("preprocess")) -> Steps:
+    """The steps of a file's content.
+
+    Raises
+    ------
+    InputError
+        Another content.
+    """
+
     def refuse(found: str) -> InputError:
         example = json.dumps(
             {"schema": _SCHEMA, "mask": "foreground", "crop_margin_mm": 25, "bias_correct": ["moving"]}
@@ -93,6 +108,6 @@ def _steps_of(path: Path, content: Any) -> Steps:
         isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1e4
     ):
         raise refuse(f"'crop_margin_mm' is {margin!r}")
-    if not isinstance(bias, list) or any(role not in ROLES for role in bias):
+    if not isinstance(bias, list | tuple) or any(role not in ROLES for role in bias):
         raise refuse(f"'bias_correct' is {bias!r}")
     return Steps(mask=mask, crop_margin_mm=None if margin is None else float(margin), bias_correct=tuple(bias))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..core.volume import Volume
@@ -11,6 +9,7 @@ from ..preprocess.bias import correct_bias
 from ..preprocess.masks.choose import choose_mask
 from ..preprocess.steps import ROLES, Role, Steps
 from .masks import Masks
+from .run import Run
 
 __all__ = ["Prepared", "apply_steps"]
 
@@ -38,15 +37,7 @@ class Prepared:
     facts: tuple[str, ...]
 
 
-def apply_steps(
-    steps: Steps,
-    fixed: Volume,
-    moving: Volume,
-    *,
-    masks: Masks,
-    tell: Callable[[str, float], None],
-    cancel: threading.Event | None,
-) -> Prepared:
+def apply_steps(steps: Steps, fixed: Volume, moving: Volume, masks: Masks, run: Run) -> Prepared:
     """Prepare two volumes; they themselves are left alone.
 
     Parameters
@@ -57,10 +48,8 @@ def apply_steps(
         World coordinates.
     masks : Masks
         The user's, on the grids of their volumes.
-    tell : callable
-        Called with words and the share of this that is done; what it raises ends the work.
-    cancel : threading.Event or None
-        Set it to stop.
+    run : Run
+        Told of the progress of this step.
 
     Returns
     -------
@@ -79,7 +68,7 @@ def apply_steps(
     for number, role in enumerate(ROLES):
         volume = volumes[role]
         if steps.mask != "none":
-            tell(f"looking for what to leave out of {volume.name}", number / 2)
+            run.tell(f"looking for what to leave out of {volume.name}", number / 2)
         choice = choose_mask(volume, chosen[role], steps.mask)
         chosen[role], automatic[role] = choice.mask, choice.automatic
         facts += [f"{volume.name}: {fact}" for fact in choice.facts]
@@ -87,9 +76,9 @@ def apply_steps(
             words = f"correcting the bias field of {volume.name}"
 
             def on_progress(share: float, words: str = words, number: int = number) -> None:
-                tell(words, (number + share) / 2)
+                run.tell(words, (number + share) / 2)
 
-            corrected = correct_bias(volume, mask=chosen[role], on_progress=on_progress, cancel=cancel)
+            corrected = correct_bias(volume, mask=chosen[role], on_progress=on_progress, cancel=run.cancel)
             volumes[role] = corrected.corrected
             facts.append(f"{volume.name}: the bias field was taken out.")
     used = Masks(chosen["fixed"], chosen["moving"])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +11,9 @@ from numpy.typing import NDArray
 from ..core.errors import EngineError
 from ..core.linear import displacement_mm
 from ..engines.presets.model import Preset
-from ..engines.session import EngineSession
 from .fine import FineResult, run_fine_stage
+from .pair import Pair
+from .run import Run
 from .verdict.evidence import Examiner
 from .views import Comparison, View
 
@@ -57,18 +55,14 @@ class Refined:
 
 
 def refine(
-    session: EngineSession,
     comparison: Comparison,
     starts: list[NDArray[np.float64]],
     preset: Preset,
+    engine: str,
+    run: Run,
     *,
     seed: int,
     crop_margin_mm: float | None,
-    on_progress: Callable[[str, float], None],
-    on_warning: Callable[[str], None],
-    on_log: Callable[[str], None] | None,
-    cancel: threading.Event | None,
-    keep: Path | None,
 ) -> Refined:
     """Run the engine from each pose, and choose the best result.
 
@@ -79,15 +73,11 @@ def refine(
 
     Parameters
     ----------
-    session : EngineSession
-        The running engine.
     comparison : Comparison
         The volumes with the user's masks and without.
     starts : list of array, shape (4, 4)
         Poses of the masked view, the best first.
-    preset : Preset
-        Settings.
-    seed, crop_margin_mm, on_progress, on_warning, on_log, cancel, keep
+    preset, engine, run, seed, crop_margin_mm
         As for :func:`~MultimodalRegistrationLib.register.fine.run_fine_stage`.
 
     Raises
@@ -97,20 +87,13 @@ def refine(
     Cancelled
         On request.
     """
-    run = partial(
-        run_fine_stage,
-        session,
-        preset=preset,
-        seed=seed,
-        crop_margin_mm=crop_margin_mm,
-        on_warning=on_warning,
-        on_log=on_log,
-        cancel=cancel,
-        keep=keep,
-    )
+
+    def run_engine(pair: Pair, poses: list[NDArray[np.float64]], part: Run) -> list[FineResult]:
+        return run_fine_stage(pair, poses, preset, engine, part, seed=seed, crop_margin_mm=crop_margin_mm)
+
     masked, whole, examiner_of = comparison.masked, comparison.whole, comparison.examiner_of
     if masked is whole:
-        fine = run(masked.pair, starts, on_progress=on_progress)
+        fine = run_engine(masked.pair, starts, run)
         best, pose_lps = _best(fine, masked, examiner_of)
         return Refined(masked, pose_lps, best, _seconds(fine))
     first: Refined | None = None
@@ -123,9 +106,9 @@ def refine(
         )
     else:
         try:
-            fine = run(masked.pair, starts, on_progress=on_progress)
+            fine = run_engine(masked.pair, starts, run)
         except EngineError as error:
-            if session.closed:
+            if run.engines.has_died(engine):
                 raise
             reason = f"with the masks the engine stopped: {error.found}"
         else:
@@ -135,9 +118,7 @@ def refine(
             if left is None:
                 return first
             reason = left
-    fine = run(
-        whole.pair, list(whole.poses_from(masked, np.stack(starts))), on_progress=lambda words, _: on_progress(words, 1)
-    )
+    fine = run_engine(whole.pair, list(whole.poses_from(masked, np.stack(starts))), run.part(1.0, 1.0))
     best, pose_lps = _best(fine, whole, examiner_of)
     seconds = _seconds(fine) + (0.0 if first is None else first.seconds)
     placed_lps = masked.poses_from(whole, pose_lps[None])[0]

@@ -15,13 +15,12 @@ from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
 from ..engines.catalogue import engine_status
 from .landmark_start import LandmarkErrors
-from .later_stages import BentStage, LinearStage
-from .result import RegistrationResult
+from .result import DeformableStage, LinearStage, RegistrationResult
 from .verdict.rule import Verdict
 
 __all__ = ["RESULT_SCHEMA_VERSION", "probes_content", "result_content"]
 
-RESULT_SCHEMA_VERSION = 4
+RESULT_SCHEMA_VERSION = 5
 _PROBES_PER_AXIS = 5
 
 
@@ -33,7 +32,7 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
     result : RegistrationResult
         The run.
     inputs : dict
-        What was given: files by option.
+        What was given: files or nodes by the fields of the request.
 
     Returns
     -------
@@ -99,7 +98,7 @@ def probes_content(transform: SpatialTransform, over: VolumeGrid) -> dict[str, A
     return {"probes": {"fixed_lps": points_lps.tolist(), "moving_lps": transform.to_moving(points_lps).tolist()}}
 
 
-def _stage_content(stage: LinearStage | BentStage) -> dict[str, Any]:
+def _stage_content(stage: LinearStage | DeformableStage) -> dict[str, Any]:
     content: dict[str, Any] = {
         "preset": stage.preset.name,
         "engine": stage.engine,

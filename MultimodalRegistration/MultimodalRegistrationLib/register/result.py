@@ -1,4 +1,4 @@
-"""What a registration gives."""
+"""What a registration and its stages give."""
 
 from __future__ import annotations
 
@@ -13,12 +13,68 @@ from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
 from ..engines.presets.model import Preset
 from ..preprocess.steps import Steps
+from ..transforms.distance_statistics import DistanceStatistics
 from .landmark_start import LandmarkErrors
-from .later_stages import BentStage, LinearStage
 from .verdict.convergence import Convergence
+from .verdict.deformable import DeformableVerdict
 from .verdict.rule import Verdict
 
-__all__ = ["RegistrationResult"]
+
+@dataclass(frozen=True, kw_only=True)
+class LaterStage:
+    """What any stage after the first one found.
+
+    Parameters
+    ----------
+    preset : Preset
+        Its settings.
+    engine : str
+        Name.
+    transform : SpatialTransform
+        ``fixed_to_moving_lps``, of what the subclass says.
+    convergence : Convergence
+        Whether the optimiser had settled.
+    seconds : dict
+        Wall-clock by what it was for; ``"engine"`` is the engine's own time.
+    log : str
+        What it printed.
+    """
+
+    preset: Preset
+    engine: str
+    transform: SpatialTransform
+    convergence: Convergence
+    seconds: dict[str, float]
+    log: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearStage(LaterStage):
+    """A linear stage; its transform is that of this and all stages before it.
+
+    Parameters
+    ----------
+    moved_mm : float
+        How far from the stage before, on average.
+    """
+
+    moved_mm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeformableStage(LaterStage):
+    """A deformable stage; its transform is of this stage alone and acts before those of the earlier stages.
+
+    Parameters
+    ----------
+    verdict : DeformableVerdict or None
+        Whether it helped; None when no verdict was asked for.
+    inverse_error : DistanceStatistics
+        From points of the fixed volume through the stage and through its numerical inverse to where they come back.
+    """
+
+    verdict: DeformableVerdict | None
+    inverse_error: DistanceStatistics
 
 
 @dataclass(frozen=True)
@@ -73,7 +129,7 @@ class RegistrationResult:
         What the user should know.
     log : str
         What the engine printed.
-    later : tuple of LinearStage or BentStage
+    later : tuple of LinearStage or DeformableStage
         Stages after the first, in their order.
     """
 
@@ -104,11 +160,11 @@ class RegistrationResult:
     seconds: dict[str, float]
     warnings: tuple[str, ...]
     log: str = field(repr=False, default="")
-    later: tuple[LinearStage | BentStage, ...] = ()
+    later: tuple[LinearStage | DeformableStage, ...] = ()
 
     @property
     def linear_fixed_to_moving_lps(self) -> NDArray[np.float64]:
-        """Of all linear stages together, shape (4, 4): where the bending began, or the whole result."""
+        """Of all linear stages together, shape (4, 4): where the deformable stages began, or the whole result."""
         refined = [stage.transform.matrix for stage in self.later if isinstance(stage, LinearStage)]
         return self.fixed_to_moving_lps if not refined or refined[-1] is None else refined[-1]
 
@@ -116,11 +172,11 @@ class RegistrationResult:
     def transform(self) -> SpatialTransform:
         """``fixed_to_moving_lps`` of all stages: linear, or a composite that keeps each of them."""
         linear = SpatialTransform.of_matrix("result", self.linear_fixed_to_moving_lps)
-        bent = [stage.transform.transform for stage in self.later if isinstance(stage, BentStage)]
-        if not bent:
+        deformed = [stage.transform.transform for stage in self.later if isinstance(stage, DeformableStage)]
+        if not deformed:
             return linear
         # The one that is added last acts first.
-        composite = sitk.CompositeTransform([linear.transform, *bent])
+        composite = sitk.CompositeTransform([linear.transform, *deformed])
         # ITK's files hold no composite within a composite.
         composite.FlattenTransform()
         return SpatialTransform("result", composite)

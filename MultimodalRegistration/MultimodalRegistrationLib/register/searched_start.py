@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ..core.volume import Volume
 from ..engines.presets.store import DEFAULT_PRESET, find_preset
-from .options import DEFAULT_SEED
 from .pair import make_pair
+from .request import DEFAULT_SEED
 from .search.bounds import Bounds
 from .search.candidates import find_candidates
 from .search.lattices import Lattices

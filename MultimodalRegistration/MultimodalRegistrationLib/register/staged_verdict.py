@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from .later_stages import BentStage, LinearStage
+from .result import DeformableStage, LinearStage
 from .verdict.rule import Verdict, with_doubts
 
 __all__ = ["with_stage"]
@@ -17,15 +17,15 @@ _ADVICE = {
 }
 
 
-def with_stage(verdict: Verdict, stage: LinearStage | BentStage) -> tuple[Verdict, tuple[str, ...]]:
+def with_stage(verdict: Verdict, stage: LinearStage | DeformableStage) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict on everything so far, no better than that on a later stage, and what speaks against that stage.
 
     Parameters
     ----------
     verdict : Verdict
         On the stages before it.
-    stage : LinearStage or BentStage
-        A stage that bends has a verdict of its own.
+    stage : LinearStage or DeformableStage
+        A deformable stage has a verdict of its own.
     """
     if isinstance(stage, LinearStage):
         facts, against = _of_linear(verdict, stage)
@@ -44,7 +44,7 @@ def _of_linear(verdict: Verdict, stage: LinearStage) -> tuple[tuple[str, ...], t
     )
 
 
-def _of_bending(stage: BentStage) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _of_bending(stage: DeformableStage) -> tuple[tuple[str, ...], tuple[str, ...]]:
     assert stage.verdict is not None, "both are judged, or neither"
     if stage.verdict.word == "helped":
         return ("The bending helped.", *stage.verdict.facts), ()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Case", "Step", "Study", "case_content", "case_of"]
+from ..core.request import Request
+from .columns import REQUESTS
 
 _SMALL_BYTES = 1_000_000
 
@@ -24,14 +24,14 @@ class Step:
     ----------
     command : str
         ``"preprocess"``, ``"register"`` or ``"qa"``.
-    arguments : tuple of str
-        Of that command, with absolute paths and without those that say where its results go.
+    request : Request
+        With absolute paths.
     optional : bool
         Whether the case is what it is without it: nobody asked for it, and it takes nothing back that was found.
     """
 
     command: str
-    arguments: tuple[str, ...]
+    request: Request
     optional: bool = False
 
 
@@ -61,10 +61,18 @@ class Case:
     def digest(self) -> str:
         """Tells whether two runs of a case were asked for the same, small files such as presets by their content."""
         asked = [step for step in self.steps if not step.optional]
-        steps = [[step.command, *step.arguments] for step in asked]
-        files = {text for step in asked for argument in step.arguments for text in re.split("[=,]", argument)}
-        named = [[text, *_stamp(Path(text))] for text in sorted(files) if Path(text).is_absolute()]
+        steps = [[step.command, step.request.content()] for step in asked]
+        named = [[text, *_stamp(Path(text))] for text in sorted(set(_texts(steps))) if Path(text).is_absolute()]
         return hashlib.sha256(json.dumps([steps, named]).encode()).hexdigest()[:16]
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """All texts in JSON content."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list):
+        for part in content.values() if isinstance(content, dict) else content:
+            yield from _texts(part)
 
 
 def _stamp(path: Path) -> tuple[int, str]:
@@ -94,7 +102,7 @@ class Study:
 def case_content(case: Case) -> dict[str, Any]:
     """A case for JSON."""
     steps = [
-        {"command": step.command, "arguments": list(step.arguments), "optional": step.optional} for step in case.steps
+        {"command": step.command, "request": step.request.content(), "optional": step.optional} for step in case.steps
     ]
     return {
         "name": case.name,
@@ -107,9 +115,9 @@ def case_content(case: Case) -> dict[str, Any]:
 
 def case_of(content: Mapping[str, Any]) -> Case:
     """The case of :func:`case_content`."""
+    where = f"case {content['name']}"
     steps = tuple(
-        # Of studies of before there were any.
-        Step(step["command"], tuple(step["arguments"]), step.get("optional", False))
+        Step(step["command"], REQUESTS[step["command"]].from_content(step["request"], where=where), step["optional"])
         for step in content["steps"]
     )
     return Case(content["name"], content["where"], Path(content["fixed"]), Path(content["moving"]), steps)

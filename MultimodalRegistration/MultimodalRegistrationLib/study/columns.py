@@ -1,96 +1,24 @@
-"""Which columns a study may have, what their values are, and to which options of which commands they go."""
+"""Which columns a study may have: the fields of the requests that a case consists of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
-__all__ = ["LEFT_OUT", "LISTS", "NAME", "PREPROCESS_PREFIX", "QA_ONLY", "REPORT", "Column", "Kind", "all_columns"]
+from ..assess.request import AssessRequest
+from ..core.request import Request, RequestField, fields_of
+from ..io.request import VolumePairFields
+from ..preprocess.request import PreprocessRequest
+from ..register.request import RegisterRequest
 
-# Of files: volumes, masks or label maps, structures, any other, what rides along, and what may be a name instead.
-Kind = Literal[
-    "volume",
-    "mask",
-    "segmentation",
-    "file",
-    "carried",
-    "preset",
-    "then",
-    "steps",
-    "automatic-mask",
-    "value",
-    "flag",
-    "values",
-]
-LISTS: tuple[Kind, ...] = ("carried", "then", "values")
 NAME = "name"
 REPORT = "report"
 PREPROCESS_PREFIX = "preprocess."
-
-_PAIR: Mapping[str, Kind] = {"fixed": "volume", "moving": "volume"}
-_SPACES: Mapping[str, Kind] = {"fixed-space": "value", "moving-space": "value"}
-_LANDMARKS: Mapping[str, Kind] = {
-    "initial-transform": "file",
-    "fixed-landmarks": "file",
-    "moving-landmarks": "file",
-    "pairing": "value",
-}
-_REGISTER: Mapping[str, Kind] = {
-    "carry": "carried",
-    "preset": "preset",
-    "then": "then",
-    "engine": "value",
-    **_LANDMARKS,
-    "start": "value",
-    "max-translation": "value",
-    "max-rotation": "value",
-    "preprocess": "steps",
-    "no-verdict": "flag",
-    "require": "value",
-    "keep-failed": "flag",
-    "fixed-mask": "mask",
-    "moving-mask": "mask",
-    "seed": "value",
-}
-_QA: Mapping[str, Kind] = {
-    "reference": "file",
-    "targets-fixed": "file",
-    "targets-moving": "file",
-    "fixed-segmentation": "segmentation",
-    "moving-segmentation": "segmentation",
-    "region": "mask",
-    "tolerance": "value",
-}
-_PREPROCESS: Mapping[str, Kind] = {
-    **_LANDMARKS,
-    **_SPACES,
-    "roi": "file",
-    "segment": "mask",
-    "segment-label": "value",
-    "region-landmarks": "file",
-    "margin": "value",
-    "mask": "automatic-mask",
-    "moving-mask": "mask",
-    "fixed-mask-labels": "values",
-    "moving-mask-labels": "values",
-    "mask-outside": "flag",
-    "mask-margin": "value",
-    "bias-correct": "value",
-    "isotropic": "value",
-    "spacing-factor": "value",
-}
-QA_ONLY = frozenset(_QA)
-
-_PRINTING = frozenset({"help", "json", "quiet"})
-# Options that are no columns: where results go, how they are told, what the computer has to give; and the transforms
-# that qa measures, which the batch makes itself.
-LEFT_OUT: Mapping[str, frozenset[str]] = {
-    "register": _PRINTING
-    | {"output-transform", "output-volume", "carry-dir", "keep-temporary-files", "threads", "memory-limit"},
-    "qa": _PRINTING | {"transform", "output-dir", "handover", "no-maps"},
-    "preprocess": _PRINTING | {"output-dir", "only-region"},
+REQUESTS: Mapping[str, type[Request]] = {
+    "preprocess": PreprocessRequest,
+    "register": RegisterRequest,
+    "qa": AssessRequest,
 }
 
 
@@ -102,33 +30,38 @@ class Column:
     ----------
     name : str
         What the study file calls it.
-    kind : str
+    field : RequestField
         What its values are.
-    option : str
-        Of the commands, without dashes.
     commands : tuple of str
-        Those that it goes to.
+        Those whose request has the field.
     """
 
     name: str
-    kind: Kind
-    option: str
+    field: RequestField
     commands: tuple[str, ...]
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it says yes or no."""
+        return self.field.value_type is bool
 
 
 @cache
 def all_columns() -> Mapping[str, Column]:
-    """All columns by name, but for ``name`` and ``report``, which are no options."""
-    groups: tuple[tuple[str, Mapping[str, Kind], tuple[str, ...]], ...] = (
-        ("", _PAIR, ("preprocess", "register", "qa")),
-        ("", _REGISTER, ("register",)),
-        ("", _QA, ("qa",)),
-        ("", _SPACES, ("register", "qa")),
-        (PREPROCESS_PREFIX, _PREPROCESS, ("preprocess",)),
-    )
-    columns = (
-        Column(prefix + option, kind, option, commands)
-        for prefix, options, commands in groups
-        for option, kind in options.items()
-    )
-    return {column.name: column for column in columns}
+    """All columns by name, but for ``name`` and ``report``, which are no fields."""
+    shared = {field.name for field in fields_of(VolumePairFields)}
+    columns: dict[str, Column] = {}
+    for command, request in REQUESTS.items():
+        for field in fields_of(request):
+            if not field.option.column:
+                continue
+            prefix = PREPROCESS_PREFIX if command == "preprocess" and field.name not in shared else ""
+            name = prefix + field.flag
+            known = columns.get(name)
+            columns[name] = Column(name, field, (*(known.commands if known else ()), command))
+    return columns
+
+
+def measuring_columns() -> frozenset[str]:
+    """Columns that ask for a measurement of the result: those of no other command."""
+    return frozenset(column.name for column in all_columns().values() if column.commands == ("qa",))

@@ -1,23 +1,28 @@
-"""The files of a study, each looked at once and never further than its header."""
+"""What a study names, each looked at once: files, never further than their headers, presets and engines."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from ..core.errors import InputError
+from ..core.errors import InputError, RegistrationError
 from ..core.grid import VolumeGrid
+from ..core.request import RequestField
+from ..engines.catalogue import require_engine
+from ..engines.presets.store import find_preset, names_preset_file
 from ..io.image_files import VOLUME_SUFFIXES, open_image_file
 from ..io.special_files import refuse_special_files
 from ..io.volume_checks import check_pair, check_placement
 from ..io.voxel_source import open_source
+from ..preprocess.steps import find_steps
+from ..register.plan import select_engine
+from ..register.request import STAGE_FILES, Stage
 from ..transforms.apply import output_name
 
-__all__ = ["FileKind", "StudyFiles", "same_outputs"]
-
-FileKind = Literal["volume", "mask", "segmentation", "carried", "file"]
+FileKind = Literal["volume", "mask", "segmentation", "any file", "file"]
 
 
 class StudyFiles:
@@ -33,6 +38,66 @@ class StudyFiles:
         self.folder = folder
         self._checked: dict[tuple[Path, FileKind], InputError | None] = {}
         self._grids: dict[Path, VolumeGrid] = {}
+        self._found: dict[tuple[str, ...], str | RegistrationError] = {}
+
+    def value(self, field: RequestField, text: str) -> Any:
+        """The value of a field that names files: with absolute paths, checked.
+
+        Raises
+        ------
+        RegistrationError
+            A file is missing or no such file; no such preset; a stage that cannot run.
+        """
+        kind = field.option.kind
+        if kind == "preset":
+            return self._preset(text)
+        if kind == "stage":
+            return self._stage(text)
+        if kind in ("steps", "automatic mask") and text in ("auto", "none"):
+            return text
+        path = self.absolute(text)
+        file_kind = {"steps": "file", "automatic mask": "mask"}.get(kind, kind)
+        self.check(path, next(one for one in get_args(FileKind) if one == file_kind))
+        if kind == "steps":
+            self._once(("steps", str(path)), lambda: str(find_steps(str(path))))
+        return str(path)
+
+    def _preset(self, text: str) -> str:
+        where = str(self.absolute(text)) if names_preset_file(text) else text
+        return self._once(("preset", where), lambda: str(find_preset(where) and where))
+
+    def _stage(self, text: str) -> Stage:
+        stage = Stage.from_text(text)
+        paths = {name: self.absolute(path) for name in STAGE_FILES if (path := getattr(stage, name)) is not None}
+        for name, path in paths.items():
+            self.check(path, "mask" if name.endswith("mask") else "file")
+        preset = self._preset(str(stage.preset))
+        self.check_engine(preset, stage.engine)
+        return replace(stage, preset=preset, **{name: str(path) for name, path in paths.items()})
+
+    def check_engine(self, preset: str, engine: str | None) -> None:
+        """Check that a preset can run: a run would notice only when it starts the engine, hours into the study.
+
+        Raises
+        ------
+        RegistrationError
+            No settings for the engine, or it is not installed.
+        """
+        self._once(
+            ("engine", preset, engine or ""),
+            lambda: require_engine(select_engine(find_preset(preset), engine)).engine.name,
+        )
+
+    def _once(self, key: tuple[str, ...], find: Callable[[], str]) -> str:
+        if key not in self._found:
+            try:
+                self._found[key] = find()
+            except RegistrationError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, RegistrationError):
+            raise found
+        return found
 
     def absolute(self, text: str) -> Path:
         """The path of a file.
@@ -105,7 +170,7 @@ class StudyFiles:
             "volume": self._look_at_volume,
             "mask": _look_at_mask,
             "segmentation": _look_at_segmentation,
-            "carried": _look_at_carried,
+            "any file": _look_at_any_file,
             "file": _look_at_file,
         }
         look[kind](path)
@@ -127,7 +192,7 @@ def _look_at_segmentation(path: Path) -> None:
         open_image_file(path, what="a segmentation", layers=True)
 
 
-def _look_at_carried(path: Path) -> None:
+def _look_at_any_file(path: Path) -> None:
     output_name(path)
     if path.is_dir() or path.name.lower().endswith(VOLUME_SUFFIXES):
         _look_at_segmentation(path)

@@ -31,6 +31,10 @@ class Problems:
         """
         self._places.setdefault(one_line(found), []).append(one_line(place))
 
+    def has(self, place: str) -> bool:
+        """Whether something was noted of a place."""
+        return any(one_line(place) in places for places in self._places.values())
+
     def raise_if_any(self, path: Path) -> None:
         """Raise them all.
 

@@ -2,60 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from ..core.errors import RegistrationError
+from ..core.errors import FieldName, RegistrationError
+from ..core.request import value_of_text
 from ..engines.presets.store import DEFAULT_PRESET, find_preset, names_preset_file
 from .cases import Case, Step, Study
-from .columns import NAME, PREPROCESS_PREFIX, QA_ONLY, REPORT, Column, Kind, all_columns
-from .file_checks import FileKind, StudyFiles, same_outputs
+from .columns import NAME, PREPROCESS_PREFIX, REPORT, REQUESTS, Column, all_columns, measuring_columns
+from .file_checks import StudyFiles, same_outputs
 from .names import derived_name, name_problem, unique_name
-from .preset_checks import StudyPresets
 from .problems import Problems
 from .rows import Row, Value, read_rows
-from .value_checks import StudyValues, option_arguments
-
-__all__ = ["read_study", "study_of_volumes"]
-
-_FILE_KINDS: Mapping[Kind, FileKind] = {
-    "volume": "volume",
-    "mask": "mask",
-    "automatic-mask": "mask",
-    "segmentation": "segmentation",
-    "carried": "carried",
-    "file": "file",
-}
-_LANDMARKS = ("fixed-landmarks", "moving-landmarks")
-_PAIRS = (
-    _LANDMARKS,
-    ("targets-fixed", "targets-moving"),
-    ("fixed-segmentation", "moving-segmentation"),
-    (PREPROCESS_PREFIX + _LANDMARKS[0], PREPROCESS_PREFIX + _LANDMARKS[1]),
-)
-_NEEDS = {
-    "preprocess.segment-label": "preprocess.segment",
-    "preprocess.fixed-mask-labels": "preprocess.mask",
-    "preprocess.moving-mask-labels": "preprocess.moving-mask",
-}
-_ONE_OF = (
-    ("preprocess.roi", "preprocess.segment", "preprocess.region-landmarks"),
-    ("preprocess.isotropic", "preprocess.spacing-factor"),
-    ("preprocess.initial-transform", "preprocess.fixed-landmarks"),
-    ("require", "no-verdict"),
-)
 
 
-def read_study(path: str | Path, *, parsers: Mapping[str, argparse.ArgumentParser], preset: str | None = None) -> Study:
+def read_study(path: str | Path, *, preset: str | None = None) -> Study:
     """Read and check a study.
 
     Parameters
     ----------
     path : str or Path
         CSV or JSON; see ``Resources/Docs/study-file.md``.
-    parsers : mapping of str to argparse.ArgumentParser
-        Of the commands ``preprocess``, ``register`` and ``qa``.
     preset : str, optional
         Name or file, for the cases that do not state theirs; a file is relative to the current folder.
 
@@ -71,12 +39,10 @@ def read_study(path: str | Path, *, parsers: Mapping[str, argparse.ArgumentParse
     """
     path = Path(path).absolute()
     problems = Problems()
-    return _checked(path, read_rows(path, problems), parsers, preset, problems)
+    return _checked(path, read_rows(path, problems), preset, problems)
 
 
-def study_of_volumes(
-    fixed: str, moving: Sequence[str], *, parsers: Mapping[str, argparse.ArgumentParser], preset: str | None = None
-) -> Study:
+def study_of_volumes(fixed: str, moving: Sequence[str], *, preset: str | None = None) -> Study:
     """A study of several volumes that are registered to the same one.
 
     Parameters
@@ -85,7 +51,7 @@ def study_of_volumes(
         The volume that stays, relative to the current folder.
     moving : sequence of str
         The others; cases are named after them.
-    parsers, preset
+    preset
         As for :func:`read_study`.
 
     Raises
@@ -105,21 +71,15 @@ def study_of_volumes(
         if isinstance(name := row.values.get(NAME), str):
             row.values[NAME] = unique_name(name, seen)
             seen.add(str(row.values[NAME]).lower())
-    return _checked(path, rows, parsers, preset, Problems())
+    return _checked(path, rows, preset, Problems())
 
 
-def _checked(
-    path: Path,
-    rows: list[Row],
-    parsers: Mapping[str, argparse.ArgumentParser],
-    preset: str | None,
-    problems: Problems,
-) -> Study:
+def _checked(path: Path, rows: list[Row], preset: str | None, problems: Problems) -> Study:
     if preset is not None:
         preset = str(Path(preset).absolute()) if names_preset_file(preset) else preset
         find_preset(preset)
     files = StudyFiles(path.parent)
-    reader = _RowReader(files, StudyPresets(files), StudyValues(parsers), preset, problems)
+    reader = _RowReader(files, preset, problems)
     names = _names(rows, files, problems)
     cases = [reader.case(row, name) for row, name in zip(rows, names, strict=True)]
     problems.raise_if_any(path)
@@ -157,36 +117,11 @@ def _own_or_new(name: str | None, row: Row, files: StudyFiles, used: set[str]) -
     return new
 
 
-def _misfits(given: Mapping[str, Value]) -> list[str]:
-    """Columns of a row that need or exclude each other."""
-    found = [
-        f"{one}: given without {other}. Give both, or none"
-        for pair in _PAIRS
-        for one, other in (pair, pair[::-1])
-        if one in given and other not in given
-    ]
-    found += [
-        f"{one}: given without {other}. Give that too, or leave this out"
-        for one, other in _NEEDS.items()
-        if one in given and (other not in given or given[other] in ("auto", "none"))
-    ]
-    for columns in _ONE_OF:
-        # A flag that says no is as good as left out.
-        together = [column for column in columns if given.get(column, False) is not False]
-        if len(together) > 1:
-            found.append(f"{together[0]}: given together with {together[1]}. Leave one of them out")
-    return found
-
-
 class _RowReader:
     """Makes cases of rows."""
 
-    def __init__(
-        self, files: StudyFiles, presets: StudyPresets, values: StudyValues, preset: str | None, problems: Problems
-    ) -> None:
+    def __init__(self, files: StudyFiles, preset: str | None, problems: Problems) -> None:
         self._files = files
-        self._presets = presets
-        self._values = values
         self._preset = preset
         self._problems = problems
 
@@ -198,10 +133,8 @@ class _RowReader:
         for role in ("fixed", "moving"):
             if role not in given:
                 self._problems.add(row.place, f"{role}: no volume was given")
-        for words in _misfits(given):
-            self._problems.add(row.place, words)
-        arguments: dict[str, list[str]] = {"preprocess": [], "register": [], "qa": []}
-        read: dict[str, Value] = {}
+        fields: dict[str, dict[str, Any]] = {command: {} for command in REQUESTS}
+        read: dict[str, Any] = {}
         for column in all_columns().values():
             value = given.get(column.name)
             checked = None if value is None else self._checked(row, column, value)
@@ -209,67 +142,69 @@ class _RowReader:
                 continue
             read[column.name] = checked
             for command in column.commands:
-                arguments[command] += option_arguments(column.option, checked, repeated=column.kind == "then")
-        self._check_together(row, given, read)
-        if "fixed" not in read or "moving" not in read:
-            return None
-        asked = given.get(REPORT, any(column in given for column in QA_ONLY))
+                fields[command][column.field.name] = checked
+        asked = given.get(REPORT, any(column in given for column in measuring_columns()))
         prepared = any(column.startswith(PREPROCESS_PREFIX) for column in given)
-        wanted = {"preprocess": prepared, "register": True, "qa": asked}
-        steps = [Step(command, tuple(arguments[command])) for command, is_wanted in wanted.items() if is_wanted]
-        if not asked and REPORT not in given:
-            # Something to look at, and to mark.
-            steps.append(Step("qa", (*arguments["qa"], "--no-maps"), optional=True))
-        return Case(name, row.where, Path(str(read["fixed"])), Path(str(read["moving"])), tuple(steps))
+        # Something to look at, and to mark, where nobody said that there must be none.
+        wanted = {"preprocess": prepared, "register": True, "qa": asked or REPORT not in given}
+        self._check_together(row, given, read, [command for command in REQUESTS if wanted[command]])
+        if self._problems.has(row.place) or "fixed" not in read or "moving" not in read:
+            return None
+        steps = [
+            Step(command, request(**fields[command]), optional=command == "qa" and not asked)
+            for command, request in REQUESTS.items()
+            if wanted[command]
+        ]
+        return Case(name, row.where, Path(read["fixed"]), Path(read["moving"]), tuple(steps))
 
-    def _checked(self, row: Row, column: Column, value: Value) -> Value | None:
-        """A value with absolute paths; None where something is wrong with it."""
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, str):
-            return self._checked_text(row, column, value)
-        if column.kind == "values":
-            return value if self._is_valid(row, column, value) else None
-        texts = [self._checked_text(row, column, text) for text in value]
-        return [text for text in texts if text is not None]
-
-    def _is_valid(self, row: Row, column: Column, value: str | list[str]) -> bool:
-        words = self._values.problem(column.commands[0], column.option, value)
-        if words is not None:
-            self._problems.add(row.place, f"{column.name}: {words}")
-        return words is None
-
-    def _checked_text(self, row: Row, column: Column, text: str) -> str | None:
+    def _checked(self, row: Row, column: Column, value: Value) -> Any:
+        """The value of a field, with absolute paths; None where something is wrong with it, or it is the default."""
+        field = column.field
         try:
-            if column.kind == "value":
-                return text if self._is_valid(row, column, text) else None
-            if column.kind == "preset":
-                return self._presets.preset(text)
-            if column.kind == "then":
-                return self._presets.then(text)
-            if column.kind == "steps":
-                return self._presets.steps(text)
-            if column.kind == "automatic-mask" and text in ("auto", "none"):
-                return text
-            path = self._files.absolute(text)
-            self._files.check(path, _FILE_KINDS[column.kind])
-            return str(path)
+            if column.is_flag:
+                return None if not value else not field.default
+            if field.option.kind == "value":
+                assert not isinstance(value, bool), "flags were told apart"
+                return value_of_text(field, value)
+            if isinstance(value, list):
+                return tuple(self._files.value(field, text) for text in value)
+            return self._files.value(field, str(value))
         except RegistrationError as error:
-            self._problems.add(row.place, f"{column.name}: {error}")
+            self._problems.add(row.place, f"{column.name}: {_message(error)}")
             return None
 
-    def _check_together(self, row: Row, given: dict[str, Value], read: dict[str, Value]) -> None:
+    def _check_together(
+        self, row: Row, given: Mapping[str, Value], read: Mapping[str, Any], commands: Sequence[str]
+    ) -> None:
         """Check what only several columns tell."""
+        for command in commands:
+            columns = {column.field.name: column for column in all_columns().values() if command in column.commands}
+            name_of = {name: column.name for name, column in columns.items()}.__getitem__
+            # What is wrong by itself was told already; here it counts as given.
+            values = {
+                name: read.get(column.name, given.get(column.name))
+                for name, column in columns.items()
+                if column.name in read or given.get(column.name)
+            }
+            for error in REQUESTS[command].conflicts(values):
+                assert isinstance(error.subject, FieldName), "conflicts are between fields"
+                self._problems.add(row.place, f"{error.subject.told(name_of)}: {_message(error)}")
         try:
             if "fixed" in read and "moving" in read:
-                self._files.check_pair(Path(str(read["fixed"])), Path(str(read["moving"])))
+                self._files.check_pair(Path(read["fixed"]), Path(read["moving"]))
             preset, engine = read.get("preset"), read.get("engine")
             # One that is wrong itself was told already.
             if (preset is None) == ("preset" not in given) and (engine is None) == ("engine" not in given):
-                self._presets.engine(str(preset or DEFAULT_PRESET), None if engine is None else str(engine))
+                self._files.check_engine(str(preset or DEFAULT_PRESET), engine)
         except RegistrationError as error:
             self._problems.add(row.place, str(error))
-        carried = read.get("carry")
-        doubled = same_outputs([Path(one) for one in carried]) if isinstance(carried, list) else None
+        doubled = same_outputs([Path(one) for one in read.get("carry", ())])
         if doubled is not None:
             self._problems.add(row.place, f"carry: several files would become {doubled}. Rename one, or leave it out")
+
+
+def _message(error: RegistrationError) -> str:
+    """What is wrong; the column stands for the field."""
+    if isinstance(error.subject, FieldName):
+        return f"{error.found.rstrip('.')}. {error.remedy}"
+    return str(error)

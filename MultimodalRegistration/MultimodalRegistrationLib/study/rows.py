@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..core.errors import InputError
-from ..engines.presets.specification import suggest
+from ..core.request import suggestion
 from ..io.text_files import read_text
-from .columns import LISTS, NAME, REPORT, all_columns
+from .columns import NAME, REPORT, all_columns
 from .problems import Problems
 
 __all__ = ["STUDY_SUFFIXES", "Row", "Value", "read_rows"]
@@ -133,9 +133,7 @@ def _header(cells: list[str], where: str, problems: Problems) -> list[str]:
 def _check_names(names: list[str], where: str, problems: Problems, *, kind: str) -> None:
     for name in names:
         if name and name not in _known():
-            problems.add(
-                where, f"unknown {kind} '{name[:80]}'.{suggest(name[:80].lower().lstrip('-'), list(_known()))}"
-            )
+            problems.add(where, f"unknown {kind} '{name[:80]}'.{suggestion(name[:80].lower().lstrip('-'), _known())}")
 
 
 def _from_cell(column: str, cell: str, where: str, problems: Problems) -> Value | None:
@@ -145,11 +143,11 @@ def _from_cell(column: str, cell: str, where: str, problems: Problems) -> Value 
 
 
 def _is_list(column: str) -> bool:
-    return column in all_columns() and all_columns()[column].kind in LISTS
+    return column in all_columns() and all_columns()[column].field.many
 
 
 def _is_flag(column: str) -> bool:
-    return column == REPORT or (column in all_columns() and all_columns()[column].kind == "flag")
+    return column == REPORT or (column in all_columns() and all_columns()[column].is_flag)
 
 
 def _checked(column: str, text: str, where: str, problems: Problems) -> Value | None:

@@ -7,39 +7,37 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from ...core.grid import VolumeGrid
-from .colours import EDGE_COLOUR, FIXED_COLOUR, GROUND, MARKS, MOVING_COLOUR, QUIET, WORDS
-from .letters import draw_text, text_width
 from .planes import PLANES, PlaneWindow
 
-__all__ = ["Page", "PageRow", "Panel"]
+# Colours that are told apart also by those who do not see red and green as different.
+TEXT_COLOUR = np.array([238, 238, 238])
+EDGE_COLOUR = np.array([255, 176, 0])
+# Their sum is white.
+FIXED_COLOUR = np.array([70, 150, 255])
+MOVING_COLOUR = np.array([185, 105, 0])
+_BACKGROUND = np.array([18, 20, 24])
+_CAPTION_COLOUR = np.array([168, 178, 190])
+_TICK_COLOUR = np.array([120, 200, 255])
+_HALO_COLOUR = (0, 0, 0, 166)
 
 # 160 mm at 300 dots per inch: the width of a printed page.
 _WIDTH = 1890
 _MARGIN = 28
 _GAP = 22
-_TITLE, _TEXT, _LETTER = 19.0, 15.0, 17.0
+_LEGEND_GAP = 28
+# Heights of capitals, px.
+_TITLE, _TEXT, _LETTER = 20, 15, 20
+# Of the size of Pillow's font.
+_CAPITAL = 0.7
+_HALO = 2
 _HEADING, _CAPTION = 44, 44
+_INSET = 10
 _BARS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
 _BAR_SHARE = 0.3
 _TICK = 12
-
-
-@dataclass(frozen=True)
-class PageRow:
-    """A row of planes.
-
-    Parameters
-    ----------
-    title : str
-        Above them.
-    planes : list of 3 arrays, shape (H, W, 3)
-        Axial, coronal, sagittal, 0 to 255.
-    """
-
-    title: str
-    planes: Sequence[NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -81,39 +79,41 @@ class Page:
 
     def __init__(self, grid: VolumeGrid, center_lps: ArrayLike, field_mm: float | None, titles: Sequence[str]) -> None:
         self._center = np.asarray(center_lps, dtype=np.float64)
+        self._titles = titles
         low, high = grid.corners_lps.min(axis=0), grid.corners_lps.max(axis=0)
         if field_mm is not None:
             low, high = self._center - field_mm / 2, self._center + field_mm / 2
         extents = [
-            (self._along(plane.right_lps, high - low), self._along(plane.down_lps, high - low)) for plane in PLANES
+            [float(np.abs(np.asarray(axis) @ (high - low))) for axis in (plane.right_lps, plane.down_lps)]
+            for plane in PLANES
         ]
         self.smallest_side_mm = min(min(extent) for extent in extents)
-        room = _WIDTH - 2 * _MARGIN - 2 * _GAP
-        self.mm_per_pixel = sum(width for width, _ in extents) / room
+        self.mm_per_pixel = sum(width for width, _ in extents) / (_WIDTH - 2 * _MARGIN - 2 * _GAP)
         self.windows = []
-        for plane, (width, height) in zip(PLANES, extents, strict=True):
+        for plane, extent in zip(PLANES, extents, strict=True):
             middle = (low + high) / 2
             middle[plane.normal] = self._center[plane.normal]
-            size = [max(round(extent / self.mm_per_pixel), 1) for extent in (width, height)]
+            width, height = (max(round(side / self.mm_per_pixel), 1) for side in extent)
             center = (float(middle[0]), float(middle[1]), float(middle[2]))
-            self.windows.append(PlaneWindow(plane, center, self.mm_per_pixel, size[0], size[1]))
+            self.windows.append(PlaneWindow(plane, center, self.mm_per_pixel, width, height))
         self._row_height = max(window.height for window in self.windows)
         panels = []
         for row in range(len(titles)):
-            left, top = _MARGIN, self._top(row)
+            left = _MARGIN
             for window in self.windows:
-                panels.append(Panel(window, left, top))
+                panels.append(Panel(window, left, self._top(row)))
                 left += window.width + _GAP
         self.panels = tuple(panels)
-        self._height = self._top(len(titles)) - _HEADING + _MARGIN // 2
 
-    def draw(self, rows: Sequence[PageRow], captions: Sequence[str], mode: str, square_mm: float) -> NDArray[np.uint8]:
+    def draw(
+        self, rows: Sequence[Sequence[NDArray[np.float64]]], captions: Sequence[str], mode: str, square_mm: float
+    ) -> NDArray[np.uint8]:
         """Draw the page.
 
         Parameters
         ----------
-        rows : sequence of PageRow
-            As many as there are titles.
+        rows : sequence of 3 arrays, shape (H, W, 3)
+            Axial, coronal and sagittal plane, 0 to 255, for each of the titles.
         captions : sequence of 3 str
             Below the planes of each row.
         mode : str
@@ -126,81 +126,110 @@ class Page:
         array, shape (H, W, 3)
             RGB.
         """
-        page = np.empty((self._height, _WIDTH, 3), dtype=np.uint8)
-        page[:] = GROUND
-        panels = iter(self.panels)
-        for number, row in enumerate(rows):
-            draw_text(page, row.title, _MARGIN, self._top(number) - _HEADING + 12, _TITLE, WORDS, bold=True)
-            self._legend(page, number, mode, square_mm)
-            for content, caption in zip(row.planes, captions, strict=True):
-                panel = next(panels)
-                height, width = content.shape[:2]
-                area = page[panel.top : panel.top + height, panel.left : panel.left + width]
-                area[:] = np.rint(np.clip(content, 0, 255))
-                self._letters(page, panel)
-                self._ticks(page, panel)
-                self._scale_bar(page, panel)
-                middle = panel.left + (width - text_width(caption, _TEXT)) / 2
-                draw_text(page, caption, middle, panel.top + height + 20, _TEXT, QUIET)
-        return page
-
-    @staticmethod
-    def _along(axis: tuple[int, int, int], extent: NDArray[np.float64]) -> float:
-        return float(np.abs(np.asarray(axis) @ extent))
+        height = self._top(len(rows)) - _HEADING + _MARGIN // 2
+        page = np.tile(_BACKGROUND.astype(np.uint8), (height, _WIDTH, 1))
+        for panel, content in zip(self.panels, (plane for row in rows for plane in row), strict=True):
+            area = page[panel.top :, panel.left :][: panel.window.height, : panel.window.width]
+            area[:] = np.rint(np.clip(content, 0, 255))
+            self._draw_ticks(page, panel)
+        image = Image.fromarray(page)
+        # Blends what is transparent, as the halo of the text is.
+        drawing = ImageDraw.Draw(image, "RGBA")
+        for number, title in enumerate(self._titles):
+            line = self._top(number) - _HEADING + 12 + _TITLE
+            draw_text(drawing, (_MARGIN, line), title, _TITLE, TEXT_COLOUR)
+            self._draw_legend(drawing, line, mode, square_mm)
+        for number, panel in enumerate(self.panels):
+            middle = panel.left + panel.window.width / 2
+            line = panel.top + panel.window.height + 20 + _TEXT
+            draw_text(drawing, (middle, line), captions[number % 3], _TEXT, _CAPTION_COLOUR, anchor="ms")
+            self._draw_letters(drawing, panel)
+            self._draw_scale_bar(drawing, panel)
+        return np.array(image)
 
     def _top(self, row: int) -> int:
         return _MARGIN // 2 + _HEADING + row * (_HEADING + self._row_height + _CAPTION)
 
-    def _legend(self, page: NDArray[np.uint8], row: int, mode: str, square_mm: float) -> None:
+    def _draw_legend(self, drawing: ImageDraw.ImageDraw, line: float, mode: str, square_mm: float) -> None:
         """What the colours mean, at the right end of a row's title."""
         entries = {
             "overlay": [("fixed", FIXED_COLOUR), ("moving", MOVING_COLOUR)],
-            "edges": [("fixed", WORDS), ("edges of moving", EDGE_COLOUR)],
-            "checkerboard": [(f"fixed and moving in squares of {square_mm:g} mm", QUIET)],
+            "edges": [("fixed", TEXT_COLOUR), ("edges of moving", EDGE_COLOUR)],
+            "checkerboard": [(f"fixed and moving in squares of {square_mm:g} mm", _CAPTION_COLOUR)],
         }.get(mode, [])
-        x = _WIDTH - _MARGIN - sum(text_width(words, _TEXT) + 28 for words, _ in entries) + 28
-        for words, colour in entries:
-            draw_text(page, words, x, self._top(row) - _HEADING + 14, _TEXT, _readable(colour))
-            x += text_width(words, _TEXT) + 28
+        x: float = _WIDTH - _MARGIN
+        for text, colour in reversed(entries):
+            # As bright as the colour can be, on the dark ground.
+            draw_text(drawing, (x, line), text, _TEXT, colour * (255 / colour.max()), anchor="rs")
+            x -= drawing.textlength(text, font=_font(_TEXT)) + _LEGEND_GAP
 
     @staticmethod
-    def _letters(page: NDArray[np.uint8], panel: Panel) -> None:
+    def _draw_letters(drawing: ImageDraw.ImageDraw, panel: Panel) -> None:
         width, height = panel.window.width, panel.window.height
-        left, right, up, down = panel.window.plane.letters
-        inset, half = 10, _LETTER / 2
-        for letter, x, y in (
-            (left, inset, height / 2 - half),
-            (right, width - inset - text_width(right, _LETTER), height / 2 - half),
-            (up, (width - text_width(up, _LETTER)) / 2, inset),
-            (down, (width - text_width(down, _LETTER)) / 2, height - inset - _LETTER),
-        ):
-            draw_text(page, letter, panel.left + x, panel.top + y, _LETTER, WORDS, bold=True)
+        middle = (height + _LETTER) / 2
+        places = (
+            (_INSET, middle, "ls"),
+            (width - _INSET, middle, "rs"),
+            (width / 2, _INSET + _LETTER, "ms"),
+            (width / 2, height - _INSET, "ms"),
+        )
+        for letter, (x, y, anchor) in zip(panel.window.plane.letters, places, strict=True):
+            draw_text(drawing, (panel.left + x, panel.top + y), letter, _LETTER, TEXT_COLOUR, anchor=anchor)
 
-    def _ticks(self, page: NDArray[np.uint8], panel: Panel) -> None:
+    def _draw_ticks(self, page: NDArray[np.uint8], panel: Panel) -> None:
         """Outside of the plane, where the other two planes cut it."""
         x, y = (round(value) for value in panel.pixel(self._center))
         bottom, right = panel.top + panel.window.height, panel.left + panel.window.width
-        for rows, columns in (
-            (slice(panel.top - _TICK, panel.top - 2), slice(x - 1, x + 2)),
-            (slice(bottom + 2, bottom + _TICK), slice(x - 1, x + 2)),
-            (slice(y - 1, y + 2), slice(panel.left - _TICK, panel.left - 2)),
-            (slice(y - 1, y + 2), slice(right + 2, right + _TICK)),
-        ):
-            page[rows, columns] = MARKS
+        for start, end in ((panel.top - _TICK, panel.top - 2), (bottom + 2, bottom + _TICK)):
+            page[start:end, x - 1 : x + 2] = _TICK_COLOUR
+        for start, end in ((panel.left - _TICK, panel.left - 2), (right + 2, right + _TICK)):
+            page[y - 1 : y + 2, start:end] = _TICK_COLOUR
 
-    def _scale_bar(self, page: NDArray[np.uint8], panel: Panel) -> None:
+    def _draw_scale_bar(self, drawing: ImageDraw.ImageDraw, panel: Panel) -> None:
         """At the lower right, with its length."""
         narrowest = min(window.width for window in self.windows) * self.mm_per_pixel
         length = next((bar for bar in reversed(_BARS_MM) if bar <= _BAR_SHARE * narrowest), _BARS_MM[0])
-        pixels = round(length / self.mm_per_pixel)
+        pixels = max(round(length / self.mm_per_pixel), 1)
         right, bottom = panel.left + panel.window.width - 16, panel.top + panel.window.height - 14
-        page[bottom - 6 : bottom + 2, right - pixels - 2 : right + 2] = 0
-        page[bottom - 4 : bottom, right - pixels : right] = WORDS
-        words = f"{length} mm"
-        x = right - pixels / 2 - text_width(words, _TEXT) / 2
-        draw_text(page, words, min(x, right - text_width(words, _TEXT)), bottom - 12 - _TEXT, _TEXT, WORDS)
+        drawing.rectangle((right - pixels - 2, bottom - 6, right + 1, bottom + 1), (0, 0, 0))
+        drawing.rectangle((right - pixels, bottom - 4, right - 1, bottom - 1), tuple(TEXT_COLOUR.tolist()))
+        text = f"{length} mm"
+        x = right - max(pixels, drawing.textlength(text, font=_font(_TEXT))) / 2
+        draw_text(drawing, (x, bottom - 12), text, _TEXT, TEXT_COLOUR, anchor="ms")
 
 
-def _readable(colour: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A colour as bright as it can be, for words on dark ground."""
-    return colour * (255 / colour.max())
+def draw_text(
+    drawing: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    height: int,
+    colour: NDArray[np.integer] | NDArray[np.floating],
+    *,
+    anchor: str = "ls",
+) -> None:
+    """Draw a line of text, with a dark halo so that it can be read on any picture.
+
+    Parameters
+    ----------
+    drawing : ImageDraw
+        Of an RGB picture, in mode RGBA. What does not fit is cut off.
+    place : tuple of 2 float
+        Pixels from the left and from the top, to a point of the baseline.
+    text : str
+        Latin letters and digits.
+    height : int
+        Of the capitals, px.
+    colour : array, shape (3,)
+        RGB, 0 to 255.
+    anchor : str, optional
+        Where on the baseline the point is: ``"ls"`` at the left end, ``"ms"`` in the middle, ``"rs"`` at the right end.
+    """
+    # On whole pixels, lines stay sharp.
+    x, y = (round(value) for value in place)
+    ink = tuple(np.rint(colour).astype(int).tolist())
+    drawing.text((x, y), text, _HALO_COLOUR, _font(height), anchor, stroke_width=_HALO)
+    drawing.text((x, y), text, ink, _font(height), anchor)
+
+
+def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(round(height / _CAPITAL))

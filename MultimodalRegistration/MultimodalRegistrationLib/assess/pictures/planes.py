@@ -1,4 +1,4 @@
-"""Planes through volumes, along the patient's axes whatever the grids of the volumes.
+"""Planes through volumes along the patient's axes, whatever the grids of the volumes, and how bright they are shown.
 
 Pictures follow the radiological convention: the patient is seen from the feet and from the front, so that the right
 side is on the left of axial and coronal planes. Anterior is up in axial planes and on the left of sagittal ones.
@@ -7,15 +7,19 @@ side is on the left of axial and coronal planes. Anterior is up in axial planes 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
 from ...core.grid import VolumeGrid
+from ...core.volume import Volume
+from ...preprocess.masks.modality import guess_modality, hounsfield_offset
 
-__all__ = ["PLANES", "Plane", "PlaneWindow", "cut", "resampled", "strong_edges"]
-
+_CT_WINDOW_HU = (-200.0, 400.0)
+_WINDOW_PERCENTILES = (2.0, 99.5)
+_MAX_SAMPLE = 2_000_000
 _EDGE_VARIANCE_PX2 = 6.0
 # Edges start where the gradient is among the strongest, and go on while it is not much weaker.
 _STRONG_PERCENTILE = 93.0
@@ -120,20 +124,12 @@ def cut(image: sitk.Image, transform: sitk.Transform, window: PlaneWindow) -> ND
     return resampled(image, transform, window.grid)[0]
 
 
-def resampled(image: sitk.Image, transform: sitk.Transform, grid: VolumeGrid) -> NDArray[np.float32]:
+def resampled(
+    image: sitk.Image, transform: sitk.Transform, grid: VolumeGrid, interpolator: int = sitk.sitkLinear
+) -> NDArray[np.float32]:
     """Voxels of an image on a grid, shape (K, J, I), NaN where the image does not reach."""
-    result = sitk.Resample(
-        image,
-        grid.size,
-        transform,
-        sitk.sitkLinear,
-        grid.origin_lps,
-        grid.spacing_mm,
-        grid.direction,
-        float("nan"),
-        sitk.sitkFloat32,
-    )
-    return np.asarray(sitk.GetArrayFromImage(result))
+    place = grid.size, transform, interpolator, grid.origin_lps, grid.spacing_mm, grid.direction
+    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, *place, float("nan"), sitk.sitkFloat32)))
 
 
 def strong_edges(plane: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -173,3 +169,24 @@ def strong_edges(plane: NDArray[np.float32]) -> NDArray[np.bool_]:
         image, lowerThreshold=weak, upperThreshold=strong, variance=[_EDGE_VARIANCE_PX2] * 2
     )
     return np.asarray((sitk.GetArrayFromImage(edges) > 0) & inner)
+
+
+def display_window(volume: Volume, voxels: NDArray[Any]) -> tuple[float, float]:
+    """Intensities to show as black and as white: soft tissue and bone in a CT, otherwise nearly all there is."""
+    modality = guess_modality(volume)
+    if modality != "other":
+        offset = hounsfield_offset(modality)
+        return _CT_WINDOW_HU[0] - offset, _CT_WINDOW_HU[1] - offset
+    sample = finite_sample(voxels)
+    # Padding and what was cut away can be most of a volume, and would make the rest too bright.
+    content = sample[sample > sample.min()]
+    low = np.percentile(sample, _WINDOW_PERCENTILES[0])
+    high = np.percentile(content if content.size else sample, _WINDOW_PERCENTILES[1])
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
+
+
+def finite_sample(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Some of the voxels, evenly spread, without those that are not finite; one zero where there are none."""
+    flat = voxels.ravel()[:: max(1, voxels.size // _MAX_SAMPLE)]
+    finite = flat[np.isfinite(flat)]
+    return finite if finite.size else np.zeros(1, dtype=np.float32)

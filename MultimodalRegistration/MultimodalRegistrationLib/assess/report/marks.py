@@ -17,12 +17,10 @@ from ...io.outputs import OutputFiles, write_json
 from ...io.special_files import refuse_special_files
 from .markup import Html, element, join, name, script_json
 
-__all__ = ["MARKS", "mark_file", "mark_markup", "read_mark", "write_mark"]
-
 MARKS = ("approved", "doubtful", "rejected")
 _KEYS = ("mark", "name", "comment", "when")
 _BEGIN, _END = "<!--mark-->", "<!--/mark-->"
-_JSON = re.compile(r'<script type="application/json" id="mark-data">(.*?)</script>', re.DOTALL)
+_EMBEDDED = re.compile(f'{_BEGIN}.*?<script type="application/json" id="mark-data">(.*?)</script>{_END}', re.DOTALL)
 _REPORT = "report_created"
 
 
@@ -51,17 +49,14 @@ def read_mark(report_path: str | Path) -> dict[str, str] | None:
         No such report, not a report of this library, not a mark, or the mark of an earlier report of this name.
     """
     path = Path(report_path)
-    embedded = _embedded(path, _read(path))
+    embedded = _read_report(path)[0]
     beside = mark_file(path)
     if not beside.exists():
         return None if embedded["mark"] is None else _checked(embedded["mark"], path)
-    refuse_special_files(beside)
     try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
+        content = json.loads(_read(beside))
     except ValueError as error:
         raise InputError(beside, f"this is not JSON ({error})", "Mark the report again.") from error
-    except OSError as error:
-        raise _unreadable(beside, error) from error
     mark = _checked(content, beside)
     marked = content.get(_REPORT, embedded[_REPORT])
     if marked != embedded[_REPORT]:
@@ -90,14 +85,13 @@ def write_mark(report_path: str | Path, mark: Mapping[str, str]) -> None:
     """
     path = Path(report_path)
     checked = _checked(mark, "the mark")
-    text = _read(path)
-    created = _embedded(path, text)[_REPORT]
-    begin, end = text.index(_BEGIN), text.index(_END) + len(_END)
+    embedded, before, after = _read_report(path)
+    created = embedded[_REPORT]
     with OutputFiles() as outputs:
         page = outputs.add(path, (".html",))
         beside = outputs.add(mark_file(path), (".json",))
         with page.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text[:begin] + mark_markup(checked, created) + text[end:])
+            file.write(before + mark_markup(checked, created) + after)
         write_json(beside, {**checked, _REPORT: created})
         outputs.commit()
 
@@ -122,33 +116,26 @@ def mark_markup(mark: Mapping[str, str] | None, created: str) -> Html:
 
 def _read(path: Path) -> str:
     refuse_special_files(path)
-    if not path.is_file():
-        raise InputError(path, "no such report", "Check the spelling and the folder.")
     try:
         return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise _no_report(path) from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise InputError(path, f"the file cannot be read ({error.strerror})", "Check its permissions.") from error
 
 
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(path, f"the file cannot be read ({error.strerror})", "Check its permissions.")
-
-
-def _no_report(path: Path) -> InputError:
-    return InputError(path, "this is not a report of this program", "Give the .html file of a registration report.")
-
-
-def _embedded(path: Path, text: str) -> dict[str, Any]:
-    found = _JSON.search(text)
-    if found is None or _BEGIN not in text or _END not in text:
-        raise _no_report(path)
+def _read_report(path: Path) -> tuple[dict[str, Any], str, str]:
+    """The mark of a report with the time of the report, and the text of the page before and after the mark."""
+    if not path.is_file():
+        refuse_special_files(path)
+        raise InputError(path, "no such report", "Check the spelling and the folder.")
     try:
-        content: dict[str, Any] = json.loads(found[1])
-        return {"mark": content["mark"], _REPORT: content[_REPORT]}
+        # Too few parts where there is no mark.
+        before, embedded, after = _EMBEDDED.split(_read(path), 1)
+        content = json.loads(embedded)
+        return {key: content[key] for key in ("mark", _REPORT)}, before, after
     except (ValueError, KeyError, TypeError) as error:
-        raise _no_report(path) from error
+        raise InputError(
+            path, "this is not a report of this program", "Give the .html file of a registration report."
+        ) from error
 
 
 def _checked(mark: object, subject: str | Path) -> dict[str, str]:

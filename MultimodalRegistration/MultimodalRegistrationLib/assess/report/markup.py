@@ -2,17 +2,25 @@
 
 Names of files and nodes may hold anything, also characters that reorder the text around them. Those and control
 characters are shown by their number instead; letters that run from right to left keep their order within the name.
+
+Pages are made from the files of ``page/``: one self-contained text that may run and load nothing but what is its own.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
+import re
 import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Html", "element", "isolated", "isolated_text", "join", "name", "script_json", "visible"]
-
+_PAGE = Path(__file__).with_name("page")
+_HEAD = "head.html"
+_PLACE = re.compile(r"\{\{([a-z_]+)\}\}")
 # Joiners are part of the spelling in some scripts.
 _KEPT = "\t\n\u200c\u200d"
 _HIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
@@ -87,3 +95,48 @@ def script_json(content: Any) -> Html:
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Html(text)
+
+
+def fill_page(
+    template: str, parts: Mapping[str, Html | None], *, styles: Sequence[str], scripts: Sequence[str], images: str
+) -> str:
+    """Put parts into a template.
+
+    Parameters
+    ----------
+    template : str
+        A file of ``page/``: what follows the head, with the place ``script`` and those of the parts.
+    parts : mapping of str to Html or None
+        What stands at each place; None for nothing. ``title`` is that of the page.
+    styles, scripts : sequence of str
+        Files of ``page/``, which are put into the page one after the other.
+    images : str
+        Where pictures may come from, as a Content Security Policy says it.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    style, script = ("\n".join(_read(file) for file in files) for files in (styles, scripts))
+    policy = (
+        f"default-src 'none'; img-src {images}; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    filled = {
+        **parts,
+        "policy": element("meta", http_equiv="Content-Security-Policy", content=Html(policy)),
+        "style": element("style", Html(style)),
+        "script": element("script", Html(script)),
+    }
+    # One pass: what is put in is never looked at again.
+    return _PLACE.sub(lambda match: filled[match[1]] or "", _read(_HEAD) + _read(template))
+
+
+def _read(file: str) -> str:
+    return (_PAGE / file).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

@@ -9,13 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from .marks import MARKS
-from .markup import Html, element, isolated, join, name
+from .markup import Html, element, fill_page, isolated, join, name
 from .tables import dash
-from .template import fill_page
 
-__all__ = ["study_page"]
-
-_PICTURE_WIDTH, _PICTURE_HEIGHT = 360, 180
 _SIGNS = {
     "no result": ("⊘", "bad"),
     "not run": ("…", "unknown"),
@@ -51,8 +47,22 @@ def study_page(content: Mapping[str, Any]) -> str:
         "title": join("Study ", isolated(content["study"])),
         "study": name(content["study"]),
         "about": _about(content),
-        "counts": _counts(content["counts"], len(cases)),
-        "numbers": join(*(_heading(label, unit) for _, label, unit, _, _ in _NUMBERS)),
+        "counts": join(
+            _count("", "all cases", len(cases)), *(_count(word, word, n) for word, n in content["counts"].items())
+        ),
+        "numbers": join(
+            *(
+                element(
+                    "th",
+                    label,
+                    element("span", " ", unit, class_="unit"),
+                    scope="col",
+                    role="columnheader",
+                    class_="number",
+                )
+                for _, label, unit, _, _ in _NUMBERS
+            )
+        ),
         "rows": join(*(_row(case) for case in cases)),
     }
     # Browsers differ in whether a file is the 'self' of another one.
@@ -74,28 +84,16 @@ def _about(content: Mapping[str, Any]) -> Html:
     return element("dl", *(element("div", element("dt", term), element("dd", value)) for term, value in lines))
 
 
-def _heading(label: str, unit: str) -> Html:
-    return element(
-        "th", label, element("span", " ", unit, class_="unit"), scope="col", role="columnheader", class_="number"
-    )
-
-
-def _counts(counts: Mapping[str, int], total: int) -> Html:
-    """Buttons that show the cases of one verdict; without scripts, just the numbers."""
-    buttons = [_count("", "all cases", total, None)]
-    buttons += [_count(word, word, count, _sign(word)) for word, count in counts.items()]
-    return join(*buttons)
-
-
-def _count(value: str, words: str, count: int, sign: Html | None) -> Html:
+def _count(word: str, label: str, count: int) -> Html:
+    """A button that shows the cases of one verdict, or all; without scripts, just the number."""
     return element(
         "button",
         element("span", count, class_="count"),
-        element("span", sign, words, class_="of-count"),
+        element("span", _sign(word) if word else None, label, class_="of-count"),
         type="button",
-        value=value,
-        class_=_SIGNS[value][1] if value else None,
-        aria_pressed="false" if value else "true",
+        value=word,
+        class_=_SIGNS[word][1] if word else None,
+        aria_pressed="false" if word else "true",
         disabled=True,
     )
 
@@ -106,13 +104,22 @@ def _sign(word: str) -> Html:
 
 def _row(case: Mapping[str, Any]) -> Html:
     word = case["verdict"]
+    inputs = None
+    if case["fixed"] is not None:
+        paths = ((role, case[role]) for role in ("fixed", "moving"))
+        inputs = element("span", *(_path(path, f"{role} ") for role, path in paths), class_="inputs")
+    title = element("span", name(case["name"]), class_="case")
+    badge = element("span", _sign(word), word, class_="badge")
+    numbers = (
+        (label, dash(reason) if case[key] is None else f"{case[key]:.{decimals}f}")
+        for key, label, _, decimals, reason in _NUMBERS
+    )
     return element(
         "tr",
         _cell(_picture(case), class_="picture"),
-        element("th", _case(case), _badge(word), _inputs(case), scope="row", role="rowheader"),
+        element("th", title, badge, inputs, scope="row", role="rowheader"),
         _cell(_reasons(case), class_="reasons"),
-        *(_number(case[key], label, decimals, reason) for key, label, _, decimals, reason in _NUMBERS),
-        _cell(_time(case), class_="number", data_label="Time"),
+        *(_cell(text, class_="number", data_label=label) for label, text in (*numbers, ("Time", _time(case)))),
         _cell(_decision(case), class_="decision"),
         data_word=word,
         class_=_SIGNS[word][1],
@@ -132,38 +139,19 @@ def _picture(case: Mapping[str, Any]) -> Html:
         "img",
         src=_url(case["thumbnail"]),
         alt=join("Planes of ", isolated(case["name"])),
-        width=_PICTURE_WIDTH,
-        height=_PICTURE_HEIGHT,
+        width=360,
+        height=180,
         loading="lazy",
         decoding="async",
     )
-    if case["report"] is None:
-        return element("a", image, href=_url(case["thumbnail"]))
-    # The same link stands beside it in words.
-    return element("a", image, href=_url(case["report"]), tabindex=-1)
+    # A link to the report stands beside it as text.
+    target, order = (case["thumbnail"], None) if case["report"] is None else (case["report"], -1)
+    return element("a", image, href=_url(target), tabindex=order)
 
 
-def _case(case: Mapping[str, Any]) -> Html:
-    return element("span", name(case["name"]), class_="case")
-
-
-def _badge(word: str) -> Html:
-    return element("span", _sign(word), word, class_="badge")
-
-
-def _inputs(case: Mapping[str, Any]) -> Html | None:
-    if case["fixed"] is None:
-        return None
-    return element("span", *(_input(role, case[role]) for role in ("fixed", "moving")), class_="inputs")
-
-
-def _input(role: str, path: str) -> Html:
-    return element("span", f"{role} ", _end_of(path), title=isolated(path))
-
-
-def _end_of(path: str) -> Html:
+def _path(path: str, role: str = "") -> Html:
     """The last two parts of a path: files of different cases often have one name."""
-    return name("/".join(re.split(r"[/\\]", path)[-2:]))
+    return element("span", role, name("/".join(re.split(r"[/\\]", path)[-2:])), title=isolated(path))
 
 
 def _reasons(case: Mapping[str, Any]) -> Html:
@@ -174,16 +162,10 @@ def _reasons(case: Mapping[str, Any]) -> Html:
     error, log = case["error"], case["log"]
     if error is None:
         return join(*(element("p", reason) for reason in case["against"]))
-    subject = element("span", _end_of(error["subject"]), title=isolated(error["subject"]))
     return join(
-        element("p", subject, ": ", error["found"].rstrip("."), ". ", error["remedy"]),
+        element("p", _path(error["subject"]), ": ", error["found"].rstrip("."), ". ", error["remedy"]),
         None if log is None else element("p", _link(log, "Log", case["name"])),
     )
-
-
-def _number(value: float | None, label: str, decimals: int, reason: str) -> Html:
-    shown = dash(reason) if value is None else f"{value:.{decimals}f}"
-    return _cell(shown, class_="number", data_label=label)
 
 
 def _time(case: Mapping[str, Any]) -> Html:
@@ -196,23 +178,22 @@ def _time(case: Mapping[str, Any]) -> Html:
 
 def _decision(case: Mapping[str, Any]) -> Html:
     mark, problem = case["mark"], case["mark_problem"]
+    shown = None if case["report"] is None else element("p", "not marked", class_="none")
     if problem is not None:
-        words: Html | None = element("p", f"Mark not read. {problem}", class_="problem")
-    elif mark is None:
-        words = None if case["report"] is None else element("p", "not marked", class_="none")
-    else:
-        words = element(
+        shown = element("p", f"Mark not read. {problem}", class_="problem")
+    elif mark is not None:
+        shown = element(
             "p",
             element("strong", mark["mark"], class_=f"mark-word {mark['mark']}", title=mark["when"]),
             join(" by ", name(mark["name"])) if mark["name"] else None,
             element("span", name(mark["comment"]), class_="comment") if mark["comment"] else None,
         )
     link = None if case["report"] is None else element("p", _link(case["report"], "Report", case["name"]))
-    return join(link, words)
+    return join(link, shown)
 
 
-def _link(path: str, words: str, of: str) -> Html:
-    return element("a", words, element("span", " of ", name(of), class_="hidden"), href=_url(path))
+def _link(path: str, text: str, of: str) -> Html:
+    return element("a", text, element("span", " of ", name(of), class_="hidden"), href=_url(path))
 
 
 def _url(path: str) -> str:

@@ -8,30 +8,31 @@ from typing import Any
 
 from ...core.spatial import SpatialTransform
 from ...core.volume import Volume
-from .figures import comparisons_section, health_section, methods_section
 from .marks import mark_markup
-from .markup import Html, element, isolated, isolated_text, join, script_json
-from .pictures import make_pictures
+from .markup import Html, element, fill_page, isolated, isolated_text, join, script_json
 from .plots import bland_altman_plots, error_plots
-from .structures import structures_section
-from .summary import about_inputs, repeat_section, verdict_section, warnings_section
-from .targets import targets_section
-from .template import fill_page
+from .sections import (
+    about_inputs,
+    comparisons_section,
+    health_section,
+    methods_section,
+    repeat_section,
+    structures_section,
+    targets_section,
+    verdict_section,
+    warnings_section,
+)
+from .tables import bullets
+from .viewer import make_pictures
 
-__all__ = ["MOST_METHODS_SHOWN", "write_report"]
-
-MOST_METHODS_SHOWN = 4
+MAX_METHODS_SHOWN = 4
 # What one reads first: these sections of the page are not folded.
 _ALWAYS_SHOWN = (("verdict", "Verdict"), ("pictures", "Before and after"), ("mark", "Your decision"))
 _SCRIPTS = ("planes.js", "edges.js", "viewer.js", "mark.js")
 
 
 def write_report(
-    path: str | Path,
-    content: Mapping[str, Any],
-    fixed: Volume,
-    moving: Volume,
-    transforms: Sequence[SpatialTransform],
+    path: str | Path, content: Mapping[str, Any], fixed: Volume, moving: Volume, transforms: Sequence[SpatialTransform]
 ) -> None:
     """Write a report that shows everything offline: figures, plots and a viewer of both volumes.
 
@@ -46,7 +47,7 @@ def write_report(
         World coordinates.
     transforms : sequence of SpatialTransform
         ``fixed_to_moving_lps`` of each of the methods, in their order. The viewer shows the
-        :data:`MOST_METHODS_SHOWN` that rank best.
+        :data:`MAX_METHODS_SHOWN` that rank best.
 
     Raises
     ------
@@ -56,19 +57,19 @@ def write_report(
     before, methods = content["before"], content["methods"]
     if len(methods) != len(transforms):
         raise ValueError(f"{len(transforms)} transforms for {len(methods)} methods")
-    shown = _shown(methods)
-    pictures = make_pictures(fixed, moving, [transforms[index] for index in shown])
+    by_rank = sorted(range(len(methods)), key=lambda i: (methods[i].get("rank") is None, methods[i].get("rank") or 0))
+    shown = sorted(by_rank[:MAX_METHODS_SHOWN])
+    geometry, sprites = make_pictures(fixed, moving, [transforms[index] for index in shown])
     viewer = {
-        **pictures.geometry,
+        **geometry,
         "methods": [isolated_text(methods[index]["name"]) for index in shown],
         "before": isolated_text(before["name"]),
     }
+    comparisons = content["comparisons"]
     details = {
         ("methods", "All measurements"): methods_section(before, methods),
         ("errors", "Errors at targets"): join(error_plots(before, methods), targets_section(before, methods)),
-        ("comparisons", "Methods compared"): join(
-            comparisons_section(content["comparisons"]), bland_altman_plots(content["comparisons"])
-        ),
+        ("comparisons", "Methods compared"): join(comparisons_section(comparisons), bland_altman_plots(comparisons)),
         ("structures", "Structures"): structures_section(before, methods),
         ("health", "Health of the transforms"): health_section(methods),
         ("repeat", "To repeat this measurement"): repeat_section(content),
@@ -79,36 +80,23 @@ def write_report(
         "inputs": about_inputs(content, fixed.name, moving.name),
         "verdict": verdict_section(content["verdict"]),
         "warnings": warnings_section(content["warnings"]),
-        "navigation": _navigation([*_ALWAYS_SHOWN, *filled]),
-        "left_out": _left_out(methods, shown),
+        "navigation": element(
+            "nav",
+            bullets(element("a", title, href=f"#{place}") for place, title in (*_ALWAYS_SHOWN, *filled)),
+            aria_label="Sections",
+        ),
+        "left_out": None
+        if len(shown) == len(methods)
+        else element("p", f"The {len(shown)} best of {len(methods)} methods are shown.", class_="note"),
         "details": join(*(_folded(place, title, markup) for (place, title), markup in filled.items())),
         "mark": mark_markup(content["mark"], str(content["created"])),
         "viewer_data": element("script", script_json(viewer), type="application/json", id="viewer-data"),
         "content_data": element("script", script_json(content), type="application/json", id="report-content"),
-        "sprites": join(
-            *(element("img", src=Html(uri), alt="", id=f"sprite-{key}") for key, uri in pictures.sprites.items())
-        ),
+        "sprites": join(*(element("img", src=Html(uri), alt="", id=f"sprite-{key}") for key, uri in sprites.items())),
     }
     page = fill_page("page.html", parts, styles=("page.css",), scripts=_SCRIPTS, images="data:")
     with Path(path).open("w", encoding="utf-8", newline="\n") as file:
         file.write(page)
-
-
-def _shown(methods: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Places of the methods for the viewer: those of best rank, in the order of the list."""
-    ranked = sorted(range(len(methods)), key=lambda i: (methods[i].get("rank") is None, methods[i].get("rank") or 0, i))
-    return sorted(ranked[:MOST_METHODS_SHOWN])
-
-
-def _left_out(methods: Sequence[Mapping[str, Any]], shown: Sequence[int]) -> Html | None:
-    if len(shown) == len(methods):
-        return None
-    return element("p", f"The {len(shown)} best of {len(methods)} methods are shown.", class_="note")
-
-
-def _navigation(sections: Sequence[tuple[str, str]]) -> Html:
-    links = (element("li", element("a", title, href=f"#{place}")) for place, title in sections)
-    return element("nav", element("ul", *links), aria_label="Sections")
 
 
 def _folded(place: str, title: str, markup: Html) -> Html:

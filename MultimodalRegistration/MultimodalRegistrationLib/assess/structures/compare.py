@@ -10,14 +10,11 @@ import numpy as np
 from ...core.errors import InputError
 from ...core.grid import VolumeGrid
 from ...core.linear import apply_matrix
+from ...core.points import plain_label
 from ...core.spatial import SpatialTransform
 from ...io.segmentations import Segment, Segmentation
-from .matching import MatchedSegments, match_segments
-from .measures import Measures, measure
-from .moved import MovedSegment, move_segments
-from .patch import Patch
-
-__all__ = ["StructureAgreement", "StructureStatus", "compare_structures"]
+from .masks import MovedSegment, Patch, counted_from, move_segments, voxel_mm3
+from .surfaces import Measures, measure
 
 StructureStatus = Literal["compared", "only-fixed", "only-moving", "empty", "ambiguous", "outside"]
 
@@ -45,7 +42,7 @@ class StructureAgreement:
     measures : Measures or None
         None unless it was compared.
     notes : tuple of str
-        In words, what else there is to know: why nothing was compared, or what is cut off.
+        What else there is to know: why nothing was compared, or what is cut off.
     """
 
     name: str
@@ -68,6 +65,23 @@ class StructureAgreement:
     def centroid_distance_mm(self) -> float | None:
         """Distance between the centroids."""
         return None if self.centroid_offset_lps is None else float(np.linalg.norm(self.centroid_offset_lps))
+
+
+@dataclass(frozen=True)
+class MatchedSegments:
+    """The segments of one name or number.
+
+    Parameters
+    ----------
+    name : str
+        As the fixed segmentation has it, or the one that has names.
+    fixed, moving : tuple of Segment
+        Usually one each; none where it is missing, several where names are not unique.
+    """
+
+    name: str
+    fixed: tuple[Segment, ...]
+    moving: tuple[Segment, ...]
 
 
 def compare_structures(
@@ -107,25 +121,24 @@ def compare_structures(
     """
     if not (np.isfinite(tolerance_mm) and tolerance_mm >= 0):
         raise InputError("Tolerance", f"{tolerance_mm} mm", "Give a length of zero or more, in mm.")
-    matches = match_segments(fixed, moving, structures)
+    matches = [(match, _refusal(match, fixed, moving)) for match in match_segments(fixed, moving, structures)]
     grid, shift_kji = _continued(fixed.grid, fixed_volume)
-    pairs = [(match.fixed[0], match.moving[0]) for match in matches if _refusal(match, fixed, moving) is None]
-    moved = iter(move_segments([pair[1] for pair in pairs], moving.grid, transform, grid))
+    compared = [match.moving[0] for match, refusal in matches if refusal is None]
+    moved = iter(move_segments(compared, moving.grid, transform, grid))
     results = []
-    for match in matches:
-        refusal = _refusal(match, fixed, moving)
+    for match, refusal in matches:
         volumes = _volume_mm3(match.fixed, fixed.grid), _volume_mm3(match.moving, moving.grid)
         if refusal is not None:
-            status, words = refusal
-            results.append(StructureAgreement(match.name, status, *volumes, notes=(words,)))
+            status, message = refusal
+            results.append(StructureAgreement(match.name, status, *volumes, notes=(message,)))
             continue
         here, there = _patch(match.fixed[0], shift_kji), next(moved)
         if there.patch.voxel_count == 0:
-            words = (
+            message = (
                 f"{match.name}: the transform leaves none of it in the voxels of the fixed volume: it is moved out, "
                 "or smaller than they are."
             )
-            results.append(StructureAgreement(match.name, "outside", *volumes, there.volume_mm3, notes=(words,)))
+            results.append(StructureAgreement(match.name, "outside", *volumes, there.volume_mm3, notes=(message,)))
             continue
         offset = there.centroid_lps - here.centroid_lps(grid.ijk_to_lps)
         results.append(
@@ -147,10 +160,10 @@ def _refusal(match: MatchedSegments, fixed: Segmentation, moving: Segmentation) 
     for segments, segmentation in sides:
         if len(segments) > 1:
             found = ", ".join(f"'{one.name}' (label {one.label})" for one in segments)
-            words = (
-                f"{match.name}: {segmentation.name} has {len(segments)} segments that go by it, {found}; rename them."
+            return (
+                "ambiguous",
+                f"{match.name}: {segmentation.name} has {len(segments)} segments that go by it, {found}; rename them.",
             )
-            return "ambiguous", words
     if not match.moving:
         return "only-fixed", f"{match.name}: only in {fixed.name}, not in {moving.name}."
     if not match.fixed:
@@ -159,7 +172,7 @@ def _refusal(match: MatchedSegments, fixed: Segmentation, moving: Segmentation) 
     return ("empty", f"{match.name}: has no voxel in {' and '.join(empty)}.") if empty else None
 
 
-def _continued(grid: VolumeGrid, volume: VolumeGrid | None) -> tuple[VolumeGrid, tuple[int, int, int]]:
+def _continued(grid: VolumeGrid, volume: VolumeGrid | None) -> tuple[VolumeGrid, tuple[int, ...]]:
     """The grid continued over a volume, and the index along K, J, I of its first voxel there."""
     if volume is None:
         return grid, (0, 0, 0)
@@ -167,24 +180,19 @@ def _continued(grid: VolumeGrid, volume: VolumeGrid | None) -> tuple[VolumeGrid,
     corners = apply_matrix(np.linalg.inv(grid.ijk_to_lps), volume.corners_lps)
     before = np.maximum(0, np.ceil(-0.5 - corners.min(axis=0) - 1e-3)).astype(int)
     after = np.maximum(0, np.ceil(corners.max(axis=0) + 0.5 - np.asarray(grid.size) - 1e-3)).astype(int)
-    matrix = grid.ijk_to_lps
-    matrix[:3, 3] = apply_matrix(matrix, -before)
     i, j, k = (before + grid.size + after).tolist()
-    return VolumeGrid.of_matrix((i, j, k), matrix), (int(before[2]), int(before[1]), int(before[0]))
+    shift_kji = tuple(before[::-1].tolist())
+    return VolumeGrid.of_matrix((i, j, k), counted_from(grid.ijk_to_lps, [-n for n in shift_kji])), shift_kji
 
 
-def _patch(segment: Segment, shift_kji: tuple[int, int, int]) -> Patch:
+def _patch(segment: Segment, shift_kji: tuple[int, ...]) -> Patch:
     assert segment.box is not None
-    corner = [side.start + shift for side, shift in zip(segment.box, shift_kji, strict=True)]
-    return Patch((corner[0], corner[1], corner[2]), segment.cropped_mask)
-
-
-def _voxel_mm3(grid: VolumeGrid) -> float:
-    return abs(float(np.linalg.det(grid.ijk_to_lps[:3, :3])))
+    corner = tuple(side.start + shift for side, shift in zip(segment.box, shift_kji, strict=True))
+    return Patch(corner, segment.cropped_mask)
 
 
 def _volume_mm3(segments: tuple[Segment, ...], grid: VolumeGrid) -> float | None:
-    return int(np.count_nonzero(segments[0].cropped_mask)) * _voxel_mm3(grid) if len(segments) == 1 else None
+    return int(np.count_nonzero(segments[0].cropped_mask)) * voxel_mm3(grid) if len(segments) == 1 else None
 
 
 def _cut_off(
@@ -200,3 +208,60 @@ def _cut_off(
     if outside < _SHARE_OUTSIDE:
         return ()
     return (f"{name}: about {outside:.0%} of it is moved out of the fixed volume and was not compared.",)
+
+
+def match_segments(
+    fixed: Segmentation, moving: Segmentation, structures: tuple[str | int, ...] | None = None
+) -> tuple[MatchedSegments, ...]:
+    """Match the structures of two segmentations.
+
+    By name where both have names, case and blanks ignored; otherwise, when one is a plain label map, by label number.
+    Between two files with names equal numbers say nothing, because each file counts its own segments.
+
+    Parameters
+    ----------
+    fixed, moving : Segmentation
+        Of the two volumes.
+    structures : tuple of str or int, optional
+        Names or label numbers of those that are wanted, all by default.
+
+    Returns
+    -------
+    tuple of MatchedSegments
+        In the order of the fixed segmentation, then those that only the moving one has.
+
+    Raises
+    ------
+    InputError
+        A structure that is wanted is in neither of the two.
+    """
+    by_name = fixed.named and moving.named
+
+    def key(segment: Segment) -> str:
+        return plain_label(segment.name) if by_name else str(segment.label)
+
+    groups: dict[str, tuple[list[Segment], list[Segment]]] = {}
+    for side, segmentation in enumerate((fixed, moving)):
+        for segment in segmentation.segments:
+            groups.setdefault(key(segment), ([], []))[side].append(segment)
+    wanted = list(groups)
+    if structures is not None:
+        wanted = list(dict.fromkeys(key(_named_by(one, fixed, moving)) for one in structures))
+    matches = []
+    for one in wanted:
+        ours, theirs = groups[one]
+        named = theirs if moving.named and not fixed.named else ours
+        matches.append(MatchedSegments((named or ours or theirs)[0].name, tuple(ours), tuple(theirs)))
+    return tuple(matches)
+
+
+def _named_by(structure: str | int, fixed: Segmentation, moving: Segmentation) -> Segment:
+    found = fixed.find(structure) or moving.find(structure)
+    if found is None:
+        names = list(dict.fromkeys(one.name for one in (*fixed.segments, *moving.segments)))
+        raise InputError(
+            structure if isinstance(structure, str) else f"label {structure}",
+            f"neither {fixed.name} nor {moving.name} has this structure",
+            f"They have: {', '.join(names[:30])}{' and others' if len(names) > 30 else ''}.",
+        )
+    return found

@@ -12,8 +12,8 @@ from ...io.volumes import read_unjudged
 from ...transforms.apply import Plan
 from ...transforms.carrier import Carrier
 from ...transforms.compose import compose
+from ...transforms.propagate_files import plan_carried
 from ...transforms.resample import INTERPOLATIONS
-from ..carried import plan_carried
 from ..progress import make_printer
 from .common import add_result_options, command_content, read_stages, transform_content
 

@@ -38,13 +38,13 @@ def names_preset_file(text: str) -> bool:
     return text not in preset_files() and (text.lower().endswith(".json") or Path(text).parent != Path())
 
 
-def find_preset(name_or_file: str | Path) -> Preset:
+def find_preset(name_or_file: str | Path | Preset) -> Preset:
     """Load a preset by name, or from a file.
 
     Parameters
     ----------
     name_or_file : str or Path
-        The name of a built-in or user preset, or the path of a JSON file.
+        The name of a built-in or user preset, or the path of a JSON file; a preset itself is given back.
 
     Returns
     -------
@@ -56,6 +56,8 @@ def find_preset(name_or_file: str | Path) -> Preset:
     InputError
         Unknown name, or not a valid preset.
     """
+    if isinstance(name_or_file, Preset):
+        return name_or_file
     text = str(name_or_file)
     if names_preset_file(text):
         return load_preset_file(text)

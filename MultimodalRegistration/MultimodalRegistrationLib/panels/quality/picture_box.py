@@ -10,7 +10,7 @@ import qt
 import slicer
 
 from ...application.slice_views import views_cross_at
-from ...assess.pictures.modes import MODES
+from ...assess.pictures.picture import MODES
 from ...core.errors import InputError, RegistrationError
 from ...io.file_names import plain_file_name
 from ...mrml.picture_job import PictureJob, PictureSettings

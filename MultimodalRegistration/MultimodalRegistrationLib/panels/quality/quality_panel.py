@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from ...assess.tolerance import TG_132, own_tolerance
+from ...assess.targets import TG_132, own_tolerance
 from ...core.errors import RegistrationError
 from ...mrml.quality_job import QualityInputs, QualityJob
 from ...mrml.quality_nodes import CONTENT_ATTRIBUTE, RUN_ATTRIBUTE, SEGMENTATION_ROLE, remove_quality_nodes

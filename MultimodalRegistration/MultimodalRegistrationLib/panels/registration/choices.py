@@ -8,6 +8,7 @@ import slicer
 
 from ...engines.presets.model import Preset
 from ...mrml.registration_inputs import Inputs, Settings
+from ...register.request import Stage
 from . import texts
 from .series import Series
 
@@ -45,16 +46,16 @@ def chosen_series(parameters: Any, preset: Preset, then: Preset | None, engine: 
         parameters.roi,
         parameters.structures,
     )
-    settings = Settings(
-        preset,
-        then,
-        engine,
-        parameters.start,
-        parameters.maxTranslation or None,
-        parameters.maxRotation or None,
-        parameters.pairing,
-        parameters.resampledVolume,
-    )
+    options = {
+        "preset": preset,
+        "then": () if then is None else (Stage(preset=then),),
+        "engine": engine,
+        "start": parameters.start,
+        "max_translation_mm": parameters.maxTranslation or None,
+        "max_rotation_deg": parameters.maxRotation or None,
+        "pairing": parameters.pairing,
+    }
+    settings = Settings(options, parameters.resampledVolume)
     return Series(
         slicer.mrmlScene,
         inputs,

@@ -219,7 +219,8 @@ def _attempt(error: dict[str, Any] | None, log: str) -> Attempt:
     if code == Cancelled.exit_code:
         # The system ends it, as when it shuts down: that says nothing about the case.
         raise Cancelled("The study", STUDY_STAYS)
-    return Attempt(CaseError(**error), code == EngineError.exit_code, log)
+    told = CaseError(error["subject"], error["found"], error["remedy"])
+    return Attempt(told, code == EngineError.exit_code, log)
 
 
 def _memory_bytes(pid: int) -> int:

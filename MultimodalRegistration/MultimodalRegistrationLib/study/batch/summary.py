@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import MultimodalRegistrationLib
 
-from ...assess.csv_tables import csv_table
+from ...assess.content import csv_table
 from ...assess.report.marks import read_mark
 from ...assess.report.study_page import study_page
 from ...core.errors import InputError

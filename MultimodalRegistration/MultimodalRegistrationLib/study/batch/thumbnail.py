@@ -8,10 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ...assess.pictures.modes import PAINTERS, Shades, grey
-from ...assess.pictures.picture import Picture, write_picture
-from ...assess.pictures.planes import PLANES, PlaneWindow, cut, resampled
-from ...assess.pictures.window import display_window
+from ...assess.pictures.picture import PAINTERS, Picture, Shades, grey, write_picture
+from ...assess.pictures.planes import PLANES, PlaneWindow, cut, display_window, resampled
 from ...core.volume import Volume
 from ...preprocess.masks.foreground import foreground
 from ...preprocess.masks.padding import padded_voxels
