@@ -1,6 +1,6 @@
 """The public functions: volumes in memory or in files, explicit keywords, results as objects.
 
-They are reached as ``import MultimodalRegistrationLib as mr``; everything else may change between versions.
+They are reached as ``from MultimodalRegistrationLib import api as mr``; everything else may change between versions.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def register(
 
     Examples
     --------
-    >>> import MultimodalRegistrationLib as mr
+    >>> from MultimodalRegistrationLib import api as mr
     >>> result = mr.register("ct.nrrd", "mr.nrrd", preset="rigid")  # doctest: +SKIP
     >>> result.verdict.word  # doctest: +SKIP
     'verified'
