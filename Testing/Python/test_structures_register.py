@@ -175,13 +175,13 @@ def job(files, bones, tmp_path, slicer_app):
 def test_nodes_in_and_nodes_out(files, run, job, tmp_path, name):
     """The combined transform in a new node, or in one that was chosen."""
     output = None if name == "mr to ct" else slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", name)
-    given = dict(zip(job.arguments[2::2], job.arguments[3::2], strict=False))
-    for option, file in (("--fixed", "ct.nrrd"), ("--moving", "mr.nrrd")):
-        written, original = read_volume(given[option]), read_volume(files / file)
+    asked = job.job()
+    for path, file in ((asked.request.fixed, "ct.nrrd"), (asked.request.moving, "mr.nrrd")):
+        written, original = read_volume(path), read_volume(files / file)
         np.testing.assert_array_equal(written.voxels, original.voxels)
         assert written.grid.coincides_with(original.grid)
-    assert [one.name for one in structures_of(read_segmentation(given["--segmentation"]))] == ["3", "7"]
-    shutil.copytree(run[0], given["--output-dir"])
+    assert [one.name for one in structures_of(read_segmentation(asked.request.segmentation))] == ["3", "7"]
+    shutil.copytree(run[0], asked.outputs.output_dir)
     assert [*job.read()][-1] == 1
     assert job.moves_all
     node, others, _ = job.finish(slicer.mrmlScene, output)
