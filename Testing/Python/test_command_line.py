@@ -65,7 +65,7 @@ def test_the_main_job(files, tmp_path, head_ct, truth_ct_to_mr_lps):
     assert np.corrcoef(pair[0][inside], pair[1][inside])[0, 1] > 0.97
 
     result = json.loads((tmp_path / "result.json").read_text())
-    assert result["schema"] == 4
+    assert result["schema"] == 5
     assert (result["verdict"]["word"], result["verdict"]["against"]) == ("verified", [])
     assert result["verdict"]["evidence"]["margin_over_rival"] > 0.05
     assert (result["engine"], result["preset"], result["seed"]) == ("elastix", "rigid", 11)

@@ -25,7 +25,7 @@ LIMIT_MM = 0.8
 
 def run(fixed, moving, **options):
     """The engine alone, from the centres aligned or the start given."""
-    start = "given" if "initial_fixed_to_moving_lps" in options else "center"
+    start = "given" if "initial_transform" in options else "center"
     return register(fixed, moving, start=start, verdict=False, **options)
 
 
@@ -59,7 +59,7 @@ def test_affine_finds_scale_and_shear(engine, head_ct):
     truth = MR_POSE @ stretch @ np.linalg.inv(CT_POSE)
     # The pose without the stretch, 5 degrees and 7 mm off: what is asked here is the stretch.
     start = MR_POSE @ rigid([1, -1, 0.5], 5, [4, -3, 5]) @ np.linalg.inv(CT_POSE)
-    options = {"engine": engine, "initial_fixed_to_moving_lps": start}
+    options = {"engine": engine, "initial_transform": start}
     result = run(head_ct, stretched, preset=find_preset("affine"), **options)
     rigid_result = run(head_ct, stretched, preset=find_preset("rigid"), **options)
     assert error_mm(result, truth) < 1.2
@@ -220,11 +220,11 @@ def test_micrometres_are_noticed(head_ct, head_mr):
         run(head_ct, Volume(image, "micro"), preset=find_preset("rigid"))
 
 
-def test_a_preset_without_the_engine_is_refused():
+def test_a_preset_without_the_engine_is_refused(head_ct, head_mr):
     preset = find_preset("rigid")
     only_ants = dataclasses.replace(preset, engines={"ants": preset.engines["ants"]})
     with pytest.raises(InputError, match="no settings for the engine 'elastix'"):
-        run(None, None, preset=only_ants, engine="elastix")
+        run(head_ct, head_mr, preset=only_ants, engine="elastix")
 
 
 def test_inputs_are_not_changed(head_ct, head_mr):

@@ -112,7 +112,7 @@ def test_bounds_hold_for_the_whole_run_and_are_reported(session, head_ct, head_m
     off = rigid([0.2, 1, 0.1], 20, [0, 0, 0])
     off[:3, 3] = center - off[:3, :3] @ center + [12, -9, 0]
     given = truth_ct_to_mr_lps @ off
-    around = {"initial_fixed_to_moving_lps": given, "max_translation_mm": 40}
+    around = {"initial_transform": given, "max_translation_mm": 40}
     near = register(head_ct, head_mr, preset=RIGID, engines=session, max_rotation_deg=30, **around)
     assert error_mm(near, truth_ct_to_mr_lps) < 0.8
     assert near.bounds_touched == ()

@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.session import EngineSession
+from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.preprocess.masks.choose import OUTLINE_MM, choose_mask
 from MultimodalRegistrationLib.preprocess.masks.make import mask_like
 from MultimodalRegistrationLib.register import refine as refine_module
@@ -34,7 +34,7 @@ TRUTH = MR_POSE @ np.linalg.inv(CT_POSE)
 
 @pytest.fixture(scope="module")
 def session():
-    with EngineSession("elastix", threads=1) as running:
+    with EngineSessions(1) as running:
         yield running
 
 

@@ -81,7 +81,7 @@ def test_memory_is_estimated_before_it_is_used(real_data, tmp_path):
     run = register(mri, huge, tmp_path / "run", "--output-volume", tmp_path / "R.nrrd", "--memory-limit", 1)
     assert run.code == 2
     assert "GB" in run.said
-    assert "--output-volume" in run.said
+    assert "Leave out the resampled volume" in run.said
     assert list((tmp_path / "run").iterdir()) == []
 
 
