@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
+from MultimodalRegistrationLib.preprocess.foreground import foreground
 from MultimodalRegistrationLib.register.bending import run_bending_stage
 from MultimodalRegistrationLib.register.later_stages import BentStage
 from MultimodalRegistrationLib.register.resample import resample_to_fixed

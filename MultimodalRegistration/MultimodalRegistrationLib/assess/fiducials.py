@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..core.linear import apply_matrix
 from ..core.points import Pairs
 from ..core.spatial import SpatialTransform
-from ..landmarks.models import FEWEST_PAIRS, LinearFit, ModelName, fit_model, is_determined
+from ..landmarks.models import MIN_PAIRS, LinearFit, ModelName, fit_model, is_determined
 
 __all__ = ["UsedFiducials", "find_used_fiducials"]
 
@@ -74,7 +74,7 @@ def find_used_fiducials(
     residual = np.linalg.norm(transform.to_moving(targets.fixed_lps) - targets.moving_lps, axis=1)
     if transform.matrix is None:
         passed = frozenset(np.flatnonzero(residual < _PASSES_MM).tolist())
-        if len(passed) >= FEWEST_PAIRS["tps"]:
+        if len(passed) >= MIN_PAIRS["tps"]:
             return UsedFiducials(passed, f"{transform.name} passes exactly through them, as only a fit to them does.")
         if _is_spline_of(targets, transform):
             every = frozenset(range(len(targets)))
@@ -84,7 +84,7 @@ def find_used_fiducials(
         # Exact pairs fit each model; nothing tells a fit from a truth.
         return UsedFiducials(frozenset(), "")
     for model in _MODELS:
-        if len(targets) <= FEWEST_PAIRS[model] or not is_determined(model, targets.moving_lps, targets.fixed_lps):
+        if len(targets) <= MIN_PAIRS[model] or not is_determined(model, targets.moving_lps, targets.fixed_lps):
             continue
         given = transform.to_moving(targets.fixed_lps)
         if any(
@@ -101,7 +101,7 @@ def find_used_fiducials(
 def _is_spline_of(targets: Pairs, transform: SpatialTransform) -> bool:
     """Whether a transform is a sampled thin-plate spline through the targets; the sampling passes them nearly."""
     fixed, moving = targets.fixed_lps, targets.moving_lps
-    if len(targets) <= FEWEST_PAIRS["tps"] or not is_determined("tps", moving, fixed):
+    if len(targets) <= MIN_PAIRS["tps"] or not is_determined("tps", moving, fixed):
         return False
     first, second = np.triu_indices(len(fixed), 1)
     between = (fixed[first] + fixed[second])[:_MOST_PROBES] / 2

@@ -14,12 +14,11 @@ from ..core.spatial import SpatialTransform
 from ..io.outputs import OutputFiles, write_json, writing
 from ..io.transforms import TRANSFORM_SUFFIXES, write_linear_transform, write_transform
 from ..io.volumes import read_volume
+from ..landmarks.confidence import read_confidence
 from ..landmarks.models import MODELS, LinearFit
 from ..landmarks.prealign import Prealignment, prealign
-from ..landmarks.report import prealignment_content, prealignment_words
-from ..landmarks.spline_grid import box_of_points, spline_grid
-from ..landmarks.thin_plate import ThinPlateSpline
-from ..landmarks.weights import read_confidence
+from ..landmarks.report import prealignment_content, prealignment_message
+from ..landmarks.thin_plate import ThinPlateSpline, box_of_points, spline_grid
 from .landmark_options import add_landmark_options, add_target_options, read_pairs, read_target_pairs
 from .prealign_shapes import add_shape_options, has_shapes, refuse_shape_options, run_shapes
 
@@ -97,7 +96,7 @@ def _run(options: argparse.Namespace) -> int:
             over_name=None if reference is None else Path(options.reference).name,
         )
         content = prealignment_content(result, inputs=inputs)
-        lines = prealignment_words(result)
+        lines = prealignment_message(result)
         if transform_file is not None:
             with writing(options.output_transform):
                 words = _write(result, reference, str(transform_file))

@@ -12,10 +12,9 @@ from ..io.landmarks import read_landmarks
 from ..io.outputs import OutputFiles, write_json, writing
 from ..io.surfaces import read_surface
 from ..io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
-from ..landmarks.surfaces.icp import register_surface
-from ..landmarks.surfaces.iterate import Overlap
-from ..landmarks.surfaces.planes import SURFACE_MODELS
-from ..landmarks.surfaces.report import surface_content, surface_words
+from ..landmarks.icp import SURFACE_MODELS, Overlap
+from ..landmarks.surface_registration import register_surface
+from ..landmarks.surface_result import surface_content, surface_message
 
 __all__ = ["add_shape_options", "has_shapes", "refuse_shape_options", "run_shapes"]
 
@@ -84,7 +83,7 @@ def run_shapes(options: argparse.Namespace) -> int:
                 None if options.initial_transform is None else read_linear_transform(options.initial_transform)
             ),
         )
-        lines = [*surface_words(result), *(f"Warning: {words}" for words in result.warnings)]
+        lines = [*surface_message(result), *(f"Warning: {words}" for words in result.warnings)]
         if transform_file is not None:
             with writing(options.output_transform):
                 write_linear_transform(transform_file, result.fixed_to_moving_lps)

@@ -21,8 +21,7 @@ from ..io.roi import read_roi, write_roi
 from ..io.transforms import read_linear_transform, write_linear_transform
 from ..io.volumes import read_label_map, read_mask, read_segment, read_volume
 from ..preprocess.check import volume_warnings
-from ..preprocess.masks.labels import from_labels
-from ..preprocess.masks.margins import dilate_mm
+from ..preprocess.masks import dilate_mm, from_labels
 from ..preprocess.region import DEFAULT_MARGIN_MM, Region, region_of_box, region_of_points
 from ..preprocess.run import FoundRegion, Preprocessed, find_region, points_of_segment, preprocess
 from ..preprocess.steps import ROLES, Role

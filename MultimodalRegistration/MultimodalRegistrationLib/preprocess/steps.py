@@ -10,8 +10,6 @@ from typing import Any, Literal, get_args
 from ..core.errors import InputError
 from ..io.special_files import refuse_special_files
 
-__all__ = ["AUTOMATIC", "NOTHING", "ROLES", "MaskKind", "Role", "Steps", "find_steps"]
-
 Role = Literal["fixed", "moving"]
 MaskKind = Literal["none", "metal", "foreground"]
 MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
@@ -67,32 +65,29 @@ def find_steps(name_or_file: str) -> Steps:
     except FileNotFoundError as error:
         raise InputError(path, "no such file", "Give auto, none or the name of a JSON file.") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(
-            path, f"this is not a JSON file ({error})", "See the documentation of --preprocess."
-        ) from error
-    return _steps_of(path, content)
+        found = f"this is not a JSON file ({error})"
+        raise InputError(path, found, "See the documentation of --preprocess.") from error
+    problem = _problem_of(content)
+    if problem is not None:
+        example = {"schema": _SCHEMA, "mask": "foreground", "crop_margin_mm": 25, "bias_correct": ["moving"]}
+        raise InputError(path, problem, f"Write it like {json.dumps(example)}")
+    margin = content.get("crop_margin_mm")
+    return Steps(content["mask"], None if margin is None else float(margin), tuple(content["bias_correct"]))
 
 
-def _steps_of(path: Path, content: Any) -> Steps:
-    def refuse(found: str) -> InputError:
-        example = json.dumps(
-            {"schema": _SCHEMA, "mask": "foreground", "crop_margin_mm": 25, "bias_correct": ["moving"]}
-        )
-        return InputError(path, found, f"Write it like {example}")
-
+def _problem_of(content: Any) -> str | None:
+    """What is wrong with the content of a file of steps; None where nothing is."""
     if not isinstance(content, dict) or content.get("schema") != _SCHEMA:
-        raise refuse("this is no file of preprocessing steps, schema 1")
+        return "this is no file of preprocessing steps, schema 1"
     unknown = sorted(set(content) - {"schema", "mask", "crop_margin_mm", "bias_correct"})
     if unknown:
-        raise refuse(f"unknown entries: {', '.join(unknown)}")
-    margin, bias = content.get("crop_margin_mm"), content.get("bias_correct")
-    mask = next((kind for kind in MASK_KINDS if kind == content.get("mask")), None)
-    if mask is None:
-        raise refuse(f"'mask' is {content.get('mask')!r}")
-    if margin is not None and (
-        isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1e4
-    ):
-        raise refuse(f"'crop_margin_mm' is {margin!r}")
+        return f"unknown entries: {', '.join(unknown)}"
+    mask, margin, bias = content.get("mask"), content.get("crop_margin_mm"), content.get("bias_correct")
+    if mask not in MASK_KINDS:
+        return f"'mask' is {mask!r}"
+    is_number = isinstance(margin, int | float) and not isinstance(margin, bool)
+    if margin is not None and not (is_number and 0 <= margin < 1e4):
+        return f"'crop_margin_mm' is {margin!r}"
     if not isinstance(bias, list) or any(role not in ROLES for role in bias):
-        raise refuse(f"'bias_correct' is {bias!r}")
-    return Steps(mask=mask, crop_margin_mm=None if margin is None else float(margin), bias_correct=tuple(bias))
+        return f"'bias_correct' is {bias!r}"
+    return None

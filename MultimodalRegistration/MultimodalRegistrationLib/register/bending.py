@@ -21,7 +21,7 @@ from ..core.volume import Volume
 from ..engines.handover import EngineJob, EngineVolume
 from ..engines.presets.model import Preset
 from ..engines.session import EngineSession
-from ..preprocess.masks.foreground import foreground
+from ..preprocess.foreground import foreground
 from ..transforms.distance_statistics import DistanceStatistics
 from ..transforms.health.health import jacobian_statistics
 from ..transforms.health.inverse import return_errors_mm

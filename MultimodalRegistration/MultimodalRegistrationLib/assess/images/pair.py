@@ -18,7 +18,7 @@ from ...core.grid import VolumeGrid
 from ...core.spatial import SpatialTransform
 from ...core.volume import Volume
 from ...io.box_mean import box_mean, coarse_grid
-from ...preprocess.masks.foreground import foreground
+from ...preprocess.foreground import foreground
 from ...register.search.lattice import class_centers
 from ...transforms.working_grid import bounded_size, mask_on, volume_of
 from .gradients import Edges, Gradients, Strength, edges_of, gradients_of, some_of

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.volume import Volume
-from ...preprocess.masks.modality import guess_modality, hounsfield_offset
+from ...preprocess.intensities import guess_modality, hounsfield_offset
 
 __all__ = ["display_window", "finite_sample"]
 

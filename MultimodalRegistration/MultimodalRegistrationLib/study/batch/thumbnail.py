@@ -13,8 +13,8 @@ from ...assess.pictures.picture import Picture, write_picture
 from ...assess.pictures.planes import PLANES, PlaneWindow, cut, resampled
 from ...assess.pictures.window import display_window
 from ...core.volume import Volume
-from ...preprocess.masks.foreground import foreground
-from ...preprocess.masks.padding import padded_voxels
+from ...preprocess.foreground import foreground
+from ...preprocess.intensities import padded_voxels
 
 __all__ = ["HEIGHT", "WIDTH", "write_thumbnail"]
 
