@@ -52,8 +52,6 @@ class PairEvaluation:
 
     Parameters
     ----------
-    pairs : Pairs
-        The pairs.
     model : str
         The chosen model, or the recommended one.
     fiducial, left_out : PointErrors or None
@@ -70,7 +68,6 @@ class PairEvaluation:
         Why there is no error at targets though some were given.
     """
 
-    pairs: Pairs
     model: ModelName
     fiducial: PointErrors | None
     left_out: PointErrors | None
@@ -145,7 +142,7 @@ def evaluate_pairs(
     evidence = tuple(_evidence(each, pairs, result, options) for each in MODELS)
     of_shown = evidence[MODELS.index(shown)]
     return PairEvaluation(
-        pairs, shown, of_shown.fiducial, of_shown.left_out, findings, evidence, result, refused, targets_refused
+        shown, of_shown.fiducial, of_shown.left_out, findings, evidence, result, refused, targets_refused
     )
 
 

@@ -31,6 +31,8 @@ from ..core.points import LandmarkList
 from ..core.superpose import superpose
 
 _MIN_LANDMARKS, _MAX_LANDMARKS = 4, 100
+# Largest root-mean-square distance of partners after alignment. Smaller noise is recognised as such.
+_TOLERANCE_MM = 4.0
 _CERTAIN = float(np.log(100.0))
 _LEFT_OUT, _TO_CHECK = float(np.log(9.0)), float(np.log(9999.0))
 _REMEDY = "Pair by label or by order, or place more landmarks."
@@ -97,7 +99,6 @@ def match_landmarks(
     fixed: LandmarkList,
     moving: LandmarkList,
     *,
-    tolerance_mm: float = 4.0,
     seed: int = 0,
     mirrored_allowed: bool = False,
 ) -> Match:
@@ -107,8 +108,6 @@ def match_landmarks(
     ----------
     fixed, moving : LandmarkList
         Landmarks that are not placed or not selected are left out. At least 4 and at most 100 are needed in each.
-    tolerance_mm : float, optional
-        Largest root-mean-square distance of partners after alignment. Smaller noise is recognised as such.
     seed : int, optional
         Of the choice of triangles to start from, where there are many.
     mirrored_allowed : bool, optional
@@ -133,7 +132,7 @@ def match_landmarks(
     without partners is left out with a note; below ten thousand times it is kept with a note. Closer neighbours cannot
     be told from partners by any method.
     """
-    both = _Matcher(fixed, moving, float(tolerance_mm / np.sqrt(3.0)))
+    both = _Matcher(fixed, moving, float(_TOLERANCE_MM / np.sqrt(3.0)))
     found = find_candidates(both.fixed_lps, both.moving_lps, noise_mm=both.max_noise_mm, seed=seed)
     candidates = sorted(map(both.pruned, found), key=lambda one: -one.log_weight)
     if not candidates:

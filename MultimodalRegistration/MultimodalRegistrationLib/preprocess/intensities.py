@@ -96,15 +96,13 @@ def _has_ct_scale(hounsfield: NDArray[Any]) -> bool:
     return bool(soft and air and gap and bone)
 
 
-def metal(volume: Volume, *, threshold_hu: float = THRESHOLD_HU, margin_mm: float = METAL_MARGIN_MM) -> Volume:
+def metal(volume: Volume, *, margin_mm: float = METAL_MARGIN_MM) -> Volume:
     """Mark metal and what lies close to it.
 
     Parameters
     ----------
     volume : Volume
         CT in Hounsfield units, or raw. Not changed.
-    threshold_hu : float
-        Metal is brighter than this.
     margin_mm : float
         How far around it is marked as well.
 
@@ -125,7 +123,7 @@ def metal(volume: Volume, *, threshold_hu: float = THRESHOLD_HU, margin_mm: floa
             "its intensities are not those of a CT, in which metal is known by its brightness",
             "Give the CT, or mark the metal by hand.",
         )
-    return mask_like(volume, _marked(volume, modality, threshold_hu, margin_mm), "metal")
+    return mask_like(volume, _marked(volume, modality, margin_mm), "metal")
 
 
 def without_metal(volume: Volume) -> Volume | None:
@@ -145,12 +143,12 @@ def without_metal(volume: Volume) -> Volume | None:
     modality = guess_modality(volume)
     if modality == "other":
         return None
-    marked = _marked(volume, modality, THRESHOLD_HU, METAL_MARGIN_MM)
+    marked = _marked(volume, modality, METAL_MARGIN_MM)
     return mask_like(volume, ~marked, "all but metal") if marked.mean() >= _TOO_LITTLE else None
 
 
-def _marked(volume: Volume, modality: Modality, threshold_hu: float, margin_mm: float) -> NDArray[np.bool_]:
-    threshold = threshold_hu - hounsfield_offset(modality)
+def _marked(volume: Volume, modality: Modality, margin_mm: float) -> NDArray[np.bool_]:
+    threshold = THRESHOLD_HU - hounsfield_offset(modality)
     return metal_voxels(volume.voxels, volume.grid.spacing_mm, threshold, margin_mm)[0]
 
 
