@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
+from MultimodalRegistrationLib.preprocess.foreground import foreground
 from MultimodalRegistrationLib.register.deformable import run_deformable_stage
 from MultimodalRegistrationLib.register.masks import Masks
 from MultimodalRegistrationLib.register.plan import Part

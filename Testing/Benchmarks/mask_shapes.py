@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from MultimodalRegistrationLib.core.linear import apply_matrix, sitk_from_matrix
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.volumes import read_mask, read_volume
-from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from MultimodalRegistrationLib.preprocess.foreground import foreground
+from MultimodalRegistrationLib.preprocess.masks import mask_like
 from numpy.typing import NDArray
 from scipy import ndimage
 

@@ -32,7 +32,7 @@ from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.engines.sessions import EngineSessions
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from MultimodalRegistrationLib.preprocess.masks import mask_like
 from numpy.typing import NDArray
 from resumable import run_or_print
 

@@ -15,8 +15,7 @@ from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.large_volumes import read_downsampled
 from MultimodalRegistrationLib.preprocess import check as check_module
 from MultimodalRegistrationLib.preprocess.check import check_file, check_volume
-from MultimodalRegistrationLib.preprocess.check_placement import placement_findings
-from MultimodalRegistrationLib.preprocess.orientation import describe_orientation, shear_angle_deg
+from MultimodalRegistrationLib.preprocess.findings import describe_orientation, placement_findings, shear_angle_deg
 from MultimodalRegistrationLib.register.check_two import check_two
 from test_volume_files import bad_files, noise, write, write_dicom_series
 
@@ -104,7 +103,7 @@ def test_headers_of_refused_files_are_described(tmp_path):
 
 def test_a_large_volume_is_looked_at_in_blocks(tmp_path, monkeypatch):
     path = write(tmp_path / "big.nrrd", noise(20, 21, 22), spacing=(1, 2, 3))
-    monkeypatch.setattr(check_module, "_MOST_BYTES", 20 * 21 * 22 * 2 - 1)
+    monkeypatch.setattr(check_module, "_MAX_BYTES", 20 * 21 * 22 * 2 - 1)
     monkeypatch.setattr(check_module, "read_unjudged", lambda path: pytest.fail("it was read whole"))
     monkeypatch.setattr(check_module, "read_downsampled", lambda path, memory_limit_bytes: read_downsampled(path))
     report = check_file(path)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from MultimodalRegistrationLib.landmarks.accuracy import errors_at, leave_one_out
+from MultimodalRegistrationLib.landmarks.accuracy import errors_at, leave_one_out, recommend
+from MultimodalRegistrationLib.landmarks.confidence import Confidence
 from MultimodalRegistrationLib.landmarks.expected_error import expected_error, localisation_error_from_fit
-from MultimodalRegistrationLib.landmarks.models import MODELS, Confidence, LinearFit, fit_model
-from MultimodalRegistrationLib.landmarks.recommendation import recommend
+from MultimodalRegistrationLib.landmarks.models import MODELS, LinearFit, fit_model
 from scipy.spatial.transform import Rotation
 
 DRAWS = 2000

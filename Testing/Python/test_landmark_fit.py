@@ -12,10 +12,16 @@ from MultimodalRegistrationLib.core.errors import InputError, RegistrationError
 from MultimodalRegistrationLib.core.linear import apply_matrix, matrix_from_sitk
 from MultimodalRegistrationLib.core.point_fit import fit_affine, fit_rigid, fit_similarity, fit_translation
 from MultimodalRegistrationLib.landmarks.accuracy import errors_at, leave_one_out
-from MultimodalRegistrationLib.landmarks.fit_anisotropic import difference_covariances, fit_rigid_anisotropic
-from MultimodalRegistrationLib.landmarks.models import MODELS, Confidence, LinearFit, fit_model, is_determined
-from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
-from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline, _newton_steps
+from MultimodalRegistrationLib.landmarks.confidence import Confidence
+from MultimodalRegistrationLib.landmarks.models import (
+    MODELS,
+    LinearFit,
+    difference_covariances,
+    fit_model,
+    fit_rigid_anisotropic,
+    is_determined,
+)
+from MultimodalRegistrationLib.landmarks.thin_plate import ThinPlateSpline, _newton_steps, box_of_points, spline_grid
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 

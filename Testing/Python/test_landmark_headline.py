@@ -13,11 +13,12 @@ from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.io.landmarks.reading import read_landmarks
 from MultimodalRegistrationLib.landmarks.accuracy import leave_one_out
+from MultimodalRegistrationLib.landmarks.confidence import Confidence
 from MultimodalRegistrationLib.landmarks.error_bounds import Region, error_bounds, region_around
 from MultimodalRegistrationLib.landmarks.expected_error import expected_error
-from MultimodalRegistrationLib.landmarks.models import MODELS, Confidence, LinearFit, fit_model
+from MultimodalRegistrationLib.landmarks.models import MODELS, LinearFit, fit_model
 from MultimodalRegistrationLib.landmarks.prealign import prealign
-from MultimodalRegistrationLib.landmarks.report import prealignment_content, prealignment_words
+from MultimodalRegistrationLib.landmarks.report import prealignment_content, prealignment_message
 from scipy.stats import chi2, f
 
 POSE_LPS = rigid([0.3, 1, -0.5], 130, [40, -220, 75])
@@ -112,7 +113,7 @@ def test_points_on_a_line_are_worst_beside_it():
     assert result.expected.target_rms_mm(fixed.mean(axis=0)[None])[0] < 0.3
     assert extremes.worst_mm > true.max() > 8
     assert extremes.best_mm < 1.5
-    assert prealignment_words(result)[0] == result.headline.words[0]
+    assert prealignment_message(result)[0] == result.headline.words[0]
     words = f"Expected error: below {extremes.worst_mm:.1f} mm at the worst place within "
     assert result.headline.words[0].startswith(words)
     assert "twice as far as the farthest" in result.headline.words[0]
@@ -158,7 +159,7 @@ def test_targets_that_contradict_the_landmarks_come_first():
     there = apply_matrix(POSE_LPS, targets) + np.array([0, 0, 6.0])
     told = prealign(pairs_of(fixed, moving), targets=pairs_of(there, targets))
     assert told.headline.source == "targets"
-    first = prealignment_words(told)[0]
+    first = prealignment_message(told)[0]
     assert first == told.headline.words[0]
     assert first.startswith(f"Error at 6 independent targets: {told.targets.after.rms_mm:.2f} mm (RMS; largest ")
     assert told.findings[0].code == "targets-error-exceeds-expected"
@@ -191,7 +192,7 @@ def test_what_cannot_be_told_is_said():
     points = body_points(np.random.default_rng(8), 4)
     result = prealign(pairs_of(points, 1.01 * points), model="affine")
     assert (result.extremes, result.headline.source) == (None, "unknown")
-    assert "cannot be told" in prealignment_words(result)[0]
+    assert "cannot be told" in prealignment_message(result)[0]
     assert prealignment_content(result, inputs={})["error_bounds"] is None
     assert prealign(pairs_of(points, 1.01 * points), model="affine", localisation_error_mm=1.0).extremes.worst_mm > 1
 

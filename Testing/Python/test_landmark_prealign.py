@@ -9,11 +9,10 @@ from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.point_fit import fit_rigid
 from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
-from MultimodalRegistrationLib.landmarks.models import Confidence
+from MultimodalRegistrationLib.landmarks.confidence import Confidence, read_confidence
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
 from MultimodalRegistrationLib.landmarks.prealign import prealign
-from MultimodalRegistrationLib.landmarks.report import prealignment_content, prealignment_words
-from MultimodalRegistrationLib.landmarks.weights import read_confidence
+from MultimodalRegistrationLib.landmarks.report import prealignment_content, prealignment_message
 
 POSE_LPS = rigid([0.3, 1, -0.5], 130, [40, -220, 75])
 
@@ -140,7 +139,7 @@ def test_bad_weights_are_named(tmp_path, text, found):
 def test_one_pair_gives_a_translation():
     result = prealign(pairs_of(count=1), model="translation")
     assert result.fiducial.rms_mm < 1e-9
-    words = "\n".join(prealignment_words(result))
+    words = "\n".join(prealignment_message(result))
     assert "Use rigid" not in words
 
 

@@ -13,15 +13,10 @@ from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.phantom import make_head
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.preprocess.masks.automatic import automatic_mask
-from MultimodalRegistrationLib.preprocess.masks.combine import combine
-from MultimodalRegistrationLib.preprocess.masks.field_of_view import ends_field_of_view
-from MultimodalRegistrationLib.preprocess.masks.foreground import foreground
-from MultimodalRegistrationLib.preprocess.masks.labels import from_intensity, from_labels
-from MultimodalRegistrationLib.preprocess.masks.margins import dilate_mm, erode_mm
-from MultimodalRegistrationLib.preprocess.masks.metal import metal
-from MultimodalRegistrationLib.preprocess.masks.modality import guess_modality
-from MultimodalRegistrationLib.preprocess.masks.padding import border_and_padding, padded_voxels
+from MultimodalRegistrationLib.preprocess.automatic_mask import automatic_mask, ends_field_of_view
+from MultimodalRegistrationLib.preprocess.foreground import foreground
+from MultimodalRegistrationLib.preprocess.intensities import border_and_padding, guess_modality, metal, padded_voxels
+from MultimodalRegistrationLib.preprocess.masks import combine, dilate_mm, erode_mm, from_intensity, from_labels
 from scipy.spatial import cKDTree
 
 POSE = rigid([0.3, -0.2, 1], 8, [10, -24, 38])

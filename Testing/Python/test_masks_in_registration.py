@@ -15,8 +15,8 @@ from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.engines.sessions import EngineSessions
-from MultimodalRegistrationLib.preprocess.masks.choose import OUTLINE_MM, choose_mask
-from MultimodalRegistrationLib.preprocess.masks.make import mask_like
+from MultimodalRegistrationLib.preprocess.automatic_mask import OUTLINE_MM, choose_mask
+from MultimodalRegistrationLib.preprocess.masks import mask_like
 from MultimodalRegistrationLib.register import refine as refine_module
 from MultimodalRegistrationLib.register.fine import FineResult
 from MultimodalRegistrationLib.register.pair import make_pair

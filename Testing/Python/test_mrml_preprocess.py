@@ -27,7 +27,7 @@ from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, apply_to_moving
 from MultimodalRegistrationLib.mrml.volume_findings import check_kinds, check_nodes
 from MultimodalRegistrationLib.mrml.volumes import volume_from_node
-from MultimodalRegistrationLib.preprocess.bias_preview import preview_bias, write_preview
+from MultimodalRegistrationLib.preprocess.bias import preview_bias, write_preview
 from test_mrml import PARENT_RAS, add_parent, add_volume, ijk_to_world_ras, vtk_matrix, world_matrix
 
 # Oblique, anisotropic and flipped.

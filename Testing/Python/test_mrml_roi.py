@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.roi import read_roi
 from MultimodalRegistrationLib.mrml.roi import add_roi_node, box_of_roi_node
 from MultimodalRegistrationLib.mrml.volumes import volume_from_node
-from MultimodalRegistrationLib.preprocess.crop import crop_to_box
+from MultimodalRegistrationLib.preprocess.region import crop_to_box
 from test_mrml import PARENT_RAS, add_parent, add_volume
 
 BOX = OrientedBox(np.array([12.0, -30.0, 44.0]), rotation([0.3, -1, 0.4], 34), np.array([40.0, 60.0, 80.0]))

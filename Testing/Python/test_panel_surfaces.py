@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
 from MultimodalRegistrationLib.mrml.surface_comparison import SurfaceComparison
 from MultimodalRegistrationLib.mrml.volumes import grid_of_node, volume_from_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import transform_points, vtk_from_matrix
-from MultimodalRegistrationLib.preprocess.masks.visible_surface import coarse_volume, visible_surface
+from MultimodalRegistrationLib.preprocess.visible_surface import coarse_volume, visible_surface
 from panel_helpers import MOVING_TO_FIXED_RAS, add_voxels, assert_lively, grid, scene_state
 from registration_panel import finish, pair, ready, shown, start  # noqa: F401
 from seen_state import assert_given_back, expect_moved, snapshot

@@ -33,7 +33,7 @@ from MultimodalRegistrationLib.landmarks.models import fit_model
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
 from MultimodalRegistrationLib.landmarks.prealign import prealign
 from MultimodalRegistrationLib.landmarks.report import prealignment_content
-from MultimodalRegistrationLib.landmarks.spline_grid import box_of_points, spline_grid
+from MultimodalRegistrationLib.landmarks.thin_plate import box_of_points, spline_grid
 from scipy.spatial.transform import Rotation
 from scipy.stats import wilcoxon
 

@@ -15,8 +15,13 @@ from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.roi import read_roi
-from MultimodalRegistrationLib.preprocess.crop import crop_to_box, resample_to_spacing
-from MultimodalRegistrationLib.preprocess.region import common_region, region_of_box, region_of_points
+from MultimodalRegistrationLib.preprocess.region import (
+    common_region,
+    crop_to_box,
+    region_of_box,
+    region_of_points,
+    resample_to_spacing,
+)
 
 OBLIQUE = rotation([0.3, -1, 0.4], 34)
 

@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.mrml.register import register_nodes
 from MultimodalRegistrationLib.preprocess.check import check_volume, volume_warnings
-from MultimodalRegistrationLib.preprocess.check_slices import slice_findings
+from MultimodalRegistrationLib.preprocess.voxel_findings import slice_findings
 from vtk.util.numpy_support import numpy_to_vtk
 
 

@@ -23,10 +23,9 @@ from MultimodalRegistrationLib.core.triangles import TriangleIndex, nearest_on_t
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.surfaces import read_surface, surface_of_mask, surface_of_threshold
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.landmarks.surfaces.checks import checked_shape
-from MultimodalRegistrationLib.landmarks.surfaces.icp import register_surface
-from MultimodalRegistrationLib.landmarks.surfaces.iterate import Matching, iterate, kept_share
-from MultimodalRegistrationLib.landmarks.surfaces.report import surface_content, surface_words
+from MultimodalRegistrationLib.landmarks.icp import Matching, iterate, kept_share
+from MultimodalRegistrationLib.landmarks.surface_registration import checked_shape, register_surface
+from MultimodalRegistrationLib.landmarks.surface_result import surface_content, surface_message
 from vtk.util.numpy_support import numpy_to_vtk
 
 # Oblique, anisotropic, left-handed.
@@ -187,7 +186,7 @@ def test_whole_shapes_are_found_from_any_pose(body, body_of_another_scan, model,
     scales = np.linalg.svd(np.linalg.inv(truth)[:3, :3], compute_uv=False)
     np.testing.assert_allclose(result.scales, scales, rtol=0.01 if model != "rigid" else 1e-9)
     assert not result.mirrors
-    lines = [line for line in surface_words(result) if line.startswith("Scale from moving to fixed")]
+    lines = [line for line in surface_message(result) if line.startswith("Scale from moving to fixed")]
     assert len(lines) == (model != "rigid")
     assert all(f"{result.scales[0]:.4f}" in line for line in lines)
     content = json.loads(json.dumps(surface_content(result, inputs={}), allow_nan=False))
@@ -317,7 +316,7 @@ def test_points_that_are_left_out_are_named(body):
         "pins.mrk.json: number 1 is not placed and was left out.",
         "pins.mrk.json: 'P3' is not selected and was left out.",
     )
-    assert set(result.notes) < set(surface_words(result))
+    assert set(result.notes) < set(surface_message(result))
     assert surface_content(result, inputs={})["notes"] == list(result.notes)
     used = np.delete(places, 3, axis=0)
     np.testing.assert_array_equal(result.fixed_to_moving_lps, register_surface(body, used).fixed_to_moving_lps)

@@ -16,7 +16,7 @@ from ..core.grid import VolumeGrid
 from ..core.linear import apply_matrix
 from ..core.points import Pairs
 from ..core.spatial import SpatialTransform
-from ..landmarks.models import FEWEST_PAIRS, LinearFit, ModelName, fit_model, is_determined
+from ..landmarks.models import MIN_PAIRS, LinearFit, ModelName, fit_model, is_determined
 
 # Targets may lie a little outside of a cropped volume.
 _MARGIN_MM = 50.0
@@ -141,7 +141,7 @@ def find_used_fiducials(
     every = frozenset(range(len(targets)))
     if transform.matrix is None:
         passed = frozenset(np.flatnonzero(residual < _PASSES_MM).tolist())
-        if len(passed) >= FEWEST_PAIRS["tps"]:
+        if len(passed) >= MIN_PAIRS["tps"]:
             return UsedFiducials(passed, f"{transform.name} passes exactly through them, as only a fit to them does.")
         if _is_spline_of(targets, transform):
             return UsedFiducials(every, f"{transform.name} is the thin-plate spline through these very points.")
@@ -157,7 +157,7 @@ def find_used_fiducials(
 def _is_spline_of(targets: Pairs, transform: SpatialTransform) -> bool:
     """Whether a transform is a sampled thin-plate spline through the targets; the sampling passes them nearly."""
     fixed, moving = targets.fixed_lps, targets.moving_lps
-    if len(targets) <= FEWEST_PAIRS["tps"] or not is_determined("tps", moving, fixed):
+    if len(targets) <= MIN_PAIRS["tps"] or not is_determined("tps", moving, fixed):
         return False
     first, second = np.triu_indices(len(fixed), 1)
     between = (fixed[first] + fixed[second])[:_MAX_PROBES] / 2
@@ -173,7 +173,7 @@ def _least_squares(model: ModelName, targets: Pairs) -> list[NDArray[np.float64]
     None where the points do not determine the model, or fit it exactly because they are so few.
     """
     fixed, moving = targets.fixed_lps, targets.moving_lps
-    if len(targets) <= FEWEST_PAIRS[model] or not is_determined(model, moving, fixed):
+    if len(targets) <= MIN_PAIRS[model] or not is_determined(model, moving, fixed):
         return []
     forward, backward = fit_model(model, moving, fixed), fit_model(model, fixed, moving)
     assert isinstance(forward, LinearFit)

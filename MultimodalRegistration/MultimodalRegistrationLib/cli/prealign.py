@@ -13,13 +13,12 @@ from ..core.spatial import SpatialTransform
 from ..io.outputs import OutputFiles, write_json, writing
 from ..io.transforms import TRANSFORM_SUFFIXES, write_linear_transform, write_transform
 from ..io.volumes import read_volume
+from ..landmarks.confidence import read_confidence
 from ..landmarks.models import LinearFit
 from ..landmarks.prealign import Prealignment, prealign
-from ..landmarks.report import prealignment_content, prealignment_words
+from ..landmarks.report import prealignment_content, prealignment_message
 from ..landmarks.request import PrealignOutputs, PrealignRequest
-from ..landmarks.spline_grid import box_of_points, spline_grid
-from ..landmarks.thin_plate import ThinPlateSpline
-from ..landmarks.weights import read_confidence
+from ..landmarks.thin_plate import ThinPlateSpline, box_of_points, spline_grid
 from .jobs import Context, add_job_parser
 from .prealign_shapes import has_shapes, refuse_shape_options, run_shapes
 
@@ -67,7 +66,7 @@ def run_job(request: PrealignRequest, outputs: PrealignOutputs, context: Context
             over_name=None if request.reference is None else Path(request.reference).name,
         )
         content = prealignment_content(result, inputs=inputs)
-        lines = prealignment_words(result)
+        lines = prealignment_message(result)
         if transform_file is not None and outputs.output_transform is not None:
             with writing(outputs.output_transform):
                 words = _write(result, reference, str(transform_file))

@@ -11,11 +11,10 @@ from ..io.landmarks import read_landmarks
 from ..io.outputs import OutputFiles, write_json, writing
 from ..io.surfaces import read_surface
 from ..io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
+from ..landmarks.icp import SURFACE_MODELS, Overlap
 from ..landmarks.request import PrealignOutputs, PrealignRequest
-from ..landmarks.surfaces.icp import register_surface
-from ..landmarks.surfaces.iterate import Overlap
-from ..landmarks.surfaces.planes import SURFACE_MODELS
-from ..landmarks.surfaces.report import surface_content, surface_words
+from ..landmarks.surface_registration import register_surface
+from ..landmarks.surface_result import surface_content, surface_message
 
 _LANDMARKS_ONLY = {
     "weights": None,
@@ -69,7 +68,7 @@ def run_shapes(request: PrealignRequest, outputs: PrealignOutputs, *, quiet: boo
                 None if request.initial_transform is None else read_linear_transform(request.initial_transform)
             ),
         )
-        lines = [*surface_words(result), *(f"Warning: {words}" for words in result.warnings)]
+        lines = [*surface_message(result), *(f"Warning: {words}" for words in result.warnings)]
         if transform_file is not None and outputs.output_transform is not None:
             with writing(outputs.output_transform):
                 write_linear_transform(transform_file, result.fixed_to_moving_lps)

@@ -20,8 +20,7 @@ from ..io.roi import read_roi, write_roi
 from ..io.transforms import read_linear_transform, write_linear_transform
 from ..io.volumes import read_label_map, read_mask, read_segment, read_volume
 from ..preprocess.check import volume_warnings
-from ..preprocess.masks.labels import from_labels
-from ..preprocess.masks.margins import dilate_mm
+from ..preprocess.masks import dilate_mm, from_labels
 from ..preprocess.region import Region, region_of_box, region_of_points
 from ..preprocess.request import PreprocessOutputs, PreprocessRequest
 from ..preprocess.run import FoundRegion, Preprocessed, find_region, points_of_segment, preprocess

@@ -19,7 +19,7 @@ are larger than :math:`\Lambda` explains, it is scaled up to them.
 A localisation error that is stated is known: it enters :math:`\Sigma` with the quantile of chi-squared, and only the
 misfit above it counts as :math:`s^2`.
 
-Bodies differ smoothly: neighbours misfit alike, so N pairs tell less than N independent ones. With the correlation
+Bodies differ smoothly: neighbours misfit alike, so N pairs inform less than N independent ones. With the correlation
 :math:`\rho` of the misfit of neighbours, where it is more than chance, :math:`\Sigma` is divided and :math:`\nu`
 multiplied by :math:`(1 - \rho) / (1 + \rho)`, the share of independent ones in a series of this correlation (Bayley and
 Hammersley 1946, doi:10.2307/2983560).
@@ -42,28 +42,19 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import chi2, f
 
 from .accuracy import PointErrors
+from .confidence import Confidence
 from .expected_error import ExpectedError, expected_error, localisation_error_from_fit
-from .models import PARAMETERS, Confidence, Fit, ModelName
-
-__all__ = [
-    "CASES",
-    "ErrorBounds",
-    "Extremes",
-    "Region",
-    "error_bounds",
-    "region_around",
-    "region_of_volume",
-]
+from .models import PARAMETERS, Fit, ModelName
 
 CASES = 0.95
 _REACH = 2.0
 _DIRECTIONS = 400
 # In standard errors: one set in twenty has a correlation of neighbours like this by chance.
 _CHANCE = 1.645
-# Few pairs tell no more than that neighbours agree.
-_LARGEST_CORRELATION = 0.5
+# Few pairs show no more than that neighbours agree.
+_MAX_CORRELATION = 0.5
 # Of an angle that may be anything.
-_LARGEST_VARIANCE = np.pi**2 / 3
+_MAX_VARIANCE = np.pi**2 / 3
 # How many parameters, from the first, are angles, scales and shears.
 _SHAPES = {"translation": 0, "rigid": 3, "similarity": 4, "affine": 9, "tps": 0}
 
@@ -112,15 +103,23 @@ class Extremes:
     """Bounds at the worst and at the best place of a region, mm, and the places, LPS.
 
     ``placement_mm`` is the bound at the worst place if the misfit came from placing the points alone; None where that
-    cannot be told.
+    is not known.
     """
 
     region: Region
     worst_mm: float
-    worst_lps: tuple[float, float, float]
+    worst_lps: tuple[float, ...]
     best_mm: float
-    best_lps: tuple[float, float, float]
+    best_lps: tuple[float, ...]
     placement_mm: float | None
+
+
+def bounds_message(extremes: Extremes) -> str:
+    """Bounds at the worst and the best place, as part of a sentence."""
+    return (
+        f"below {extremes.worst_mm:.1f} mm at the worst place {extremes.region.words}, below {extremes.best_mm:.1f} mm "
+        "at the best"
+    )
 
 
 @dataclass(frozen=True)
@@ -133,13 +132,13 @@ class ErrorBounds:
         For the localisation error, or, where that is not known, for its estimate.
     misfit_ratio : float
         Mean squared misfit over what ``expected`` explains: of the residuals or the leave-one-out errors, whichever is
-        larger. 0 where nothing tells.
+        larger. 0 where nothing shows it.
     freedom : int
         Degrees of freedom of the misfit.
     is_known : bool
         Whether the localisation error was stated rather than estimated from the misfit.
     independent_share : float
-        How many independent pairs each pair counts for, as the misfits of neighbours tell.
+        How many independent pairs each pair counts for, by the correlation of the misfits of neighbours.
     """
 
     expected: ExpectedError
@@ -158,7 +157,7 @@ class ErrorBounds:
 
         The points are placed as well as the landmarks.
         """
-        # Of a spline, only the leave-one-out errors tell the localisation error.
+        # Of a spline, only the leave-one-out errors show the localisation error.
         scale = self.misfit_ratio if self.expected.model == "tps" and not self.is_known else 1.0
         covariances = self.expected.target_covariances(points_lps)
         return np.asarray(np.sqrt(scale * (_trace(covariances) + 3.0 * self.point_variance_mm2)))
@@ -189,14 +188,8 @@ class ErrorBounds:
         placement_mm = None
         if self.expected.model != "tps":
             placement_mm = float(self.bound_mm(region.points_lps, placement_only=True).max())
-        return Extremes(
-            region,
-            float(values[worst]),
-            _place(region.points_lps[worst]),
-            float(values[best]),
-            _place(region.points_lps[best]),
-            placement_mm,
-        )
+        places = [tuple(region.points_lps[number].tolist()) for number in (worst, best)]
+        return Extremes(region, float(values[worst]), places[0], float(values[best]), places[1], placement_mm)
 
     def _bound(self, covariances: NDArray[np.float64], own: float, share: float) -> NDArray[np.float64]:
         squares = np.zeros(len(covariances))
@@ -219,7 +212,7 @@ class ErrorBounds:
         values = np.maximum(values, np.finfo(float).tiny)
         pairs = len(self.expected.fixed_lps)
         concentration = 1.0 / values - pairs - np.sqrt(np.log(10.0) * pairs)
-        widened = 1.0 / np.maximum(concentration, 1.0 / np.maximum(_LARGEST_VARIANCE, values))
+        widened = 1.0 / np.maximum(concentration, 1.0 / np.maximum(_MAX_VARIANCE, values))
         jacobian = self.expected.jacobian(points_lps)[:, :, :count]
         extra = (vectors * ((widened - values) / scale)) @ vectors.T
         return covariances + jacobian @ extra @ jacobian.swapaxes(1, 2)
@@ -255,7 +248,7 @@ def error_bounds(
     Returns
     -------
     ErrorBounds or None
-        None where neither a localisation error nor a misfit tells what to expect.
+        None where neither a localisation error nor a misfit shows what to expect.
     """
     confidence = confidence or Confidence()
     is_known = confidence.is_absolute or bool(localisation_error_mm)
@@ -296,7 +289,7 @@ def _independent_share(fixed_lps: NDArray[np.float64], residuals: NDArray[np.flo
     correlation = float((residuals * residuals[distances.argmin(axis=1)]).sum()) / squares
     if correlation < _CHANCE / np.sqrt(residuals.size):
         return 1.0
-    correlation = min(correlation, _LARGEST_CORRELATION)
+    correlation = min(correlation, _MAX_CORRELATION)
     return (1.0 - correlation) / (1.0 + correlation)
 
 
@@ -308,8 +301,3 @@ def _shape(covariances: NDArray[np.float64]) -> NDArray[np.float64]:
     """In how many directions the variance is spread, 1 to 3."""
     squares = np.maximum(np.square(covariances).sum(axis=(1, 2)), np.finfo(float).tiny)
     return np.asarray(np.clip(_trace(covariances) ** 2 / squares, 1.0, 3.0))
-
-
-def _place(point: NDArray[np.float64]) -> tuple[float, float, float]:
-    x, y, z = point.tolist()
-    return x, y, z

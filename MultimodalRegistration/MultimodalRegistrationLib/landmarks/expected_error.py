@@ -23,10 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RBFInterpolator
 
-from .fit_anisotropic import difference_covariances, rigid_jacobian
-from .models import PARAMETERS, Confidence, Fit, LinearFit, ModelName
-
-__all__ = ["ExpectedError", "expected_error", "localisation_error_from_fit"]
+from .confidence import Confidence
+from .models import PARAMETERS, Fit, LinearFit, ModelName, difference_covariances, rigid_jacobian
 
 
 @dataclass(frozen=True)
@@ -72,21 +70,19 @@ class ExpectedError:
         return np.asarray(normal @ spread @ normal)
 
     @property
-    def rotation_sd_deg(self) -> tuple[float, float, float] | None:
+    def rotation_sd_deg(self) -> tuple[float, ...] | None:
         """Standard deviation of the rotation about the left-right, the front-back and the head-foot axis, degrees."""
         if self.model not in ("rigid", "similarity"):
             return None
-        x, y, z = np.degrees(np.sqrt(np.diag(self.parameter_covariance)[:3]))
-        return float(x), float(y), float(z)
+        return tuple(np.degrees(np.sqrt(np.diag(self.parameter_covariance)[:3])).tolist())
 
     @property
-    def translation_sd_mm(self) -> tuple[float, float, float] | None:
+    def translation_sd_mm(self) -> tuple[float, ...] | None:
         """Standard deviation of the translation of the centroid along left-right, front-back and head-foot, mm."""
         if self.model not in ("translation", "rigid", "similarity"):
             return None
         start = 0 if self.model == "translation" else 3
-        x, y, z = np.sqrt(np.diag(self.parameter_covariance)[start : start + 3])
-        return float(x), float(y), float(z)
+        return tuple(np.sqrt(np.diag(self.parameter_covariance)[start : start + 3]).tolist())
 
     @property
     def scale_sd(self) -> float | None:
@@ -94,19 +90,22 @@ class ExpectedError:
         return float(np.sqrt(self.parameter_covariance[6, 6])) if self.model == "similarity" else None
 
     @property
-    def weakest_rotation(self) -> tuple[float, tuple[float, float, float]] | None:
+    def weakest_rotation(self) -> tuple[float, tuple[float, ...]] | None:
         """Largest standard deviation of a rotation, degrees, and the unit axis in LPS about which it is."""
         if self.model not in ("rigid", "similarity"):
             return None
         values, vectors = np.linalg.eigh(self.parameter_covariance[:3, :3])
-        x, y, z = vectors[:, -1].tolist()
-        return float(np.degrees(np.sqrt(values[-1]))), (x, y, z)
+        return float(np.degrees(np.sqrt(values[-1]))), tuple(vectors[:, -1].tolist())
 
     def target_covariances(self, targets_lps: ArrayLike) -> NDArray[np.float64]:
         """Covariance of the registration error at fixed targets, shape (M, 3), LPS, mm, as (M, 3, 3), mm^2."""
         targets = np.asarray(targets_lps, dtype=np.float64)
         if self.model == "tps":
-            share = _spline_shares(self, targets)
+            # How much each landmark moves the spline at the targets, shape (M, N).
+            strength = np.trace(self.weighting, axis1=1, axis2=2)
+            smoothing = self.stiffness_mm * strength.mean() / strength
+            unit = np.eye(len(self.fixed_lps))
+            share = RBFInterpolator(self.fixed_lps, unit, kernel="linear", degree=1, smoothing=smoothing)(targets)
             return np.asarray(np.einsum("mi,mi,ijk->mjk", share, share, self.covariances))
         jacobian = self.jacobian(targets)
         return np.asarray(jacobian @ self.parameter_covariance @ jacobian.swapaxes(1, 2))
@@ -118,16 +117,16 @@ class ExpectedError:
         """
         if self.model == "tps":
             count = np.arange(len(self.fixed_lps))
-            others = (
-                replace(
+            found = []
+            for number, point in enumerate(self.fixed_lps):
+                kept = count != number
+                rest = replace(
                     self,
-                    fixed_lps=self.fixed_lps[count != number],
-                    covariances=self.covariances[count != number],
-                    weighting=self.weighting[count != number],
+                    fixed_lps=self.fixed_lps[kept],
+                    covariances=self.covariances[kept],
+                    weighting=self.weighting[kept],
                 )
-                for number in count
-            )
-            found = [one.target_covariances(point[None])[0] for one, point in zip(others, self.fixed_lps, strict=True)]
+                found.append(rest.target_covariances(point[None])[0])
             return np.asarray(found + self.covariances)
         jacobian = self.jacobian(self.fixed_lps)
         weighted = jacobian.swapaxes(1, 2) @ self.weighting
@@ -152,19 +151,6 @@ class ExpectedError:
             return np.concatenate([rigid, relative[:, :, None]], axis=2)
         linear = relative[:, None, None, :] * np.eye(3)[None, :, :, None]
         return np.concatenate([linear.reshape(len(relative), 3, 9), rigid[:, :, 3:]], axis=2)
-
-
-def _spline_shares(expected: ExpectedError, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much each landmark moves the spline at the targets, shape (M, N)."""
-    strength = np.trace(expected.weighting, axis1=1, axis2=2)
-    spline = RBFInterpolator(
-        expected.fixed_lps,
-        np.eye(len(expected.fixed_lps)),
-        kernel="linear",
-        degree=1,
-        smoothing=expected.stiffness_mm * strength.mean() / strength,
-    )
-    return np.asarray(spline(targets))
 
 
 def localisation_error_from_fit(

@@ -11,20 +11,19 @@ from scipy.spatial.distance import cdist, pdist, squareform
 
 from ..core.points import Pairs, plain_label
 from ..core.superpose import superpose
-from ._candidates import find_candidates
-from ._misfit import Linear, misfit
-from ._suspects import exchange, outliers, reflection_gain
-from .models import FEWEST_PAIRS, PARAMETERS, ModelName
+from .matching import find_candidates
+from .models import MIN_PAIRS, PARAMETERS, ModelName
+from .outliers import Linear, exchange, misfit, outliers, reflection_gain
 
-__all__ = ["Finding", "find_problems"]
-
-COINCIDENT_MM = 0.1
-NEARLY_COLLINEAR, NEARLY_COPLANAR = 0.1, 0.05
+_COINCIDENT_MM = 0.1
+_NEARLY_COLLINEAR, _NEARLY_COPLANAR = 0.1, 0.05
 _FLAT_MM, _FLAT_SHARE, _FLAT_NOISE = 0.01, 1e-4, 1.5
 _SYMMETRY_ODDS = float(np.log(1000.0))
 _SYMMETRY_TURN_DEG = 20.0
 _SYMMETRY_RATIO = 4.0
-_SYMMETRY_MOST = 100
+_SYMMETRY_MAX = 100
+
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Finding:
     """
 
     code: str
-    severity: Literal["error", "warning", "note"]
+    severity: Severity
     points: tuple[str, ...]
     message: str
     remedy: str
@@ -81,28 +80,25 @@ def find_problems(
 
     Notes
     -----
-    The noise is not assumed but estimated from the pairs (:mod:`._suspects`), so a wrong pair needs others to stand out
+    The noise is not assumed but estimated from the pairs (:mod:`.outliers`), so a wrong pair needs others to stand out
     from: nothing can be told from three pairs, and a rigid fit to four or five pairs has 3 or 6 degrees of freedom
-    without the suspect, which shows gross errors only (Testing/Benchmarks/landmarks.md).
+    without the pair in question, which shows gross errors only (Testing/Benchmarks/landmarks.md).
     """
     labels = pairs.labels
-    if len(pairs) < FEWEST_PAIRS[model]:
-        return (
-            Finding(
-                "too-few",
-                "error",
-                labels,
-                f"{len(pairs)} pairs, and the {model} model needs at least {FEWEST_PAIRS[model]}.",
-                "Place more landmarks or choose a model with fewer parameters.",
-            ),
-        )
+    if len(pairs) < MIN_PAIRS[model]:
+        message = f"{len(pairs)} pairs, and the {model} model needs at least {MIN_PAIRS[model]}."
+        remedy = "Place more landmarks or choose a model with fewer parameters."
+        return (Finding("too-few", "error", labels, message, remedy),)
     fixed, moving = pairs.fixed_lps, pairs.moving_lps
     judged: Linear = "affine" if model == "tps" else model
     each = np.ones(len(pairs)) if weights is None else weights / weights.mean()
     variance_mm2 = localisation_error_mm**2 / 3 if localisation_error_mm else None
     causes = _causes(fixed, moving, judged, labels, each, variance_mm2)
     # A misfit of known cause is no measure of the noise.
-    noise_mm = 0.0 if causes else _noise_mm(fixed, moving, judged, each)
+    freedom = 3 * len(pairs) - PARAMETERS[judged]
+    noise_mm = 0.0
+    if not causes and freedom > 0:
+        noise_mm = float(np.sqrt(misfit(fixed, moving, judged, each) / freedom))
     found = _relabelled(pairs) + _coincident(pairs, model) + _flat(pairs, model, noise_mm) + causes
     if model != "translation" and not any(one.code in ("mirrored", "swapped") for one in causes):
         found += _symmetric(fixed, moving, labels, {name for one in causes for name in one.points})
@@ -128,28 +124,14 @@ def _relabelled(pairs: Pairs) -> list[Finding]:
     return [Finding("label-order", "warning", names, message, "Pair by label, or give the lists in the same order.")]
 
 
-def _noise_mm(
-    fixed: NDArray[np.float64], moving: NDArray[np.float64], model: Linear, weights: NDArray[np.float64]
-) -> float:
-    """Standard deviation of the residuals on each axis; 0 where no degrees of freedom are left."""
-    freedom = 3 * len(fixed) - PARAMETERS[model]
-    return float(np.sqrt(misfit(fixed, moving, model, weights) / freedom)) if freedom > 0 else 0.0
-
-
 def _coincident(pairs: Pairs, model: ModelName) -> list[Finding]:
     found = []
     for landmarks, points in ((pairs.fixed, pairs.fixed_lps), (pairs.moving, pairs.moving_lps)):
-        for a, b in np.argwhere(np.triu(squareform(pdist(points)) < COINCIDENT_MM, 1)).tolist():
+        for a, b in np.argwhere(np.triu(squareform(pdist(points)) < _COINCIDENT_MM, 1)).tolist():
             names = (pairs.labels[a], pairs.labels[b])
-            found.append(
-                Finding(
-                    "coincident",
-                    "error" if model == "tps" else "warning",
-                    names,
-                    f"{names[0]} and {names[1]} lie at the same place in {landmarks.name}.",
-                    "Move or remove one of them.",
-                )
-            )
+            message = f"{names[0]} and {names[1]} lie at the same place in {landmarks.name}."
+            severity: Severity = "error" if model == "tps" else "warning"
+            found.append(Finding("coincident", severity, names, message, "Move or remove one of them."))
     return found
 
 
@@ -171,30 +153,21 @@ def _flat(pairs: Pairs, model: ModelName, noise_mm: float) -> list[Finding]:
     floor = max(_FLAT_MM, _FLAT_SHARE * length)
     doubtful = _FLAT_NOISE * noise_mm
     spread = "Place further landmarks away from"
-    if width <= max(floor, doubtful, NEARLY_COLLINEAR * length):
+    if width <= max(floor, doubtful, _NEARLY_COLLINEAR * length):
         exact = bool(width <= floor)
-        return [
-            Finding(
-                "collinear",
-                "error" if exact else "warning",
-                pairs.labels,
-                f"The points lie {'' if exact else 'nearly '}on a line ({width:.2g} mm off it, root mean square, over "
-                f"{length:.3g} mm): the rotation about it is {'not' if exact else 'poorly'} determined.",
-                f"{spread} the line.",
-            )
-        ]
-    if model in ("affine", "tps") and height <= max(floor, doubtful, NEARLY_COPLANAR * length):
+        message = (
+            f"The points lie {'' if exact else 'nearly '}on a line ({width:.2g} mm off it, root mean square, over "
+            f"{length:.3g} mm): the rotation about it is {'not' if exact else 'poorly'} determined."
+        )
+        return [Finding("collinear", "error" if exact else "warning", pairs.labels, message, f"{spread} the line.")]
+    if model in ("affine", "tps") and height <= max(floor, doubtful, _NEARLY_COPLANAR * length):
         exact = bool(height <= floor)
-        return [
-            Finding(
-                "coplanar",
-                "error" if exact else "warning",
-                pairs.labels,
-                f"The points lie {'' if exact else 'nearly '}in a plane ({height:.2g} mm off it, root mean square): "
-                f"scale, shear and reflection across it are {'not' if exact else 'poorly'} determined.",
-                f"{spread} the plane, or choose the rigid model.",
-            )
-        ]
+        message = (
+            f"The points lie {'' if exact else 'nearly '}in a plane ({height:.2g} mm off it, root mean square): "
+            f"scale, shear and reflection across it are {'not' if exact else 'poorly'} determined."
+        )
+        remedy = f"{spread} the plane, or choose the rigid model."
+        return [Finding("coplanar", "error" if exact else "warning", pairs.labels, message, remedy)]
     if len(pairs) >= 4 and height <= max(floor, doubtful):
         message = "The points lie in a plane: a mirror image across it would not be noticed."
         return [Finding("coplanar", "note", pairs.labels, message, f"{spread} the plane.")]
@@ -213,48 +186,36 @@ def _causes(
     n = len(fixed)
     before = _rms(float(misfit(fixed, moving, model)), n)
     gain, (a, b) = exchange(fixed, moving, model, weights)
-    mirror_gain = reflection_gain(fixed, moving, model, weights)
-    if mirror_gain > max(gain, 0.0):
+    if reflection_gain(fixed, moving, model, weights) > max(gain, 0.0):
         mirrored = _rms(float(misfit(fixed, moving, "similarity", mirrored=True)), n)
-        return [
-            Finding(
-                "mirrored",
-                "error",
-                labels,
-                f"Only a mirror image fits (root mean square {mirrored:.2f} mm).",
-                "Check whether all left and right labels are exchanged, and the coordinate system (RAS or LPS) of "
-                "both lists.",
-            )
-        ]
+        message = f"Only a mirror image fits (root mean square {mirrored:.2f} mm)."
+        remedy = (
+            "Check whether all left and right labels are exchanged, and the coordinate system (RAS or LPS) of both "
+            "lists."
+        )
+        return [Finding("mirrored", "error", labels, message, remedy)]
     if gain > 0:
         order = np.arange(n)
         order[[a, b]] = b, a
         after = _rms(float(misfit(fixed, moving[order], model)), n)
-        return [
-            Finding(
-                "swapped",
-                "error",
-                (labels[a], labels[b]),
-                f"{labels[a]} and {labels[b]} have exchanged partners: with them put right the root mean square falls "
-                f"from {before:.2f} to {after:.2f} mm.",
-                "Exchange the two points in one of the lists.",
-            )
-        ]
-    found = []
-    for i in (worst := outliers(fixed, moving, model, weights, variance_mm2)):
-        rest = [j for j in range(n) if j not in worst]
-        others = " and the other outliers" if len(worst) > 1 else ""
-        after = _rms(float(misfit(fixed[rest], moving[rest], model)), len(rest))
-        found.append(
-            Finding(
-                "outlier",
-                "warning",
-                (labels[i],),
-                f"{labels[i]} does not fit with the others: without it{others} the root mean square falls from "
-                f"{before:.2f} to {after:.2f} mm.",
-                "Correct its position in one of the lists, or unselect it.",
-            )
+        message = (
+            f"{labels[a]} and {labels[b]} have exchanged partners: with them put right the root mean square falls from "
+            f"{before:.2f} to {after:.2f} mm."
         )
+        remedy = "Exchange the two points in one of the lists."
+        return [Finding("swapped", "error", (labels[a], labels[b]), message, remedy)]
+    worst = outliers(fixed, moving, model, weights, variance_mm2)
+    rest = [j for j in range(n) if j not in worst]
+    others = " and the other outliers" if len(worst) > 1 else ""
+    found = []
+    for i in worst:
+        after = _rms(float(misfit(fixed[rest], moving[rest], model)), len(rest))
+        message = (
+            f"{labels[i]} does not fit with the others: without it{others} the root mean square falls from "
+            f"{before:.2f} to {after:.2f} mm."
+        )
+        remedy = "Correct its position in one of the lists, or unselect it."
+        found.append(Finding("outlier", "warning", (labels[i],), message, remedy))
     return found
 
 
@@ -265,7 +226,7 @@ def _symmetric(
     keep = [i for i, name in enumerate(labels) if name not in apart]
     fixed, moving, labels = fixed[keep], moving[keep], tuple(labels[i] for i in keep)
     n, freedom = len(fixed), 3 * len(fixed) - PARAMETERS["rigid"]
-    if not 3 <= n <= _SYMMETRY_MOST:
+    if not 3 <= n <= _SYMMETRY_MAX:
         return []
     rotation, _, squares = superpose(fixed, moving)
     noise = float(np.sqrt(squares / freedom))
@@ -288,15 +249,11 @@ def _symmetric(
         ratio = (other + floor) / (squares + floor)
         if turn > _SYMMETRY_TURN_DEG and ratio < _SYMMETRY_RATIO and 0.5 * freedom * np.log(ratio) < _SYMMETRY_ODDS:
             changed = tuple(labels[i] for i in range(n) if order[i] != i)
-            return [
-                Finding(
-                    "symmetric",
-                    "warning",
-                    changed,
-                    f"The points fit in two ways: with {', '.join(changed)} in another order, turned by {turn:.0f} "
-                    f"degrees, the root mean square is {_rms(float(other), n):.2f} instead of "
-                    f"{_rms(float(squares), n):.2f} mm.",
-                    "Check the labels, or place a landmark that breaks the symmetry.",
-                )
-            ]
+            message = (
+                f"The points fit in two ways: with {', '.join(changed)} in another order, turned by {turn:.0f} "
+                f"degrees, the root mean square is {_rms(float(other), n):.2f} instead of "
+                f"{_rms(float(squares), n):.2f} mm."
+            )
+            remedy = "Check the labels, or place a landmark that breaks the symmetry."
+            return [Finding("symmetric", "warning", changed, message, remedy)]
     return []

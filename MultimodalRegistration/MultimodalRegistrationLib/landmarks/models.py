@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
 
-from ..core.errors import InputError
+from ..core.errors import InputError, RegistrationError
 from ..core.linear import LARGEST_CONDITION, apply_matrix, condition_number
 from ..core.point_fit import fit_affine, fit_rigid, fit_similarity, fit_translation
-from .fit_anisotropic import fit_rigid_anisotropic
+from .confidence import Confidence
 from .thin_plate import ThinPlateSpline
-
-__all__ = [
-    "FEWEST_PAIRS",
-    "MODELS",
-    "PARAMETERS",
-    "Confidence",
-    "Fit",
-    "LinearFit",
-    "ModelName",
-    "fit_model",
-    "is_determined",
-]
 
 ModelName = Literal["translation", "rigid", "similarity", "affine", "tps"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
-FEWEST_PAIRS: dict[ModelName, int] = {"translation": 1, "rigid": 3, "similarity": 3, "affine": 4, "tps": 4}
+MIN_PAIRS: dict[ModelName, int] = {"translation": 1, "rigid": 3, "similarity": 3, "affine": 4, "tps": 4}
 # A thin-plate spline has as many parameters as its points have coordinates.
 PARAMETERS: dict[str, int] = {"translation": 3, "rigid": 6, "similarity": 7, "affine": 12}
 # In how many dimensions the points have to spread.
 _DIMENSIONS: dict[ModelName, int] = {"translation": 0, "rigid": 2, "similarity": 2, "affine": 3, "tps": 3}
 # A spread below this share of the largest one is rounding, not geometry.
 _FLAT = 1e-6
-
-
-class Fit(Protocol):
-    """A transform between the two volumes."""
-
-    def to_fixed(self, moving_lps: ArrayLike) -> NDArray[np.float64]:
-        """Map moving points, shape (N, 3), LPS, mm, to fixed ones."""
-
-    def to_moving(self, fixed_lps: ArrayLike) -> NDArray[np.float64]:
-        """Map fixed points, shape (N, 3), LPS, mm, to moving ones."""
+_MAX_STEPS = 200
+_SETTLED = 1e-12
 
 
 @dataclass(frozen=True)
@@ -73,63 +54,24 @@ class LinearFit:
         return apply_matrix(self.fixed_to_moving_lps, fixed_lps)
 
 
-@dataclass(frozen=True)
-class Confidence:
-    """How well each pair is localised: weights, or covariances, or neither.
+# A transform between the two volumes, with `to_fixed` and `to_moving`.
+Fit = LinearFit | ThinPlateSpline
 
-    Parameters
-    ----------
-    weights : array, shape (N,), optional
-        Positive; larger counts more.
-    sd_mm : array, shape (N,), optional
-        Localisation error of each pair, RMS in three dimensions, both volumes together, mm; the weights are 1 / sd_mm^2
-        then.
-    moving_covariances, fixed_covariances : array, shape (N, 3, 3), optional
-        Of the localisation errors, mm^2, in LPS of each volume; both or none, and only for rigid.
-    """
+# The volumes as files or nodes place them.
+UNFITTED = LinearFit(np.eye(4))
 
-    weights: NDArray[np.float64] | None = None
-    sd_mm: NDArray[np.float64] | None = None
-    moving_covariances: NDArray[np.float64] | None = None
-    fixed_covariances: NDArray[np.float64] | None = None
 
-    @property
-    def is_absolute(self) -> bool:
-        """Whether the size of the localisation errors is known, not only their ratios."""
-        return self.sd_mm is not None or self.moving_covariances is not None
+class FitOptions(TypedDict, total=False):
+    """How a model is fitted: the keyword arguments of :func:`fit_model`."""
 
-    @property
-    def relative_weights(self) -> NDArray[np.float64] | None:
-        """One weight for each pair, mean 1; None when all count alike."""
-        weights = self.weights
-        if self.moving_covariances is not None and self.fixed_covariances is not None:
-            weights = 1.0 / np.trace(self.moving_covariances + self.fixed_covariances, axis1=1, axis2=2)
-        return None if weights is None else weights / weights.mean()
-
-    @property
-    def localisation_error_mm(self) -> float | None:
-        """RMS localisation error of a pair of mean weight, both volumes together; None where only ratios are known."""
-        if self.sd_mm is not None:
-            return float(np.mean(self.sd_mm**-2.0) ** -0.5)
-        if self.moving_covariances is not None and self.fixed_covariances is not None:
-            squares = np.trace(self.moving_covariances + self.fixed_covariances, axis1=1, axis2=2)
-            return float(np.mean(1.0 / squares) ** -0.5)
-        return None
-
-    @property
-    def exchanged(self) -> Confidence:
-        """The same where fixed and moving change places."""
-        return Confidence(self.weights, self.sd_mm, self.fixed_covariances, self.moving_covariances)
-
-    def of(self, kept: NDArray[np.bool_]) -> Confidence:
-        """The same for the pairs that are kept, mask of shape (N,)."""
-        parts = (self.weights, self.sd_mm, self.moving_covariances, self.fixed_covariances)
-        return Confidence(*(None if part is None else part[kept] for part in parts))
+    confidence: Confidence | None
+    stiffness_mm: float
+    reflection: bool
 
 
 def is_determined(model: ModelName, moving_lps: NDArray[np.float64], fixed_lps: NDArray[np.float64]) -> bool:
     """Whether pairs, shape (N, 3), LPS, mm, are enough and spread enough in both lists for the model."""
-    if len(moving_lps) < FEWEST_PAIRS[model]:
+    if len(moving_lps) < MIN_PAIRS[model]:
         return False
     return min(_dimensions(moving_lps), _dimensions(fixed_lps)) >= _DIMENSIONS[model]
 
@@ -177,14 +119,10 @@ def fit_model(
     confidence = confidence or Confidence()
     weights = confidence.weights
     if confidence.moving_covariances is not None and confidence.fixed_covariances is not None:
-        if model != "rigid":
-            raise InputError(
-                "The uncertainties", f"given by direction, for the model '{model}'", "Use 'rigid', or plain weights."
-            )
-        if reflection:
-            raise InputError(
-                "The uncertainties", "given by direction, with a reflection allowed", "Give plain weights instead."
-            )
+        if model != "rigid" or reflection:
+            found = f"for the model '{model}'" if model != "rigid" else "with a reflection allowed"
+            remedy = "Give plain weights instead, or use 'rigid' without a reflection."
+            raise InputError("The uncertainties", f"given by direction, {found}", remedy)
         return LinearFit(
             fit_rigid_anisotropic(moving_lps, fixed_lps, confidence.moving_covariances, confidence.fixed_covariances)
         )
@@ -211,3 +149,106 @@ def fit_model(
     if model == "affine":
         return LinearFit(affine)
     return ThinPlateSpline(fixed_lps, moving_lps, stiffness_mm, weights)
+
+
+def difference_covariances(
+    moving_to_fixed_lps: ArrayLike, moving_covariances: ArrayLike, fixed_covariances: ArrayLike
+) -> NDArray[np.float64]:
+    """Covariance of the difference of each pair.
+
+    Parameters
+    ----------
+    moving_to_fixed_lps : array, shape (4, 4)
+        Linear transform.
+    moving_covariances, fixed_covariances : array, shape (N, 3, 3)
+        Of the localisation errors, mm^2, each in LPS of its own volume.
+
+    Returns
+    -------
+    array, shape (N, 3, 3)
+        In LPS of the fixed volume, mm^2.
+    """
+    linear = np.asarray(moving_to_fixed_lps, dtype=np.float64)[:3, :3]
+    return np.asarray(linear @ np.asarray(moving_covariances) @ linear.T + np.asarray(fixed_covariances))
+
+
+def rigid_jacobian(points_lps: NDArray[np.float64], center_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Derivative of points by a small rotation vector about a centre and a translation.
+
+    Parameters
+    ----------
+    points_lps : array, shape (N, 3)
+        Points in mm.
+    center_lps : array, shape (3,)
+        Centre of rotation.
+
+    Returns
+    -------
+    array, shape (N, 3, 6)
+        Three columns for the rotation in mm per radian, three for the translation.
+    """
+    x, y, z = (points_lps - center_lps).T
+    zero = np.zeros_like(x)
+    # omega x r = -[r]_x omega
+    turned = np.stack([zero, z, -y, -z, zero, x, y, -x, zero], axis=1).reshape(-1, 3, 3)
+    return np.concatenate([turned, np.broadcast_to(np.eye(3), turned.shape)], axis=2)
+
+
+def fit_rigid_anisotropic(
+    moving_lps: ArrayLike, fixed_lps: ArrayLike, moving_covariances: ArrayLike, fixed_covariances: ArrayLike
+) -> NDArray[np.float64]:
+    r"""Best rotation and translation for localisation errors that differ by direction.
+
+    With covariances :math:`\Sigma_i` of a moving and :math:`\Lambda_i` of a fixed point, the difference
+    :math:`e_i = R x_i + t - y_i` has the covariance :math:`C_i(R) = R \Sigma_i R^T + \Lambda_i`, and
+
+    .. math:: \sum_i e_i^T\, C_i(R)^{-1}\, e_i
+
+    is minimised. There is no closed form; the rotation is updated about its last value, and the covariances with it.
+
+    Parameters
+    ----------
+    moving_lps, fixed_lps : array, shape (N, 3)
+        Pairs of points, LPS, mm; at least 3 that are not on one line.
+    moving_covariances, fixed_covariances : array, shape (N, 3, 3)
+        Of the localisation errors, mm^2; their sum is positive definite.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        ``moving_to_fixed_lps``.
+
+    Raises
+    ------
+    RegistrationError
+        The iteration does not settle.
+
+    References
+    ----------
+    Balachandran and Fitzpatrick 2009, doi:10.1117/12.813887.
+    """
+    moving, fixed = np.asarray(moving_lps, dtype=np.float64), np.asarray(fixed_lps, dtype=np.float64)
+    isotropic = np.trace(np.asarray(moving_covariances) + np.asarray(fixed_covariances), axis1=1, axis2=2)
+    matrix = fit_rigid(moving, fixed, 1.0 / isotropic)
+    radius_mm = float(np.linalg.norm(fixed - fixed.mean(axis=0), axis=1).max())
+    for _ in range(_MAX_STEPS):
+        moved = apply_matrix(matrix, moving)
+        center = moved.mean(axis=0)
+        # Whitened by the Cholesky factor of each inverse covariance.
+        whiten = np.linalg.cholesky(
+            np.linalg.inv(difference_covariances(matrix, moving_covariances, fixed_covariances))
+        ).swapaxes(1, 2)
+        jacobian = (whiten @ rigid_jacobian(moved, center)).reshape(-1, 6)
+        residual = (whiten @ (fixed - moved)[:, :, None]).reshape(-1)
+        step = np.linalg.lstsq(jacobian, residual, rcond=None)[0]
+        move = np.eye(4)
+        move[:3, :3] = Rotation.from_rotvec(step[:3]).as_matrix()
+        move[:3, 3] = center + step[3:] - move[:3, :3] @ center
+        matrix = move @ matrix
+        if max(radius_mm * np.linalg.norm(step[:3]), np.linalg.norm(step[3:])) < _SETTLED * (1.0 + radius_mm):
+            return matrix
+    raise RegistrationError(
+        "The weighted rigid fit",
+        f"does not settle within {_MAX_STEPS} steps",
+        "The uncertainties differ too much between points or directions; give less extreme ones.",
+    )

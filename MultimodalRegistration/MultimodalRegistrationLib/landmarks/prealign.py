@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +11,20 @@ from numpy.typing import NDArray
 from ..core.errors import InputError, RegistrationError
 from ..core.point_fit import fit_affine
 from ..core.points import Pairs
-from .accuracy import PointErrors, errors_at, leave_one_out, left_out_both_ways
+from .accuracy import PointErrors, Recommendation, errors_at, leave_one_out, leave_one_out_both_directions, recommend
+from .confidence import Confidence
 from .error_bounds import ErrorBounds, Extremes, error_bounds, region_around, region_of_volume
 from .expected_error import ExpectedError, expected_error, localisation_error_from_fit
 from .findings import Finding, find_problems
-from .headline import Excess, Headline, excess_at_targets, excess_left_out, headline
-from .models import MODELS, Confidence, Fit, LinearFit, ModelName, fit_model, is_determined
-from .recommendation import Recommendation, recommend
-from .targets import Targets, errors_at_targets
+from .measured_errors import Excess, Headline, Targets, excess_at_targets, excess_left_out, headline, target_errors
+from .models import MODELS, UNFITTED, Fit, FitOptions, LinearFit, ModelName, fit_model, is_determined
 from .thin_plate import ThinPlateSpline
 
-__all__ = ["Prealignment", "prealign", "with_targets"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-_LARGEST_MM = 1e4
+_MAX_MM = 1e4
 _FOLD_PROBES = 2_000
-_UNFITTED = LinearFit(np.eye(4))
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Prealignment:
     expected_over : tuple of 2 float or None
         RMS and largest expected error over the points that were asked for, mm.
     bounds : ErrorBounds or None
-        Bounds of the error anywhere, whatever the misfit comes from; None where the pairs do not tell.
+        Bounds of the error anywhere, whatever the misfit comes from; None where the pairs do not show it.
     extremes : Extremes or None
         These at the worst and the best place of the points that were asked for, else of the surroundings of the
         landmarks.
@@ -83,7 +82,7 @@ class Prealignment:
     bounds: ErrorBounds | None
     extremes: Extremes | None
     excesses: tuple[Excess, ...]
-    targets: Targets | None
+    targets: Targets | None = None
 
     @property
     def headline(self) -> Headline:
@@ -158,8 +157,8 @@ def prealign(
         The landmarks do not determine the model, or an error among the findings, such as a mirrored set.
     """
     for name, value in (("stiffness", stiffness_mm), ("localisation error", localisation_error_mm or 0.0)):
-        if not 0.0 <= value <= _LARGEST_MM:
-            raise InputError(name, f"{value} mm was given", f"Give a number of mm from 0 to {_LARGEST_MM:g}.")
+        if not 0.0 <= value <= _MAX_MM:
+            raise InputError(name, f"{value} mm was given", f"Give a number of mm from 0 to {_MAX_MM:g}.")
     moving, fixed = pairs.moving_lps, pairs.fixed_lps
     confidence = confidence or Confidence()
     if localisation_error_mm is not None and confidence.is_absolute:
@@ -168,40 +167,33 @@ def prealign(
             f"{localisation_error_mm} mm was given together with standard deviations of the landmarks",
             "Leave one of them out.",
         )
-    weights = confidence.relative_weights
     known_mm = localisation_error_mm if localisation_error_mm is not None else confidence.localisation_error_mm
+
+    def checked(model: ModelName) -> tuple[Finding, ...]:
+        found = find_problems(pairs, model=model, weights=confidence.relative_weights, localisation_error_mm=known_mm)
+        return _refused_errors(pairs, found, reflection)
+
     findings: tuple[Finding, ...] = ()
     if model != "auto" or not is_determined("rigid", moving, fixed):
-        findings = _checked(pairs, "rigid" if model == "auto" else model, weights, known_mm, reflection)
-    plain = Confidence(weights=confidence.weights)
+        findings = checked("rigid" if model == "auto" else model)
+    of_rigid: FitOptions = {"confidence": confidence, "stiffness_mm": stiffness_mm, "reflection": reflection}
+    of_others: FitOptions = {**of_rigid, "confidence": Confidence(weights=confidence.weights)}
     left_out: dict[ModelName, PointErrors | None] = {}
     evidence: dict[ModelName, PointErrors | None] = {}
-    for name in MODELS:
-        if is_determined(name, moving, fixed):
-            of_model = confidence if name == "rigid" else plain
-            left_out[name] = leave_one_out(
-                name, moving, fixed, confidence=of_model, stiffness_mm=stiffness_mm, reflection=reflection
-            )
-            evidence[name] = left_out_both_ways(
-                name,
-                moving,
-                fixed,
-                left_out[name],
-                confidence=of_model,
-                stiffness_mm=stiffness_mm,
-                reflection=reflection,
-            )
+    for name in (name for name in MODELS if is_determined(name, moving, fixed)):
+        options = of_rigid if name == "rigid" else of_others
+        left_out[name] = leave_one_out(name, moving, fixed, **options)
+        evidence[name] = leave_one_out_both_directions(name, moving, fixed, left_out[name], **options)
     recommendation = recommend(evidence)
     chosen = model
     if chosen == "auto":
         chosen = recommendation.model
-        findings = _checked(pairs, chosen, weights, known_mm, reflection)
-    unsettled = [point for finding in findings if finding.code == "outlier" for point in finding.points]
-    if unsettled:
-        # A model that bends would pass through them.
+        findings = checked(chosen)
+    if unsettled := [point for finding in findings if finding.code == "outlier" for point in finding.points]:
+        # A deformable model would pass through them.
         words = f"Settle {' and '.join(unsettled)} first. As the points are: {recommendation.words}"
         recommendation = replace(recommendation, words=words)
-    fit = fit_model(chosen, moving, fixed, confidence=confidence, stiffness_mm=stiffness_mm, reflection=reflection)
+    fit = fit_model(chosen, moving, fixed, **of_rigid)
     error_mm = localisation_error_mm
     if error_mm is None and not confidence.is_absolute:
         error_mm = localisation_error_from_fit(chosen, fit, moving, fixed, confidence.weights)
@@ -231,39 +223,31 @@ def prealign(
         over = float(np.sqrt(np.mean(at_points**2))), float(at_points.max())
     if isinstance(fit, ThinPlateSpline):
         findings += _folds(fit, pairs)
-    left_out_excess = excess_left_out(bounds, left_out.get(chosen), pairs.labels)
-    excesses = () if left_out_excess is None else (left_out_excess,)
+    excess = excess_left_out(bounds, left_out.get(chosen), pairs.labels)
+    if excess is not None:
+        findings = (*findings, excess.finding)
+        recommendation = _doubted(recommendation, excess)
     result = Prealignment(
         model=chosen,
         fit=fit,
         pairs=pairs,
-        findings=findings + tuple(excess.finding for excess in excesses),
-        before=errors_at(_UNFITTED, moving, fixed),
+        findings=findings,
+        before=errors_at(UNFITTED, moving, fixed),
         fiducial=errors_at(fit, moving, fixed),
         left_out=left_out,
         evidence=evidence,
-        recommendation=_doubted(recommendation, left_out_excess),
+        recommendation=recommendation,
         localisation_error_mm=error_mm,
         expected=expected,
         expected_over=over,
         bounds=bounds,
         extremes=None if bounds is None else bounds.over(region),
-        excesses=excesses,
-        targets=None,
+        excesses=() if excess is None else (excess,),
     )
-    if targets is None:
-        return result
-    return with_targets(result, targets, confidence=plain, stiffness_mm=stiffness_mm, reflection=reflection)
+    return result if targets is None else with_targets(result, targets, **of_others)
 
 
-def with_targets(
-    result: Prealignment,
-    targets: Pairs,
-    *,
-    confidence: Confidence | None = None,
-    stiffness_mm: float = 0.0,
-    reflection: bool = False,
-) -> Prealignment:
+def with_targets(result: Prealignment, targets: Pairs, **options: Unpack[FitOptions]) -> Prealignment:
     """Add the errors at independent pairs, and what they say against the result.
 
     Parameters
@@ -272,7 +256,7 @@ def with_targets(
         Without targets.
     targets : Pairs
         Independent pairs.
-    confidence, stiffness_mm, reflection
+    options
         As for :func:`prealign`; for the errors of the other models.
 
     Returns
@@ -285,21 +269,14 @@ def with_targets(
     InputError
         All targets are landmarks of the fit.
     """
-    found, notes = errors_at_targets(result.fit, result.bounds, targets, result.pairs)
+    found, notes = target_errors(result.fit, result.bounds, targets, result.pairs)
     excess = excess_at_targets(result.bounds, result.extremes, found)
     if excess is None:
         return replace(result, targets=found, findings=result.findings + notes)
     figures = []
     for name in result.left_out:
         try:
-            fit = fit_model(
-                name,
-                result.pairs.moving_lps,
-                result.pairs.fixed_lps,
-                confidence=confidence,
-                stiffness_mm=stiffness_mm,
-                reflection=reflection,
-            )
+            fit = fit_model(name, result.pairs.moving_lps, result.pairs.fixed_lps, **options)
             errors = errors_at(fit, found.pairs.moving_lps, found.pairs.fixed_lps)
         except RegistrationError:
             # A model that mirrors or folds is none of the alternatives.
@@ -314,10 +291,8 @@ def with_targets(
     )
 
 
-def _doubted(recommendation: Recommendation, excess: Excess | None, figures: str = "") -> Recommendation:
+def _doubted(recommendation: Recommendation, excess: Excess, figures: str = "") -> Recommendation:
     """The recommendation, after what has to be settled before."""
-    if excess is None:
-        return recommendation
     words = (
         f"Settle first why the error {excess.where}{figures} is {excess.times} the expected one. "
         f"As the points are: {recommendation.words}"
@@ -325,15 +300,13 @@ def _doubted(recommendation: Recommendation, excess: Excess | None, figures: str
     return replace(recommendation, words=words)
 
 
-def _checked(
-    pairs: Pairs, model: ModelName, weights: NDArray[np.float64] | None, known_mm: float | None, reflection: bool
-) -> tuple[Finding, ...]:
+def _refused_errors(pairs: Pairs, found: tuple[Finding, ...], reflection: bool) -> tuple[Finding, ...]:
     """The findings; those that are errors are raised, but for a reflection that was allowed."""
     findings = tuple(
         replace(finding, severity="note", remedy="It was allowed.")
         if reflection and finding.code == "mirrored"
         else finding
-        for finding in find_problems(pairs, model=model, weights=weights, localisation_error_mm=known_mm)
+        for finding in found
     )
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:

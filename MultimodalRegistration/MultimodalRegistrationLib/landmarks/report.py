@@ -1,4 +1,4 @@
-"""The content of the JSON file of a landmark registration, and its words for people."""
+"""The content of the JSON file of a landmark registration, and its message for people."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from ..core.frames import flip_matrix_lps_ras
 from .accuracy import PointErrors
 from .error_bounds import CASES, ErrorBounds, Extremes
 from .expected_error import ExpectedError
+from .measured_errors import Targets
 from .models import LinearFit
 from .prealign import Prealignment
-from .targets import Targets
 
-__all__ = ["PREALIGN_SCHEMA_VERSION", "prealignment_content", "prealignment_words"]
-
-PREALIGN_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 1
 
 
 def prealignment_content(result: Prealignment, *, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +38,7 @@ def prealignment_content(result: Prealignment, *, inputs: dict[str, Any]) -> dic
     linear = result.fit if isinstance(result.fit, LinearFit) else None
     left_out = result.left_out_of_model
     return {
-        "schema": PREALIGN_SCHEMA_VERSION,
+        "schema": _SCHEMA_VERSION,
         "inputs": inputs,
         "headline": asdict(result.headline),
         "model": result.model,
@@ -78,9 +76,7 @@ def prealignment_content(result: Prealignment, *, inputs: dict[str, Any]) -> dic
 
 
 def _summary(errors: PointErrors | None) -> dict[str, float] | None:
-    if errors is None:
-        return None
-    return {"rms_mm": errors.rms_mm, "mean_mm": errors.mean_mm, "max_mm": errors.max_mm}
+    return None if errors is None else {key: getattr(errors, key) for key in ("rms_mm", "mean_mm", "max_mm")}
 
 
 def _expected(expected: ExpectedError, over: tuple[float, float] | None) -> dict[str, Any]:
@@ -129,7 +125,7 @@ def _targets(targets: Targets) -> dict[str, Any]:
     }
 
 
-def prealignment_words(result: Prealignment) -> list[str]:
+def prealignment_message(result: Prealignment) -> list[str]:
     """The result in lines of text: what matters most, errors apart by what they say, then findings and advice."""
     left_out = result.left_out_of_model
     lines = [
@@ -137,22 +133,23 @@ def prealignment_words(result: Prealignment) -> list[str]:
         f"Fitted {result.model} to {len(result.pairs)} pairs (paired by {result.pairs.how}).",
     ]
     if result.scales is not None and result.model in ("similarity", "affine"):
-        lines.append(f"Scale from moving to fixed: {', '.join(f'{s:.4f}' for s in _distinct(result))}.")
+        scales = result.scales[:1] if result.model == "similarity" else result.scales
+        lines.append(f"Scale from moving to fixed: {', '.join(f'{scale:.4f}' for scale in scales)}.")
     if result.mirrors:
         lines.append("The transform mirrors.")
+    errors = (result.before, result.fiducial, left_out)
+    rows = [
+        (name, [None if one is None else one.per_point_mm[i] for one in errors])
+        for i, name in enumerate(result.pairs.labels)
+    ]
+    rows.append(("RMS", [None if one is None else one.rms_mm for one in errors]))
     width = max(4, *(len(name) for name in result.pairs.labels))
     lines.append(f"{'pair':{width}}  before mm  fiducial error mm  leave-one-out mm")
-    for i, name in enumerate(result.pairs.labels):
-        out = "-" if left_out is None else f"{left_out.per_point_mm[i]:.2f}"
-        lines.append(
-            f"{name:{width}}  {result.before.per_point_mm[i]:9.2f}  {result.fiducial.per_point_mm[i]:17.2f}  {out:>16}"
-        )
-    out = "-" if left_out is None else f"{left_out.rms_mm:.2f}"
-    lines.append(f"{'RMS':{width}}  {result.before.rms_mm:9.2f}  {result.fiducial.rms_mm:17.2f}  {out:>16}")
-    lines.append(
-        "The fiducial error says how well the model bends to its own landmarks; it is not the error elsewhere."
-    )
-    lines += _expected_words(result)
+    for name, row in rows:
+        before, fiducial, out = ("-" if value is None else f"{value:.2f}" for value in row)
+        lines.append(f"{name:{width}}  {before:>9}  {fiducial:>17}  {out:>16}")
+    lines.append("The fiducial error says how well the model fits its own landmarks; it is not the error elsewhere.")
+    lines += _expected_message(result)
     if result.targets is not None:
         lines.append(
             f"Target error at {len(result.targets.pairs)} independent pairs, RMS: "
@@ -165,12 +162,7 @@ def prealignment_words(result: Prealignment) -> list[str]:
     return lines
 
 
-def _distinct(result: Prealignment) -> tuple[float, ...]:
-    scales = result.scales or ()
-    return scales[:1] if result.model == "similarity" else scales
-
-
-def _expected_words(result: Prealignment) -> list[str]:
+def _expected_message(result: Prealignment) -> list[str]:
     expected = result.expected
     if expected is None:
         return []

@@ -1,7 +1,7 @@
 r"""Thin-plate spline through pairs of landmarks.
 
-In three dimensions the spline that bends least has the kernel :math:`|r|` (Bookstein 1989, doi:10.1109/34.24792; Wahba
-1990, doi:10.1137/1.9781611970128): :math:`f(p) = A p + b + \sum_i c_i |p - p_i|`, with
+In three dimensions the spline of least bending energy has the kernel :math:`|r|` (Bookstein 1989,
+doi:10.1109/34.24792; Wahba 1990, doi:10.1137/1.9781611970128): :math:`f(p) = A p + b + \sum_i c_i |p - p_i|`, with
 :math:`\sum c_i = 0` and :math:`\sum c_i p_i^T = 0`. It is the one of ``vtkThinPlateSplineTransform`` with the basis R,
 which transform nodes use. A stiffness adds :math:`\lambda I` to the kernel matrix: the spline then passes near the
 landmarks instead of through them.
@@ -16,14 +16,20 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
-from ..core.errors import RegistrationError
+from ..core.displacement_grid import DisplacementGrid, displacement_grid
+from ..core.errors import InputError, RegistrationError
+from ..core.grid import VolumeGrid
 from ..core.point_fit import fit_affine
 
-__all__ = ["ThinPlateSpline"]
-
 _INVERSE_TOLERANCE_MM = 1e-7
-_MOST_ITERATIONS = 100
+_MAX_ITERATIONS = 100
 _DIFFERENCE_MM = 1e-3
+_SPACINGS_MM = (8.0, 4.0, 2.0, 1.0)
+_TOLERANCE_MM = 0.1
+_MAX_NODES = 20_000_000
+_PROBES = 2_000
+_MARGIN = 0.25
+_MIN_MARGIN_MM = 20.0
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,12 @@ class ThinPlateSpline:
             The spline folds, so that a point has no inverse.
         """
         target = np.asarray(moving_lps, dtype=np.float64)
-        # From the nearest landmark, so that landmarks come back to themselves even where the spline folds beside them.
+        # From the nearest landmark, so that the inverse is exact at landmarks even where the spline folds beside them.
         nearest = cKDTree(self.moving_lps).query(target)[1]
         backward = fit_affine(self.moving_lps, self.fixed_lps)[:3, :3]
         found = self.fixed_lps[nearest] + (target - self.moving_lps[nearest]) @ backward.T
         miss = self.to_moving(found) - target
-        for _ in range(_MOST_ITERATIONS):
+        for _ in range(_MAX_ITERATIONS):
             todo = np.flatnonzero(np.linalg.norm(miss, axis=1) > _INVERSE_TOLERANCE_MM)
             if not len(todo):
                 return found
@@ -105,3 +111,56 @@ def _newton_steps(jacobians: NDArray[np.float64], miss: NDArray[np.float64]) -> 
     except np.linalg.LinAlgError:
         # Beside two landmarks that have the same partner the spline may be flat in one direction, at a point.
         return np.asarray((np.linalg.pinv(jacobians) @ miss[:, :, None])[:, :, 0])
+
+
+def box_of_points(points_lps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners of a box around points, shape (N, 3), LPS, mm, with a margin of a quarter and at least 20 mm: (2, 3)."""
+    low, high = points_lps.min(axis=0), points_lps.max(axis=0)
+    margin = np.maximum(_MARGIN * (high - low), _MIN_MARGIN_MM)
+    return np.stack([low - margin, high + margin])
+
+
+def spline_grid(spline: ThinPlateSpline, box_lps: NDArray[np.float64]) -> DisplacementGrid:
+    """Sample a spline over a box, as finely as it takes to be within 0.1 mm, but not finer than 1 mm.
+
+    Parameters
+    ----------
+    spline : ThinPlateSpline
+        From fixed to moving.
+    box_lps : array, shape (2, 3)
+        Lowest and highest corner of what the grid has to cover, LPS, mm.
+
+    Returns
+    -------
+    DisplacementGrid
+        The grid and how far it is from the spline.
+
+    Raises
+    ------
+    InputError
+        The box is larger than any body.
+    """
+    random = np.random.default_rng(0)
+    landmarks = spline.fixed_lps[np.all((spline.fixed_lps >= box_lps[0]) & (spline.fixed_lps <= box_lps[1]), axis=1)]
+    probes = np.concatenate([random.uniform(box_lps[0], box_lps[1], (_PROBES, 3)), landmarks])
+    found = displacement_grid(
+        spline.to_moving,
+        [_grid_over(box_lps, spacing_mm) for spacing_mm in _SPACINGS_MM],
+        probes,
+        good_enough_mm=_TOLERANCE_MM,
+        most_nodes=_MAX_NODES,
+    )
+    if found is None:
+        extent = " x ".join(f"{side:.0f}" for side in box_lps[1] - box_lps[0])
+        raise InputError("The grid of the spline", f"it would cover {extent} mm", "Look for misplaced landmarks.")
+    return found
+
+
+def _grid_over(box_lps: NDArray[np.float64], spacing_mm: float) -> VolumeGrid:
+    size = np.ceil((box_lps[1] - box_lps[0]) / spacing_mm).astype(int) + 1
+    return VolumeGrid(
+        (int(size[0]), int(size[1]), int(size[2])),
+        (spacing_mm,) * 3,
+        (float(box_lps[0, 0]), float(box_lps[0, 1]), float(box_lps[0, 2])),
+        tuple(np.eye(3).ravel().tolist()),
+    )

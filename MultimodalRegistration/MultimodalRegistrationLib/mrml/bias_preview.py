@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from ..core.volume import Volume
 from ..io.volume_checks import check_scalar_volume
-from ..preprocess.bias_preview import BiasPreview, preview_bias
+from ..preprocess.bias import BiasPreview, preview_bias
 from .steps import in_thread
 from .volume_kinds import check_kind
 from .voxel_slabs import slabs_of_node, voxels_in_steps
@@ -34,7 +34,7 @@ def bias_preview_steps(node: Any) -> Generator[None, None, BiasPreview]:
     Returns
     -------
     BiasPreview
-        See :func:`~MultimodalRegistrationLib.preprocess.bias_preview.preview_bias`.
+        See :func:`~MultimodalRegistrationLib.preprocess.bias.preview_bias`.
 
     Raises
     ------

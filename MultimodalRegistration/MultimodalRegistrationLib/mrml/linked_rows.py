@@ -14,7 +14,7 @@ from slicer.util import VTKObservationMixin
 from ..core.errors import RegistrationError
 from ..core.frames import flip_points_lps_ras
 from ..core.points import Pairs
-from ..landmarks.models import FEWEST_PAIRS, Fit, ModelName, fit_model, is_determined
+from ..landmarks.models import MIN_PAIRS, Fit, ModelName, fit_model, is_determined
 from .slice_planes import planes_cross_at
 
 __all__ = ["LinkedRows", "Side", "fit_as_shown"]
@@ -146,7 +146,7 @@ def fit_as_shown(
     Fit or None
         Rigid where the pairs do not determine the model yet; None where they do not even determine that.
     """
-    if len(pairs) < FEWEST_PAIRS["rigid"]:
+    if len(pairs) < MIN_PAIRS["rigid"]:
         return None
     if not (_has_all(fixed_node, pairs.fixed_index) and _has_all(moving_node, pairs.moving_index)):
         return None

@@ -16,8 +16,7 @@ from ..core.errors import InputError
 from ..core.frames import flip_ijk_to_space, flip_points_lps_ras
 from ..core.grid import VolumeGrid
 from ..core.points import LandmarkList, Pairing, Pairs
-from ..landmarks.pair_rows import PairRow, pair_rows, pairs_of_rows, told_apart
-from ..landmarks.pairing import pair_landmarks, pair_targets
+from ..landmarks.pairing import PairRow, pair_landmarks, pair_rows, pair_targets, pairs_of_rows, with_unique_labels
 from .landmarks import landmarks_of_node
 from .placement import Placement, placement_in_world, placement_without
 from .scene_nodes import nodes_of_class
@@ -101,7 +100,7 @@ def read_pairs(
         for row in pair_rows(*lists, how=how, couples=couples)
         if row.fixed_index not in floating[0] or row.moving_index not in floating[1]
     )
-    fixed, moving = (told_apart(one, name=one.name) for one in lists)
+    fixed, moving = (with_unique_labels(one) for one in lists)
     return LivePairs(fixed, moving, rows, pairs_of_rows(fixed, moving, rows, how=how), problem)
 
 
@@ -164,7 +163,7 @@ def read_targets(fixed_node: Any, moving_node: Any, *, without: Any = None) -> P
     """
     fixed, moving = (landmarks_of_node(node, _placement(node, without)) for node in (fixed_node, moving_node))
     pairs = pair_targets(fixed, moving)
-    named, partner = (told_apart(one, name=one.name) for one in (fixed, moving))
+    named, partner = (with_unique_labels(one) for one in (fixed, moving))
     return Pairs(named, partner, pairs.fixed_index, pairs.moving_index, pairs.how, pairs.notes)
 
 

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.points import LandmarkList
 from ..core.surface import Surface
-from ..landmarks.surfaces.icp import register_surface
-from ..landmarks.surfaces.iterate import Overlap
-from ..landmarks.surfaces.planes import Model
-from ..landmarks.surfaces.report import surface_content
-from ..landmarks.surfaces.result import SurfaceRegistration
+from ..landmarks.icp import Model, Overlap
+from ..landmarks.surface_registration import register_surface
+from ..landmarks.surface_result import SurfaceRegistration, surface_content
 from .landmarks import landmarks_of_node
 from .moved_nodes import check_output, is_moved_by
 from .surfaces import segment_title, surface_from_model_node, surface_from_segment
@@ -52,7 +50,7 @@ def register_surface_nodes(
     fixed_segment, moving_segment : str, optional
         Identifier or name of the segment; of segmentations only, which need it.
     model, overlap, seed
-        See :func:`~MultimodalRegistrationLib.landmarks.surfaces.icp.register_surface`.
+        See :func:`~MultimodalRegistrationLib.landmarks.surface_registration.register_surface`.
     initial_transform_node : vtkMRMLTransformNode, optional
         Moves the moving shape, from where it lies in the world, onto the fixed one: an additional start.
     node : vtkMRMLTransformNode, optional
@@ -70,7 +68,7 @@ def register_surface_nodes(
     ------
     InputError
         A node without a shape, markups on both sides, a segment that is missing or does not belong there, or as
-        :func:`~MultimodalRegistrationLib.landmarks.surfaces.icp.register_surface`.
+        :func:`~MultimodalRegistrationLib.landmarks.surface_registration.register_surface`.
     """
     before_ras = movement_so_far(node, fixed_node, moving_node)
     check_shapes(fixed_node, moving_node, fixed_segment, moving_segment)
@@ -119,7 +117,7 @@ def add_surface_registration(
     scene : vtkMRMLScene
         Gets the transform node; nothing else in it changes.
     content : dict
-        From :func:`~MultimodalRegistrationLib.landmarks.surfaces.report.surface_content`.
+        From :func:`~MultimodalRegistrationLib.landmarks.surface_result.surface_content`.
     fixed_node, moving_node : vtkMRMLNode
         The shapes.
     before_ras : array, shape (4, 4)

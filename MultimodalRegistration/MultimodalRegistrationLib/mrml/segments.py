@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.frames import flip_ijk_to_space
 from ..core.grid import VolumeGrid
 from ..core.volume import Volume
-from ..preprocess.masks.make import mask_like
+from ..preprocess.masks import mask_like
 from ..register.prepare import mask_on_grid
 from .placement import Placement, placement_in_world
 from .volumes import mask_from_node, volume_from_node

@@ -19,10 +19,9 @@ from ..cli.jobs import Job
 from ..core.errors import EngineError, InputError
 from ..core.grid import VolumeGrid
 from ..io.landmarks import write_landmarks
+from ..landmarks.icp import Model
 from ..landmarks.request import PrealignOutputs, PrealignRequest
-from ..landmarks.surfaces.planes import Model
-from ..landmarks.surfaces.report import surface_registration_of
-from ..landmarks.surfaces.result import SurfaceRegistration
+from ..landmarks.surface_result import SurfaceRegistration, surface_registration_of
 from ..preprocess.steps import ROLES, Role
 from .child_job import ChildJob, in_turn
 from .landmarks import landmarks_of_node

@@ -15,7 +15,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..core.grid import VolumeGrid
 from ..io.surfaces import polydata_of_surface
-from ..preprocess.masks.visible_surface import Shown, coarse_volume, visible_surface
+from ..preprocess.visible_surface import Shown, coarse_volume, visible_surface
 from .placement import placement_in_world
 from .scene_nodes import add_hidden, remove_present
 from .steps import in_thread, shares

@@ -182,7 +182,7 @@ def add_grid_node(scene: Any, made: DisplacementGrid, *, name: str) -> Any:
     scene : vtkMRMLScene
         Gets the node.
     made : DisplacementGrid
-        From :func:`~MultimodalRegistrationLib.landmarks.spline_grid.spline_grid`.
+        From :func:`~MultimodalRegistrationLib.landmarks.thin_plate.spline_grid`.
     name : str
         Name of the node.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.linear import apply_matrix
 from ..core.volume import Volume
-from ..preprocess.masks.padding import padded_voxels
+from ..preprocess.intensities import padded_voxels
 from ..register.verdict.rule import SHARP, Verdict
 from .structure import Structure
 

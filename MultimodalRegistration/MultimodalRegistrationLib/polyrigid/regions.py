@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from ..core.box import OrientedBox
 from ..core.errors import FieldName, InputError
 from ..core.volume import Volume
-from ..preprocess.crop import crop_to_box
-from ..preprocess.masks.make import mask_like
-from ..preprocess.masks.regions import distance_to
+from ..preprocess.masks import distance_to, mask_like
+from ..preprocess.region import crop_to_box
 from .structure import Structure
 
 __all__ = ["DEFAULT_MARGIN_MM", "StructureRegion", "structure_region"]

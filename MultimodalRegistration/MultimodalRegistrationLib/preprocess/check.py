@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,16 @@ from ..io.large_volumes import read_downsampled
 from ..io.special_files import refuse_special_files
 from ..io.volumes import read_unjudged
 from ..io.voxel_source import grid_of_header, voxel_bytes
-from .check_placement import placement_findings
-from .check_slices import slice_findings
-from .check_values import value_findings
-from .dicom_series import series_findings, series_tags
-from .findings import Finding, by_severity, finding_of_error
-from .orientation import describe_orientation
-
-__all__ = ["VolumeReport", "check_file", "check_volume", "volume_warnings"]
+from .findings import (
+    Finding,
+    by_severity,
+    describe_orientation,
+    finding_of_error,
+    placement_findings,
+    series_findings,
+    series_tags,
+)
+from .voxel_findings import slice_findings, value_findings
 
 # By the codes of the errors that tell them apart from scalar volumes.
 _KINDS = {
@@ -34,7 +37,7 @@ _KINDS = {
     "not-three-dimensional": "image of one slice",
 }
 # Larger volumes are looked at in blocks.
-_MOST_BYTES = 1e9
+_MAX_BYTES = 1e9
 
 
 @dataclass(frozen=True)
@@ -47,31 +50,31 @@ class VolumeReport:
         The path as given.
     kind : str
         ``scalar volume``, ``label map``, ``vector or colour volume`` and so on; ``unknown`` for an unreadable file.
+    findings : tuple of Finding
+        Errors, then warnings, then notes.
     size : tuple of int
         Voxels along each axis; empty when the header could not be read.
     spacing_mm : tuple of float
         Likewise.
     orientation : str
-        In words; empty when there is none.
+        For people; empty when there is none.
     pixel_type : str
         In SimpleITK's words.
     value_range : tuple of 2 float, or None
         Lowest and highest finite value; None when the voxels were not read.
-    findings : tuple of Finding
-        Errors, then warnings, then notes.
     volume : Volume or None
         The volume, if it could be read.
     """
 
     name: str
     kind: str
-    size: tuple[int, ...]
-    spacing_mm: tuple[float, ...]
-    orientation: str
-    pixel_type: str
-    value_range: tuple[float, float] | None
     findings: tuple[Finding, ...]
-    volume: Volume | None
+    size: tuple[int, ...] = ()
+    spacing_mm: tuple[float, ...] = ()
+    orientation: str = ""
+    pixel_type: str = ""
+    value_range: tuple[float, float] | None = None
+    volume: Volume | None = None
 
 
 def check_volume(volume: Volume) -> tuple[Finding, ...]:
@@ -127,48 +130,46 @@ def check_file(path: str | Path) -> VolumeReport:
         Never an exception because of the file: what is wrong with it is a finding of severity ``error``.
     """
     path = Path(path)
+    header = None
     try:
         refuse_special_files(path)
-    except InputError as error:
-        return _report_of_header(path, None, finding_of_error(error))
-    header = _header(path)
-    if header is not None and _bytes(header) > _MOST_BYTES:
-        return _in_blocks(path, header)
-    try:
+        header = _header(path)
+        if header is not None and _bytes(header) > _MAX_BYTES:
+            return _in_blocks(path, header)
         volume = read_unjudged(path)
     except InputError as error:
-        return _report_of_header(path, header, finding_of_error(error))
+        return _report_of_header(path, header, (finding_of_error(error),))
     if path.is_dir():
-        tags = series_tags(path)
         # The image of a series has no metadata of its own; its tags are judged instead.
-        placement = placement_findings(volume.grid, volume.name, {"NRRD_space": "from DICOM"})
-        placement += series_findings(tags, volume.grid, float(volume.voxels.min()))
+        placement = [
+            *placement_findings(volume.grid, volume.name, {"NRRD_space": "from DICOM"}),
+            *series_findings(series_tags(path), volume.grid, float(volume.voxels.min())),
+        ]
         findings = _all_findings(volume, placement)
     else:
         findings = check_volume(volume)
-    image = volume.image
     return VolumeReport(
         name=str(path),
         kind=_kind(findings),
+        findings=findings,
         size=volume.grid.size,
         spacing_mm=volume.grid.spacing_mm,
         orientation=describe_orientation(volume.grid).words,
-        pixel_type=image.GetPixelIDTypeAsString(),
+        pixel_type=volume.image.GetPixelIDTypeAsString(),
         value_range=_value_range(volume),
-        findings=findings,
         volume=volume,
     )
 
 
-def _all_findings(volume: Volume, placement: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    values = value_findings(volume)
+def _all_findings(volume: Volume, placement: Iterable[Finding]) -> tuple[Finding, ...]:
+    values = tuple(value_findings(volume))
     # Label maps and volumes without contents consist of equal slices anyway.
     slices = () if any(finding.severity == "error" for finding in values) else slice_findings(volume)
     return by_severity([*placement, *values, *slices])
 
 
-def _kind(findings: tuple[Finding, ...]) -> str:
-    return next((_KINDS[finding.code] for finding in findings if finding.code in _KINDS), "scalar volume")
+def _kind(findings: Iterable[Finding], otherwise: str = "scalar volume") -> str:
+    return next((_KINDS[finding.code] for finding in findings if finding.code in _KINDS), otherwise)
 
 
 def _value_range(volume: Volume) -> tuple[float, float] | None:
@@ -195,11 +196,7 @@ def _header(path: Path) -> sitk.ImageFileReader | None:
 
 def _in_blocks(path: Path, header: sitk.ImageFileReader) -> VolumeReport:
     """The report of a volume that is read coarser than it is stored, in bounded memory."""
-    try:
-        volume = read_downsampled(path, memory_limit_bytes=_MOST_BYTES)
-    except InputError as error:
-        return _report_of_header(path, header, finding_of_error(error))
-    grid = grid_of_header(header)
+    volume = read_downsampled(path, memory_limit_bytes=_MAX_BYTES)
     coarse = ", ".join(f"{step:.3g}" for step in volume.grid.spacing_mm)
     large = Finding(
         "large",
@@ -208,16 +205,15 @@ def _in_blocks(path: Path, header: sitk.ImageFileReader) -> VolumeReport:
         "A registration reads it in the same way where it does not fit into memory; see --memory-limit.",
     )
     metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys()}
-    findings = [*placement_findings(grid, str(path), metadata), *value_findings(volume), large]
-    return VolumeReport(
-        name=str(path),
-        kind=_kind(tuple(findings)),
+    grid = grid_of_header(header)
+    placement = placement_findings(grid, str(path), metadata)
+    findings = by_severity([*placement, *value_findings(volume), large])
+    return replace(
+        _report_of_header(path, header, findings),
         size=grid.size,
         spacing_mm=grid.spacing_mm,
         orientation=describe_orientation(grid).words,
-        pixel_type=sitk.GetPixelIDValueAsString(header.GetPixelID()),
         value_range=_value_range(volume),
-        findings=by_severity(findings),
         volume=volume,
     )
 
@@ -226,14 +222,16 @@ def _bytes(header: sitk.ImageFileReader) -> float:
     return float(np.prod(header.GetSize(), dtype=np.float64)) * header.GetNumberOfComponents() * voxel_bytes(header)
 
 
-def _report_of_header(path: Path, header: sitk.ImageFileReader | None, finding: Finding) -> VolumeReport:
-    size: tuple[int, ...] = ()
-    spacing: tuple[float, ...] = ()
-    orientation, pixel_type = "", ""
-    kind = _KINDS.get(finding.code, "unknown" if header is None else "scalar volume")
-    if header is not None:
-        size, spacing = tuple(header.GetSize()), tuple(header.GetSpacing())
-        pixel_type = sitk.GetPixelIDValueAsString(header.GetPixelID())
-        if len(size) == 3:
-            orientation = describe_orientation(grid_of_header(header)).words
-    return VolumeReport(str(path), kind, size, spacing, orientation, pixel_type, None, (finding,), None)
+def _report_of_header(path: Path, header: sitk.ImageFileReader | None, findings: tuple[Finding, ...]) -> VolumeReport:
+    if header is None:
+        return VolumeReport(str(path), _kind(findings, "unknown"), findings)
+    size = tuple(header.GetSize())
+    return VolumeReport(
+        name=str(path),
+        kind=_kind(findings),
+        findings=findings,
+        size=size,
+        spacing_mm=tuple(header.GetSpacing()),
+        orientation=describe_orientation(grid_of_header(header)).words if len(size) == 3 else "",
+        pixel_type=sitk.GetPixelIDValueAsString(header.GetPixelID()),
+    )

@@ -16,8 +16,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["equalised", "used_part"]
-
 _BINS = 4096
 _COARSE_BINS = 32
 # Parts of the histogram that are used: below the first the whole share of the ranks is mixed in, above the second none.

@@ -12,13 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.errors import InputError
 from ..core.linear import apply_matrix
 from ..core.volume import Volume
+from .automatic_mask import choose_mask
 from .bias import correct_bias
-from .crop import crop_to_box, resample_to_spacing
-from .masks.choose import choose_mask
-from .region import Region, common_region
+from .region import Region, common_region, crop_to_box, resample_to_spacing
 from .steps import ROLES, Role
-
-__all__ = ["FoundRegion", "PreparedVolume", "Preprocessed", "find_region", "points_of_segment", "preprocess"]
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def find_region(
     automatic_masks: tuple[Role, ...] = ROLES,
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
-    on_progress: Callable[[str, float], None] = lambda words, fraction: None,
+    on_progress: Callable[[str, float], None] = lambda message, fraction: None,
 ) -> FoundRegion:
     """Make the masks and find what to cut to: the first part of :func:`preprocess`, with the same parameters.
 
@@ -117,22 +114,21 @@ def find_region(
     InputError
         Nothing in common.
     """
-    volumes: dict[Role, Volume] = {"fixed": fixed, "moving": moving}
-    masks: dict[Role, Volume | None] = {"fixed": fixed_mask, "moving": moving_mask}
-    facts: list[str] = []
-    for number, role in enumerate(ROLES):
-        if role in automatic_masks and masks[role] is None:
+    masks, facts = [fixed_mask, moving_mask], []
+    for number, (role, volume) in enumerate(zip(ROLES, (fixed, moving), strict=True)):
+        if role in automatic_masks and masks[number] is None:
             on_progress(f"looking for what to leave out of the {role} volume", 0.1 * number)
-            chosen = choose_mask(volumes[role], masks[role], "foreground")
-            masks[role] = chosen.mask
+            chosen = choose_mask(volume, None, "foreground")
+            masks[number] = chosen.mask
             facts += [f"{role.capitalize()}: {fact}" for fact in chosen.facts]
     if region is None:
+        voxels = [None if mask is None else mask.voxels for mask in masks]
         region = common_region(
             fixed.grid,
             moving.grid,
             fixed_to_moving_lps,
-            fixed_mask=_voxels(masks["fixed"]),
-            moving_mask=_voxels(masks["moving"]),
+            fixed_mask=voxels[0],
+            moving_mask=voxels[1],
             margin_mm=margin_mm,
         )
     if region is None:
@@ -141,7 +137,7 @@ def find_region(
             "there is nothing that both show under this transform",
             "Give a transform or landmarks that bring them together, or leave the transform out to search for one.",
         )
-    return FoundRegion(region, masks["fixed"], masks["moving"], tuple(facts))
+    return FoundRegion(region, masks[0], masks[1], tuple(facts))
 
 
 def preprocess(
@@ -157,7 +153,7 @@ def preprocess(
     bias_correct: tuple[Role, ...] = (),
     isotropic_mm: float | None = None,
     spacing_factor: float | None = None,
-    on_progress: Callable[[str, float], None] = lambda words, fraction: None,
+    on_progress: Callable[[str, float], None] = lambda message, fraction: None,
     cancel: threading.Event | None = None,
 ) -> Preprocessed:
     """Prepare two volumes.
@@ -183,7 +179,7 @@ def preprocess(
     spacing_factor : float, optional
         Resample both to voxels this many times as large; not together with ``isotropic_mm``.
     on_progress : callable, optional
-        Called with words and the share that is done.
+        Called with a message and the share that is done.
     cancel : threading.Event, optional
         Set it to stop.
 
@@ -204,7 +200,6 @@ def preprocess(
             raise InputError(what, f"{value} was given", "Give a positive number.")
     if isotropic_mm is not None and spacing_factor is not None:
         raise InputError("The spacing factor", "given together with a voxel size", "Leave one of them out.")
-    volumes: dict[Role, Volume] = {"fixed": fixed, "moving": moving}
     found = find_region(
         fixed,
         moving,
@@ -216,28 +211,30 @@ def preprocess(
         moving_mask=moving_mask,
         on_progress=on_progress,
     )
-    region, facts = found.region, list(found.facts)
-    masks: dict[Role, Volume | None] = {"fixed": found.fixed_mask, "moving": found.moving_mask}
-    prepared = {}
-    boxes = {"fixed": region.fixed, "moving": region.moving}
-    for number, role in enumerate(ROLES):
-        volume, mask, field = volumes[role], masks[role], None
+    facts = list(found.facts)
+    prepared = []
+    for number, (role, volume, mask, box) in enumerate(
+        (
+            ("fixed", fixed, found.fixed_mask, found.region.fixed),
+            ("moving", moving, found.moving_mask, found.region.moving),
+        )
+    ):
+        field, subject = None, role.capitalize()
         if role in bias_correct:
-            words = f"correcting the bias field of the {role} volume"
-            start = 0.2 + 0.4 * number
+            message = f"correcting the bias field of the {role} volume"
 
-            def tell(share: float, words: str = words, start: float = start) -> None:
-                on_progress(words, start + 0.4 * share)
+            def report(share: float, message: str = message, start: float = 0.2 + 0.4 * number) -> None:
+                on_progress(message, start + 0.4 * share)
 
-            corrected = correct_bias(volume, mask=mask, on_progress=tell, cancel=cancel)
+            corrected = correct_bias(volume, mask=mask, on_progress=report, cancel=cancel)
             volume, field = corrected.corrected, corrected.field
-            facts.append(f"{role.capitalize()}: the bias field was taken out.")
-        cropped = crop_to_box(volume, boxes[role])
-        cropped_mask = None if mask is None else crop_to_box(volume, boxes[role], kept=mask)
+            facts.append(f"{subject}: the bias field was taken out.")
+        cropped = crop_to_box(volume, box)
+        cropped_mask = None if mask is None else crop_to_box(volume, box, kept=mask)
         cut = f"cut from {_shape(volume)} to {_shape(cropped)} voxels"
         if cropped.grid.size == volume.grid.size:
             cut = f"kept whole, {_shape(volume)} voxels"
-        facts.append(f"{role.capitalize()}: {cut}, {region.words}.")
+        facts.append(f"{subject}: {cut}, {found.region.words}.")
         if isotropic_mm is not None or spacing_factor is not None:
             spacing_mm = np.asarray(cropped.grid.spacing_mm) * (spacing_factor or 1.0)
             if isotropic_mm is not None:
@@ -246,19 +243,12 @@ def preprocess(
             if cropped_mask is not None:
                 cropped_mask = resample_to_spacing(cropped_mask, spacing_mm, is_mask=True)
             size = " x ".join(f"{step:.3g}" for step in spacing_mm)
-            facts.append(f"{role.capitalize()}: resampled to {size} mm, {_shape(cropped)} voxels.")
+            facts.append(f"{subject}: resampled to {size} mm, {_shape(cropped)} voxels.")
         if cropped_mask is not None and not np.any(cropped_mask.voxels):
-            raise InputError(
-                volume.name,
-                "nothing of its mask lies in the region",
-                "Choose another region or mask, or --mask none.",
-            )
-        prepared[role] = PreparedVolume(cropped, cropped_mask, field)
-    return Preprocessed(prepared["fixed"], prepared["moving"], region, tuple(facts))
-
-
-def _voxels(mask: Volume | None) -> NDArray[np.uint8] | None:
-    return None if mask is None else mask.voxels
+            remedy = "Choose another region or mask, or --mask none."
+            raise InputError(volume.name, "nothing of its mask lies in the region", remedy)
+        prepared.append(PreparedVolume(cropped, cropped_mask, field))
+    return Preprocessed(prepared[0], prepared[1], found.region, tuple(facts))
 
 
 def _shape(volume: Volume) -> str:

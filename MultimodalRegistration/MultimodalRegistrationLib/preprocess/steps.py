@@ -10,8 +10,6 @@ from typing import Any, Literal, get_args
 from ..core.errors import InputError
 from ..io.special_files import refuse_special_files
 
-__all__ = ["AUTOMATIC", "NOTHING", "ROLES", "MaskKind", "Role", "Steps", "find_steps"]
-
 Role = Literal["fixed", "moving"]
 MaskKind = Literal["none", "metal", "foreground"]
 MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)

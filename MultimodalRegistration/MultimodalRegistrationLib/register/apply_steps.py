@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.volume import Volume
+from ..preprocess.automatic_mask import choose_mask
 from ..preprocess.bias import correct_bias
-from ..preprocess.masks.choose import choose_mask
 from ..preprocess.steps import ROLES, Role, Steps
 from .masks import Masks
 from .run import Run

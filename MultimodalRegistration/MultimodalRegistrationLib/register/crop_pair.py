@@ -11,8 +11,7 @@ from ..core.box import OrientedBox
 from ..core.grid import VolumeGrid
 from ..core.linear import apply_matrix
 from ..engines.handover import EngineVolume
-from ..preprocess.crop import voxels_in_box
-from ..preprocess.region import common_region
+from ..preprocess.region import common_region, voxels_in_box
 
 __all__ = ["crop_pair"]
 

@@ -15,7 +15,7 @@ from ..core.marked import some_marked
 from ..core.spatial import SpatialTransform
 from ..core.volume import Volume
 from ..engines.handover import EngineJob, EngineVolume
-from ..preprocess.masks.foreground import foreground
+from ..preprocess.foreground import foreground
 from ..transforms.distance_statistics import DistanceStatistics
 from ..transforms.health.health import jacobian_statistics
 from ..transforms.health.inverse import return_errors_mm

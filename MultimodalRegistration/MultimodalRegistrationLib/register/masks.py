@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..core.box import OrientedBox
 from ..core.errors import InputError
 from ..core.volume import Volume
-from ..preprocess.masks.boxes import mask_of_box
+from ..preprocess.masks import mask_of_box
 from ..preprocess.steps import Role
 from . import prepare
 

@@ -23,7 +23,7 @@ from ...core.grid import VolumeGrid
 from ...core.spatial import SpatialTransform
 from ...core.volume import Volume
 from ...io.box_mean import box_mean, coarse_grid
-from ...preprocess.masks.foreground import foreground
+from ...preprocess.foreground import foreground
 from ...register.overlap import overlap_fraction
 from ...register.search.lattice import class_centers
 from ...transforms.distance_statistics import DistanceStatistics

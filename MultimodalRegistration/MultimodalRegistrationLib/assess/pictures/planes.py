@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...core.grid import VolumeGrid
 from ...core.volume import Volume
-from ...preprocess.masks.modality import guess_modality, hounsfield_offset
+from ...preprocess.intensities import guess_modality, hounsfield_offset
 
 _CT_WINDOW_HU = (-200.0, 400.0)
 _WINDOW_PERCENTILES = (2.0, 99.5)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...landmarks.accuracy import PointErrors
-from ...landmarks.appraisal import Appraisal, appraise, fit_quickly
+from ...landmarks.evaluation import PairEvaluation, evaluate_pairs, fiducial_errors
 from ...landmarks.models import ModelName
 from ...mrml.live_pairs import LivePairs, match_nodes, points_over_volume, read_pairs, read_targets
 from . import texts
@@ -34,7 +34,7 @@ class Appraising:
         self._matched: tuple[Any, ...] = ()
         self._match_problem: InputError | None = None
         self.live: LivePairs | None = None
-        self.appraisal: Appraisal | None = None
+        self.appraisal: PairEvaluation | None = None
         self.problem: InputError | None = None
         self.targets_problem: str | None = None
         self._model: ModelName = "rigid"
@@ -55,13 +55,13 @@ class Appraising:
         """The fiducial errors of the points as they are now, row by row."""
         live, parameters = self.read(), self._parameters
         model = parameters.model.model
-        quick = fit_quickly(
+        errors = fiducial_errors(
             live.pairs,
             self._model if model == "auto" else model,
             stiffness_mm=parameters.stiffness,
             reflection=parameters.mirrorAllowed,
         )
-        return self.by_row(None if quick is None else quick.fiducial)
+        return self.by_row(errors)
 
     def judge(self) -> None:
         """Find everything that can be said."""
@@ -73,7 +73,7 @@ class Appraising:
         self.appraisal, self.targets_problem = None, None
         if len(live.pairs) == 0:
             return
-        self.appraisal = appraise(
+        self.appraisal = evaluate_pairs(
             live.pairs,
             model=parameters.model.model,
             stiffness_mm=parameters.stiffness,

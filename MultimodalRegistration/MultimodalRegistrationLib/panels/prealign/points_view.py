@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...landmarks.findings import Finding
-from ...landmarks.models import FEWEST_PAIRS
+from ...landmarks.models import MIN_PAIRS
 from ...mrml.live_pairs import LivePairs, exchange_points, jump_to_point, select_pair
 from . import texts
 from .appraising import Appraising
@@ -103,7 +103,7 @@ class PointsView:
         if words is not None or judged is None or judged.live is None:
             return words
         model = parameters.model.model
-        fewest = FEWEST_PAIRS["rigid" if model == "auto" else model]
+        fewest = MIN_PAIRS["rigid" if model == "auto" else model]
         words = texts.few_words(fixed, moving, len(judged.live.pairs), fewest)
         if words is None and judged.problem is not None:
             words = texts.problem_words(judged.problem)

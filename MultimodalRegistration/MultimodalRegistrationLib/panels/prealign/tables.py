@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import qt
 
-from ...landmarks.appraisal import Appraisal
-from ...landmarks.pair_rows import PairRow
-from ...landmarks.targets import Targets
+from ...landmarks.evaluation import PairEvaluation
+from ...landmarks.measured_errors import Targets
+from ...landmarks.pairing import PairRow
 from ..common.cells import text_cell
 from . import texts
 
@@ -168,7 +168,7 @@ class PairTable:
             self._on_chosen(row, "moving" if column == MOVING else "fixed")
 
 
-def show_evidence(table: Any, appraisal: Appraisal | None) -> None:
+def show_evidence(table: Any, appraisal: PairEvaluation | None) -> None:
     """Show what speaks for each model, the chosen one in bold; nothing where there are no pairs."""
     _prepare(table, texts.evidence_headers(), stretched=3)
     for column, width in ((0, 110), (1, 56), (2, 56)):

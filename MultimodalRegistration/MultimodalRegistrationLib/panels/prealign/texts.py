@@ -10,13 +10,13 @@ from slicer.i18n import tr as _
 
 from ...core.errors import RegistrationError
 from ...landmarks.accuracy import PointErrors
-from ...landmarks.appraisal import Appraisal, ModelEvidence
+from ...landmarks.error_bounds import bounds_message
+from ...landmarks.evaluation import ModelEvidence, PairEvaluation
 from ...landmarks.findings import Finding
-from ...landmarks.headline import range_words
-from ...landmarks.models import FEWEST_PAIRS
-from ...landmarks.pair_rows import PairRow
-from ...landmarks.surfaces.result import Distances, SurfaceRegistration
-from ...landmarks.targets import Targets
+from ...landmarks.measured_errors import Targets
+from ...landmarks.models import MIN_PAIRS
+from ...landmarks.pairing import PairRow
+from ...landmarks.surface_result import Distances, SurfaceRegistration
 from ...register.refine_landmarks import RefinedLandmark
 from ..common.texts import escaped
 
@@ -165,7 +165,7 @@ def exchange_link(target: str, moving_name: str) -> str:
 def evidence_words(evidence: ModelEvidence, *, recommended: bool) -> str:
     """The last column of the models."""
     if evidence.missing == "pairs":
-        return _("needs {count} pairs").format(count=FEWEST_PAIRS[evidence.model])
+        return _("needs {count} pairs").format(count=MIN_PAIRS[evidence.model])
     if evidence.missing == "spread":
         return _("pairs in a plane") if evidence.model in ("affine", "tps") else _("pairs on a line")
     if evidence.missing == "fit":
@@ -182,7 +182,7 @@ def _of(errors: PointErrors) -> str:
     return _("{rms:.2f} mm RMS, at most {largest:.2f}").format(rms=errors.rms_mm, largest=errors.max_mm)
 
 
-def headline_words(appraisal: Appraisal | None) -> str:
+def headline_words(appraisal: PairEvaluation | None) -> str:
     """What matters most; empty where there is no fit."""
     result = None if appraisal is None else appraisal.result
     return "" if result is None else shortened(" ".join(result.headline.words))
@@ -202,12 +202,12 @@ def left_out_words(errors: PointErrors | None) -> str:
     return _("needs more pairs") if errors is None else _of(errors)
 
 
-def expected_words(appraisal: Appraisal) -> str:
+def expected_words(appraisal: PairEvaluation) -> str:
     """The error to expect."""
     result = appraisal.result
     if result is None or result.extremes is None:
         return _("needs more pairs, or a localisation error (Advanced)") if result is not None else NO_VALUE
-    return shortened(range_words(result.extremes)) + "."
+    return shortened(bounds_message(result.extremes)) + "."
 
 
 def target_words(targets: Targets | None, problem: str | None) -> str:

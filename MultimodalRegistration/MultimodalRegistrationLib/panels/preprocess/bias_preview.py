@@ -13,7 +13,7 @@ from ...application.child_python import temporary_folder
 from ...core.errors import RegistrationError
 from ...mrml.bias_preview import bias_preview_steps
 from ...mrml.steps import shares
-from ...preprocess.bias_preview import BiasPreview, write_preview
+from ...preprocess.bias import BiasPreview, write_preview
 from ..common.stepper import Stepper
 
 __all__ = ["BiasPreviewMaker"]

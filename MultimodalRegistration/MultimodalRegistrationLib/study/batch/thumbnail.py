@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ...assess.pictures.picture import PAINTERS, Picture, Shades, grey, write_picture
 from ...assess.pictures.planes import PLANES, PlaneWindow, cut, display_window, resampled
 from ...core.volume import Volume
-from ...preprocess.masks.foreground import foreground
-from ...preprocess.masks.padding import padded_voxels
+from ...preprocess.foreground import foreground
+from ...preprocess.intensities import padded_voxels
 
 __all__ = ["HEIGHT", "WIDTH", "write_thumbnail"]
 

@@ -9,19 +9,15 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ...core.errors import InputError
-from ...core.grid import VolumeGrid
-from ...core.surface import Surface
-from ...core.volume import Volume
-from ...io.box_mean import coarse_copy
-from ...io.surfaces import simplified, surface_of_mask, surface_of_threshold
+from ..core.errors import InputError
+from ..core.grid import VolumeGrid
+from ..core.surface import Surface
+from ..core.volume import Volume
+from ..io.box_mean import coarse_copy
+from ..io.surfaces import simplified, surface_of_mask, surface_of_threshold
 from .foreground import find_foreground
-from .make import mask_like
-from .modality import Modality, guess_modality, hounsfield_offset
-from .padding import padded_voxels
-from .regions import connected_regions
-
-__all__ = ["CoarseVolume", "Shown", "coarse_volume", "visible_surface"]
+from .intensities import Modality, guess_modality, hounsfield_offset, padded_voxels
+from .masks import connected_regions, mask_like
 
 Shown = Literal["body", "bone"]
 
@@ -31,7 +27,7 @@ _VALUES_LOOKED_AT = 200_000
 _BONE_HU = 250.0
 _AIR_HU = -1000.0
 # Smaller pieces are calcifications, contrast agent and noise.
-_LEAST_BONE_MM3 = 1000.0
+_MIN_BONE_MM3 = 1000.0
 
 
 @dataclass(frozen=True)
@@ -96,24 +92,19 @@ def visible_surface(coarse: CoarseVolume, shown: Shown, most_triangles: int) -> 
     try:
         padding, _ = padded_voxels(volume.voxels)
         body = find_foreground(volume, modality=modality, padding=padding).body
-        if shown == "bone":
-            surface = _bone(volume, body, _BONE_HU - hounsfield_offset(modality), _AIR_HU - hounsfield_offset(modality))
-        else:
+        if shown == "body":
             surface = surface_of_mask(mask_like(volume, body, "body"), closed=False)
+        else:
+            offset = hounsfield_offset(modality)
+            labels, _ = connected_regions(body & (volume.voxels > _BONE_HU - offset))
+            small = np.bincount(labels.ravel()) * float(np.prod(volume.grid.spacing_mm)) < _MIN_BONE_MM3
+            small[0] = False
+            # The neighbours of bone keep their values, between which the surface is interpolated.
+            dense = np.where(small[labels] | ~body, np.float32(_AIR_HU - offset), volume.voxels)
+            image = sitk.GetImageFromArray(dense)
+            image.CopyInformation(volume.image)
+            surface = surface_of_threshold(Volume(image, volume.name), _BONE_HU - offset)
         return simplified(surface, most_triangles)
     except InputError:
         # All voxels alike, or too few on one side for a surface.
         return None
-
-
-def _bone(volume: Volume, body: NDArray[np.bool_], threshold: float, air: float) -> Surface:
-    dense = body & (volume.voxels > threshold)
-    labels, _ = connected_regions(dense)
-    sizes = np.bincount(labels.ravel()) * float(np.prod(volume.grid.spacing_mm))
-    small = sizes < _LEAST_BONE_MM3
-    small[0] = False
-    # The neighbours of bone keep their values, between which the surface is interpolated.
-    left_out = small[labels] | ~body
-    image = sitk.GetImageFromArray(np.where(left_out, np.float32(air), volume.voxels))
-    image.CopyInformation(volume.image)
-    return surface_of_threshold(Volume(image, volume.name), threshold)

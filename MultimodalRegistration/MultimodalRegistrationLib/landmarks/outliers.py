@@ -22,6 +22,7 @@ An exchange and a reflection add no parameter; they are judged by the profile li
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +30,15 @@ from numpy.typing import NDArray
 # The tails of these distributions without all of scipy.stats, which would slow the start of every command.
 from scipy.special import chdtrc, fdtrc
 
-from ._misfit import Linear, misfit
+from ..core.superpose import superpose
 from .models import PARAMETERS
-
-__all__ = ["exchange", "outliers", "reflection_gain"]
 
 _LEVEL = 0.006
 _LATER_LEVEL = 0.0001
 _CLEAR = float(np.log(1000.0))
-_SMALLEST_MM2 = 1e-6
+_MIN_MM2 = 1e-6
 _CHUNK = 2_000
+Linear = Literal["translation", "rigid", "similarity", "affine"]
 
 
 def outliers(
@@ -48,7 +48,7 @@ def outliers(
     weights: NDArray[np.float64],
     variance_mm2: float | None = None,
 ) -> list[int]:
-    """Pairs with a wrong position, the worst first; none where no degrees of freedom are left to tell.
+    """Pairs with a wrong position, the worst first; none where no degrees of freedom are left.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def outliers(
         if freedom < 1:
             break
         keep = np.array([[j for j in left if j != i] for i in left])
-        squares = misfit(fixed[left], moving[left], model, weights[left]) + _SMALLEST_MM2 * n
-        without = misfit(fixed[keep], moving[keep], model, weights[keep]) + _SMALLEST_MM2 * n
+        squares = misfit(fixed[left], moving[left], model, weights[left]) + _MIN_MM2 * n
+        without = misfit(fixed[keep], moving[keep], model, weights[keep]) + _MIN_MM2 * n
         worst = int(without.argmin())
         if variance_mm2 is not None:
             chance = float(chdtrc(3, (squares - without[worst]) / variance_mm2))
@@ -84,8 +84,7 @@ def outliers(
             ratio = ((squares - without[worst]) / 3) / (without[worst] / freedom)
             chance = float(fdtrc(3, freedom, ratio))
         removed.append(left.pop(worst))
-        level = _LEVEL if step == 0 else _LATER_LEVEL
-        if chance * n < level:
+        if chance * n < (_LATER_LEVEL if step else _LEVEL):
             significant = step + 1
     return removed[:significant]
 
@@ -116,8 +115,14 @@ def exchange(
     couples = list(combinations(range(n), 2))
     if freedom < 1 or not couples:
         return -np.inf, (0, 0)
+    orders = np.tile(np.arange(n), (len(couples), 1))
+    for order, (a, b) in zip(orders, couples, strict=True):
+        order[[a, b]] = b, a
     exchanged = np.concatenate(
-        [_exchanged(fixed, moving, model, weights, couples[i : i + _CHUNK]) for i in range(0, len(couples), _CHUNK)]
+        [
+            misfit(np.broadcast_to(fixed, (len(part), *fixed.shape)), moving[part], model, weights)
+            for part in np.split(orders, range(_CHUNK, len(orders), _CHUNK))
+        ]
     )
     best = int(exchanged.argmin())
     gain = _gain(misfit(fixed, moving, model, weights), exchanged[best], n, freedom) - np.log(len(couples))
@@ -126,25 +131,11 @@ def exchange(
     spare = 3 * len(rest) - PARAMETERS[model]
     if gain > 0 and spare >= 1:
         # An exchange that leaves its own two pairs misfitting does not explain the misfit.
-        without = misfit(fixed[rest], moving[rest], model, weights[rest]) + _SMALLEST_MM2 * n
-        ratio = ((exchanged[best] + _SMALLEST_MM2 * n - without) / 6) / (without / spare)
+        without = misfit(fixed[rest], moving[rest], model, weights[rest]) + _MIN_MM2 * n
+        ratio = ((exchanged[best] + _MIN_MM2 * n - without) / 6) / (without / spare)
         if fdtrc(6, spare, ratio) < 1e-4:
             return -np.inf, (a, b)
     return gain, (a, b)
-
-
-def _exchanged(
-    fixed: NDArray[np.float64],
-    moving: NDArray[np.float64],
-    model: Linear,
-    weights: NDArray[np.float64],
-    couples: list[tuple[int, int]],
-) -> NDArray[np.float64]:
-    """Misfit with each couple of partners exchanged, shape (len(couples),)."""
-    orders = np.tile(np.arange(len(fixed)), (len(couples), 1))
-    for row, (a, b) in enumerate(couples):
-        orders[row, [a, b]] = b, a
-    return misfit(np.broadcast_to(fixed, (len(couples), *fixed.shape)), moving[orders], model, weights)
 
 
 def reflection_gain(
@@ -177,5 +168,50 @@ def reflection_gain(
 
 
 def _gain(squares: NDArray[np.float64], other: NDArray[np.float64], n: int, freedom: int) -> float:
-    floor = _SMALLEST_MM2 * n
+    floor = _MIN_MM2 * n
     return float(0.5 * freedom * np.log((squares + floor) / (other + floor)) - _CLEAR)
+
+
+def misfit(
+    fixed_lps: NDArray[np.float64],
+    moving_lps: NDArray[np.float64],
+    model: Linear,
+    weights: NDArray[np.float64] | None = None,
+    *,
+    mirrored: bool = False,
+) -> NDArray[np.float64]:
+    """Sum of squared distances of partners after the best fit, mm^2.
+
+    Parameters
+    ----------
+    fixed_lps, moving_lps : array, shape (..., N, 3)
+        Partners, LPS, mm.
+    model : {"translation", "rigid", "similarity", "affine"}
+        Of ``fixed_to_moving_lps``.
+    weights : array, shape (..., N), optional
+        Of the squared distances; all one by default.
+    mirrored : bool, optional
+        With a reflection (rigid and similarity).
+
+    Returns
+    -------
+    array, shape (...,)
+        Sums of squares in the moving frame.
+    """
+    each = np.ones(fixed_lps.shape[-2]) if weights is None else weights
+    share = (each / each.sum(axis=-1, keepdims=True))[..., None]
+    fixed = fixed_lps - np.sum(share * fixed_lps, axis=-2, keepdims=True)
+    moving = moving_lps - np.sum(share * moving_lps, axis=-2, keepdims=True)
+    if model == "translation":
+        return np.asarray(np.sum(each[..., None] * (moving - fixed) ** 2, axis=(-1, -2)))
+    if model == "affine":
+        root = np.sqrt(each)[..., None]
+        fixed, moving = root * fixed, root * moving
+        residual = moving - fixed @ (np.linalg.pinv(fixed) @ moving)
+        return np.asarray(np.sum(residual**2, axis=(-1, -2)))
+    rotation, _, squares = superpose(fixed, moving, each, mirrored=mirrored)
+    if model == "rigid":
+        return squares
+    mapped = fixed @ np.swapaxes(rotation, -1, -2)
+    scale = np.sum(share * mapped * moving, axis=(-1, -2)) / np.maximum(np.sum(share * fixed**2, axis=(-1, -2)), 1e-12)
+    return np.asarray(np.sum(each[..., None] * (moving - scale[..., None, None] * mapped) ** 2, axis=(-1, -2)))

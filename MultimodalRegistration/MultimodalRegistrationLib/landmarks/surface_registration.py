@@ -8,13 +8,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...core.errors import InputError
-from ...core.linear import (
+from ..core.errors import InputError
+from ..core.linear import (
     LARGEST_CONDITION,
     apply_matrix,
     closest_rotation,
@@ -22,16 +20,11 @@ from ...core.linear import (
     displacement_mm,
     rotation_angle_deg,
 )
-from ...core.points import LandmarkList
-from ...core.shapes import PointSet, Shape
-from ...core.surface import Surface
-from .checks import checked_shape, left_out
-from .iterate import Fit, Matching, Overlap, iterate
-from .planes import Model
-from .result import Distances, Rival, SurfaceRegistration
-from .starts import Start, principal_axis_starts, searched_starts
-
-__all__ = ["register_surface"]
+from ..core.points import LandmarkList
+from ..core.shapes import PointSet, Shape
+from ..core.surface import Surface
+from .icp import MIN_POINTS, Matching, Model, Overlap, Pose, iterate, principal_axis_starts, searched_starts
+from .surface_result import Distances, Rival, SurfaceRegistration
 
 _CLOUD = 6000
 _SEARCH_SAMPLES = 1500
@@ -46,12 +39,13 @@ _APART = 0.05
 _AMBIGUOUS = 1.5
 # Residuals closer than this are a tie.
 _TIE = 1.1
-
-
-class _Candidate(NamedTuple):
-    start: str
-    matrix: NDArray[np.float64]
-    residual_mm: float
+# In how many dimensions a shape has to spread.
+_DIMENSIONS: dict[Model, int] = {"rigid": 2, "similarity": 2, "affine": 3}
+# A spread below this share of the largest is how exactly points were placed or saved, not shape.
+_FLAT = 1e-3
+# A spread below this share of the coordinates is the rounding of a file.
+_ROUNDING = 1e-6
+_SAMPLES = 1000
 
 
 def register_surface(
@@ -109,21 +103,22 @@ def register_surface(
     if swapped:
         initial = np.asarray(np.linalg.inv(initial))
     search = _Search(sampled, target, model, overlap, seed)
-    start = Start("given", initial) if initial_fixed_to_moving_lps is not None else None
-    candidates = search.candidates(start)
+    candidates = search.candidates(None if initial_fixed_to_moving_lps is None else Pose(initial, start="given"))
     best = search.choose(candidates, initial) if candidates else None
-    fit = search.finish(best) if best else None
-    if best is None or fit is None or not np.isfinite(fit.residual_mm):
+    final = search.refined([best], _FINAL_SAMPLES, to_planes=50, tolerance=5e-5) if best else []
+    if best is None or not final:
         raise InputError(
             f"{fixed_shape.name} and {moving_shape.name}",
             f"the {model} transform that lays them on each other mirrors or flattens space",
             "Use a rigid or similarity model, and check that neither volume is mirrored.",
         )
-    fixed_to_moving = np.asarray(np.linalg.inv(fit.matrix_lps) if swapped else fit.matrix_lps)
-    rivals = []
-    for candidate in (c for c in candidates if c is not best):
-        other = np.asarray(np.linalg.inv(candidate.matrix) if swapped else candidate.matrix)
-        rivals.append(_rival(candidate, other, fixed_to_moving, moving_shape, seed))
+
+    def oriented(pose: Pose) -> NDArray[np.float64]:
+        return np.asarray(np.linalg.inv(pose.matrix_lps) if swapped else pose.matrix_lps)
+
+    fixed_to_moving = oriented(final[0])
+    points = moving_shape.samples(_COARSE_SAMPLES, seed=seed).points_lps
+    rivals = [_rival(one, oriented(one), fixed_to_moving, points) for one in candidates if one is not best]
     moving_distances, fixed_distances = search.distances(fixed_shape, moving_shape, fixed_to_moving)
     return SurfaceRegistration(
         fixed_to_moving_lps=fixed_to_moving,
@@ -131,11 +126,13 @@ def register_surface(
         moving_to_fixed=moving_distances,
         fixed_to_moving=fixed_distances,
         start=best.start,
-        iterations=fit.iterations,
+        iterations=final[0].iterations,
         residual_mm=best.residual_mm,
         rivals=tuple(rivals),
         ambiguous=bool(rivals) and rivals[0].residual_mm < _AMBIGUOUS * best.residual_mm,
-        notes=left_out(fixed) + left_out(moving),
+        notes=tuple(
+            note for shape in (fixed, moving) if isinstance(shape, LandmarkList) for note in shape.unused_notes
+        ),
     )
 
 
@@ -150,9 +147,22 @@ class _Search:
         self.target_lps = target.samples(_FINAL_SAMPLES, seed=seed + 3).points_lps
         self.size_mm = 2 * min(_radius(self.sampled_lps), _radius(self.target_lps))
 
-    def matching(self, count: int, *, exact: bool) -> Matching:
-        """Match ``count`` samples a side, of the surfaces themselves or of the clouds that stand for them."""
-        return Matching(
+    def refined(
+        self,
+        poses: list[Pose],
+        count: int,
+        *,
+        to_planes: int,
+        tolerance: float,
+        to_points: int = 0,
+        model: Model | None = None,
+        exact: bool = True,
+    ) -> list[Pose]:
+        """Poses improved on ``count`` samples a side, of the surfaces or of the clouds that stand for them.
+
+        The best comes first; those that are not clearly apart from a better one are left out.
+        """
+        matching = Matching(
             sampled=self.sampled if exact else self.sampled_cloud,
             target=self.target if exact else self.target_cloud,
             sampled_lps=self.sampled_lps[:count],
@@ -160,55 +170,40 @@ class _Search:
             overlap=self.overlap,
             floor_mm=(1 if exact else 2) * _FLOOR * self.size_mm,
         )
-
-    def candidates(self, given: Start | None) -> list[_Candidate]:
-        """The best poses, clearly apart from each other, improved on the surfaces; the best first."""
-        coarse_model: Model = "rigid" if self.model == "rigid" else "similarity"
-        coarse = []
-        for start in self._starts(given):
-            fit = iterate(
-                self.matching(_COARSE_SAMPLES, exact=False),
-                start.matrix_lps,
-                model=coarse_model,
-                to_points=6,
-                to_planes=8,
-                tolerance_mm=2e-3 * self.size_mm,
-            )
-            coarse.append(_Candidate(start.name, fit.matrix_lps, fit.residual_mm))
-        # Most rivals show soon that they are none; those that may win go on.
-        closely = self._improved(self._apart(coarse)[:_LOOKED_AT_CLOSELY], rounds=6)
-        return self._apart(self._improved(closely[:2], rounds=25) + closely[2:])
-
-    def _improved(self, candidates: list[_Candidate], *, rounds: int) -> list[_Candidate]:
         improved = []
-        for candidate in candidates:
+        for pose in poses:
             fit = iterate(
-                self.matching(_EXACT_SAMPLES, exact=True),
-                candidate.matrix,
-                model=self.model,
-                to_points=0,
-                to_planes=rounds,
-                tolerance_mm=2e-4 * self.size_mm,
+                matching,
+                pose.matrix_lps,
+                model=model or self.model,
+                to_points=to_points,
+                to_planes=to_planes,
+                tolerance_mm=tolerance * self.size_mm,
             )
-            improved.append(_Candidate(candidate.start, fit.matrix_lps, fit.residual_mm))
+            improved.append(fit._replace(start=pose.start))
         return self._apart(improved)
 
-    def choose(self, candidates: list[_Candidate], initial: NDArray[np.float64]) -> _Candidate:
+    def candidates(self, given: Pose | None) -> list[Pose]:
+        """The best poses, clearly apart from each other, improved on the surfaces; the best first."""
+        coarse_model: Model = "rigid" if self.model == "rigid" else "similarity"
+        coarse = self.refined(
+            self._starts(given),
+            _COARSE_SAMPLES,
+            to_points=6,
+            to_planes=8,
+            tolerance=2e-3,
+            model=coarse_model,
+            exact=False,
+        )
+        # Most rivals show soon that they are none; those that may win go on.
+        closely = self.refined(coarse[:_LOOKED_AT_CLOSELY], _EXACT_SAMPLES, to_planes=6, tolerance=2e-4)
+        return self._apart(self.refined(closely[:2], _EXACT_SAMPLES, to_planes=25, tolerance=2e-4) + closely[2:])
+
+    def choose(self, candidates: list[Pose], initial: NDArray[np.float64]) -> Pose:
         """The best candidate; among equally good ones that which moves least from the initial pose."""
         least = min(c.residual_mm for c in candidates)
         tied = [c for c in candidates if c.residual_mm <= _TIE * least]
-        return min(tied, key=lambda c: float(displacement_mm(c.matrix, initial, self.target_lps).mean()))
-
-    def finish(self, candidate: _Candidate) -> Fit:
-        """Improve a pose to convergence."""
-        return iterate(
-            self.matching(_FINAL_SAMPLES, exact=True),
-            candidate.matrix,
-            model=self.model,
-            to_points=0,
-            to_planes=50,
-            tolerance_mm=5e-5 * self.size_mm,
-        )
+        return min(tied, key=lambda c: float(displacement_mm(c.matrix_lps, initial, self.target_lps).mean()))
 
     def distances(
         self, fixed: Shape, moving: Shape, fixed_to_moving: NDArray[np.float64]
@@ -219,20 +214,17 @@ class _Search:
         points = moving.samples(_FINAL_SAMPLES, seed=self.seed + 4).points_lps
         to_fixed = to_moving = None
         if isinstance(fixed, Surface) or not isinstance(moving, Surface):
-            share = self.overlap
-            to_fixed = Distances.of(fixed.nearest(apply_matrix(matrix, points)).distances_mm, share, floor)
+            to_fixed = Distances.of(fixed.nearest(apply_matrix(matrix, points)).distances_mm, self.overlap, floor)
         if isinstance(moving, Surface) or not isinstance(fixed, Surface):
-            share = self.overlap if self.sampled is fixed else "auto"
-            moved: Shape
+            moved: Shape = PointSet(moving.name, apply_matrix(matrix, points))
             if isinstance(moving, Surface):
                 moved = moving.moved(matrix)
-            else:
-                moved = PointSet(moving.name, apply_matrix(matrix, points))
             others = fixed.samples(_FINAL_SAMPLES, seed=self.seed + 5).points_lps
+            share = self.overlap if self.sampled is fixed else "auto"
             to_moving = Distances.of(moved.nearest(others).distances_mm, share, floor)
         return to_fixed, to_moving
 
-    def _starts(self, given: Start | None) -> list[Start]:
+    def _starts(self, given: Pose | None) -> list[Pose]:
         sampled, target = self.sampled_cloud.points_lps, self.target_cloud.points_lps
         scales = [1.0]
         ratio = _radius(sampled) / _radius(target)
@@ -242,27 +234,31 @@ class _Search:
         for scale in scales:
             scaled = np.diag([scale, scale, scale, 1.0])
             shapes = (scale * target, sampled)
-            search = [points[:_SEARCH_SAMPLES] for points in shapes]
-            # The part is laid on the whole: what has no counterpart would only add noise.
-            if _extent(shapes[0], self.target) <= _extent(shapes[1], self.sampled):
-                found = searched_starts(search[0], shapes[1])
+            # The part is laid on the whole: what has no counterpart would only add noise. Points are always the part.
+            sizes = [
+                _radius(points) if isinstance(shape, Surface) else 0.0
+                for points, shape in zip(shapes, (self.target, self.sampled), strict=True)
+            ]
+            if sizes[0] <= sizes[1]:
+                found = searched_starts(shapes[0][:_SEARCH_SAMPLES], shapes[1])
             else:
                 found = [
-                    Start(start.name, np.asarray(np.linalg.inv(start.matrix_lps)))
-                    for start in searched_starts(search[1], shapes[0])
+                    start._replace(matrix_lps=np.asarray(np.linalg.inv(start.matrix_lps)))
+                    for start in searched_starts(shapes[1][:_SEARCH_SAMPLES], shapes[0])
                 ]
-            starts += [Start(s.name, s.matrix_lps @ scaled) for s in (*principal_axis_starts(*shapes), *found)]
+            starts += [
+                start._replace(matrix_lps=start.matrix_lps @ scaled)
+                for start in (*principal_axis_starts(*shapes), *found)
+            ]
         return starts
 
-    def _apart(self, candidates: list[_Candidate]) -> list[_Candidate]:
-        chosen: list[_Candidate] = []
+    def _apart(self, candidates: list[Pose]) -> list[Pose]:
+        chosen: list[Pose] = []
         points = self.target_lps[:_COARSE_SAMPLES]
         possible = [c for c in candidates if np.isfinite(c.residual_mm)]
         for candidate in sorted(possible, key=lambda c: c.residual_mm):
-            if all(
-                displacement_mm(candidate.matrix, other.matrix, points).mean() > _APART * self.size_mm
-                for other in chosen
-            ):
+            shifts = (displacement_mm(candidate.matrix_lps, other.matrix_lps, points).mean() for other in chosen)
+            if all(shift > _APART * self.size_mm for shift in shifts):
                 chosen.append(candidate)
         return chosen
 
@@ -276,19 +272,9 @@ def _radius(points: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.sum(np.square(points - points.mean(axis=0)), axis=1))))
 
 
-def _extent(points: NDArray[np.float64], shape: Shape) -> float:
-    """Size for telling the part from the whole; points are always the part."""
-    return _radius(points) if isinstance(shape, Surface) else 0.0
-
-
 def _rival(
-    candidate: _Candidate,
-    fixed_to_moving: NDArray[np.float64],
-    result: NDArray[np.float64],
-    moving: Shape,
-    seed: int,
+    candidate: Pose, fixed_to_moving: NDArray[np.float64], result: NDArray[np.float64], points: NDArray[np.float64]
 ) -> Rival:
-    points = moving.samples(_COARSE_SAMPLES, seed=seed).points_lps
     inverses = np.linalg.inv(fixed_to_moving), np.linalg.inv(result)
     turn = np.eye(4)
     turn[:3, :3] = closest_rotation(inverses[0]) @ closest_rotation(inverses[1]).T
@@ -298,3 +284,57 @@ def _rival(
         away_mm=float(displacement_mm(*inverses, points).mean()),
         turn_deg=rotation_angle_deg(turn),
     )
+
+
+def checked_shape(shape: Surface | LandmarkList | ArrayLike, name: str, model: Model) -> Shape:
+    """Take one side, if a transform can be found from it.
+
+    Parameters
+    ----------
+    shape : Surface, LandmarkList or array, shape (N, 3)
+        A surface, or points on one in LPS, mm. Of a list those points that are placed and selected.
+    name : str
+        What messages call an array.
+    model : {"rigid", "similarity", "affine"}
+        What the transform may do.
+
+    Returns
+    -------
+    Shape
+        The same.
+
+    Raises
+    ------
+    InputError
+        Too few points for the model, all of them in one place or on one line, or in one plane if the model is affine.
+    """
+    if isinstance(shape, Surface):
+        _check_spread(shape.name, "the surface lies", shape.samples(_SAMPLES, seed=0).points_lps, model)
+        return shape
+    if isinstance(shape, LandmarkList):
+        points = PointSet(shape.name, shape.points_lps[list(shape.used)])
+    else:
+        points = PointSet(name, np.asarray(shape, dtype=np.float64))
+    count, places = len(points.points_lps), len(np.unique(points.points_lps, axis=0))
+    if count >= MIN_POINTS[model]:
+        _check_spread(points.name, f"its {count} points lie", points.points_lps, model)
+    if places < MIN_POINTS[model]:
+        raise InputError(
+            points.name,
+            f"{count} points" + (f" at {places} different places" if places < count else ""),
+            f"A point on a surface fixes one number of the transform: {model} takes at least {MIN_POINTS[model]}.",
+        )
+    return points
+
+
+def _check_spread(name: str, they_lie: str, points_lps: NDArray[np.float64], model: Model) -> None:
+    spread = np.linalg.svd(points_lps - points_lps.mean(axis=0), compute_uv=False) / np.sqrt(len(points_lps))
+    dimensions = 0
+    if spread[0] > _ROUNDING * np.abs(points_lps).max():
+        dimensions = int((spread > _FLAT * spread[0]).sum())
+    if dimensions < _DIMENSIONS[model]:
+        where = ("in one place", "on one line", "in one plane")[dimensions]
+        remedy = "Use a rigid or similarity model, or a shape with depth."
+        if dimensions < 2:
+            remedy = "Give points that are spread over the surface, in all directions."
+        raise InputError(name, f"{they_lie} {where}, which leaves the {model} transform open", remedy)

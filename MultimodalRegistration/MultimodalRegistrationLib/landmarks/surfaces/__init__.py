@@ -1,1 +1,0 @@
-"""Registration by shape: surfaces, the distance between them, and iterative closest points."""
