@@ -176,7 +176,7 @@ class FiducialPrealignLogic(ScriptedLoadableModuleLogic):
         outputTransform : vtkMRMLTransformNode, optional
             Gets the result in place of a new node.
         **options
-            As for :func:`MultimodalRegistrationLib.mrml.prealign.prealign_nodes`.
+            As for :func:`MultimodalRegistrationLib.mrml.landmarks.prealign_nodes`.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class FiducialPrealignLogic(ScriptedLoadableModuleLogic):
         RegistrationError
             Names the list, what was found and the remedy.
         """
-        from MultimodalRegistrationLib.mrml.prealign import prealign_nodes
+        from MultimodalRegistrationLib.mrml.landmarks import prealign_nodes
 
         node, _result = prealign_nodes(
             slicer.mrmlScene, fixedList, movingList, model=model, pairing=pairing, node=outputTransform, **options

@@ -71,7 +71,7 @@ class MultimodalRegistrationFileReader:
 
     def canLoadFile(self, filePath: str) -> bool:
         """Whether a file is such a transform, by what is in it."""
-        from MultimodalRegistrationLib.mrml.tool_transforms import is_tool_transform
+        from MultimodalRegistrationLib.mrml.transforms import is_tool_transform
 
         return is_tool_transform(Path(filePath))
 
@@ -82,7 +82,7 @@ class MultimodalRegistrationFileReader:
     def load(self, properties: dict[str, Any]) -> bool:
         """Load a file; messages tell why it cannot be, or how far the node is from it."""
         from MultimodalRegistrationLib.core.errors import RegistrationError
-        from MultimodalRegistrationLib.mrml.tool_transforms import add_tool_transform
+        from MultimodalRegistrationLib.mrml.transforms import add_tool_transform
 
         messages = self.parent.userMessages()
         try:
@@ -307,7 +307,7 @@ class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
 
     def result(self, transformNode: Any) -> Any:
         """The result of a registration that a transform node keeps, as :meth:`register` gives it."""
-        from MultimodalRegistrationLib.mrml.scene_result import SceneRegistration
+        from MultimodalRegistrationLib.mrml.register import SceneRegistration
 
         return SceneRegistration.of_node(transformNode)
 

@@ -220,12 +220,12 @@ class MultimodalRegistrationQALogic(ScriptedLoadableModuleLogic):
         RegistrationError
             Names the node, what was found and the remedy.
         """
-        from MultimodalRegistrationLib.assess.content import quality_maps
-        from MultimodalRegistrationLib.assess.report.write import write_report
-        from MultimodalRegistrationLib.assess.targets import TG_132, own_tolerance
+        import shutil
+        import tempfile
+        from pathlib import Path
+
         from MultimodalRegistrationLib.io.outputs import OutputFiles
         from MultimodalRegistrationLib.mrml.quality import assess_nodes
-        from MultimodalRegistrationLib.mrml.quality_nodes import add_quality_nodes
 
         result = assess_nodes(
             fixedNode,
@@ -237,17 +237,15 @@ class MultimodalRegistrationQALogic(ScriptedLoadableModuleLogic):
             moving_segmentation_node=movingSegmentationNode,
             reference_node=referenceNode,
             region_node=regionNode,
-            tolerance=TG_132 if toleranceMm == TG_132.mm else own_tolerance(toleranceMm),
+            tolerance_mm=toleranceMm,
+            add_nodes=True,
         )
         if reportFile is not None:
-            with OutputFiles() as outputs:
+            with tempfile.TemporaryDirectory() as folder, OutputFiles() as outputs:
                 page = outputs.add(reportFile, (".html",))
-                transforms = [one.transform for one in result.assessment.methods]
-                write_report(page, result.content, result.fixed, result.moving, transforms)
+                shutil.copyfile(result.report(Path(folder)), page)
                 outputs.commit()
-        return add_quality_nodes(
-            slicer.mrmlScene, result.content, quality_maps(result.assessment), fixedNode, movingNode
-        )
+        return result.nodes
 
     def verdict(self, tableNode: Any) -> dict[str, Any]:
         """The verdict in a table of methods: word, method, sentence, reasons, facts."""

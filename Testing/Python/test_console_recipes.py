@@ -38,13 +38,13 @@ def test_the_blocks_do_what_they_say(tmp_path, monkeypatch, capsys):
     for block in BLOCKS:
         exec(compile(block, "console.md", "exec"), names)
     printed = capsys.readouterr().out
-    assert names["result"].verdict.word == "verified"
-    assert names["phantom_error_mm"](names["registered"]) < 1.0
-    assert names["t1"].GetParentTransformNode() is names["registered"]
-    assert len(names["done"].assessment.methods) == 2
-    assert names["done"].assessment.verdict.word == "good"
+    assert names["registered"].verdict["word"] == "verified"
+    assert names["phantom_error_mm"](names["registered"].node) < 1.0
+    assert names["t1"].GetParentTransformNode() is names["registered"].node
+    assert len(names["done"].content["methods"]) == 2
+    assert names["done"].verdict["word"] == "good"
     assert "away from the truth: 0." in printed
-    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert (tmp_path / "report" / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.slow

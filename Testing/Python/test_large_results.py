@@ -15,7 +15,7 @@ from conftest import PROJECT, rotation
 from MultimodalRegistrationLib.core.box import OrientedBox
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.mrml.prepared_nodes import add_prepared
-from MultimodalRegistrationLib.mrml.quality_maps import add_map_node
+from MultimodalRegistrationLib.mrml.quality_nodes import add_map_node
 from MultimodalRegistrationLib.preprocess.region import Region
 from MultimodalRegistrationLib.preprocess.run import PreparedVolume, Preprocessed
 from panel_helpers import FakeProcess, add_scan, add_voxels, assert_lively, grid

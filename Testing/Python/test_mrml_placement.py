@@ -16,7 +16,9 @@ from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_points
 from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node
+from MultimodalRegistrationLib.mrml.node_files import SegmentFile
 from MultimodalRegistrationLib.mrml.placement import (
     OLD_PARENT_ROLE,
     RESULT_ROLE,
@@ -24,8 +26,8 @@ from MultimodalRegistrationLib.mrml.placement import (
     placement_in_world,
     placement_without,
 )
-from MultimodalRegistrationLib.mrml.segmentations import segmentation_of_node
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
+from MultimodalRegistrationLib.mrml.steps import drained
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node, volume_from_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
@@ -382,6 +384,13 @@ def add_segmentation(scene):
     return node
 
 
+def segmentation_of_node(node, folder, placement=None):
+    """What the file that is handed over for a node holds."""
+    path = folder / "structures.seg.nrrd"
+    drained(SegmentFile(node, placement or placement_in_world(node)).write(path))
+    return read_segmentation(path)
+
+
 def world_points(segmentation, name):
     """Voxel centres of a segment, sorted."""
     points = centres_lps(segmentation.grid)[segmentation.find(name).mask]
@@ -389,7 +398,7 @@ def world_points(segmentation, name):
 
 
 @pytest.mark.parametrize("parents", ["none", "linear", "applied"])
-def test_segments_lie_where_slicer_has_them(scene, parents):
+def test_segments_lie_where_slicer_has_them(scene, parents, tmp_path):
     node = add_segmentation(scene)
     to_world_ras = np.eye(4)
     placement = None
@@ -401,7 +410,7 @@ def test_segments_lie_where_slicer_has_them(scene, parents):
         result = add_transform(scene, RESULT_RAS, "result")
         apply_to_moving(result, node)
         placement = placement_without(node, [result])
-    found = segmentation_of_node(node, placement)
+    found = segmentation_of_node(node, tmp_path, placement)
     assert found.named
     assert [one.name for one in found.segments] == ["first", "second", "nothing"]
     assert found.segments[2].box is None
@@ -413,12 +422,12 @@ def test_segments_lie_where_slicer_has_them(scene, parents):
     assert node.GetSegmentation().GetNumberOfSegments() == 3
 
 
-def test_segments_under_a_warp(scene):
+def test_segments_under_a_warp(scene, tmp_path):
     node = add_segmentation(scene)
     parent = scene.AddNewNodeByClass("vtkMRMLTransformNode", "warp")
     parent.SetAndObserveTransformFromParent(spline(mm=3.0))
     node.SetAndObserveTransformNodeID(parent.GetID())
-    found = segmentation_of_node(node)
+    found = segmentation_of_node(node, tmp_path)
     back = vtk.vtkGeneralTransform()
     parent.GetTransformFromWorld(back)
     inside = np.array([back.TransformPoint(p) for p in flip_points_lps_ras(world_points(found, "second")).tolist()])
@@ -432,7 +441,7 @@ def test_segments_under_a_warp(scene):
 
 
 @pytest.mark.parametrize("names", [True, False])
-def test_labels_have_the_names_of_their_colours(scene, names):
+def test_labels_have_the_names_of_their_colours(scene, names, tmp_path):
     first, second = balls()
     labels = np.where(second, 5, np.where(first, 2, 0)).astype(np.int16)
     node = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
@@ -449,7 +458,7 @@ def test_labels_have_the_names_of_their_colours(scene, names):
     if names:
         colors.SetColor(5, "bone", 1.0, 0.9, 0.8, 1.0)
     node.GetDisplayNode().SetAndObserveColorNodeID(colors.GetID())
-    found = segmentation_of_node(node)
+    found = segmentation_of_node(node, tmp_path)
     assert found.named is names
     assert [(one.name, one.label) for one in found.segments] == [("2", 2), ("bone" if names else "5", 5)]
     np.testing.assert_array_equal(found.segments[1].mask, second)
@@ -460,13 +469,13 @@ def test_labels_have_the_names_of_their_colours(scene, names):
     )
 
 
-def test_nodes_without_structures_are_refused(scene, volume):
+def test_nodes_without_structures_are_refused(scene, volume, tmp_path):
     empty = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "empty")
     empty.GetSegmentation().AddEmptySegment("nothing", "nothing")
     with pytest.raises(InputError, match="empty"):
-        segmentation_of_node(empty)
+        segmentation_of_node(empty, tmp_path)
     with pytest.raises(InputError, match="holds no structures"):
-        segmentation_of_node(add_volume_node(scene, volume, name="scan"))
+        segmentation_of_node(add_volume_node(scene, volume, name="scan"), tmp_path)
 
 
 def test_the_grid_of_the_phantom_is_covered(scene):

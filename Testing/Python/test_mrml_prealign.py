@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.landmarks.thin_plate import box_of_points, spline_grid
-from MultimodalRegistrationLib.mrml.prealign import prealign_nodes
+from MultimodalRegistrationLib.mrml.landmarks import prealign_nodes
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, add_grid_node, apply_to_moving
 from test_mrml import PARENT_RAS, add_parent
 

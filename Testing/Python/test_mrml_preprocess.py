@@ -20,15 +20,20 @@ from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.mrml.prepared_nodes import found_for, remove_nodes
-from MultimodalRegistrationLib.mrml.preprocess import find_region_nodes, preprocess_nodes
-from MultimodalRegistrationLib.mrml.preprocess_job import Inputs, PreprocessJob, Settings
-from MultimodalRegistrationLib.mrml.remedies import add_remedy
+from MultimodalRegistrationLib.mrml.preprocess import (
+    Inputs,
+    PreprocessJob,
+    Settings,
+    find_region_nodes,
+    preprocess_nodes,
+)
 from MultimodalRegistrationLib.mrml.roi import box_of_roi_node
 from MultimodalRegistrationLib.mrml.transforms import add_linear_transform_node, apply_to_moving
-from MultimodalRegistrationLib.mrml.volume_findings import check_kinds, check_nodes
+from MultimodalRegistrationLib.mrml.volume_findings import add_remedy, check_kinds, check_nodes
 from MultimodalRegistrationLib.mrml.volumes import volume_from_node
 from MultimodalRegistrationLib.preprocess.bias import preview_bias, write_preview
 from test_mrml import PARENT_RAS, add_parent, add_volume, ijk_to_world_ras, vtk_matrix, world_matrix
+from vtk.util.numpy_support import numpy_to_vtk
 
 # Oblique, anisotropic and flipped.
 CT_SMALL = centered_grid(
@@ -357,3 +362,36 @@ def test_what_lies_in_the_world_is_read_there(scene, pair):
     local = np.linalg.inv(flip_matrix_lps_ras(PARENT_RAS)) @ point
     index = np.linalg.inv(CT_SMALL.ijk_to_lps) @ local
     np.testing.assert_allclose(index[:3], np.round(index[:3]), atol=1e-6)
+
+
+def test_segments_of_a_mask_and_what_lies_outside_of_it(scene, pair):
+    ct, mr, start = pair
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "parts")
+    marked = {"head": np.zeros(CT_SMALL.size[::-1], np.uint8), "other": np.zeros(CT_SMALL.size[::-1], np.uint8)}
+    marked["head"][10:25, 20:50, 15:45] = 1
+    marked["other"][2:6, 4:9, 3:8] = 1
+    for name, values in marked.items():
+        labels = slicer.vtkOrientedImageData()
+        labels.SetDimensions(*CT_SMALL.size)
+        labels.GetPointData().SetScalars(numpy_to_vtk(values.ravel(), deep=True))
+        labels.SetImageToWorldMatrix(vtk_matrix(flip_ijk_to_space(CT_SMALL.ijk_to_lps)))
+        node.AddSegmentFromBinaryLabelmapRepresentation(labels, name)
+    node.SetAndObserveTransformNodeID(ct.GetTransformNodeID())
+    roi = find_region_nodes(scene, ct, mr, initial_transform_node=start, automatic_masks=()).roi
+    common = {"initial_transform_node": start, "roi_node": roi, "automatic_masks": (), "fixed_mask_node": node}
+    for outside in (False, True):
+        made = preprocess_nodes(scene, ct, mr, fixed_mask_segments=["head"], fixed_mask_outside=outside, **common)
+        first = np.round((np.linalg.inv(ijk_to_world_ras(ct)) @ ijk_to_world_ras(made.fixed))[:3, 3]).astype(int)
+        shape = voxels(made.fixed).shape
+        block = tuple(slice(at, at + n) for at, n in zip(first[::-1], shape, strict=True))
+        np.testing.assert_array_equal(voxels(made.fixed_mask), marked["head"][block] != outside)
+        assert made.moving_mask is None
+    with pytest.raises(InputError, match="no segment 'third'"):
+        preprocess_nodes(scene, ct, mr, fixed_mask_segments=["third"], **common)
+
+
+def test_a_mask_is_made_of_one_volume_alone(scene, pair):
+    ct, mr, start = pair
+    made = preprocess_nodes(scene, ct, mr, initial_transform_node=start, automatic_masks=("moving",))
+    assert made.fixed_mask is None
+    assert 0 < voxels(made.moving_mask).mean() < 1

@@ -9,17 +9,16 @@ import pytest
 import slicer
 import vtk
 from conftest import CT_POSE, MR_POSE, centered_grid, rigid, rotation
-from MultimodalRegistrationLib.assess.content import quality_maps, quality_tables
-from MultimodalRegistrationLib.assess.targets import own_tolerance
+from MultimodalRegistrationLib.assess.content import quality_tables
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.points import LandmarkList
-from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node
-from MultimodalRegistrationLib.mrml.prealign import prealign_nodes
+from MultimodalRegistrationLib.io.volumes import read_volume
+from MultimodalRegistrationLib.mrml.landmarks import add_landmark_node, prealign_nodes
 from MultimodalRegistrationLib.mrml.quality import assess_nodes
-from MultimodalRegistrationLib.mrml.quality_nodes import RUN_ATTRIBUTE, add_quality_nodes, remove_quality_nodes
+from MultimodalRegistrationLib.mrml.quality_nodes import RUN_ATTRIBUTE, remove_quality_nodes
 from MultimodalRegistrationLib.mrml.transforms import apply_to_moving
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
@@ -120,6 +119,11 @@ class Setting:
         return {self.scene.GetNthNode(n).GetID() for n in range(self.scene.GetNumberOfNodes())}
 
 
+def error_vectors_ras(method):
+    """Errors at the targets, shape (N, 3), mm."""
+    return np.array([point["error_ras_mm"] for point in method["targets"]["points"]])
+
+
 def numbers(content, prefix=""):
     """All numbers of a content by their path."""
     found = {}
@@ -137,16 +141,15 @@ def test_errors_are_those_that_were_made_whether_applied_or_not(heads, parents):
     before = setting.ids()
     result = setting.assess()
     assert setting.ids() == before, "reading changes nothing"
-    right, off = result.assessment.methods
-    np.testing.assert_allclose(flip_points_lps_ras(right.targets.vectors_lps_mm), ERRORS_RAS, atol=1e-6)
-    np.testing.assert_allclose(
-        flip_points_lps_ras(off.targets.vectors_lps_mm), ERRORS_RAS + np.array([0, 3, 4]), atol=1e-6
-    )
-    assert result.assessment.before.targets.mean_mm > 20
-    assert result.assessment.comparisons[0].displacement.mean_mm == pytest.approx(5, abs=1e-6)
-    assert [one.name for one in right.structures] == ["left part", "right part"]
-    assert min(one.measures.dice for one in right.structures) > 0.85
-    assert result.assessment.verdict.method == "right"
+    right, off = result.content["methods"]
+    np.testing.assert_allclose(error_vectors_ras(right), ERRORS_RAS, atol=1e-6)
+    np.testing.assert_allclose(error_vectors_ras(off), ERRORS_RAS + np.array([0, 3, 4]), atol=1e-6)
+    assert result.content["before"]["targets"]["mean_mm"] > 20
+    assert result.content["comparisons"][0]["displacement_mm"]["mean"] == pytest.approx(5, abs=1e-6)
+    assert [one["name"] for one in right["structures"]] == ["left part", "right part"]
+    assert min(one["dice"] for one in right["structures"]) > 0.85
+    assert result.verdict["method"] == "right"
+    assert result.nodes is None
     assert result.content["command"].startswith("assess_nodes(slicer.util.getNode('CT'), slicer.util.getNode('MR'), [")
     plain = numbers({key: result.content[key] for key in ("before", "methods", "comparisons", "volumes")})
     assert len(plain) > 150
@@ -158,7 +161,6 @@ def test_errors_are_those_that_were_made_whether_applied_or_not(heads, parents):
     assert applied.keys() == plain.keys()
     for key, value in plain.items():
         assert applied[key] == pytest.approx(value, abs=1e-6, rel=1e-6), key
-    np.testing.assert_array_equal(again.moving.voxels, result.moving.voxels)
 
 
 def test_a_bending_parent_of_the_moving_side(heads):
@@ -178,15 +180,14 @@ def test_a_bending_parent_of_the_moving_side(heads):
     undone.Concatenate(spline.GetInverse())
     setting.right.SetAndObserveTransformToParent(undone)
     first = setting.assess([setting.right])
-    np.testing.assert_allclose(
-        flip_points_lps_ras(first.assessment.methods[0].targets.vectors_lps_mm), ERRORS_RAS, atol=0.1
-    )
+    np.testing.assert_allclose(error_vectors_ras(first.content["methods"][0]), ERRORS_RAS, atol=0.1)
     for node in setting.moving_nodes:
         apply_to_moving(setting.right, node)
     second = setting.assess([setting.right])
-    for one, other in zip(first.assessment.methods, second.assessment.methods, strict=True):
-        np.testing.assert_allclose(other.targets.vectors_lps_mm, one.targets.vectors_lps_mm, atol=1e-6)
-        assert other.images.normalized_mutual_information == pytest.approx(one.images.normalized_mutual_information)
+    for one, other in zip(first.content["methods"], second.content["methods"], strict=True):
+        np.testing.assert_allclose(error_vectors_ras(other), error_vectors_ras(one), atol=1e-6)
+        found, wanted = (each["images"]["normalized_mutual_information"] for each in (other, one))
+        assert found == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("model", ["rigid", "tps"])
@@ -204,21 +205,21 @@ def test_landmarks_that_a_result_was_computed_from_are_no_targets(heads, model, 
     apply_to_moving(fitted, setting.moving)
     apply_to_moving(fitted, setting.moving_targets)
     result = setting.assess([fitted, setting.right])
-    assert [len(one.targets) for one in result.assessment.methods] == [N - 6, N - 6]
-    assert "its record says" in result.assessment.methods[0].notes[0]
+    assert [one["targets"]["n"] for one in result.content["methods"]] == [N - 6, N - 6]
+    assert "its record says" in result.content["methods"][0]["notes"][0]
     assert result.content["methods"][0]["record"] == fitted.GetName()
-    assert result.assessment.warnings == ()
+    assert result.content["warnings"] == []
     # The same after the scene was saved and loaded.
     storage = setting.scene.AddNewNodeByClass("vtkMRMLTransformStorageNode")
     storage.SetFileName(str(tmp_path / "fitted.h5"))
     assert storage.WriteData(fitted)
     assert storage.ReadData(fitted)
-    assert setting.assess([fitted]).assessment.warnings == ()
+    assert setting.assess([fitted]).content["warnings"] == []
     # What the user changed since then is said, and the landmarks stay no targets.
     fitted.ApplyTransformMatrix(vtk_from_matrix(rigid([0, 0, 1], 3, [1, 0, 0])))
     changed = setting.assess([fitted])
-    assert len(changed.assessment.methods[0].targets) == N - 6
-    assert any("was changed after it was computed" in one for one in changed.assessment.warnings)
+    assert changed.content["methods"][0]["targets"]["n"] == N - 6
+    assert any("was changed after it was computed" in one for one in changed.content["warnings"])
     fitted.SetAttribute("MultimodalRegistration.Settings", "{")
     with pytest.raises(InputError, match="no JSON"):
         setting.assess([fitted])
@@ -250,35 +251,31 @@ def test_transforms_of_one_name_a_reference_and_a_region(heads):
     result = setting.assess(
         reference_node=truth,
         region_node=region,
-        tolerance=own_tolerance(2.0),
-        on_progress=lambda stage, share: stages.append(share),
+        tolerance_mm=2.0,
+        on_progress=lambda progress: stages.append(progress.fraction),
     )
-    names = [one.transform.name for one in result.assessment.methods]
+    names = [one["name"] for one in result.content["methods"]]
     assert f"[slicer.util.getNode('{setting.right.GetID()}'), " in result.content["command"]
     assert names == [f"right ({setting.right.GetID()})", f"right ({setting.off.GetID()})", "reference (truth)"]
-    assert result.assessment.methods[1].from_reference.mean_mm == pytest.approx(5, abs=1e-6)
+    assert result.content["methods"][1]["from_reference_mm"]["mean"] == pytest.approx(5, abs=1e-6)
     assert result.content["settings"]["region"] == "the mask brain"
-    assert "tolerance=Tolerance(name='your own', mm=2.0)" in result.content["command"]
+    assert "tolerance_mm=2.0" in result.content["command"]
     assert stages == sorted(stages)
     assert 0 <= stages[0] < stages[-1] <= 1
 
 
 @pytest.fixture(scope="module")
 def assessed(heads):
+    """A setting, what was measured and added there, and what was there before."""
     setting = Setting(heads, parents=True, segments=True)
-    return setting, setting.assess()
+    before = setting.ids()
+    return setting, setting.assess(add_nodes=True), before
 
 
 @pytest.fixture
 def added(assessed):
-    setting, result = assessed
-    before = setting.ids()
-    nodes = add_quality_nodes(
-        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
-    )
-    yield setting, result, nodes
-    remove_quality_nodes(setting.scene, nodes.run_id)
-    assert setting.ids() == before, "removal leaves the scene as before"
+    setting, result, _ = assessed
+    return setting, result, result.nodes
 
 
 def column(table, name):
@@ -344,7 +341,7 @@ def test_charts_are_complete(added):
     right = errors.GetNthPlotSeriesNode(1).GetTableNode()
     np.testing.assert_allclose(column(right, "Error (mm)"), np.linalg.norm(ERRORS_RAS, axis=1), atol=1e-6)
     np.testing.assert_array_equal(column(right, "Target (number)"), np.arange(1, N + 1))
-    assert column(right, "Name") == list(result.assessment.methods[0].targets.labels)
+    assert column(right, "Name") == [point["label"] for point in result.content["methods"][0]["targets"]["points"]]
     # What lay far away before does not squeeze the rest.
     assert 5 < errors.GetYAxisRange()[1] < 10
     share = nodes.charts["share of targets"].GetNthPlotSeriesNode(1).GetTableNode()
@@ -356,7 +353,7 @@ def test_charts_are_complete(added):
     assert y[x <= middle].max() == pytest.approx(50)
     plot = nodes.charts["right against 5 mm off"]
     points = plot.GetNthPlotSeriesNode(0).GetTableNode()
-    first, second = (one.targets.errors_mm for one in result.assessment.methods)
+    first, second = (np.linalg.norm(error_vectors_ras(one), axis=1) for one in result.content["methods"])
     np.testing.assert_allclose(column(points, "Difference of the errors (mm)"), first - second)
     np.testing.assert_allclose(column(points, "Mean of both errors (mm)"), (first + second) / 2)
     bias = plot.GetNthPlotSeriesNode(1)
@@ -401,7 +398,7 @@ def test_labels_of_errors_do_not_cover_the_3d_view(added):
 def test_the_plot_of_errors_says_what_is_off_its_axis(added):
     _, result, nodes = added
     errors = nodes.charts["errors at targets"]
-    largest_mm = result.assessment.before.targets.max_mm
+    largest_mm = result.content["before"]["targets"]["max_mm"]
     assert largest_mm > errors.GetYAxisRange()[1]
     assert errors.GetNthPlotSeriesNode(0).GetName() == f"before (off the axis, up to {largest_mm:.0f} mm)"
     seen = [column(errors.GetNthPlotSeriesNode(n).GetTableNode(), "Error (mm)").max() for n in (1, 2, 3)]
@@ -425,10 +422,14 @@ def test_the_legend_of_a_plot_covers_no_point(added):
         assert (highest - low) / (top - low) < 1 - count / 12, name
 
 
-def test_maps_lie_where_they_were_measured(added):
+def test_maps_lie_where_they_were_measured(added, tmp_path):
     _, result, nodes = added
-    images = result.assessment.methods[0].images
-    node, volume = nodes.maps["local-information-after"], images.local_information
+    page = result.report(tmp_path / "report")
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    with pytest.raises(InputError, match="not empty"):
+        result.report(tmp_path / "report")
+    node = nodes.maps["local-information-after"]
+    volume = read_volume(tmp_path / "report" / "local-information-after.nrrd")
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     np.testing.assert_allclose(matrix_from_vtk(matrix), flip_ijk_to_space(volume.grid.ijk_to_lps), atol=1e-9)
@@ -455,11 +456,8 @@ def test_a_bending_transform_gets_its_maps_in_colours(heads):
     bent.Concatenate(spline)
     bent.Concatenate(vtk_from_matrix(truth_ras(parents=False)))
     setting.right.SetAndObserveTransformToParent(bent)
-    result = setting.assess([setting.right])
     before = setting.ids()
-    nodes = add_quality_nodes(
-        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
-    )
+    nodes = setting.assess([setting.right], add_nodes=True).nodes
     assert set(nodes.maps) > {"jacobian", "return-error"}
     display = nodes.maps["jacobian"].GetDisplayNode()
     assert (display.GetWindowLevelMin() + display.GetWindowLevelMax()) / 2 == pytest.approx(1)
@@ -470,11 +468,9 @@ def test_a_bending_transform_gets_its_maps_in_colours(heads):
 
 
 def test_two_runs_are_removed_one_by_one(added):
-    setting, result, nodes = added
+    setting, _, nodes = added
     before = setting.ids()
-    more = add_quality_nodes(
-        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
-    )
+    more = setting.assess(add_nodes=True).nodes
     assert more.run_id != nodes.run_id
     assert more.tables["methods"].GetName() != nodes.tables["methods"].GetName()
     remove_quality_nodes(setting.scene, more.run_id)
@@ -485,11 +481,8 @@ def test_two_runs_are_removed_one_by_one(added):
 
 def test_without_targets_there_are_no_charts_and_no_markups(heads):
     setting = Setting(heads, parents=False)
-    result = assess_nodes(setting.fixed, setting.moving, [setting.right])
     before = setting.ids()
-    nodes = add_quality_nodes(
-        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
-    )
+    nodes = assess_nodes(setting.fixed, setting.moving, [setting.right], add_nodes=True).nodes
     assert list(nodes.tables) == ["methods"]
     assert (nodes.charts, nodes.points, nodes.lines) == ({}, None, ())
     remove_quality_nodes(setting.scene, nodes.run_id)
@@ -497,16 +490,13 @@ def test_without_targets_there_are_no_charts_and_no_markups(heads):
 
 
 def test_an_assessment_survives_a_scene_file(heads, assessed, tmp_path):
-    setting, result = assessed
+    setting, result, before = assessed
     scenes = setting.scene, slicer.vtkMRMLScene()
     for scene in scenes:
         # Slicer's modules do that.
         for storage in ("MarkupsJson", "Segmentation"):
             scene.RegisterNodeClass(getattr(slicer, f"vtkMRML{storage}StorageNode")())
-    before = setting.ids()
-    nodes = add_quality_nodes(
-        setting.scene, result.content, quality_maps(result.assessment), setting.fixed, setting.moving
-    )
+    nodes = result.nodes
     (tmp_path / "saved").mkdir()
     assert setting.scene.SaveSceneToSlicerDataBundleDirectory(str(tmp_path / "saved"), None)
     other = scenes[1]
@@ -531,5 +521,6 @@ def test_an_assessment_survives_a_scene_file(heads, assessed, tmp_path):
     assert other.GetFirstNodeByName("targets CT") is not None
     assert not [node.GetName() for node in left if node.IsA("vtkMRMLTableStorageNode")]
     remove_quality_nodes(setting.scene, nodes.run_id)
+    assert before <= setting.ids(), "removal leaves the scene as before"
     assert not [one for one in setting.ids() - before if "Storage" not in one], "user nodes got their own storage nodes"
     assert json.loads(json.dumps(result.content))["verdict"]["word"] == "good"

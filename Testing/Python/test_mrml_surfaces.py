@@ -12,9 +12,13 @@ from conftest import centered_grid, rigid, rotation
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_matrix_lps_ras, flip_points_lps_ras
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.io.surfaces import read_surface
-from MultimodalRegistrationLib.mrml.register_surfaces import register_surface_nodes
-from MultimodalRegistrationLib.mrml.surfaces import surface_from_model_node, surface_from_segment
+from MultimodalRegistrationLib.io.surfaces import read_surface, surface_of_polydata
+from MultimodalRegistrationLib.mrml.register_surfaces import (
+    polydata_of_model,
+    polydata_of_segment,
+    register_surface_nodes,
+    segment_title,
+)
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, apply_to_moving
 from vtk.util.numpy_support import numpy_to_vtk
 
@@ -22,6 +26,14 @@ INNER_RAS = rigid([0.7, -0.2, 0.4], 28, [31, -12, 55])
 OUTER_RAS = rigid([0, 1, 1], -50, [-8, 9, 70])
 CENTER_RAS = np.array([40.0, -25.0, 15.0])
 GRID = centered_grid([50, 54, 30], [1, 1.1, 1.8], rotation([1, 0.3, -0.2], 33) @ np.diag([1, 1, -1]), [-40, 25, 15])
+
+
+def surface_from_model_node(node):
+    return surface_of_polydata(polydata_of_model(node), node.GetName(), space="RAS")
+
+
+def surface_from_segment(node, segment):
+    return surface_of_polydata(polydata_of_segment(node, segment), segment_title(node, segment), space="RAS")
 
 
 def vtk_matrix(matrix):

@@ -14,7 +14,7 @@ import slicer
 from conftest import SCREENSHOTS, rigid
 from MultimodalRegistrationLib.core.frames import flip_matrix_lps_ras
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
-from MultimodalRegistrationLib.mrml.display import add_display_node
+from MultimodalRegistrationLib.mrml.scene_nodes import add_display_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from panel_helpers import FakeProcess, add_voxels, assert_lively, grid, scene_content
 from registration_panel import FOLDER, matrix_of, shown

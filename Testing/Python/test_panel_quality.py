@@ -276,7 +276,7 @@ def test_cancel_leaves_the_scene_as_it_was(opened):
 
 @pytest.mark.parametrize("step", [1, 4, 9])
 def test_cancel_while_the_result_is_added(opened, step, monkeypatch):
-    from MultimodalRegistrationLib.mrml.quality_job import QualityJob
+    from MultimodalRegistrationLib.mrml.quality import QualityJob
 
     opened.fill_in()
     before = ids()

@@ -11,7 +11,7 @@ import slicer
 from MultimodalRegistrationLib.io.roi import read_roi
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
+from MultimodalRegistrationLib.mrml.volumes import slabs_of_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from MultimodalRegistrationLib.polyrigid.structure import structures_of
 from panel_helpers import (

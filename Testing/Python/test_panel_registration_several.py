@@ -12,10 +12,9 @@ from conftest import SCREENSHOTS, centered_grid, rigid, rotation
 from MultimodalRegistrationLib.core.frames import modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.core.linear import sitk_from_matrix
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.mrml.quality_inputs import record_of
+from MultimodalRegistrationLib.mrml.quality import record_of
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
-from MultimodalRegistrationLib.mrml.volumes import add_volume_node
-from MultimodalRegistrationLib.mrml.voxel_slabs import slabs_of_node
+from MultimodalRegistrationLib.mrml.volumes import add_volume_node, slabs_of_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import vtk_from_matrix
 from panel_helpers import FakeProcess, add_scan, assert_lively, scene_content
 from registration_panel import finish, folders, matrix_of, opened, pair, ready, shown, start  # noqa: F401

@@ -14,7 +14,7 @@ import slicer
 import vtk
 from conftest import PROJECT, rigid
 from MultimodalRegistrationLib.core.linear import apply_matrix
-from MultimodalRegistrationLib.mrml.slice_planes import planes_cross_at
+from MultimodalRegistrationLib.mrml.views import planes_cross_at
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from panel_helpers import assert_lively
 from seen_state import assert_views_as_before, snapshot

@@ -9,8 +9,7 @@ import vtk
 from conftest import rigid
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.surfaces import polydata_of_surface, simplified, surface_of_mask, surface_of_polydata
-from MultimodalRegistrationLib.mrml.display import add_display_node
-from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
+from MultimodalRegistrationLib.mrml.scene_nodes import add_display_node, nodes_of_class
 from MultimodalRegistrationLib.mrml.surface_comparison import SurfaceComparison
 from MultimodalRegistrationLib.mrml.volumes import grid_of_node, volume_from_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import transform_points, vtk_from_matrix

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import slicer
 from conftest import PROJECT, rigid
-from MultimodalRegistrationLib.mrml.contour_volume import ContourVolume, otsu_thresholds
-from MultimodalRegistrationLib.mrml.display import window_of_content
+from MultimodalRegistrationLib.mrml.overlay_volumes import ContourVolume, otsu_thresholds
+from MultimodalRegistrationLib.mrml.scene_nodes import window_of_content
 from MultimodalRegistrationLib.mrml.volumes import add_volume_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix
 from panel_helpers import MOVING_TO_FIXED_RAS, add_scan, add_voxels, assert_lively, grid
@@ -280,7 +280,7 @@ def test_no_mode_blocks_the_window_on_large_volumes(slicer_app, ready):  # noqa:
     slicer_app.process_events(20)
     parameters = ready.widget._parameterNode
     parameters.fixedVolume, parameters.movingVolume = fixed, moving
-    from MultimodalRegistrationLib.mrml.display import add_display_node
+    from MultimodalRegistrationLib.mrml.scene_nodes import add_display_node
     from MultimodalRegistrationLib.panels.common.comparison import CHECKERBOARD, COLOR, EDGES, GREY, Comparison
 
     for node in (fixed, moving):
@@ -308,7 +308,7 @@ def test_no_mode_blocks_the_window_on_large_volumes(slicer_app, ready):  # noqa:
 
 @pytest.mark.parametrize("angle_deg", [0.0, 3.0, 40.0])
 def test_how_far_a_view_is_off_the_planes_of_a_volume(pair, angle_deg):  # noqa: F811
-    from MultimodalRegistrationLib.mrml.slice_planes import degrees_off_planes
+    from MultimodalRegistrationLib.mrml.views import degrees_off_planes
 
     volume, plane = pair[0], slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "view")
     volume.SetIJKToRASMatrix(vtk_from_matrix(OBLIQUE_RAS @ matrix_from_vtk(ijk_to_ras(volume))))

@@ -33,8 +33,8 @@ from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
 from MultimodalRegistrationLib.io.roi import read_roi, write_roi
 from MultimodalRegistrationLib.io.run_records import RunRecord, find_record
 from MultimodalRegistrationLib.io.transforms import read_transform, write_transform
-from MultimodalRegistrationLib.mrml.quality_inputs import record_of
-from MultimodalRegistrationLib.mrml.scene_change import SceneChange
+from MultimodalRegistrationLib.mrml.moved_nodes import SceneChange
+from MultimodalRegistrationLib.mrml.quality import record_of
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, add_file_transform_node
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, vtk_from_matrix

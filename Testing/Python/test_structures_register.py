@@ -23,8 +23,8 @@ from MultimodalRegistrationLib.engines.presets.store import find_preset
 from MultimodalRegistrationLib.io.segmentations import Segmentation, read_segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, read_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
-from MultimodalRegistrationLib.mrml.quality_inputs import record_of
-from MultimodalRegistrationLib.mrml.registration_inputs import Inputs, Settings
+from MultimodalRegistrationLib.mrml.quality import record_of
+from MultimodalRegistrationLib.mrml.registration_job import Inputs, Settings
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
 from MultimodalRegistrationLib.mrml.structures_job import StructuresJob
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, start_from_node

@@ -12,7 +12,7 @@ from typing import Any
 import slicer
 import slicer.util
 
-from ..mrml.slice_planes import degrees_off_planes
+from ..mrml.views import degrees_off_planes
 from .slice_views import shown_slice_nodes, slice_composite_nodes
 
 __all__ = ["PanelWalk"]

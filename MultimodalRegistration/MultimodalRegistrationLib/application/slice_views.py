@@ -9,7 +9,7 @@ from typing import Any
 import slicer
 import vtk
 
-from ..mrml.slice_planes import planes_cross_at
+from ..mrml.views import planes_cross_at
 
 __all__ = ["SliceViews", "shown_slice_nodes", "slice_composite_nodes", "turn_to_volume", "views_cross_at"]
 

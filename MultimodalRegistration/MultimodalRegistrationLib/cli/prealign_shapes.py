@@ -26,7 +26,7 @@ _LANDMARKS_ONLY = {
     "reference": None,
     "pairing": "order",
 }
-_SHAPES_ONLY = {"fixed_label": None, "moving_label": None, "overlap": "auto", "initial_transform": None}
+_SHAPES_ONLY = {"fixed_label": None, "moving_label": None, "overlap": "auto", "initial_transform": None, "seed": 0}
 
 
 def has_shapes(request: PrealignRequest) -> bool:
@@ -67,6 +67,7 @@ def run_shapes(request: PrealignRequest, outputs: PrealignOutputs, *, quiet: boo
             initial_fixed_to_moving_lps=(
                 None if request.initial_transform is None else read_linear_transform(request.initial_transform)
             ),
+            seed=request.seed,
         )
         lines = [*surface_message(result), *(f"Warning: {words}" for words in result.warnings)]
         if transform_file is not None and outputs.output_transform is not None:

@@ -71,7 +71,7 @@ def run_job(request: PreprocessRequest, outputs: PreprocessOutputs, context: Con
         region = _region(request, fixed, moving, matrix)
         chosen: dict[str, Any] = {
             "margin_mm": request.margin_mm,
-            "automatic_masks": () if request.mask == "none" else ROLES,
+            "automatic_masks": _automatic_masks(request),
             "fixed_mask": masks["fixed"],
             "moving_mask": masks["moving"],
             "on_progress": lambda stage, share: printer.progress(Progress(stage, 0.2 + 0.7 * share)),
@@ -88,6 +88,7 @@ def run_job(request: PreprocessRequest, outputs: PreprocessOutputs, context: Con
                 bias_correct=_roles(request.bias_correct),
                 isotropic_mm=request.isotropic_mm,
                 spacing_factor=request.spacing_factor,
+                cancel=context.cancel,
                 **chosen,
             )
         _write(result, matrix, staged)
@@ -138,6 +139,11 @@ def _mask(
     if resampled:
         printer.warning(f"The mask {mask.name} is on another grid than {volume.name}; it was resampled.")
     return dilate_mm(placed, request.mask_margin_mm) if request.mask_margin_mm else placed
+
+
+def _automatic_masks(request: PreprocessRequest) -> tuple[Role, ...]:
+    given = {"fixed": request.mask, "moving": request.moving_mask or request.mask}
+    return tuple(role for role in ROLES if given[role] != "none")
 
 
 def _prealignment(request: PreprocessRequest, fixed: Volume, moving: Volume) -> tuple[NDArray[np.float64], str]:

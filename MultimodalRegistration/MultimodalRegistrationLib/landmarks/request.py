@@ -110,6 +110,9 @@ class PrealignRequest(TargetFields, LandmarkFields):
     initial_transform: str | None = option(
         "linear ITK transform: another start for shapes", kind="file", metavar="T0", default=None
     )
+    seed: int = option(
+        "of the random draws of a registration by shape", metavar="N", minimum=0, column=False, default=0
+    )
     model: ModelName | Literal["auto"] = option("default: %(default)s", choices=(*MODELS, "auto"), default="rigid")
     weights: str | None = option(
         "columns label and weight, sd_mm, or standard deviations by direction",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,7 @@ from ..cli.jobs import Context, Job
 from ..cli.progress import CallbackPrinter
 from ..core.errors import FieldName, InputError, RegistrationError
 from ..core.exit_codes import ExitCode
-
-__all__ = ["ChildJob", "in_turn"]
-
+from .steps import drained, in_turn
 
 # A result is of these, or about them; what else is handed over is not needed once it is written.
 _NEEDED = ("fixed", "moving", "original", "resampled")
@@ -104,8 +102,7 @@ class ChildJob:
             As of the command; it names nodes where that names files.
         """
         try:
-            for _share in self.write():
-                pass
+            drained(self.write())
             printer = CallbackPrinter(
                 context.printer.progress, lambda message: context.printer.warning(self.named(message))
             )
@@ -117,8 +114,11 @@ class ChildJob:
     def run_here(self, context: Context) -> None:
         """Carry it out, and read the result."""
         self.carry_out(context)
-        for _share in self.read():
-            pass
+        try:
+            drained(self.read())
+        except BaseException:
+            self.withdraw()
+            raise
 
     def renamed_error(self, error: RegistrationError) -> RegistrationError:
         """An error of the command with the names of the nodes instead of those of the files."""
@@ -165,13 +165,6 @@ class ChildJob:
         if isinstance(content, list):
             return [self.renamed(value) for value in content]
         return content
-
-
-def in_turn(parts: Sequence[Iterator[float]]) -> Iterator[float]:
-    """Steps of one part after the other, each of which tells its share: how much of all is done, 0 to 1."""
-    for number, part in enumerate(parts):
-        for share in part:
-            yield (number + share) / len(parts)
 
 
 def _weak(node: Any) -> Any:

@@ -19,10 +19,8 @@ from ..register.search.live_agreement import LiveAgreement
 from .scene_nodes import remove_present
 from .steps import in_thread
 from .volume_kinds import check_kind
-from .voxel_slabs import slabs_of_node, voxels_in_steps
+from .volumes import slabs_of_node, voxels_in_steps
 from .vtk_arrays import matrix_from_vtk
-
-__all__ = ["HandTransform", "live_agreement_steps"]
 
 _COARSE_MM = 2.0
 _WINSORIZE_PERCENTILES = 0.1, 99.9

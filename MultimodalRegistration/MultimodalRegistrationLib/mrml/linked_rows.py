@@ -15,9 +15,7 @@ from ..core.errors import RegistrationError
 from ..core.frames import flip_points_lps_ras
 from ..core.points import Pairs
 from ..landmarks.models import MIN_PAIRS, Fit, ModelName, fit_model, is_determined
-from .slice_planes import planes_cross_at
-
-__all__ = ["LinkedRows", "Side", "fit_as_shown"]
+from .views import planes_cross_at
 
 Side = Literal["fixed", "moving"]
 # Smaller steps are rounding.

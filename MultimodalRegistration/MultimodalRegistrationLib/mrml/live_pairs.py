@@ -22,18 +22,6 @@ from .placement import Placement, placement_in_world, placement_without
 from .scene_nodes import nodes_of_class
 from .vtk_arrays import matrix_from_vtk
 
-__all__ = [
-    "LivePairs",
-    "exchange_points",
-    "jump_to_point",
-    "match_nodes",
-    "placed_at",
-    "points_over_volume",
-    "read_pairs",
-    "read_targets",
-    "select_pair",
-]
-
 
 @dataclass(frozen=True)
 class LivePairs:

@@ -19,8 +19,6 @@ from .landmarks import add_landmark_node
 from .volumes import add_volume_node
 from .vtk_arrays import matrix_from_vtk
 
-__all__ = ["T1_TO_CT_LPS", "PhantomCase", "add_phantom_case", "phantom_error_mm"]
-
 # The rest of the points are targets: what a transform was computed from says nothing about its error.
 _LANDMARKS = ("nose", "left ear", "right ear", "vertex", "occiput")
 _MARKING_ERROR_MM = 1.0

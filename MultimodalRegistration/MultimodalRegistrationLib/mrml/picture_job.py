@@ -10,13 +10,11 @@ from typing import Any
 
 from ..io.outputs import OutputFiles
 from .child_job import ChildJob
+from .node_files import write_nrrd, write_transform_node
 from .placement import placement_without
-from .quality_inputs import check_fixed
-from .transform_file import write_transform_node
+from .quality import check_fixed
 from .volume_kinds import check_kind
-from .voxel_slabs import slabs_of_node, write_nrrd
-
-__all__ = ["PictureJob", "PictureSettings"]
+from .volumes import slabs_of_node
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.errors import InputError
 from .vtk_arrays import matrix_from_vtk, transform_points
 
-__all__ = [
-    "OLD_PARENT_ROLE",
-    "RESULT_ROLE",
-    "Placement",
-    "applied_results",
-    "placement_in_world",
-    "placement_without",
-    "result_held_by",
-    "step_between",
-]
-
 # References of a node that holds an old parent followed by a result.
 RESULT_ROLE = "MultimodalRegistration.Result"
 OLD_PARENT_ROLE = "MultimodalRegistration.OldParent"

@@ -1,25 +1,28 @@
-"""What was prepared for a registration, as nodes that lie where the originals lie in the world."""
+"""What was prepared for a registration, as nodes that lie where the originals lie in the world, and a preview of it."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-import vtk
+import SimpleITK as sitk
 from numpy.typing import ArrayLike
-from vtk.util.numpy_support import numpy_to_vtk
 
 from ..core.box import OrientedBox
-from ..core.frames import flip_ijk_to_space, modelling_ras_from_resampling_lps
+from ..core.frames import modelling_ras_from_resampling_lps
 from ..core.volume import Volume
+from ..io.volume_checks import check_scalar_volume
+from ..preprocess.bias import BiasPreview, preview_bias
 from ..preprocess.region import Region
 from ..preprocess.run import Preprocessed
-from .display import add_display_node
 from .roi import add_roi_node, set_roi_node
+from .scene_nodes import add_display_node
+from .steps import in_thread
 from .transforms import add_linear_transform_node
-from .vtk_arrays import vtk_from_matrix
-
-__all__ = ["ORIGINAL_ROLE", "PreparedNodes", "RegionNodes", "add_prepared", "add_region", "found_for", "remove_nodes"]
+from .volume_kinds import check_kind
+from .volumes import fill_volume_node, slabs_of_node, voxels_in_steps
 
 # Reference of a prepared volume to the one that it was made of.
 ORIGINAL_ROLE = "MultimodalRegistration.Original"
@@ -256,10 +259,45 @@ def _found_for(node: Any, fixed_node: Any, moving_node: Any) -> None:
 def _add_volume(scene: Any, volume: Volume, name: str, added: list[Any], kind: str = "vtkMRMLScalarVolumeNode") -> Any:
     node = scene.AddNewNodeByClass(kind, scene.GenerateUniqueName(name))
     added.append(node)
-    data = vtk.vtkImageData()
-    data.SetDimensions(*volume.grid.size)
-    # Not copied: the node keeps the voxels, and the image that they belong to, as long as it needs them.
-    data.GetPointData().SetScalars(numpy_to_vtk(volume.voxels.ravel()))
-    node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
-    node.SetAndObserveImageData(data)
+    fill_volume_node(node, volume)
     return node
+
+
+def bias_preview_steps(node: Any) -> Generator[None, None, BiasPreview]:
+    """Show what the correction of the bias field would do to a volume.
+
+    Parameters
+    ----------
+    node : vtkMRMLScalarVolumeNode
+        Where it lies in the world. Not changed; may be removed meanwhile.
+
+    Yields
+    ------
+    None
+        Every few milliseconds; closing the generator ends the work.
+
+    Returns
+    -------
+    BiasPreview
+        See :func:`~MultimodalRegistrationLib.preprocess.bias.preview_bias`.
+
+    Raises
+    ------
+    InputError
+        A CT, or another volume that has no bias field.
+    """
+    check_kind(node)
+    name, slabs, cancel = node.GetName(), slabs_of_node(node), threading.Event()
+    voxels = yield from voxels_in_steps(slabs)
+
+    def make() -> BiasPreview:
+        image = sitk.GetImageFromArray(voxels)
+        slabs.grid.place(image)
+        check_scalar_volume(image, name)
+        return preview_bias(Volume(image, name), cancel=cancel)
+
+    try:
+        preview = yield from in_thread(make)
+    finally:
+        cancel.set()
+    return preview

@@ -12,11 +12,10 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.frames import modelling_ras_from_resampling_lps
 from .child_job import ChildJob
+from .node_files import write_nrrd
 from .transforms import add_linear_transform_node
 from .volume_kinds import check_kind
-from .voxel_slabs import slabs_of_node, write_nrrd
-
-__all__ = ["RecoverJob"]
+from .volumes import slabs_of_node
 
 
 class RecoverJob(ChildJob):

@@ -21,13 +21,12 @@ from ..landmarks.request import RefineOutputs, RefineRequest
 from ..register.refine_landmarks import RefinedLandmark
 from .child_job import ChildJob
 from .landmarks import active_list_kept
+from .node_files import write_nrrd
 from .placement import placement_without
 from .scene_nodes import add_hidden, remove_present
 from .volume_kinds import check_kind
-from .voxel_slabs import slabs_of_node, write_nrrd
+from .volumes import slabs_of_node
 from .vtk_arrays import transform_points
-
-__all__ = ["RefineInputs", "RefineJob", "RefinedPoints"]
 
 # Of the points where they would go: apart from both lists.
 _PREVIEW_COLOR = (0.1, 0.9, 1.0)

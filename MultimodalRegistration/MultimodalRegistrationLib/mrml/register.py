@@ -2,20 +2,81 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..cli.jobs import Context
+from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.request import accepts_fields
+from ..core.spatial import SpatialTransform
 from ..register.request import LANDMARK_FIELDS, OUTPUT_FIELDS, STAGE_FILES, RegisterRequest, Stage
-from .registration_inputs import Inputs, Settings
-from .registration_job import RegistrationJob
-from .scene_result import SceneRegistration
+from .registration_job import Inputs, RegistrationJob, Settings
+from .spatial import spatial_transform_of_node
 from .structures_job import StructuresJob
+from .transforms import (
+    SETTINGS_ATTRIBUTE,
+    volumes_of_result,
+)
+from .volumes import slabs_of_node
+
+
+@dataclass(frozen=True, eq=False)
+class SceneRegistration:
+    """A registration of nodes.
+
+    Parameters
+    ----------
+    node : vtkMRMLTransformNode
+        Maps the moving volume, from where it lay in the world, onto the fixed one; references both and keeps the
+        settings. Apply it with :func:`~MultimodalRegistrationLib.mrml.transforms.apply_to_moving`.
+    others : tuple of vtkMRMLNode
+        The resampled volume and transforms of single structures, where they were asked for.
+    content : dict
+        Everything about the run, as in ``RESULT.json`` of the command, with the names of nodes.
+    """
+
+    node: Any
+    others: tuple[Any, ...]
+    content: dict[str, Any]
+
+    @classmethod
+    def of_node(cls, node: Any) -> SceneRegistration:
+        """The result that a transform node keeps.
+
+        Raises
+        ------
+        InputError
+            The node is no result of a registration.
+        """
+        settings = node.GetAttribute(SETTINGS_ATTRIBUTE)
+        if settings is None:
+            raise InputError(node.GetName(), "this is no result of a registration", "Choose one.")
+        return cls(node, (), json.loads(settings))
+
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """Word, against, facts, estimated_error_mm; None where the result was not judged."""
+        return self.content.get("verdict")
+
+    @property
+    def transform(self) -> SpatialTransform:
+        """The transform as the node holds it now, from points of the fixed volume to the moving one."""
+        fixed, _moving = volumes_of_result(self.node)
+        return spatial_transform_of_node(self.node, slabs_of_node(fixed).grid)[0]
+
+    def report(self, folder: Path | str) -> Path:
+        """Measure the result, and write the report into a new or empty folder; returns the page."""
+        # Loaded with the result of every registration otherwise.
+        from .quality import assess_nodes
+
+        return assess_nodes(*volumes_of_result(self.node), [self.node]).report(folder)
+
 
 # Nodes take the place of files, and the scene that of outputs.
 _FILES = {"fixed", "moving", "then", "initial_transform", *LANDMARK_FIELDS, *STAGE_FILES, *OUTPUT_FIELDS} - {"pairing"}

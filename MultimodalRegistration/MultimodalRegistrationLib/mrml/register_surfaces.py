@@ -1,26 +1,298 @@
-"""Registration by shape with nodes in and a transform node out."""
+"""Registration by shape with nodes in and a transform node out, in this process or another one.
+
+The scene changes only when the result is added, so a run that is cancelled or fails leaves it as it was.
+"""
 
 from __future__ import annotations
 
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import vtk
 from numpy.typing import NDArray
 
-from ..core.errors import InputError
-from ..core.points import LandmarkList
-from ..core.surface import Surface
+from ..cli.jobs import Context, Job
+from ..core.errors import EngineError, InputError
+from ..core.grid import VolumeGrid
+from ..io.landmarks import write_landmarks
+from ..io.transforms import write_linear_transform
 from ..landmarks.icp import Model, Overlap
-from ..landmarks.surface_registration import register_surface
-from ..landmarks.surface_result import SurfaceRegistration, surface_content
+from ..landmarks.request import PrealignOutputs, PrealignRequest
+from ..landmarks.surface_result import SurfaceRegistration, surface_registration_of
+from ..preprocess.steps import ROLES, Role
+from .child_job import ChildJob
 from .landmarks import landmarks_of_node
 from .moved_nodes import check_output, is_moved_by
-from .surfaces import segment_title, surface_from_model_node, surface_from_segment
+from .node_files import write_nrrd
+from .placement import placement_in_world
+from .segments import common_grid, copy_of_segments, segment_identifier, segment_slabs, with_label_maps
+from .steps import in_turn
 from .transforms import add_linear_transform_node, start_from_node
+from .volumes import grid_in_world
 from .vtk_arrays import matrix_from_vtk
 
-__all__ = ["add_surface_registration", "check_shapes", "movement_so_far", "register_surface_nodes"]
+# Slicer's own name.
+CLOSED_SURFACE = "Closed surface"
+
+
+def polydata_of_model(node: Any) -> Any:
+    """The surface of a model node where it lies in the world, parent transforms of any kind included.
+
+    Parameters
+    ----------
+    node : vtkMRMLModelNode
+        Not changed.
+
+    Returns
+    -------
+    vtkPolyData
+        World coordinates, RAS, mm.
+
+    Raises
+    ------
+    InputError
+        Another kind of node, or a model without a surface.
+    """
+    if not node.IsA("vtkMRMLModelNode"):
+        raise InputError(node.GetName(), f"this is not a model ({node.GetClassName()})", "Choose a model.")
+    data = node.GetPolyData()
+    if data is None:
+        raise InputError(
+            node.GetName(), "the model holds no surface", "Load its data, or make a surface of its volume mesh."
+        )
+    return _in_world(node, data)
+
+
+def polydata_of_segment(node: Any, segment: str) -> Any:
+    """Make the closed surface of a segment, as Slicer shows it, where it lies in the world.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode
+        Not changed: a surface that it lacks is made of a copy.
+    segment : str
+        Identifier or name of the segment.
+
+    Returns
+    -------
+    vtkPolyData
+        World coordinates, RAS, mm, parent transforms of any kind included.
+
+    Raises
+    ------
+    InputError
+        Another kind of node, no such segment, several of that name, or a segment without a surface.
+    """
+    title, identifier = segment_title(node, segment), segment_identifier(node, segment)
+    # Names of representations and converters are Slicer's own.
+    copy = copy_of_segments(node.GetSegmentation(), [identifier])
+    if not copy.CreateRepresentation(CLOSED_SURFACE):
+        raise InputError(title, "no surface can be made of this segment", "Check that the segment is not empty.")
+    return _in_world(node, copy.GetSegment(identifier).GetRepresentation(CLOSED_SURFACE))
+
+
+def segment_title(node: Any, segment: str) -> str:
+    """The names of a segmentation and of one of its segments, which is given by identifier or name.
+
+    Raises
+    ------
+    InputError
+        Another kind of node, no such segment, or several of that name.
+    """
+    if not node.IsA("vtkMRMLSegmentationNode"):
+        raise InputError(
+            node.GetName(), f"this is not a segmentation ({node.GetClassName()})", "Choose a segmentation."
+        )
+    identifier = segment_identifier(node, segment)
+    return f"{node.GetName()}: {node.GetSegmentation().GetSegment(identifier).GetName()}"
+
+
+def _in_world(node: Any, data: Any) -> Any:
+    if node.GetParentTransformNode() is None:
+        return data
+    move = vtk.vtkTransformPolyDataFilter()
+    move.SetInputData(data)
+    move.SetTransform(placement_in_world(node).to_world)
+    move.Update()
+    return move.GetOutput()
+
+
+# Corners of a cube, mm: where a transform puts these tells it from another one.
+_PROBES_RAS = np.array(np.meshgrid([-80, 90], [-100, 70], [-60, 110])).reshape(3, -1).T.astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class ShapeInputs:
+    """The nodes of a job; see :func:`register_surface_nodes`.
+
+    Parameters
+    ----------
+    fixed, moving : vtkMRMLModelNode, vtkMRMLSegmentationNode or vtkMRMLMarkupsNode
+        The shapes.
+    fixed_segment, moving_segment : str or None
+        Of segmentations: identifier or name.
+    output : vtkMRMLTransformNode or None
+        Meant for the result: refused early where it cannot take it.
+    initial_transform : vtkMRMLTransformNode or None
+        Moves the moving shape, from where it lies in the world, onto the fixed one: an additional start.
+    """
+
+    fixed: Any
+    moving: Any
+    fixed_segment: str | None = None
+    moving_segment: str | None = None
+    output: Any = None
+    initial_transform: Any = None
+
+
+class ShapesJob(ChildJob):
+    """What one run of the command needs and gives.
+
+    Making it checks the nodes and takes note of where they lie; nothing is written yet.
+
+    Parameters
+    ----------
+    inputs : ShapeInputs
+        Nodes of one scene; not changed.
+    model : {"rigid", "similarity", "affine"}
+        What is fitted.
+    folder : Path
+        An empty folder, which the caller removes.
+    overlap : float or "auto"
+        Share of a shape that has a counterpart on the other.
+    seed : int
+        Of the random draws.
+
+    Raises
+    ------
+    InputError
+        A node that cannot be used, by name.
+    """
+
+    _removed = (
+        "it was removed from the scene meanwhile",
+        "Load it and align again; nothing was added to the scene.",
+    )
+
+    def __init__(
+        self, inputs: ShapeInputs, model: Model, folder: Path, *, overlap: Overlap = "auto", seed: int = 0
+    ) -> None:
+        start = inputs.initial_transform
+        super().__init__(folder, {"fixed": inputs.fixed, "moving": inputs.moving, "initial_transform": start})
+        _movement_so_far(inputs.output, inputs.fixed, inputs.moving)
+        _check_shapes(inputs.fixed, inputs.moving, inputs.fixed_segment, inputs.moving_segment)
+        self._options: dict[str, Any] = {"model": model, "overlap": str(overlap), "seed": seed}
+        self._result_file = folder / "result.json"
+        self._segments = {"fixed": inputs.fixed_segment, "moving": inputs.moving_segment}
+        self.node_names |= {role: self._title(getattr(inputs, role), self._segments[role]) for role in ROLES}
+        self._places = {role: _place(getattr(inputs, role)) for role in ROLES}
+        self._content: dict[str, Any] = {}
+        if start is not None:
+            path = self._file("initial_transform", ".h5", field="initial_transform")
+            write_linear_transform(path, start_from_node(start))
+
+    @staticmethod
+    def _title(node: Any, segment: str | None) -> str:
+        return str(node.GetName()) if segment is None else segment_title(node, segment)
+
+    def write(self) -> Iterator[float]:
+        """Write the shapes.
+
+        Yields
+        ------
+        float
+            How much is written, 0 to 1.
+
+        Raises
+        ------
+        InputError
+            A shape that was removed meanwhile, or holds nothing.
+        """
+        yield from in_turn([self._write_role(role) for role in ROLES])
+
+    def _write_role(self, role: Role) -> Iterator[float]:
+        yield 0.0
+        node, segment, field = self._present(role), self._segments[role], f"{role}_surface"
+        if node.IsA("vtkMRMLMarkupsNode"):
+            path = self._file(role, ".mrk.json", field=f"{role}_landmarks")
+            write_landmarks(path, landmarks_of_node(node))
+            return
+        grid = None if segment is None else _label_map_grid(node, segment)
+        if grid is not None:
+            assert segment is not None
+            slabs = segment_slabs(node, grid, segments=[segment])
+            yield from write_nrrd(self._file(role, ".nrrd", field=field), slabs)
+        else:
+            data = polydata_of_model(node) if segment is None else polydata_of_segment(node, segment)
+            yield 0.5
+            _write_polydata(self._file(role, ".vtp", field=field), data)
+
+    def job(self) -> Job:
+        """The request, which writes nothing outside the folder; once everything is written."""
+        request = PrealignRequest(**self._options, **self._fields)
+        return Job("prealign", request, PrealignOutputs(json=str(self._result_file)))
+
+    def read(self) -> Iterator[float]:
+        """Read the result.
+
+        Yields
+        ------
+        float
+            How much is read, 0 to 1.
+        """
+        content = self.renamed(json.loads(self._result_file.read_text(encoding="utf-8")))
+        # Each side is a surface or landmarks.
+        sides = {key: value for key, value in content["inputs"].items() if value is not None}
+        content["inputs"] = {**sides, "initial_transform": content["inputs"]["initial_transform"]}
+        self._content = content
+        yield 1.0
+
+    @property
+    def result(self) -> SurfaceRegistration:
+        """The transform with the distances that are left, once it is read."""
+        return surface_registration_of(self._content)
+
+    def finish(self, scene: Any, output: Any = None) -> Any:
+        """Add the result to a scene.
+
+        Parameters
+        ----------
+        scene : vtkMRMLScene
+            That of the nodes.
+        output : vtkMRMLTransformNode, optional
+            Gets the result in place of a new node.
+
+        Returns
+        -------
+        vtkMRMLTransformNode
+            As of :func:`register_surface_nodes`.
+
+        Raises
+        ------
+        InputError
+            A shape was removed or moved meanwhile, or the output cannot take the result; the scene is as it was.
+        """
+        nodes = {role: self._present(role) for role in ROLES}
+        for role, node in nodes.items():
+            if not np.allclose(_place(node), self._places[role], atol=1e-6):
+                raise InputError(
+                    self.node_names[role], "it was moved while the shapes were aligned", "Align them once more."
+                )
+        before_ras = _movement_so_far(output, nodes["fixed"], nodes["moving"])
+        return add_linear_transform_node(
+            scene,
+            np.array(self._content["transform"]["moving_to_fixed_ras"]) @ before_ras,
+            name=f"{self.node_names['moving']} to {self.node_names['fixed']}",
+            fixed_node=nodes["fixed"],
+            moving_node=nodes["moving"],
+            settings=self._content,
+            node=output,
+        )
 
 
 def register_surface_nodes(
@@ -70,80 +342,14 @@ def register_surface_nodes(
         A node without a shape, markups on both sides, a segment that is missing or does not belong there, or as
         :func:`~MultimodalRegistrationLib.landmarks.surface_registration.register_surface`.
     """
-    before_ras = movement_so_far(node, fixed_node, moving_node)
-    check_shapes(fixed_node, moving_node, fixed_segment, moving_segment)
-    fixed, moving = _shape(fixed_node, fixed_segment), _shape(moving_node, moving_segment)
-    result = register_surface(
-        fixed,
-        moving,
-        model=model,
-        overlap=overlap,
-        initial_fixed_to_moving_lps=None if initial_transform_node is None else start_from_node(initial_transform_node),
-        seed=seed,
-    )
-    inputs: dict[str, str | None] = {
-        f"{role}_{'surface' if isinstance(shape, Surface) else 'landmarks'}": shape.name
-        for role, shape in (("fixed", fixed), ("moving", moving))
-    }
-    inputs["initial_transform"] = None if initial_transform_node is None else initial_transform_node.GetName()
-    content = surface_content(result, inputs=inputs)
-    name = f"{moving.name} to {fixed.name}"
-    made = add_surface_registration(
-        scene,
-        content,
-        fixed_node=fixed_node,
-        moving_node=moving_node,
-        before_ras=before_ras,
-        name=name,
-        node=node,
-    )
-    return made, result
+    inputs = ShapeInputs(fixed_node, moving_node, fixed_segment, moving_segment, node, initial_transform_node)
+    with tempfile.TemporaryDirectory() as folder:
+        job = ShapesJob(inputs, model, Path(folder), overlap=overlap, seed=seed)
+        job.run_here(Context.of_callbacks())
+        return job.finish(scene, node), job.result
 
 
-def add_surface_registration(
-    scene: Any,
-    content: dict[str, Any],
-    *,
-    fixed_node: Any,
-    moving_node: Any,
-    before_ras: NDArray[np.float64],
-    name: str,
-    node: Any,
-) -> Any:
-    """Add the result of a registration by shape to a scene.
-
-    Parameters
-    ----------
-    scene : vtkMRMLScene
-        Gets the transform node; nothing else in it changes.
-    content : dict
-        From :func:`~MultimodalRegistrationLib.landmarks.surface_result.surface_content`.
-    fixed_node, moving_node : vtkMRMLNode
-        The shapes.
-    before_ras : array, shape (4, 4)
-        From :func:`movement_so_far`.
-    name : str
-        Of a new node.
-    node : vtkMRMLTransformNode or None
-        Gets the result in place of a new node.
-
-    Returns
-    -------
-    vtkMRMLTransformNode
-        As of :func:`register_surface_nodes`.
-    """
-    return add_linear_transform_node(
-        scene,
-        np.array(content["transform"]["moving_to_fixed_ras"]) @ before_ras,
-        name=name,
-        fixed_node=fixed_node,
-        moving_node=moving_node,
-        settings=content,
-        node=node,
-    )
-
-
-def check_shapes(fixed_node: Any, moving_node: Any, fixed_segment: str | None, moving_segment: str | None) -> None:
+def _check_shapes(fixed_node: Any, moving_node: Any, fixed_segment: str | None, moving_segment: str | None) -> None:
     """Refuse nodes that hold no shapes that can be registered; parameters as of :func:`register_surface_nodes`.
 
     Raises
@@ -173,7 +379,7 @@ def check_shapes(fixed_node: Any, moving_node: Any, fixed_segment: str | None, m
         )
 
 
-def movement_so_far(node: Any, fixed_node: Any, moving_node: Any) -> NDArray[np.float64]:
+def _movement_so_far(node: Any, fixed_node: Any, moving_node: Any) -> NDArray[np.float64]:
     """How an output, or None, has moved the moving shape already, RAS, shape (4, 4).
 
     Raises
@@ -197,7 +403,38 @@ def movement_so_far(node: Any, fixed_node: Any, moving_node: Any) -> NDArray[np.
     return matrix_from_vtk(matrix)
 
 
-def _shape(node: Any, segment: str | None) -> Surface | LandmarkList:
-    if node.IsA("vtkMRMLMarkupsNode"):
-        return landmarks_of_node(node)
-    return surface_from_model_node(node) if segment is None else surface_from_segment(node, segment)
+def _place(node: Any) -> NDArray[np.float64]:
+    return placement_in_world(node).points_in_world(_PROBES_RAS)
+
+
+def _label_map_grid(node: Any, segment: str) -> VolumeGrid | None:
+    """The voxels of a segment in the world, from which the command makes its surface; None where that is no way.
+
+    Where there is a surface already there is none to make, and the directions of a file are at right angles.
+    """
+    identifier, placement = segment_identifier(node, segment), placement_in_world(node)
+    if node.GetSegmentation().ContainsRepresentation(CLOSED_SURFACE) or placement.matrix_ras is None:
+        return None
+    grid = grid_in_world(common_grid(with_label_maps(node, [identifier]), node.GetName()), placement, node.GetName())
+    axes = grid.ijk_to_lps[:3, :3] / np.linalg.norm(grid.ijk_to_lps[:3, :3], axis=0)
+    return grid if np.allclose(axes.T @ axes, np.eye(3), atol=1e-6) else None
+
+
+def _write_polydata(path: Path, data: Any) -> None:
+    """Write the polygons alone, as fast as vtk can: some 50 ms for a million triangles."""
+    space = vtk.vtkStringArray()
+    space.SetName("SPACE")
+    space.InsertNextValue("RAS")
+    bare = vtk.vtkPolyData()
+    bare.SetPoints(data.GetPoints())
+    bare.SetPolys(data.GetPolys())
+    bare.SetStrips(data.GetStrips())
+    bare.GetFieldData().AddArray(space)
+    writer = vtk.vtkXMLPolyDataWriter()
+    writer.SetFileName(str(path))
+    writer.SetCompressorTypeToNone()
+    writer.SetDataModeToAppended()
+    writer.EncodeAppendedDataOff()
+    writer.SetInputData(bare)
+    if not writer.Write():
+        raise EngineError(str(path), "it could not be written", "Free some space in the temporary folder.")

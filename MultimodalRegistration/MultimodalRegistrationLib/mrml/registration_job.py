@@ -1,4 +1,4 @@
-"""A registration of nodes that another process carries out: what it is handed over, and what becomes of its result.
+"""A registration of nodes: what its job is handed over, and what becomes of its result.
 
 The scene changes only when the result is added, so a run that is cancelled or fails leaves it as it was.
 """
@@ -6,7 +6,8 @@ The scene changes only when the result is added, so a run that is cancelled or f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,114 @@ from ..cli.jobs import Job
 from ..core.errors import InputError
 from ..core.exit_codes import ExitCode
 from ..core.frames import flip_ijk_to_space
+from ..core.grid import VolumeGrid
+from ..core.points import Pairing
+from ..io.landmarks import write_landmarks
 from ..io.roi import write_roi
+from ..io.transforms import write_linear_transform
 from ..io.volume_checks import check_pair, check_placement
 from ..register.plan import make_plan
 from ..register.request import RegisterOutputs, RegisterRequest
-from .display import add_display_node
-from .registration_inputs import Inputs, Settings
+from .child_job import ChildJob
+from .landmarks import landmarks_of_node, pairs_of_nodes
+from .node_files import read_gzip_nrrd, write_nrrd
 from .roi import box_of_roi_node
-from .scene_result import add_registration_node
+from .scene_nodes import add_display_node
 from .segments import mask_slabs
+from .transforms import add_file_transform_node, add_linear_transform_node, start_from_node
 from .volume_kinds import check_kind
-from .volume_pair_job import VolumePairJob
-from .voxel_slabs import Slabs, read_gzip_nrrd, slabs_of_node, write_nrrd
+from .volumes import Slabs, slabs_of_node
 from .vtk_arrays import vtk_from_matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The nodes of a run.
+
+    Parameters
+    ----------
+    fixed, moving : vtkMRMLScalarVolumeNode
+        The volumes.
+    initial_transform : vtkMRMLTransformNode, optional
+        Linear; moves the moving volume, from where it lies, towards the fixed one.
+    fixed_landmarks, moving_landmarks : vtkMRMLMarkupsNode, optional
+        The run starts at their rigid fit; both or none.
+    fixed_mask, moving_mask : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode, optional
+        What is used of the volume: its visible segments, or voxels above zero.
+    roi : vtkMRMLMarkupsROINode, optional
+        Only what lies in it is used of the fixed volume.
+    structures : vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode, optional
+        Of the fixed volume; each segment moves on its own.
+    """
+
+    fixed: Any
+    moving: Any
+    initial_transform: Any = None
+    fixed_landmarks: Any = None
+    moving_landmarks: Any = None
+    fixed_mask: Any = None
+    moving_mask: Any = None
+    roi: Any = None
+    structures: Any = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is carried out.
+
+    Parameters
+    ----------
+    options : mapping
+        Fields of :class:`~MultimodalRegistrationLib.register.request.RegisterRequest`, but for those that name files;
+        what is missing has its default.
+    resampled_volume : bool
+        Also make the moving volume on the fixed grid.
+    fixed_mask_segments, moving_mask_segments : sequence of str or None
+        Identifiers or names of the segments of a mask; None for all visible ones. Of segmentations only.
+    fixed_mask_outside, moving_mask_outside : bool
+        Use everything but what the mask marks.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    resampled_volume: bool = False
+    fixed_mask_segments: Sequence[str] | None = None
+    moving_mask_segments: Sequence[str] | None = None
+    fixed_mask_outside: bool = False
+    moving_mask_outside: bool = False
+
+    @property
+    def pairing(self) -> Pairing:
+        """Of the landmarks."""
+        return self.options.get("pairing", "order")
+
+
+class VolumePairJob(ChildJob):
+    """A task on two volumes that may start at a transform or at landmarks."""
+
+    def __init__(self, folder: Path, nodes: Mapping[str, Any]) -> None:
+        super().__init__(folder, nodes)
+        self._places: dict[str, VolumeGrid] = {}
+        """Where volumes lay in the world when the job was made, by role."""
+
+    def moved_meanwhile(self) -> list[str]:
+        """Names of the volumes that are still there, but not where they lay when the job was made."""
+        return [
+            self.node_names[role]
+            for role, grid in self._places.items()
+            if (node := self.node(role)) is not None and not slabs_of_node(node).grid.coincides_with(grid)
+        ]
+
+    def _add_start(self, inputs: Inputs, pairing: Pairing) -> None:
+        if inputs.initial_transform is not None:
+            path = self._file("initial_transform", ".h5", field="initial_transform")
+            write_linear_transform(path, start_from_node(inputs.initial_transform))
+        lists = {"fixed_landmarks": inputs.fixed_landmarks, "moving_landmarks": inputs.moving_landmarks}
+        # Paired here for the sake of an early message only.
+        if pairs_of_nodes(*lists.values(), how=pairing) is not None:
+            for name, node in lists.items():
+                path = self._file(name, ".mrk.json", field=name)
+                write_landmarks(path, landmarks_of_node(node))
+            self._fields["pairing"] = pairing
 
 
 class RegistrationJob(VolumePairJob):
@@ -198,3 +294,52 @@ class RegistrationJob(VolumePairJob):
         node.SetAndObserveImageData(self._resampled)
         add_display_node(node, like=moving.GetScalarVolumeDisplayNode())
         return [node]
+
+
+def result_name(fixed_node: Any, moving_node: Any) -> str:
+    """What a result is called where no name is given."""
+    return f"{moving_node.GetName()} to {fixed_node.GetName()}"
+
+
+def add_registration_node(
+    scene: Any,
+    content: dict[str, Any],
+    file: Path,
+    *,
+    fixed_node: Any,
+    moving_node: Any,
+    name: str | None = None,
+    node: Any = None,
+) -> Any:
+    """Add the transform of a registration to a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the node.
+    content : dict
+        From :func:`~MultimodalRegistrationLib.register.report.result_content`; kept in the node.
+    file : Path
+        The transform; read where it is not linear, and not needed afterwards.
+    fixed_node, moving_node : vtkMRMLScalarVolumeNode
+        Referenced by the node.
+    name : str, optional
+        Of the node; by default of the two volumes.
+    node : vtkMRMLTransformNode, optional
+        Gets the result in place of a new node, and keeps its name.
+
+    Returns
+    -------
+    vtkMRMLTransformNode
+        Linear, unless a stage is deformable. Its parent is the world.
+    """
+    common: dict[str, Any] = {
+        "name": name or result_name(fixed_node, moving_node),
+        "fixed_node": fixed_node,
+        "moving_node": moving_node,
+        "settings": content,
+        "node": node,
+    }
+    if content["transform"]["type"] == "linear":
+        return add_linear_transform_node(scene, content["transform"]["moving_to_fixed_ras"], **common)
+    return add_file_transform_node(scene, file, **common)

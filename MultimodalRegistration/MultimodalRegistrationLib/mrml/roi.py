@@ -15,8 +15,6 @@ from .landmarks import active_list_kept
 from .placement import placement_in_world
 from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
-__all__ = ["add_roi_node", "box_of_roi_node", "set_roi_node"]
-
 
 def box_of_roi_node(node: Any) -> OrientedBox:
     """Read a ROI node.

@@ -1,4 +1,4 @@
-"""Segments of segmentation nodes as masks of a volume, where they lie in the world."""
+"""Segmentation and label map nodes: masks of a volume, and what their files are made of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import slicer
 import vtk
 from numpy.typing import NDArray
 from vtk.util.numpy_support import vtk_to_numpy
@@ -13,26 +14,20 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..core.errors import InputError
 from ..core.frames import flip_ijk_to_space
 from ..core.grid import VolumeGrid
+from ..core.linear import translation_matrix
 from ..core.volume import Volume
 from ..preprocess.masks import mask_like
 from ..register.prepare import mask_on_grid
 from .placement import Placement, placement_in_world
-from .volumes import mask_from_node, volume_from_node
-from .voxel_slabs import Slabs, slabs_of_node
+from .steps import drained
+from .volumes import (
+    Slabs,
+    mask_from_node,
+    slabs_of_node,
+    volume_from_node,
+    voxels_in_steps,
+)
 from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
-
-__all__ = [
-    "LABEL_MAP",
-    "all_segments",
-    "copy_of_segments",
-    "label_slabs",
-    "labels_on_grid",
-    "mask_from_segments",
-    "mask_of_volume",
-    "segment_identifier",
-    "segment_slabs",
-    "with_label_maps",
-]
 
 # Slicer's own name.
 LABEL_MAP = "Binary labelmap"
@@ -131,10 +126,7 @@ def mask_from_segments(
     identifiers = _chosen(node, segments)
     names = [node.GetSegmentation().GetSegment(one).GetName() for one in identifiers]
     name = f"{node.GetName()}: {', '.join(names)}"
-    marked = np.zeros(volume.grid.size[::-1], dtype=bool)
-    placement = placement_in_world(node)
-    for labels, values in _label_maps(node, identifiers):
-        marked |= np.isin(labels_on_grid(labels, placement, volume.grid), values)
+    marked = drained(voxels_in_steps(segment_slabs(node, volume.grid, segments=identifiers))) > 0
     if not marked.any():
         raise InputError(
             name,
@@ -302,35 +294,17 @@ def _label_maps(node: Any, identifiers: list[str]) -> list[tuple[Any, list[int]]
     return list(shared.items())
 
 
-def labels_on_grid(labels: Any, placement: Placement, grid: VolumeGrid) -> NDArray[Any]:
-    """Take a label map to a grid, by nearest neighbour.
+def label_slabs(labels: Any, placement: Placement, grid: VolumeGrid) -> Slabs:
+    """Take a label map to a grid, by nearest neighbour, in slabs.
 
     Parameters
     ----------
     labels : vtkOrientedImageData
-        In the own coordinates of its node.
+        In the own coordinates of its node; as it is now, it is kept as long as it is needed.
     placement : Placement
         Of the node.
     grid : VolumeGrid
-        In the world.
-
-    Returns
-    -------
-    array, shape (K, J, I)
-        The label at each voxel centre, 0 outside.
-    """
-    reslice = _reslice(labels, placement, grid)
-    extent = tuple(value for length in grid.size for value in (0, length - 1))
-    return _resliced(reslice, extent).reshape(grid.size[::-1])
-
-
-def label_slabs(labels: Any, placement: Placement, grid: VolumeGrid) -> Slabs:
-    """Take a label map to a grid as :func:`labels_on_grid` does, in slabs.
-
-    Parameters
-    ----------
-    labels, placement, grid
-        The label map as it is now is kept as long as it is needed.
+        In the world; 0 outside of the label map.
     """
     reslice = _reslice(labels, placement, grid)
     i, j, k = grid.size
@@ -339,15 +313,11 @@ def label_slabs(labels: Any, placement: Placement, grid: VolumeGrid) -> Slabs:
     def parts() -> Iterator[NDArray[Any]]:
         for slice_number in range(k):
             for first in range(0, j, rows):
-                yield _resliced(reslice, (0, i - 1, first, min(first + rows, j) - 1, slice_number, slice_number))
+                reslice.SetOutputExtent(0, i - 1, first, min(first + rows, j) - 1, slice_number, slice_number)
+                reslice.Update()
+                yield np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()))
 
     return Slabs(grid, vtk_to_numpy(labels.GetPointData().GetScalars()).dtype, parts)
-
-
-def _resliced(reslice: Any, extent: tuple[int, ...]) -> NDArray[Any]:
-    reslice.SetOutputExtent(*extent)
-    reslice.Update()
-    return np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()))
 
 
 def _reslice(labels: Any, placement: Placement, grid: VolumeGrid) -> Any:
@@ -385,3 +355,55 @@ def _outside(mask: Volume, name: str) -> Volume:
     if not marked.any():
         raise InputError(name, "nothing lies outside of it", "Leave out a segment, or the mask.")
     return Volume(mask_like(mask, marked, "outside").image, f"outside {name}")
+
+
+# What Slicer calls a label without a name.
+_NO_NAMES = ("", "(none)")
+
+
+def common_grid(segmentation: Any, name: str) -> VolumeGrid:
+    """The voxels of all segments in own coordinates, as Slicer would save them.
+
+    Parameters
+    ----------
+    segmentation : vtkSegmentation
+        With label maps.
+    name : str
+        Of the node, for messages.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
+    geometry = segmentation.DetermineCommonLabelmapGeometry(
+        slicer.vtkSegmentation.EXTENT_UNION_OF_EFFECTIVE_SEGMENTS, None
+    )
+    if not geometry:
+        raise InputError(name, "the segmentation is empty", "Draw a segment, or choose another one.")
+    image = slicer.vtkOrientedImageData()
+    slicer.vtkSegmentationConverter.DeserializeImageGeometry(geometry, image, False)
+    ijk_to_ras = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(ijk_to_ras)
+    extent = np.array(image.GetExtent()).reshape(3, 2)
+    i, j, k = (extent[:, 1] - extent[:, 0] + 1).tolist()
+    if min(i, j, k) < 1:
+        raise InputError(name, "the segmentation is empty", "Draw a segment, or choose another one.")
+    matrix = matrix_from_vtk(ijk_to_ras) @ translation_matrix(extent[:, 0])
+    return VolumeGrid.of_matrix((i, j, k), flip_ijk_to_space(matrix))
+
+
+def label_names(node: Any) -> dict[int, str]:
+    """Names of the labels of a label map, from its colour table; those without a name are left out.
+
+    Parameters
+    ----------
+    node : vtkMRMLLabelMapVolumeNode
+        Not changed.
+    """
+    display = node.GetDisplayNode()
+    colors = None if display is None else display.GetColorNode()
+    if colors is None:
+        return {}
+    names = {label: colors.GetColorName(label) for label in range(colors.GetNumberOfColors())}
+    return {label: name for label, name in names.items() if name and name not in _NO_NAMES}

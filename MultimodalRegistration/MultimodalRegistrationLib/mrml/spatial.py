@@ -17,15 +17,14 @@ from ..core.grid import VolumeGrid
 from ..core.linear import LARGEST_CONDITION, apply_matrix, condition_number, sitk_from_matrix
 from ..core.spatial import SpatialTransform
 from .placement import step_between
+from .steps import drained
 from .transforms import start_from_node
 from .vtk_arrays import transform_points
-
-__all__ = ["GOOD_ENOUGH_MM", "spatial_transform_of_node", "spatial_transform_steps"]
 
 GOOD_ENOUGH_MM = 0.05
 _MARGIN = 0.1
 _COARSEST_NODES = 12
-_MOST_NODES = 8_000_000
+_MAX_NODES = 8_000_000
 _PROBES = 1_000
 _FIT_POINTS_PER_AXIS = 8
 
@@ -58,17 +57,11 @@ def spatial_transform_of_node(node: Any, over: VolumeGrid, *, seed: int = 0) -> 
     InputError
         No transform, one that cannot be inverted, or one that is not finite everywhere in the volume.
     """
-    steps = spatial_transform_steps(node, over, seed=seed)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: tuple[SpatialTransform, float] = end.value
-            return found
+    return drained(spatial_transform_steps(node, over, seed=seed))
 
 
 def spatial_transform_steps(
-    node: Any, over: VolumeGrid, *, seed: int = 0, most_nodes: int = _MOST_NODES
+    node: Any, over: VolumeGrid, *, seed: int = 0, most_nodes: int = _MAX_NODES
 ) -> Generator[None, None, tuple[SpatialTransform, float]]:
     """Do as :func:`spatial_transform_of_node`, in steps between which a window can live.
 

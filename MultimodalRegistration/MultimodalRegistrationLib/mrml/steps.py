@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar
-
-__all__ = ["in_thread", "shares"]
 
 _Result = TypeVar("_Result")
 _SECONDS_BETWEEN_LOOKS = 0.001
@@ -51,15 +49,17 @@ def in_thread(function: Callable[[], _Result]) -> Generator[None, None, _Result]
     return result
 
 
-def shares(steps: Generator[None, None, _Result], share: float = 0.0) -> Generator[float, None, _Result]:
-    """Tell the same share at each of the steps of which nobody knows how many they are.
+def shares(
+    steps: Generator[Any, None, _Result] | Iterator[float], first: float = 0.0, last: float | None = None
+) -> Generator[float, None, _Result]:
+    """Tell the share of the whole at each step of a part.
 
     Parameters
     ----------
     steps : generator
-        Closed in the end.
-    share : float
-        How much is done, 0 to 1.
+        Tells how much of the part is done, 0 to 1, or None where nobody knows. Closed in the end.
+    first, last : float
+        How much of the whole is done before and after the part; without the last, it stays the same.
 
     Yields
     ------
@@ -71,11 +71,29 @@ def shares(steps: Generator[None, None, _Result], share: float = 0.0) -> Generat
     object
         What the steps return; what they raise is raised here.
     """
-    with contextlib.closing(steps):
+    length = 0.0 if last is None else last - first
+    with contextlib.closing(steps):  # type: ignore[type-var]
         while True:
             try:
-                next(steps)
+                share = next(steps)
             except StopIteration as end:
                 result: _Result = end.value
                 return result
-            yield share
+            yield first + length * (share or 0.0)
+
+
+def drained(steps: Generator[Any, None, _Result] | Iterator[float]) -> _Result:
+    """Carry out all steps at once, and return what they do."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+
+
+def in_turn(parts: Sequence[Iterator[float]]) -> Iterator[float]:
+    """Steps of one part after the other, each of which tells its share: how much of all is done, 0 to 1."""
+    for number, part in enumerate(parts):
+        for share in part:
+            yield (number + share) / len(parts)

@@ -12,13 +12,9 @@ from ..core.request import fields_of
 from ..polyrigid.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE
 from ..polyrigid.request import PolyrigidOutputs, PolyrigidRequest
 from ..polyrigid.summary import joint_content, worst_structure
+from .node_files import SegmentFile
 from .placement import placement_in_world
-from .registration_inputs import Inputs, Settings
-from .registration_job import RegistrationJob
-from .scene_result import add_registration_node, result_name
-from .segment_files import SegmentFile
-
-__all__ = ["StructuresJob"]
+from .registration_job import Inputs, RegistrationJob, Settings, add_registration_node, result_name
 
 _SEGMENTS_SHARE = 0.2
 

@@ -23,15 +23,13 @@ from .transforms import SETTINGS_ATTRIBUTE
 from .volumes import grid_of_node
 from .vtk_arrays import vtk_from_points
 
-__all__ = ["Arrows", "SurfaceComparison", "expected_error"]
-
 _WHITE, _ORANGE, _RED = (0.92, 0.9, 0.84), (1.0, 0.55, 0.0), (0.85, 0.1, 0.1)
 _FIXED_OPACITY, _MOVING_OPACITY = 0.75, 0.5
-# What a view turns without delay, and a transform that bends moves in some milliseconds.
-_MOST_TRIANGLES = 40_000
+# What a view turns without delay, and a deformable transform moves in some milliseconds.
+_MAX_TRIANGLES = 40_000
 _SCALES = (1, 2, 5, 10, 20, 50, 100)
 # Arrows shorter than this share of the diagonal of the common region are hardly seen.
-_LEAST_SHARE = 0.07
+_MIN_SHARE = 0.07
 _POINTS_LOOKED_AT = 1000
 
 
@@ -55,7 +53,7 @@ class Arrows:
 
 
 def expected_error(result_node: Any) -> tuple[float, bool] | None:
-    """The estimated error of a result, in mm, and whether stages that bend came after it; None where it has none."""
+    """The estimated error of a result, in mm, and whether deformable stages came after it; None where it has none."""
     settings = None if result_node is None else result_node.GetAttribute(SETTINGS_ATTRIBUTE)
     content = {} if settings is None else json.loads(settings)
     verdict = content.get("verdict") or {}
@@ -97,7 +95,7 @@ class SurfaceComparison:
         for kind in kinds:
             self._made = []
             for number, one in enumerate(coarse):
-                surface = functools.partial(visible_surface, one, kind, _MOST_TRIANGLES)
+                surface = functools.partial(visible_surface, one, kind, _MAX_TRIANGLES)
                 drawing = in_thread(functools.partial(_drawn, surface))
                 self._made.append((yield from shares(drawing, 0.5 + number / 4)))
             if None not in self._made:
@@ -145,7 +143,7 @@ class SurfaceComparison:
             return None
         error_mm, before_bending = error
         diagonal_mm = float(np.linalg.norm(high - low))
-        scale = next((one for one in _SCALES if one * error_mm >= _LEAST_SHARE * diagonal_mm), _SCALES[-1])
+        scale = next((one for one in _SCALES if one * error_mm >= _MIN_SHARE * diagonal_mm), _SCALES[-1])
         data = _arrows(low, high, scale * error_mm)
         self._arrow_nodes = list(_add_model(fixed.GetScene(), "expected error", data, _RED, 1.0))
         return Arrows(error_mm, scale, before_bending)
@@ -186,7 +184,7 @@ def _drawn(make: Callable[[], Any]) -> Any:
 def _box_ras(model: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lowest and highest corner in the world, RAS, mm: the node's own bounds are those of a turned box, too wide."""
     points = vtk_to_numpy(model.GetPolyData().GetPoints().GetData())
-    # Some of the points: a transform that bends takes its time for each.
+    # Some of the points: a deformable transform takes its time for each.
     placed = placement_in_world(model).points_in_world(points[:: max(1, len(points) // _POINTS_LOOKED_AT)])
     return placed.min(axis=0), placed.max(axis=0)
 

@@ -1,8 +1,10 @@
-"""Transform nodes: results of registrations, and where they act."""
+"""Transform nodes: results of registrations and of other programs, and where they act."""
 
 from __future__ import annotations
 
 import json
+import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +16,19 @@ from numpy.typing import ArrayLike, NDArray
 from vtk.util.numpy_support import numpy_to_vtk
 
 from ..core.displacement_grid import DisplacementGrid
-from ..core.errors import InputError
-from ..core.frames import flip_ijk_to_space, flip_points_lps_ras, resampling_lps_from_modelling_ras
+from ..core.errors import InputError, RegistrationError
+from ..core.frames import (
+    flip_ijk_to_space,
+    flip_points_lps_ras,
+    modelling_ras_from_resampling_lps,
+    resampling_lps_from_modelling_ras,
+)
 from ..core.linear import LARGEST_CONDITION, condition_number
+from ..io.tools.choose import recognised_format
+from ..io.transforms import approximation, read_transform, write_transform
 from ..landmarks.thin_plate import ThinPlateSpline
 from .placement import OLD_PARENT_ROLE, RESULT_ROLE, placement_in_world, step_between
 from .vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
-
-__all__ = [
-    "SETTINGS_ATTRIBUTE",
-    "add_file_transform_node",
-    "add_grid_node",
-    "add_linear_transform_node",
-    "add_thin_plate_spline_node",
-    "apply_to_moving",
-    "inverted_copy",
-    "read_node_file",
-    "start_from_node",
-    "volumes_of_result",
-]
 
 SETTINGS_ATTRIBUTE = "MultimodalRegistration.Settings"
 
@@ -318,3 +314,58 @@ def start_from_node(node: Any) -> NDArray[np.float64]:
             "Choose a transform that does not flatten space.",
         )
     return resampling_lps_from_modelling_ras(moving_to_fixed_ras)
+
+
+# In every file of elastix that holds a transform, and in none that says how to register.
+_HOLDS_TRANSFORM = re.compile(rb"^\s*\(?(NumberOfParameters|TransformParameters)\b", re.MULTILINE)
+_HEAD_BYTES = 65536
+
+
+def is_tool_transform(path: Path) -> bool:
+    """Whether a file tells its transform by itself, and Slicer has no reader for it: of elastix, or a FreeSurfer LTA.
+
+    DICOM objects come by way of Slicer's DICOM database.
+    """
+    try:
+        name = recognised_format(path)
+        if name != "elastix":
+            return name == "lta"
+        with path.open("rb") as file:
+            return _HOLDS_TRANSFORM.search(file.read(_HEAD_BYTES)) is not None
+    except (OSError, RegistrationError):
+        # Unreadable, or a bare matrix: not a file of these programs, and others may be asked.
+        return False
+
+
+def add_tool_transform(scene: Any, path: Path) -> tuple[Any, str | None]:
+    """Add the transform in a file of another program to a scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Gets the node, named after the file.
+    path : Path
+        As for :func:`~MultimodalRegistrationLib.io.transforms.read_transform`.
+
+    Returns
+    -------
+    node : vtkMRMLTransformNode
+        Applied to the moving volume, it puts it onto the fixed one. Linear where the transform is.
+    warning : str or None
+        How far the node is from the file, where it cannot be the same.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read; the scene is as it was.
+    """
+    transform = read_transform(path)
+    node = scene.AddNewNodeByClass("vtkMRMLTransformNode", scene.GenerateUniqueName(path.stem))
+    if transform.matrix is not None:
+        node.SetMatrixTransformToParent(vtk_from_matrix(modelling_ras_from_resampling_lps(transform.matrix)))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "transform.h5"
+            write_transform(file, transform)
+            read_node_file(node, file)
+    return node, approximation(transform)

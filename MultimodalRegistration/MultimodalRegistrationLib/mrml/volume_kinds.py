@@ -8,8 +8,6 @@ from ..core.errors import InputError
 from ..preprocess.findings import Finding
 from .scene_nodes import nodes_of_class
 
-__all__ = ["check_kind", "check_voxels", "other_volumes", "wrong_kind"]
-
 _WITH_A_BUTTON = "with the button in the module Registration Preprocess"
 
 

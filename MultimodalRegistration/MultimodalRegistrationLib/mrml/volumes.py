@@ -1,12 +1,15 @@
-"""Volume nodes as volumes in world coordinates, and the way back."""
+"""Volume nodes as volumes in world coordinates, whole or in slabs, and the way back."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import vtk
+from numpy.typing import NDArray
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..core.errors import InputError
@@ -15,18 +18,9 @@ from ..core.grid import VolumeGrid
 from ..core.volume import Volume
 from ..io.volume_checks import check_scalar_volume
 from .placement import Placement, placement_in_world
+from .steps import drained
 from .volume_kinds import check_kind, check_voxels
 from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
-
-__all__ = [
-    "add_volume_node",
-    "grid_in_world",
-    "grid_of_node",
-    "image_in_world",
-    "mask_from_node",
-    "volume_from_node",
-    "world_voxels",
-]
 
 
 def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
@@ -51,20 +45,18 @@ def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
         Another kind of volume, no voxels, or voxels that cannot be registered.
     """
     check_kind(node)
-    volume = Volume(image_in_world(node, placement or placement_in_world(node), nearest=False), node.GetName())
+    volume = Volume(_image_of(slabs_of_node(node, placement=placement)), node.GetName())
     check_scalar_volume(volume.image, volume.name)
     return volume
 
 
-def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:
+def mask_from_node(node: Any) -> Volume:
     """Read a label map node as a mask in world coordinates.
 
     Parameters
     ----------
     node : vtkMRMLScalarVolumeNode
-        Voxels above zero are used. Not changed.
-    placement : Placement, optional
-        Where it is read; by default where it lies, parent transforms included.
+        Voxels above zero are used, where it lies, parent transforms included. Not changed.
 
     Returns
     -------
@@ -76,8 +68,7 @@ def mask_from_node(node: Any, placement: Placement | None = None) -> Volume:
     InputError
         The node has no voxels or marks none.
     """
-    check_voxels(node)
-    image = image_in_world(node, placement or placement_in_world(node), nearest=True) > 0
+    image = _image_of(slabs_of_node(node, nearest=True)) > 0
     if not np.any(sitk.GetArrayViewFromImage(image)):
         raise InputError(
             node.GetName(), "the mask is empty (no voxel above zero)", "Draw the region to use, or choose no mask."
@@ -103,13 +94,22 @@ def add_volume_node(scene: Any, volume: Volume, *, name: str) -> Any:
         Its parent is the world.
     """
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
-    data = vtk.vtkImageData()
-    data.SetDimensions(*volume.grid.size)
-    data.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.voxels).ravel(), deep=True))
-    node.SetAndObserveImageData(data)
-    node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
+    fill_volume_node(node, volume, copied=True)
     node.CreateDefaultDisplayNodes()
     return node
+
+
+def fill_volume_node(node: Any, volume: Volume, *, copied: bool = False) -> None:
+    """Let a volume node, whose parent is the world, hold a volume.
+
+    Not copied, the node keeps the voxels, and the image that they belong to, as long as it needs them.
+    """
+    data = vtk.vtkImageData()
+    data.SetDimensions(*volume.grid.size)
+    # Not by ascontiguousarray, whose result no longer holds on to the image.
+    data.GetPointData().SetScalars(numpy_to_vtk(volume.voxels.ravel(), deep=copied))
+    node.SetIJKToRASMatrix(vtk_from_matrix(flip_ijk_to_space(volume.grid.ijk_to_lps)))
+    node.SetAndObserveImageData(data)
 
 
 def grid_in_world(grid: VolumeGrid, placement: Placement, name: str) -> VolumeGrid:
@@ -167,63 +167,10 @@ def grid_of_node(node: Any) -> VolumeGrid:
     return VolumeGrid.of_matrix(node.GetImageData().GetDimensions(), flip_ijk_to_space(matrix_from_vtk(ijk_to_ras)))
 
 
-def image_in_world(node: Any, placement: Placement, *, nearest: bool) -> sitk.Image:
-    """Copy the voxels of a volume node to an image in world coordinates, LPS.
-
-    Parameters
-    ----------
-    node : vtkMRMLVolumeNode
-        With one number a voxel.
-    placement : Placement
-        Where it is read.
-    nearest : bool
-        Of labels: resample to the nearest voxel where the placement is not linear; else linearly.
-
-    Raises
-    ------
-    InputError
-        The placement is flat.
-    """
-    grid, source = world_voxels(node, placement, nearest=nearest)
-    if source.IsA("vtkImageReslice"):
-        source.Update()
-        source = source.GetOutput()
-    image = sitk.GetImageFromArray(vtk_to_numpy(source.GetPointData().GetScalars()).reshape(grid.size[::-1]))
-    grid.place(image)
+def _image_of(slabs: Slabs) -> sitk.Image:
+    image = sitk.GetImageFromArray(drained(voxels_in_steps(slabs)))
+    slabs.grid.place(image)
     return image
-
-
-def world_voxels(node: Any, placement: Placement, *, nearest: bool) -> tuple[VolumeGrid, Any]:
-    """The voxels of a node in the world, without touching the node or its scene.
-
-    Parameters
-    ----------
-    node : vtkMRMLScalarVolumeNode
-        With voxels.
-    placement : Placement
-        Where it is read.
-    nearest : bool
-        How voxels are taken under a non-linear placement: as they are, or by linear interpolation.
-
-    Returns
-    -------
-    grid : VolumeGrid
-        World coordinates.
-    source : vtkImageData or vtkImageReslice
-        The node's own voxels, where the placement is linear; otherwise a filter that makes those of the grid, of any
-        part of it.
-
-    Raises
-    ------
-    InputError
-        The placement is flat.
-    """
-    grid = grid_of_node(node)
-    in_world = grid_in_world(grid, placement, node.GetName())
-    data = node.GetImageData()
-    if placement.matrix_ras is None:
-        return in_world, _warped(data, grid, placement, in_world, nearest=nearest)
-    return in_world, data
 
 
 def _warped(data: Any, grid: VolumeGrid, placement: Placement, in_world: VolumeGrid, *, nearest: bool) -> Any:
@@ -245,3 +192,87 @@ def _warped(data: Any, grid: VolumeGrid, placement: Placement, in_world: VolumeG
         reslice.SetInterpolationModeToLinear()
     reslice.SetBackgroundLevel(0.0 if nearest else data.GetScalarRange()[0])
     return reslice
+
+
+_BYTES_A_STEP = 4_000_000
+# A non-linear parent takes microseconds a voxel.
+_WARPED_VOXELS_A_STEP = 4_000
+
+
+@dataclass(frozen=True, eq=False)
+class Slabs:
+    """A volume that is seen in parts.
+
+    Parameters
+    ----------
+    grid : VolumeGrid
+        World coordinates.
+    dtype : numpy.dtype
+        Of the voxels.
+    parts : callable
+        Gives the voxels from the first to the last, in arrays of any shape whose order is that of (K, J, I).
+    """
+
+    grid: VolumeGrid
+    dtype: np.dtype[Any]
+    parts: Callable[[], Iterator[NDArray[Any]]]
+
+
+def slabs_of_node(node: Any, *, placement: Placement | None = None, nearest: bool = False) -> Slabs:
+    """The voxels of a volume node where it lies in the world, parent transforms included.
+
+    The node may be changed or removed afterwards: the voxels it has now are kept as long as they are needed.
+
+    Parameters
+    ----------
+    node : vtkMRMLScalarVolumeNode
+        Not changed, nor copied where its placement is linear.
+    placement : Placement, optional
+        Where it is read instead.
+    nearest : bool
+        Under a non-linear placement, take voxels as they are: for label maps.
+
+    Raises
+    ------
+    InputError
+        The node has no voxels, or its placement is flat.
+    """
+    check_voxels(node)
+    placement = placement or placement_in_world(node)
+    own = grid_of_node(node)
+    grid = grid_in_world(own, placement, node.GetName())
+    data = node.GetImageData()
+    voxels = vtk_to_numpy(data.GetPointData().GetScalars())
+    if placement.matrix_ras is not None:
+        return Slabs(grid, voxels.dtype, lambda: _pieces(voxels))
+    kept = type(data)()
+    kept.ShallowCopy(data)
+    reslice = _warped(kept, own, placement, grid, nearest=nearest)
+    return Slabs(grid, voxels.dtype, lambda: _warped_pieces(reslice, grid))
+
+
+def voxels_in_steps(slabs: Slabs) -> Generator[None, None, NDArray[Any]]:
+    """A copy of the voxels of a volume, shape (K, J, I), that another thread may use."""
+    voxels = np.empty(slabs.grid.size[::-1], dtype=slabs.dtype)
+    flat, done = voxels.reshape(-1), 0
+    for part in slabs.parts():
+        flat[done : done + part.size] = part.ravel()
+        done += part.size
+        yield
+    return voxels
+
+
+def _pieces(voxels: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    step = max(1, _BYTES_A_STEP // voxels.itemsize)
+    for first in range(0, voxels.size, step):
+        yield voxels[first : first + step]
+
+
+def _warped_pieces(reslice: Any, grid: VolumeGrid) -> Iterator[NDArray[Any]]:
+    i, j, k = grid.size
+    rows = max(1, _WARPED_VOXELS_A_STEP // i)
+    for slice_number in range(k):
+        for first in range(0, j, rows):
+            reslice.SetOutputExtent(0, i - 1, first, min(first + rows, j) - 1, slice_number, slice_number)
+            reslice.Update()
+            yield np.array(vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()))

@@ -9,8 +9,6 @@ import vtk
 from numpy.typing import ArrayLike, NDArray
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-__all__ = ["matrix_from_vtk", "points_from_vtk", "transform_points", "vtk_from_matrix", "vtk_from_points"]
-
 
 def matrix_from_vtk(matrix: Any) -> NDArray[np.float64]:
     """Copy a ``vtkMatrix4x4`` to an array, shape (4, 4)."""

@@ -35,7 +35,12 @@ class PreprocessRequest(LandmarkFields, VolumePairFields):
         metavar="auto|FILE|none",
         default="auto",
     )
-    moving_mask: str | None = option("a label map of the moving volume", kind="mask", metavar="FILE", default=None)
+    moving_mask: str | None = option(
+        "likewise for the moving volume; default: none where the mask is none, else auto",
+        kind="automatic mask",
+        metavar="auto|FILE|none",
+        default=None,
+    )
     fixed_mask_labels: tuple[int, ...] = option(
         "the labels of the fixed mask to take, of any number of structures; default: all above zero",
         metavar="N",

@@ -10,11 +10,10 @@ import slicer.util
 
 from ...application.result_views import add_color_legend
 from ...application.slice_views import SliceViews
-from ...mrml.checkerboard import CheckerboardVolume
-from ...mrml.contour_volume import ContourVolume
-from ...mrml.moved_copy import MovedCopy
-from ...mrml.overlap import overlap_center_ras
+from ...mrml.moved_nodes import MovedCopy
+from ...mrml.overlay_volumes import CheckerboardVolume, ContourVolume
 from ...mrml.scene_nodes import remove_present
+from ...mrml.views import overlap_center_ras
 from .stepper import Stepper
 from .surface_view import SurfaceView
 

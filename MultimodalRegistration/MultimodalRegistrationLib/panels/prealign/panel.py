@@ -10,7 +10,7 @@ import slicer
 from ...application.handover import hand_over, is_there
 from ...core.errors import RegistrationError
 from ...mrml.moved_nodes import harden_moved, is_moved_by, move_nodes
-from ...mrml.shapes_job import ShapesJob
+from ...mrml.register_surfaces import ShapesJob
 from ...mrml.transforms import inverted_copy
 from ..common.buttons import let_shrink, offer
 from ..common.checked_nodes import CheckedNodes

@@ -13,7 +13,7 @@ from ...application.two_rows import ROW_VIEW_IDS, TwoRows
 from ...landmarks.models import Fit
 from ...mrml.linked_rows import Side, fit_as_shown
 from ...mrml.live_pairs import placed_at
-from ...mrml.views_of_nodes import ViewsOfNodes, leave_views
+from ...mrml.views import ViewsOfNodes, leave_views
 from ..common.buttons import offer, set_quietly
 from ..common.texts import volumes_missing
 from . import texts

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.errors import RegistrationError
-from ...mrml.shapes_job import ShapeInputs, ShapesJob
+from ...mrml.register_surfaces import ShapeInputs, ShapesJob
 from ..common.background_job import ChildProcess, QtProcess
 from ..common.buttons import offer
 from ..common.run_slot import RunSlot

@@ -11,7 +11,7 @@ import qt
 
 from ...application.child_python import temporary_folder
 from ...core.errors import RegistrationError
-from ...mrml.bias_preview import bias_preview_steps
+from ...mrml.prepared_nodes import bias_preview_steps
 from ...mrml.steps import shares
 from ...preprocess.bias import BiasPreview, write_preview
 from ..common.stepper import Stepper

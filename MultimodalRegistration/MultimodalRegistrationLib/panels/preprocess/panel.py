@@ -11,9 +11,8 @@ from ...application.handover import hand_over, is_there
 from ...application.volume_views import RegionViews
 from ...core.errors import RegistrationError
 from ...mrml.prepared_nodes import found_for, remove_nodes
-from ...mrml.preprocess_job import Inputs, PreprocessJob, Settings, Task
-from ...mrml.remedies import add_remedy
-from ...mrml.volume_findings import NodeFinding, check_kinds, is_usable
+from ...mrml.preprocess import Inputs, PreprocessJob, Settings, Task
+from ...mrml.volume_findings import NodeFinding, add_remedy, check_kinds, is_usable
 from ..common.buttons import let_shrink, offer
 from ..common.messages import MessageLine
 from ..common.progress_view import ProgressView

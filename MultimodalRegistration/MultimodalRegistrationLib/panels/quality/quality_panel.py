@@ -7,9 +7,9 @@ from typing import Any
 
 import slicer
 
-from ...assess.targets import TG_132, own_tolerance
+from ...assess.targets import TG_132
 from ...core.errors import RegistrationError
-from ...mrml.quality_job import QualityInputs, QualityJob
+from ...mrml.quality import QualityInputs, QualityJob
 from ...mrml.quality_nodes import CONTENT_ATTRIBUTE, RUN_ATTRIBUTE, SEGMENTATION_ROLE, remove_quality_nodes
 from ...mrml.scene_nodes import only_two_scans
 from ...mrml.transforms import volumes_of_result
@@ -154,8 +154,7 @@ class QualityPanel:
         )
         mm = parameters.tolerance
         try:
-            tolerance = TG_132 if mm == TG_132.mm else own_tolerance(mm)
-            self._runs.start(lambda folder: QualityJob(inputs, folder, tolerance), done=self._done, failed=self._failed)
+            self._runs.start(lambda folder: QualityJob(inputs, folder, mm), done=self._done, failed=self._failed)
         except RegistrationError as error:
             self._failed(error)
             return

@@ -11,10 +11,9 @@ import slicer
 from slicer.util import VTKObservationMixin
 
 from ...core.errors import RegistrationError
-from ...mrml.display import add_display_node
 from ...mrml.hand_transform import HandTransform, live_agreement_steps
-from ...mrml.scene_change import SceneChange
-from ...mrml.scene_nodes import remove_present
+from ...mrml.moved_nodes import SceneChange
+from ...mrml.scene_nodes import add_display_node, remove_present
 from ...mrml.steps import shares
 from ...register.search.live_agreement import LiveAgreement
 from ..common.buttons import offer

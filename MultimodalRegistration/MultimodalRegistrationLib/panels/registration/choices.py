@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 
 from ...engines.presets.model import Preset
-from ...mrml.registration_inputs import Inputs, Settings
+from ...mrml.registration_job import Inputs, Settings
 from ...register.request import Stage
 from . import texts
 from .series import Series

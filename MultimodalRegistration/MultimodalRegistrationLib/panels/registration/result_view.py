@@ -8,9 +8,8 @@ from typing import Any
 
 import slicer
 
-from ...mrml.display import add_display_node
-from ...mrml.moved_nodes import is_moved_by
-from ...mrml.scene_change import SceneChange, nodes_moved_by
+from ...mrml.moved_nodes import SceneChange, is_moved_by, nodes_moved_by
+from ...mrml.scene_nodes import add_display_node
 from ...mrml.transforms import SETTINGS_ATTRIBUTE, volumes_of_result
 from ..common.buttons import offer
 from ..common.comparison import Comparison

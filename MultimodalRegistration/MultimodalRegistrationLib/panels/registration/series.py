@@ -9,10 +9,8 @@ from typing import Any
 
 from ...core.errors import InputError, RegistrationError
 from ...core.grid import VolumeGrid
-from ...mrml.moved_nodes import check_output
-from ...mrml.registration_inputs import Inputs, Settings
-from ...mrml.registration_job import RegistrationJob
-from ...mrml.scene_change import SceneChange
+from ...mrml.moved_nodes import SceneChange, check_output
+from ...mrml.registration_job import Inputs, RegistrationJob, Settings
 from ...mrml.structures_job import StructuresJob
 from ...register.verdict.trust import least_trusted
 from . import texts
