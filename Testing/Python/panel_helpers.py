@@ -53,6 +53,11 @@ class FakeProcess:
     def tell(self, **event):
         self.output(json.dumps(event).encode() + b"\n")
 
+    def tell_error(self, error):
+        """As the command does, before it ends with the code of the error."""
+        self.tell(event="error", **error.content())
+        self.end(error.exit_code)
+
     @property
     def job(self):
         """The job that it was given, as JSON."""

@@ -12,6 +12,7 @@ import pytest
 import slicer
 import vtk
 from conftest import PROJECT, SCREENSHOTS
+from MultimodalRegistrationLib.core.errors import FieldName, InputError
 from MultimodalRegistrationLib.core.exit_codes import ExitCode
 from panel_helpers import (
     FakeProcess,
@@ -178,11 +179,17 @@ def test_a_second_run_is_refused(slicer_app, ready):
 
 
 @pytest.mark.story("U23")
+def test_an_error_names_the_control_of_a_field(slicer_app, ready):
+    process = start(slicer_app, ready)
+    process.tell_error(InputError(FieldName("max_rotation_deg", "max_translation_mm"), "given together", "Leave one."))
+    text = "the largest rotation and the largest translation: given together. Leave one."
+    assert ready.ui.messageLabel.text == text
+
+
 def test_an_error_names_the_node(slicer_app, ready):
     process = start(slicer_app, ready)
     subject = str(process.file("--fixed"))
-    process.tell(event="error", subject=subject, found="3 voxels are NaN", remedy="Replace them.", exit_code=2)
-    process.end(2)
+    process.tell_error(InputError(subject, "3 voxels are NaN", "Replace them."))
     assert ready.ui.messageLabel.text == "scan A: 3 voxels are NaN. Replace them."
     assert not ready.widget.panel.running
     process = start(slicer_app, ready)

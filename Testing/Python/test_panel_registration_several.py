@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from conftest import SCREENSHOTS, centered_grid, rigid, rotation
+from MultimodalRegistrationLib.core.errors import EngineError
 from MultimodalRegistrationLib.core.frames import modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.core.linear import sitk_from_matrix
 from MultimodalRegistrationLib.core.volume import Volume
@@ -109,8 +110,7 @@ def test_one_without_a_result_does_not_stop_the_others(slicer_app, ready, pair, 
     ui = ready.ui
     start(slicer_app, ready)
     slicer.mrmlScene.RemoveNode(three[1])
-    FakeProcess.made[-1].tell(event="error", subject="x", found="too flat", remedy="Look at it.", exit_code=3)
-    FakeProcess.made[-1].end(3)
+    FakeProcess.made[-1].tell_error(EngineError("x", "too flat", "Look at it."))
     slicer_app.wait_for(lambda: len(FakeProcess.made) == 2)
     finish(slicer_app, ready, **verdict("verified", 0.5))
     assert "too flat" in ui.messageLabel.text
@@ -126,8 +126,7 @@ def test_none_with_a_result(slicer_app, ready, pair, three):  # noqa: F811
     before = scene_content()
     start(slicer_app, ready)
     for count in (2, 3, 3):
-        FakeProcess.made[-1].tell(event="error", subject="x", found="too flat", remedy="Look at it.", exit_code=3)
-        FakeProcess.made[-1].end(3)
+        FakeProcess.made[-1].tell_error(EngineError("x", "too flat", "Look at it."))
         slicer_app.wait_for(lambda: len(FakeProcess.made) == count)  # noqa: B023
     slicer_app.wait_for(lambda: not ready.widget.panel.running)
     assert ready.ui.messageLabel.text.count("too flat") == 3

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from MultimodalRegistrationLib.core.errors import InputError
 
 pytest.importorskip("PySide6.QtWidgets")
 
@@ -262,8 +263,7 @@ def test_a_run_goes_on_while_another_module_is_open(slicer_app, module, pair):
 def test_errors_of_the_command_name_the_node(slicer_app, module, faked):
     process = start(slicer_app, module)
     surface = str(process.file("--fixed-surface"))
-    process.tell(event="error", subject=surface, found="it is flat", remedy="Give another.", exit_code=2)
-    process.end(2)
+    process.tell_error(InputError(surface, "it is flat", "Give another."))
     slicer_app.process_events(20)
     assert module.ui.shapeResultLabel.text.startswith("bone CT: it is flat")
     assert module.ui.alignShapesButton.text == "Align shapes"

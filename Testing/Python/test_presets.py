@@ -73,7 +73,7 @@ MISTAKES = {
         lambda c: c["engines"]["elastix"][0].update(NumberOfHistogramBin=32),
         "elastix stage 1: unknown elastix parameter 'NumberOfHistogramBin'. Did you mean NumberOfHistogramBins",
     ),
-    "elastix reserved": (lambda c: c["engines"]["elastix"][0].update(RandomSeed=3), "set by --seed"),
+    "elastix reserved": (lambda c: c["engines"]["elastix"][0].update(RandomSeed=3), "set by the seed"),
     "elastix transform": (
         lambda c: c["engines"]["elastix"][0].update(Transform="SplineKernelTransform"),
         "'Transform' must be one of",

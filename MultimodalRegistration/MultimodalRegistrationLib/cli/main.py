@@ -57,7 +57,7 @@ def _by_flags(error: RegistrationError, options: argparse.Namespace) -> Registra
     """The error with the flag where its subject is a field of a request."""
     if not isinstance(error.subject, FieldName):
         return error
-    return error.about(error.subject.told(lambda name: flag_of_field(name, options.requests)))
+    return error.about(error.subject.told(lambda name: flag_of_field(name, getattr(options, "requests", ()))))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

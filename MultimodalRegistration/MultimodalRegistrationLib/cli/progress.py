@@ -38,7 +38,7 @@ class EventPrinter:
     """Prints one JSON object a line, for a program that runs this one.
 
     Each has the key ``event``: ``started`` (pid), ``progress`` (stage, fraction), ``warning`` (message), ``log``
-    (line), or ``error`` (subject, found, remedy, exit_code).
+    (line), or ``error`` (subject, fields, found, remedy, exit_code).
     """
 
     def progress(self, progress: Progress) -> None:

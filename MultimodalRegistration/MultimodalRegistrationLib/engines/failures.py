@@ -12,8 +12,8 @@ _DESCRIPTION = re.compile(r"Description: (?:ITK ERROR: )?(.+)")
 _ERROR_LINE = re.compile(r"error|exception|terminate|bad_alloc", re.IGNORECASE)
 
 _NOT_OVERLAPPING = (
-    "Check in the slice views that the start puts the two volumes roughly onto each other; give a better start with "
-    "--initial-transform, or crop both volumes to the region that they share."
+    "Check in the slice views that the start puts the two volumes roughly onto each other; give a better initial "
+    "transform, or crop both volumes to the region that they share."
 )
 _EXPLANATIONS = (
     (

@@ -228,7 +228,7 @@ class EngineSession:
     def _crashed(self, code: int | None, log: str) -> RegistrationError:
         if asked_to_end(code):
             return Cancelled()
-        remedy = "Try again, or another engine (--engine); if it repeats, report it with the log."
+        remedy = "Try again, or use another engine; if it repeats, report it with the log."
         if code is None or code == -9:
             remedy = "Close other programs, or crop or downsample the volumes first."
         error = engine_error(self.engine, "", log)

@@ -199,7 +199,7 @@ def check_label_map(image: sitk.Image, name: str) -> None:
     InputError
         Few distinct integer values, or the header of a segmentation.
     """
-    remedy = "Give the scan itself here; a label map belongs to --fixed-mask or --moving-mask."
+    remedy = "Give the scan itself here; a label map can be its mask."
     if any(key.startswith("Segment0_") for key in image.GetMetaDataKeys()):
         raise InputError(name, "this is a segmentation, not a scan", remedy, code="segmentation")
     if looks_like_label_map(image):

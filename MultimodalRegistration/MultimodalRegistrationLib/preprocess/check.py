@@ -202,7 +202,7 @@ def _in_blocks(path: Path, header: sitk.ImageFileReader) -> VolumeReport:
         "large",
         "note",
         f"its voxels take {_bytes(header) / 1e9:.1f} GB; they were looked at in blocks, as means over {coarse} mm",
-        "A registration reads it in the same way where it does not fit into memory; see --memory-limit.",
+        "A registration reads it in the same way where it exceeds the memory limit.",
     )
     metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys()}
     grid = grid_of_header(header)

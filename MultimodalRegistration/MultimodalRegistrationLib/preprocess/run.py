@@ -245,7 +245,7 @@ def preprocess(
             size = " x ".join(f"{step:.3g}" for step in spacing_mm)
             facts.append(f"{subject}: resampled to {size} mm, {_shape(cropped)} voxels.")
         if cropped_mask is not None and not np.any(cropped_mask.voxels):
-            remedy = "Choose another region or mask, or --mask none."
+            remedy = "Choose another region or mask, or no masks."
             raise InputError(volume.name, "nothing of its mask lies in the region", remedy)
         prepared.append(PreparedVolume(cropped, cropped_mask, field))
     return Preprocessed(prepared[0], prepared[1], found.region, tuple(facts))

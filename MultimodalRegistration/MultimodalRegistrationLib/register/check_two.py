@@ -47,7 +47,7 @@ def check_two(fixed: Volume, moving: Volume, *, engine: str = "elastix") -> tupl
                 "little-overlap",
                 "note",
                 f"as their headers place them, {overlap:.0%} of the smaller volume lies inside the other",
-                "Keep --start auto, which searches all poses, or give an --initial-transform.",
+                "Keep the start 'auto', which searches all poses, or give an initial transform.",
             )
         )
     words = memory_warning(engine, fixed.grid, moving.grid)

@@ -108,7 +108,7 @@ def _remedy(masked: bool, searched: bool) -> str:
         return "Check the masks and the start; masks must mark the region that both volumes show."
     if searched:
         return "Widen the bounds of the search, or check that the two volumes show the same part."
-    return "Use --start auto to search all poses, or give an --initial-transform that puts them onto each other."
+    return "Use the start 'auto' to search all poses, or give an initial transform that puts them onto each other."
 
 
 def _points(volume: Volume, mask: Volume | None) -> NDArray[np.float64]:

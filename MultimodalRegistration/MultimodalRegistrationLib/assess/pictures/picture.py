@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
-from ...core.errors import InputError
+from ...core.errors import FieldName, InputError
 from ...core.frames import flip_points_lps_ras
 from ...core.spatial import SpatialTransform
 from ...core.volume import Volume
@@ -86,11 +86,11 @@ def registration_picture(
     if mode not in MODES:
         raise InputError(mode, "no such mode", f"Use one of {', '.join(MODES)}.")
     if field_mm is not None and not 1 <= field_mm <= 10_000:
-        raise InputError("--field", f"{field_mm:g} mm", "Give a number from 1 to 10000.")
+        raise InputError(FieldName("field"), f"{field_mm:g} mm", "Give a number from 1 to 10000.")
     center = fixed.grid.center_lps if center_lps is None else np.asarray(center_lps, dtype=np.float64)
     if not fixed.grid.contains(center[None])[0]:
         raise InputError(
-            "--at",
+            FieldName("at"),
             f"{_position(center)} is outside of the fixed volume {fixed.name}",
             f"Its centre is at {_position(fixed.grid.center_lps)}.",
         )

@@ -139,7 +139,7 @@ _ELASTIX_RESERVED = {
     "InitialTransformParameterFileName": "the start is set by the initial transform",
     "InitialTransformParametersFileName": "the start is set by the initial transform",
     "MovingImageDimension": "always 3",
-    "RandomSeed": "set by --seed",
+    "RandomSeed": "set by the seed of the run",
     "UseDirectionCosines": "always true",
     "WriteITKCompositeTransform": "transforms are written outside the engine",
     "WriteResultImage": "volumes are resampled outside the engine",

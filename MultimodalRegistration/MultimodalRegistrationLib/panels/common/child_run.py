@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ...application.child_python import child_program, temporary_folder
-from ...core.errors import EngineError, InputError, RegistrationError
+from ...core.errors import EngineError, FieldName, InputError, RegistrationError
 from ...mrml.child_job import ChildJob
 from . import texts
 from .background_job import BackgroundJob, ChildProcess, QtProcess, end_jobs
@@ -175,8 +175,9 @@ class ChildRun(Generic[AnyJob]):
         elif kind == "warning":
             self._listener.log(self._job.named(event["message"]))
         elif kind == "error":
-            words = [self._job.named(event[part]) for part in ("subject", "found", "remedy")]
-            self._error = InputError(*words) if event["exit_code"] == InputError.exit_code else EngineError(*words)
+            kind_of_error = InputError if event["exit_code"] == InputError.exit_code else EngineError
+            subject, found, remedy = (self._job.named(event[part]) for part in ("subject", "found", "remedy"))
+            self._error = kind_of_error(FieldName(*event["fields"]) if event["fields"] else subject, found, remedy)
 
     def _computed(self, code: int | None) -> None:
         if code is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
 
+from ...core.errors import FieldName, RegistrationError
 from ...mrml.scene_nodes import scans
 from ...mrml.surface_comparison import Arrows
 from ...mrml.volume_kinds import other_volumes, wrong_kind
@@ -87,11 +88,36 @@ def escaped(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def without_options(text: str, words: Mapping[str, str]) -> str:
-    """A text of the library, which names its options, with words for them; the first that fit are taken first."""
-    for option, instead in words.items():
-        text = text.replace(option, instead)
-    return text
+def problem_words(error: RegistrationError) -> str:
+    """An error as a sentence that names the node, or what the panels call a field of a request, and the remedy."""
+    if isinstance(error.subject, FieldName):
+        error = error.about(error.subject.told(_field_label))
+    return str(error)
+
+
+_FIELD_LABELS = {
+    "output_volume": _("the resampled volume"),
+    "fixed_mask": _("the mask of the fixed volume"),
+    "moving_mask": _("the mask of the moving volume"),
+    "max_translation_mm": _("the largest translation"),
+    "max_rotation_deg": _("the largest rotation"),
+    "initial_transform": _("the initial transform"),
+    "mask": _("the masks"),
+    "isotropic_mm": _("the voxel size"),
+    "margin_mm": _("the margin"),
+    "roi": _("the region"),
+    "tolerance_mm": _("the tolerance"),
+    "targets_fixed": _("the targets in the fixed volume"),
+    "targets_moving": _("the targets in the moving volume"),
+    "at": _("the point where the slice views cross"),
+    "field": _("the part that is shown"),
+    "localisation_error_mm": _("the localisation error"),
+    "stiffness_mm": _("the stiffness"),
+}
+
+
+def _field_label(name: str) -> str:
+    return _FIELD_LABELS.get(name, name.removesuffix("_mm").removesuffix("_deg").replace("_", " "))
 
 
 def child_not_started(program: str) -> tuple[str, str, str]:

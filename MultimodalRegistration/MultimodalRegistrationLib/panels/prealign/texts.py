@@ -18,6 +18,7 @@ from ...landmarks.models import MIN_PAIRS
 from ...landmarks.pairing import PairRow
 from ...landmarks.surface_result import Distances, SurfaceRegistration
 from ...register.refine_landmarks import RefinedLandmark
+from ..common import texts
 from ..common.texts import escaped
 
 APPLY = _("Apply")
@@ -277,7 +278,7 @@ def inverted_words(name: str) -> str:
 
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
-    return shortened(str(error))
+    return shortened(texts.problem_words(error))
 
 
 def too_many(count: int) -> tuple[str, str]:

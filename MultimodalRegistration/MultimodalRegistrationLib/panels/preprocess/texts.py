@@ -10,8 +10,9 @@ from slicer.i18n import tr as _
 
 from ...core.errors import RegistrationError
 from ...mrml.volume_findings import NodeFinding, Remedy
+from ..common import texts
 from ..common.styles import BAD, DOUBTFUL
-from ..common.texts import escaped, volumes_missing, without_options
+from ..common.texts import escaped, volumes_missing
 from .choices import Prealignment
 
 __all__ = [
@@ -47,20 +48,6 @@ PREVIEW = _("One slice before and after, and the field (half to twice), from a q
 _LONG_WORD = re.compile(r"\S{24}(?=\S)")
 
 # What the library calls by its option, since most of its users give options.
-_OPTIONS = {
-    "Keep --start auto, which searches all poses, or give an --initial-transform.": _(
-        "Search all poses, or choose a transform or landmarks as the prealignment."
-    ),
-    "Choose another region or mask, or --mask none.": _("Choose another region or mask, or use no masks."),
-    "--memory-limit": _("the memory limit"),
-    "--initial-transform": _("the prealignment"),
-    "--mask none": _("no masks"),
-    "--mask": _("the masks"),
-    "--isotropic": _("the voxel size"),
-    "--margin": _("the margin"),
-    "--roi": _("the region"),
-}
-
 _COLORS = {"error": BAD, "warning": DOUBTFUL, "note": "#2c5f8a"}
 
 
@@ -110,14 +97,9 @@ def ready_words(fixed: Any, moving: Any) -> str:
     )
 
 
-def plain_words(text: str) -> str:
-    """A text of the library without its options."""
-    return without_options(text, _OPTIONS)
-
-
 def problem_words(error: RegistrationError) -> str:
     """An error as a sentence that names the node and the remedy."""
-    return breakable(plain_words(str(error)))
+    return breakable(texts.problem_words(error))
 
 
 def already_running() -> str:
@@ -132,8 +114,8 @@ def _severity_label(severity: str) -> str:
 
 def finding_html(found: NodeFinding) -> str:
     """A finding in words."""
-    message = plain_words(found.finding.message.rstrip("."))
-    remedy = plain_words(found.finding.remedy)
+    message = found.finding.message.rstrip(".")
+    remedy = found.finding.remedy
     severity = found.finding.severity
     style = f"background-color: {_COLORS[severity]}; color: white"
     label = f"<span style='{style}'>&nbsp;{_severity_label(severity)}&nbsp;</span>"
@@ -165,7 +147,7 @@ def remedy_hint(remedy: Remedy) -> str:
 def facts_html(facts: Sequence[str], names: Sequence[str]) -> str:
     """What was done, and which nodes were added."""
     added = _("Added to the scene: {names}. The original volumes are as they were.").format(names=", ".join(names))
-    lines = "".join(f"<li>{_in_html(plain_words(fact))}</li>" for fact in facts)
+    lines = "".join(f"<li>{_in_html(fact)}</li>" for fact in facts)
     return f"<b>{_in_html(added)}</b><ul style='margin-left: -24px'>{lines}</ul>"
 
 

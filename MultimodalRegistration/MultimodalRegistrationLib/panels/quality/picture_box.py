@@ -18,6 +18,7 @@ from ..common.buttons import offer
 from ..common.choice_box import ChoiceBox
 from ..common.progress_view import ProgressView
 from ..common.run_slot import RunSlot
+from ..common.texts import problem_words
 from . import texts
 
 __all__ = ["PictureBox"]
@@ -141,7 +142,7 @@ class PictureBox:
         self._on_told(texts.picture_saved(str(target)), False)
 
     def _failed(self, error: RegistrationError) -> None:
-        self._on_told(texts.problem_words(error), True)
+        self._on_told(problem_words(error), True)
 
 
 def _ask_for_file(transform_name: str) -> Path | None:

@@ -19,7 +19,7 @@ from ..common.messages import MessageLine
 from ..common.progress_view import ProgressView
 from ..common.run_slot import RunSlot
 from ..common.scene_watch import SceneWatch
-from ..common.texts import CANCEL, CANCEL_HINT, CANCELLED, busy_words
+from ..common.texts import CANCEL, CANCEL_HINT, CANCELLED, busy_words, problem_words
 from . import texts
 from .comparison_views import ComparisonViews
 from .picture_box import PictureBox
@@ -219,7 +219,7 @@ class QualityPanel:
             self._result.look()
 
     def _failed(self, error: RegistrationError) -> None:
-        self._tell(texts.problem_words(error))
+        self._tell(problem_words(error))
 
     def _remove(self, _checked: bool = False) -> None:
         table = self._result.table

@@ -17,6 +17,7 @@ from ...io.file_names import plain_file_name
 from ...mrml.quality_nodes import CONTENT_ATTRIBUTE
 from ..common.buttons import offer
 from ..common.stepper import Stepper
+from ..common.texts import problem_words
 from . import texts
 
 __all__ = ["REPORT_ATTRIBUTE", "ReportBox"]
@@ -128,7 +129,7 @@ class ReportBox:
         try:
             target = _new_folder(Path(self._ui.folderEdit.currentPath), name)
         except OSError as error:
-            self._on_problem(texts.problem_words(InputError(*texts.file_problem(error))))
+            self._on_problem(problem_words(InputError(*texts.file_problem(error))))
             return
 
         def ended(error: Exception | None) -> None:
@@ -137,7 +138,7 @@ class ReportBox:
                 shutil.rmtree(target, ignore_errors=True)
                 if not isinstance(error, OSError):
                     raise error
-                self._on_problem(texts.problem_words(InputError(*texts.file_problem(error))))
+                self._on_problem(problem_words(InputError(*texts.file_problem(error))))
                 return
             if table.GetScene() is not None:
                 self.drop(table)
@@ -160,7 +161,7 @@ class ReportBox:
             try:
                 write_mark(page, mark)
             except RegistrationError as error:
-                self._on_problem(texts.problem_words(error))
+                self._on_problem(problem_words(error))
                 return
         content["mark"] = mark
         self._table.SetAttribute(CONTENT_ATTRIBUTE, json.dumps(content))

@@ -13,6 +13,7 @@ from ...core.errors import RegistrationError
 from ...mrml.quality_nodes import CONTENT_ATTRIBUTE, MAP_ATTRIBUTE, RUN_ATTRIBUTE, SEGMENTATION_ROLE
 from ..common.buttons import offer, set_quietly
 from ..common.choice_box import ChoiceBox
+from ..common.texts import problem_words
 from . import texts
 from .comparison_views import ComparisonViews
 from .tables import MethodTable, StructureTable, TargetTable
@@ -116,7 +117,7 @@ class ResultBox:
         try:
             self._views.show(fixed, moving, self._nodes(), after)
         except RegistrationError as error:
-            self._on_problem(texts.problem_words(error))
+            self._on_problem(problem_words(error))
 
     def hide(self) -> None:
         """Give back what the views showed, and their layout."""

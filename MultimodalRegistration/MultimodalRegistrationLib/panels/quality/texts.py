@@ -7,9 +7,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ...core.errors import RegistrationError
 from ..common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
-from ..common.texts import escaped, volumes_missing, without_options
+from ..common.texts import escaped, volumes_missing
 
 MEASURE = _("Measure")
 RUN = _("The measurement")
@@ -30,13 +29,6 @@ REPORT_NAME = _("Quality of {moving} to {fixed}")
 NO_TARGETS = _("No targets were given: choose two lists of independent points above.")
 
 # What the library calls by its option, since most of its users give options.
-_OPTIONS = {
-    "--tolerance": _("the tolerance"),
-    "--targets-fixed": _("the targets in the fixed volume"),
-    "--targets-moving": _("the targets in the moving volume"),
-    "--at": _("the point where the slice views cross"),
-    "--field": _("the part that is shown"),
-}
 _COLORS = {"good": GOOD, "doubtful": DOUBTFUL, "bad": BAD}
 _MARK_COLORS = {"approved": GOOD, "doubtful": DOUBTFUL, "rejected": BAD}
 
@@ -77,11 +69,6 @@ def ready_words(fixed: Any, moving: Any, count: int) -> str:
     return _("Measure and compare {count} transforms of {moving} onto {fixed}").format(
         count=count, moving=moving.GetName(), fixed=fixed.GetName()
     )
-
-
-def problem_words(error: RegistrationError) -> str:
-    """An error as a sentence that names the node and the remedy."""
-    return without_options(str(error), _OPTIONS)
 
 
 PICTURE_RUN = _("The picture")

@@ -19,7 +19,7 @@ from ...register.search.live_agreement import LiveAgreement
 from ..common.buttons import offer
 from ..common.comparison import Comparison
 from ..common.stepper import Stepper
-from ..common.texts import CANCEL, UNDO, volumes_missing
+from ..common.texts import CANCEL, UNDO, problem_words, volumes_missing
 from . import texts
 
 __all__ = ["MAX_ROTATION_DEG", "MAX_TRANSLATION_MM", "AdjustBox"]
@@ -112,7 +112,7 @@ class AdjustBox(VTKObservationMixin):  # type: ignore[misc]
         try:
             hand = HandTransform(*volumes)
         except RegistrationError as error:
-            self._say(texts.problem_words(error))
+            self._say(problem_words(error))
             return
         self._on_begun()
         self._hand, self._volumes = hand, volumes
@@ -190,7 +190,7 @@ class AdjustBox(VTKObservationMixin):  # type: ignore[misc]
 
     def _ready(self, error: Exception | None) -> None:
         if isinstance(error, RegistrationError):
-            self._say(texts.problem_words(error))
+            self._say(problem_words(error))
         elif error is not None:
             raise error
         else:

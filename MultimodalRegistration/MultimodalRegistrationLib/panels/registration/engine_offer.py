@@ -10,6 +10,7 @@ import slicer
 
 from ...application import engine_packages
 from ...core.errors import Cancelled, EngineNotInstalledError
+from ..common.texts import problem_words
 from . import texts
 
 __all__ = ["EngineOffer"]
@@ -78,7 +79,7 @@ class EngineOffer:
             except Cancelled:
                 return False
             except EngineNotInstalledError as error:
-                wheels = self._ask_for_wheels(texts.problem_words(error))
+                wheels = self._ask_for_wheels(problem_words(error))
                 if wheels is None:
                     raise
             else:

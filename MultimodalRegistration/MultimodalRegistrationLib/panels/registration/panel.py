@@ -19,7 +19,7 @@ from ..common.messages import MessageLine
 from ..common.progress_view import ProgressView
 from ..common.run_slot import RunSlot
 from ..common.scene_watch import SceneWatch
-from ..common.texts import CANCEL, CANCELLED, busy_words
+from ..common.texts import CANCEL, CANCELLED, busy_words, problem_words
 from . import texts
 from .adjust_box import MAX_ROTATION_DEG, MAX_TRANSLATION_MM, AdjustBox
 from .choices import chosen_series, missing_choice, ready_words
@@ -169,7 +169,7 @@ class RegistrationPanel:
         try:
             self._series = chosen_series(self._parameters, *self._preset.chosen())
         except RegistrationError as error:
-            self._tell(texts.problem_words(error))
+            self._tell(problem_words(error))
             return
         self._go_on()
 
@@ -212,7 +212,7 @@ class RegistrationPanel:
                     ready, problem = False, texts.engine_declined(engine, second=number > 0)
                     break
         except RegistrationError as error:
-            ready, problem = False, texts.problem_words(error)
+            ready, problem = False, problem_words(error)
         self._progress.stop()
         if self._parameters is None or self._parameters is not parameters:
             return False

@@ -17,6 +17,7 @@ from ...engines.presets.exchange import import_presets
 from ...engines.presets.model import Preset, changed_preset
 from ...engines.presets.store import DEFAULT_PRESET, find_preset, preset_files, save_presets, user_preset_folder
 from ..common.choice_box import ChoiceBox
+from ..common.texts import problem_words
 from . import texts
 from .preset_table import PresetTable
 
@@ -128,7 +129,7 @@ class PresetSection:
                 return
             save_presets([dataclasses.replace(preset, name=name, title=name)])
         except InputError as error:
-            self._on_told(texts.problem_words(error), True)
+            self._on_told(problem_words(error), True)
             return
         changes = json.loads(self._parameters.changedParameters)
         changes.pop(self._parameters.preset, None)
@@ -155,11 +156,11 @@ class PresetSection:
                 presets = [dataclasses.replace(presets[0], name=name)]
             save_presets(presets)
         except InputError as error:
-            self._on_told(texts.problem_words(error), True)
+            self._on_told(problem_words(error), True)
             return
         if presets:
             self._offer(presets[0].name)
-        refused = [texts.problem_words(error) for error in imported.refused]
+        refused = [problem_words(error) for error in imported.refused]
         words = texts.presets_imported(
             [preset.name for preset in presets], [*imported.unknown, *refused], imported.notes
         )
@@ -220,5 +221,5 @@ def _presets() -> tuple[dict[str, Preset], list[str]]:
         try:
             found[name] = find_preset(name)
         except InputError as error:
-            problems.append(texts.problem_words(error))
+            problems.append(problem_words(error))
     return found, problems

@@ -13,6 +13,7 @@ from ...core.errors import InputError
 from ...engines.presets.meanings import meaning_of
 from ...engines.presets.model import Preset, changed_preset
 from ..common.messages import MessageLine
+from ..common.texts import problem_words
 from . import texts
 
 __all__ = ["PresetTable"]
@@ -107,7 +108,7 @@ class PresetTable:
         try:
             changed_preset(self._preset, self._engine, self._stages)
         except InputError as error:
-            self._tell_problem(texts.problem_words(error))
+            self._tell_problem(problem_words(error))
             return
         self._tell_problem(None)
         original = self._stages == self._preset.engines[self._engine]

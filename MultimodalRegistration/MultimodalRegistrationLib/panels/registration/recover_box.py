@@ -13,7 +13,7 @@ from ..common.background_job import ChildProcess
 from ..common.buttons import offer
 from ..common.progress_view import ProgressView
 from ..common.run_slot import RunSlot
-from ..common.texts import busy_words
+from ..common.texts import busy_words, problem_words
 from . import texts
 
 __all__ = ["RecoverBox"]
@@ -99,4 +99,4 @@ class RecoverBox:
         self._on_told(texts.recovered_words(node.GetName(), content), not content["explained"])
 
     def _failed(self, error: RegistrationError) -> None:
-        self._on_told(texts.problem_words(error), True)
+        self._on_told(problem_words(error), True)

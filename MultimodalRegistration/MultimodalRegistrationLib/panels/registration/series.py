@@ -13,6 +13,7 @@ from ...mrml.moved_nodes import SceneChange, check_output
 from ...mrml.registration_job import Inputs, RegistrationJob, Settings
 from ...mrml.structures_job import StructuresJob
 from ...register.verdict.trust import least_trusted
+from ..common.texts import problem_words
 from . import texts
 
 __all__ = ["Series"]
@@ -184,7 +185,7 @@ class Series:
 
     def miss(self, error: RegistrationError) -> None:
         """Take note that a volume has no result."""
-        self._problems.append(texts.problem_words(error))
+        self._problems.append(problem_words(error))
 
     def cancel(self) -> None:
         """Take back what was added so far."""

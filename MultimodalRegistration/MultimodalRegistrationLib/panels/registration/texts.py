@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from ...core.errors import RegistrationError
 from ..common.styles import BAD, DOUBTFUL, GOOD, NEUTRAL, label_style
-from ..common.texts import escaped, volumes_missing, without_options
+from ..common.texts import escaped, problem_words, volumes_missing
 
 REGISTER = _("Register")
 CANCEL_HINT = _("Stop what is running, and put the scene back to what it was before")
@@ -23,14 +23,6 @@ NO_QA = _("The module Multimodal Registration QA is not installed.")
 OPEN_QA = _("Assess this result in the module Multimodal Registration QA")
 
 # What the library calls by its option, since most of its users give options.
-_OPTIONS = {
-    "--output-volume": _("the resampled volume"),
-    "--fixed-mask": _("the mask of the fixed volume"),
-    "--moving-mask": _("the mask of the moving volume"),
-    "--max-translation": _("the largest translation"),
-    "--max-rotation": _("the largest rotation"),
-}
-
 _COLORS = {"verified": GOOD, "uncertain": DOUBTFUL, "failed": BAD}
 
 
@@ -118,11 +110,6 @@ def ready_words(fixed: Any, moving: Any, structures: Any = None, further: Sequen
             moving=moving.GetName(), structures=structures.GetName(), fixed=fixed.GetName()
         )
     return _("Put {moving} onto {fixed}").format(moving=moving.GetName(), fixed=fixed.GetName())
-
-
-def problem_words(error: RegistrationError) -> str:
-    """An error as a sentence that names the node and the remedy."""
-    return without_options(str(error), _OPTIONS)
 
 
 def output_refused(error: RegistrationError) -> str:
