@@ -335,7 +335,7 @@ class MultimodalRegistrationTest(ScriptedLoadableModuleTest):
     def test_panel(self) -> None:
         """Choose, register, look, undo, register again, save, load and close."""
         from MultimodalRegistrationLib.application.panel_walk import PanelWalk
-        from MultimodalRegistrationLib.engines.presets.store import find_preset
+        from MultimodalRegistrationLib.engines.presets.preset import find_preset
         from MultimodalRegistrationLib.mrml.phantom_case import add_phantom_case, phantom_error_mm
         from MultimodalRegistrationLib.mrml.scene_nodes import nodes_of_class
 

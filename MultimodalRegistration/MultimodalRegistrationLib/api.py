@@ -21,8 +21,8 @@ from .core.points import Pairs
 from .core.progress import Progress
 from .core.request import accepts_fields
 from .core.volume import Volume
-from .engines.presets.model import Preset
-from .engines.sessions import EngineSessions
+from .engines.presets.preset import Preset
+from .engines.session import EngineSessions
 from .io.roi import read_roi
 from .io.transforms import read_linear_transform
 from .io.volumes import read_mask, read_volume

@@ -26,7 +26,7 @@ from measure import machine_line
 from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import displacement_mm
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
 from MultimodalRegistrationLib.preprocess.steps import NOTHING, Steps
 
 CROP_MARGIN_MM = 25.0

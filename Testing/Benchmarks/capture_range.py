@@ -28,8 +28,8 @@ from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.cores import usable_cores
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import displacement_mm
-from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.presets.preset import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.engines.session import EngineSessions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from capture_chart import chart

@@ -25,7 +25,7 @@ from measure import machine_line
 from MultimodalRegistrationLib.core.cores import usable_cores
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.register.prepare import orthogonal_volume
 
 _DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -13,8 +13,8 @@ from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import sitk_from_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
+from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.preprocess.foreground import foreground
 from MultimodalRegistrationLib.register.deformable import run_deformable_stage

@@ -29,8 +29,8 @@ from MultimodalRegistrationLib.core.cores import usable_cores
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.presets.preset import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.preprocess.masks import mask_like
 from numpy.typing import NDArray

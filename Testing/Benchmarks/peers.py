@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 from MultimodalRegistrationLib.core.linear import matrix_from_sitk
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
+from MultimodalRegistrationLib.engines.jobs import EngineJob, EngineVolume
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.register.prepare import orthogonal_volume

@@ -26,7 +26,7 @@ from measure import machine_line
 from moved_bones import KINDS, LEGS, BoneProblem, bones_of, make_problem
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
-from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.engines.presets.preset import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.polyrigid.outcome import in_view
 from MultimodalRegistrationLib.polyrigid.register_each import register_structures
 from MultimodalRegistrationLib.polyrigid.register_one import RegisteredStructure

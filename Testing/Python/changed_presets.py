@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from MultimodalRegistrationLib.engines.presets.model import Preset
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.preset import Preset, find_preset
 
 
 def changed(name: str, engine: str, settings: dict[str, Any]) -> Preset:

@@ -10,7 +10,7 @@ import pytest
 from conftest import PROJECT, run_command
 from MultimodalRegistrationLib.assess.request import AssessRequest
 from MultimodalRegistrationLib.cli.case_worker import _add_report
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.study.batch.outcome import read_outcome
 from MultimodalRegistrationLib.study.batch.run_case import _outcome
 from MultimodalRegistrationLib.study.cases import Case, Step

@@ -20,7 +20,7 @@ from MultimodalRegistrationLib.core.frames import modelling_ras_from_resampling_
 from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.core.phantom import target_points_lps
-from MultimodalRegistrationLib.engines.presets.store import user_preset_folder
+from MultimodalRegistrationLib.engines.presets.preset import user_preset_folder
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.register import memory_need
 from test_volume_files import bad_files

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from MultimodalRegistrationLib.engines.failures import engine_error
-from MultimodalRegistrationLib.engines.logs import Iteration, LogReader
+from MultimodalRegistrationLib.engines.logs import Iteration, LogReader, engine_error
 from MultimodalRegistrationLib.register.verdict.convergence import judge_convergence
 
 ELASTIX_LINES = """\

@@ -210,9 +210,9 @@ def test_an_engines_folder_comes_first_in_its_process_alone(tmp_path, monkeypatc
         False,
     )
     while not ended:
-        if (heard := child.hear()) is not None:
-            printed += heard.printed
-            ended = heard.event is not None and heard.event["event"] == "worker-ended"
+        if (line := child.next_line()) is not None:
+            printed += line.printed
+            ended = line.event is not None and line.event["event"] == "worker-ended"
     child.close()
     assert printed == f"{tmp_path / 'first'} None None\n"
     assert str(tmp_path / "first") not in sys.path

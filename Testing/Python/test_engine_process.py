@@ -17,8 +17,8 @@ from conftest import CT_GRID, MR_GRID, PROJECT
 from MultimodalRegistrationLib.core.errors import Cancelled, EngineError, EngineNotInstalledError
 from MultimodalRegistrationLib.engines import supervisor
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
-from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume, load_job, save_job
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.jobs import EngineJob, EngineVolume, load_job, save_job
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
 from MultimodalRegistrationLib.engines.session import EngineSession
 
 pytestmark = pytest.mark.slow
@@ -62,12 +62,19 @@ def tree(process_id):
 
 def test_jobs_survive_the_hand_over(tmp_path, head_ct, head_mr):
     job = job_for("elastix", head_ct, head_mr)
-    job = EngineJob(job.fixed, EngineVolume(job.moving.voxels, MR_GRID, head_mr.voxels > 100), job.stages, 7)
+    job = EngineJob(
+        job.metric_fixed, EngineVolume(job.metric_moving.voxels, MR_GRID, head_mr.voxels > 100), job.stages, 7
+    )
     read = load_job(save_job(job, tmp_path / "job"))
-    assert (read.fixed.grid, read.moving.grid, read.stages, read.seed) == (CT_GRID, MR_GRID, job.stages, 7)
-    np.testing.assert_array_equal(read.moving.voxels, head_mr.voxels)
-    np.testing.assert_array_equal(read.moving.mask, head_mr.voxels > 100)
-    assert read.fixed.mask is None
+    assert (read.metric_fixed.grid, read.metric_moving.grid, read.stages, read.seed) == (
+        CT_GRID,
+        MR_GRID,
+        job.stages,
+        7,
+    )
+    np.testing.assert_array_equal(read.metric_moving.voxels, head_mr.voxels)
+    np.testing.assert_array_equal(read.metric_moving.mask, head_mr.voxels > 100)
+    assert read.metric_fixed.mask is None
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))
@@ -90,7 +97,7 @@ def test_cancel_at_any_moment_answers_within_a_second_and_leaves_nothing(
         job = job_for(engine, head_ct, head_mr)
         stage = {**job.stages[0], **LONG[engine]}
         with pytest.raises(Cancelled):
-            session.run(EngineJob(job.fixed, job.moving, [stage], 1), cancel=cancel)
+            session.run(EngineJob(job.metric_fixed, job.metric_moving, [stage], 1), cancel=cancel)
         assert time.monotonic() - cancelled_at[0] < 1.0
         if session._child.pid is not None:
             pids.append(session._child.pid)
@@ -117,7 +124,7 @@ stage = {{**job.stages[0], **t.LONG["elastix"]}}
 def told(line):
     if line.startswith("1:ItNr"):
         print("running", session._child.supervisor.pid, session._child.pid, session.folder, flush=True)
-session.run(t.EngineJob(job.fixed, job.moving, [stage], 1), on_line=told)
+session.run(t.EngineJob(job.metric_fixed, job.metric_moving, [stage], 1), on_line=told)
 """
 
 
@@ -181,20 +188,20 @@ def test_folders_of_killed_supervisors_are_removed_at_the_next_start(tmp_path):
 
 def test_one_session_runs_many_jobs(head_ct, head_mr):
     job = job_for("simpleitk", head_ct, head_mr)
-    job = EngineJob(job.fixed, job.moving, [{**job.stages[0], "samples": 10_000}], job.seed)
+    job = EngineJob(job.metric_fixed, job.metric_moving, [{**job.stages[0], "samples": 10_000}], job.seed)
     with EngineSession("simpleitk") as session:
-        results = [session.run(job).fixed_to_moving_lps for _ in range(2)]
+        results = [session.run(job).metric_fixed_to_metric_moving_lps for _ in range(2)]
         assert [path.name for path in session.folder.iterdir()] == ["worker.pid"], "jobs are removed when they end"
     np.testing.assert_array_equal(results[0], results[1])
 
 
 def test_a_failed_job_does_not_end_the_session(head_ct, head_mr):
     good = job_for("elastix", head_ct, head_mr)
-    bad = EngineJob(good.fixed, good.moving, [{**good.stages[0], "Metric": "NoSuchMetric"}], 1)
+    bad = EngineJob(good.metric_fixed, good.metric_moving, [{**good.stages[0], "Metric": "NoSuchMetric"}], 1)
     with EngineSession("elastix") as session:
         with pytest.raises(EngineError, match="NoSuchMetric"):
             session.run(bad)
-        assert session.run(good).fixed_to_moving_lps.shape == (4, 4)
+        assert session.run(good).metric_fixed_to_metric_moving_lps.shape == (4, 4)
 
 
 def test_an_error_of_the_caller_ends_the_job(head_ct, head_mr):
@@ -216,7 +223,7 @@ def test_little_overlap_is_explained_by_cause_and_remedy(head_ct, head_mr):
     )
     stage = {**good.stages[0], "RequiredRatioOfValidSamples": 0.5}
     with EngineSession("elastix") as session, pytest.raises(EngineError) as caught:
-        session.run(EngineJob(good.fixed, far, [stage], 1))
+        session.run(EngineJob(good.metric_fixed, far, [stage], 1))
     assert "most points of one fall outside the other" in str(caught.value)
     assert "--initial-transform" in str(caught.value)
     assert "oo many samples map outside" in caught.value.log
@@ -228,7 +235,7 @@ def test_no_overlap_is_explained_by_cause_and_remedy(head_ct, head_mr):
         head_mr.voxels, MR_GRID.moved(np.array([[1, 0, 0, 900], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]))
     )
     with EngineSession("simpleitk") as session, pytest.raises(EngineError, match="no point of one volume"):
-        session.run(EngineJob(good.fixed, far, good.stages, 1))
+        session.run(EngineJob(good.metric_fixed, far, good.stages, 1))
 
 
 def test_a_missing_engine_is_told_with_the_command_that_installs_it(monkeypatch, tmp_path):

@@ -15,7 +15,7 @@ from MultimodalRegistrationLib.core.linear import displacement_mm, is_rigid
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
-from MultimodalRegistrationLib.engines.presets.store import find_preset, preset_files
+from MultimodalRegistrationLib.engines.presets.preset import find_preset, preset_files
 
 pytestmark = pytest.mark.slow
 TARGETS = target_points_lps(CT_POSE)

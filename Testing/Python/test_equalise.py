@@ -12,10 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
-from MultimodalRegistrationLib.engines.handover import EngineJob, EngineResult
-from MultimodalRegistrationLib.engines.presets.model import preset_content, preset_of
-from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.jobs import EngineJob, EngineResult
+from MultimodalRegistrationLib.engines.presets.preset import find_preset, preset_content, preset_of
+from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.preprocess.equalise import equalised, used_part
 from MultimodalRegistrationLib.register.fine import run_fine_stage
 from MultimodalRegistrationLib.register.pair import make_pair
@@ -112,7 +111,7 @@ def test_a_share_that_is_none_is_refused(shares, words):
 def test_a_preset_without_it_leaves_intensities_alone():
     content = preset_content(find_preset("rigid"))
     del content["equalised_shares"]
-    assert preset_of(json.loads(json.dumps(content)), find_preset("rigid").path).equalised_shares == {}
+    assert preset_of(json.loads(json.dumps(content)), find_preset("rigid").path).histogram_equalization_shares == {}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -129,7 +128,7 @@ def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
             jobs.append(job)
             return EngineResult(SpatialTransform.of_matrix("found", np.eye(4)), 0.0, "")
 
-    preset = replace(find_preset("rigid"), equalised_shares={"elastix": share, "ants": 0.9})
+    preset = replace(find_preset("rigid"), histogram_equalization_shares={"elastix": share, "ants": 0.9})
     pair = make_pair(
         head_ct, head_mr, np.eye(4), fixed_mask=None, moving_mask=None, winsorize_percentiles=(0.01, 99.99)
     )
@@ -144,4 +143,4 @@ def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
     for one, same, was, where in zip(in_job, kept, before, masks, strict=True):
         np.testing.assert_array_equal(same.voxels, was)
         np.testing.assert_array_equal(one.voxels, equalised(was, share, mask=where))
-    assert (jobs[0].fixed.voxels.max() <= 1) == (share > 0)
+    assert (jobs[0].metric_fixed.voxels.max() <= 1) == (share > 0)

@@ -15,8 +15,8 @@ from MultimodalRegistrationLib.core.errors import Cancelled, InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
+from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.register.inputs import Inputs
 from MultimodalRegistrationLib.register.masks import Masks
 from MultimodalRegistrationLib.register.request import RegisterRequest

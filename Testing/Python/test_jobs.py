@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.cli.jobs import _MODULES, Job, job_of, job_schema, requests_of
 from MultimodalRegistrationLib.core.errors import FieldName, InputError
 from MultimodalRegistrationLib.core.request import add_options, arguments_of, fields_of
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
 from MultimodalRegistrationLib.register.request import RegisterOutputs, RegisterRequest, Stage
 
 SCHEMA = PROJECT / "MultimodalRegistration" / MultimodalRegistrationLib.__name__ / "job.schema.json"

@@ -18,7 +18,7 @@ from MultimodalRegistrationLib.core.phantom import target_points_lps
 from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
 from MultimodalRegistrationLib.landmarks.accuracy import PointErrors
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks
 from MultimodalRegistrationLib.register.job import FinishedJob

@@ -14,8 +14,23 @@ from library_packages import FILES, LIBRARY, PACKAGE_PARENT, imported_modules, l
 PACKAGES = list(listed_packages(MultimodalRegistrationLib.__doc__ or ""))
 LAYER_OF_FOLDER = {"mrml": 2, "application": 3, "panels": 4}
 ABOVE = {1: ["slicer", "vtk", "vtkmodules", "qt", "ctk"], 2: ["qt", "ctk"], 3: ["qt", "ctk"]}
-# Only these may import the package of an engine.
-PACKAGE_OF_FILE = {"run_elastix": "itk", "elastix_frame": "itk", "run_ants": "ants"}
+NEEDED_PACKAGES = {*sys.stdlib_module_names, "numpy", "scipy", "SimpleITK"}
+
+
+def top_imports(path) -> set[str]:
+    """The packages that a file imports, without those of the library."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.split(".")[0] for name in names}
+
+
+# Only an engine's own file may import its package.
+PACKAGE_OF_FILE = {
+    path.stem: package
+    for path in sorted((LIBRARY / "engines").glob("run_*.py"))
+    for package in top_imports(path) - NEEDED_PACKAGES
+}
 ENGINE_PACKAGES = sorted(set(PACKAGE_OF_FILE.values()))
 
 # Each module is imported as if it were the first of the library; only the packages it stands on stay loaded.
@@ -47,8 +62,8 @@ def layer(file) -> int:
     ("number", "package"), [*((number, None) for number in ABOVE), *((1, package) for package in ENGINE_PACKAGES)]
 )
 def test_imports_with_the_layers_above_blocked(number, package):
-    # __main__ and pip_process run when they are imported. Panels need Qt as Slicer gives it.
-    files = [file for file in FILES if layer(file) == number and file.stem not in ("__main__", "pip_process")]
+    # __main__ runs when it is imported. Panels need Qt as Slicer gives it.
+    files = [file for file in FILES if layer(file) == number and file.stem != "__main__"]
     modules = [module_name(file) for file in files if PACKAGE_OF_FILE.get(file.stem) == package]
     assert modules
     blocked = ABOVE[number] + [other for other in ENGINE_PACKAGES if other != package]
@@ -88,11 +103,4 @@ def test_only_the_layers_of_the_application_use_it(file):
 
 
 def test_the_supervisor_needs_the_standard_library_only():
-    source = (LIBRARY / "engines" / "supervisor.py").read_text(encoding="utf-8")
-    imported = {
-        name.name.split(".")[0] if isinstance(node, ast.Import) else (node.module or "").split(".")[0]
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-        for name in node.names
-    }
-    assert imported <= set(sys.stdlib_module_names)
+    assert top_imports(LIBRARY / "engines" / "supervisor.py") <= set(sys.stdlib_module_names)

@@ -13,8 +13,8 @@ from MultimodalRegistrationLib.core.errors import EngineError, InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
+from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.preprocess.automatic_mask import OUTLINE_MM, choose_mask
 from MultimodalRegistrationLib.preprocess.masks import mask_like
 from MultimodalRegistrationLib.register import refine as refine_module

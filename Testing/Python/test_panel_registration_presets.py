@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from MultimodalRegistrationLib.engines.presets.store import preset_files
+from MultimodalRegistrationLib.engines.presets.preset import preset_files
 from registration_panel import start
 
 pytest.importorskip("PySide6.QtWidgets")

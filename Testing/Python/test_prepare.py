@@ -14,7 +14,7 @@ from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.marked import box_of_marked, some_marked
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.engines.jobs import EngineVolume
 from MultimodalRegistrationLib.register import prepare
 from MultimodalRegistrationLib.register.overlap import check_overlap, overlap_fraction
 from MultimodalRegistrationLib.register.similarity import mutual_information, mutual_information_of_samples

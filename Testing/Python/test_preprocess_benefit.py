@@ -11,7 +11,7 @@ from MultimodalRegistrationLib.core.box import OrientedBox
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
 from MultimodalRegistrationLib.preprocess.automatic_mask import automatic_mask
 from MultimodalRegistrationLib.preprocess.region import crop_to_box
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps

@@ -11,11 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core.errors import InputError
-from MultimodalRegistrationLib.engines.presets.ants_stages import stage_arguments
+from MultimodalRegistrationLib.engines.presets.ants_files import stage_arguments
 from MultimodalRegistrationLib.engines.presets.elastix_files import elastix_text, parse_elastix
 from MultimodalRegistrationLib.engines.presets.exchange import export_preset, import_presets
-from MultimodalRegistrationLib.engines.presets.model import preset_content
-from MultimodalRegistrationLib.engines.presets.store import find_preset, preset_files, save_presets, user_preset_folder
+from MultimodalRegistrationLib.engines.presets.preset import (
+    find_preset,
+    preset_content,
+    preset_files,
+    save_presets,
+    user_preset_folder,
+)
 
 # What presets cannot hold yet; a test for each of them turns round once they can.
 DEFORMABLE_ELASTIX = "SplineKernelTransform"
@@ -153,14 +158,14 @@ def test_any_parameters_are_read_as_they_were_written(stage):
         return all(not isinstance(v, str) or is_word(v) for v in values)
 
     stage = {key: value for key, value in stage.items() if comparable(value) and key != "TransformParameters"}
-    parsed = parse_elastix(elastix_text(stage, {}), Path("f"))
+    parsed = parse_elastix(elastix_text(stage), Path("f"))
     assert {key: parsed[key].value for key in stage} == stage
 
 
 @pytest.mark.parametrize("value", ['say "yes"', "http://example.org", "two\nlines", ""])
 def test_texts_that_elastix_cannot_read_are_not_written(value):
     with pytest.raises(InputError, match="elastix cannot read"):
-        elastix_text({"Transform": value}, {})
+        elastix_text({"Transform": value})
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])

@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.core.errors import InputError
-from MultimodalRegistrationLib.engines.presets.model import load_preset_file
-from MultimodalRegistrationLib.engines.presets.store import find_preset, preset_files, user_preset_folder
+from MultimodalRegistrationLib.engines.presets.preset import (
+    find_preset,
+    load_preset_file,
+    preset_files,
+    user_preset_folder,
+)
 
 BEYOND_RIGID = {"affine", "similarity", "deformable", "warp"}
 REQUIRED = {"rigid", "affine", "ct-mr-head-rigid", "ct-mr-bone-rigid", "pet-mr-rigid"}

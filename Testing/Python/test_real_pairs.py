@@ -7,7 +7,7 @@ import pytest
 from conftest import real_cases
 from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.linear import displacement_mm
-from MultimodalRegistrationLib.engines.presets.store import DEFAULT_PRESET, find_preset
+from MultimodalRegistrationLib.engines.presets.preset import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.io.volumes import read_volume
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.api import register
 from MultimodalRegistrationLib.core.errors import Cancelled
 from MultimodalRegistrationLib.core.frames import flip_ijk_to_space
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
 from MultimodalRegistrationLib.mrml.register import register_nodes
 from MultimodalRegistrationLib.preprocess.check import check_volume, volume_warnings
 from MultimodalRegistrationLib.preprocess.voxel_findings import slice_findings

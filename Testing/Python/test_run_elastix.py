@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from itk import itkPointPython as itk_point
 from MultimodalRegistrationLib.core.linear import apply_matrix, is_rigid
 from MultimodalRegistrationLib.engines import run_elastix
-from MultimodalRegistrationLib.engines.elastix_frame import last_index, own_frame
-from MultimodalRegistrationLib.engines.handover import EngineJob, EngineVolume
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.jobs import EngineJob, EngineVolume
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
+from MultimodalRegistrationLib.engines.run_elastix import last_index, own_frame
 from scipy.ndimage import gaussian_filter
 
 OBLIQUE = rotation([1, -2, 0.5], 35)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, rotation_angle_deg
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
 from MultimodalRegistrationLib.core.rotations import even_rotations
-from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.engines.jobs import EngineVolume
 from MultimodalRegistrationLib.register.prepare import engine_volume
 from MultimodalRegistrationLib.register.search.agreement import Agreement
 from MultimodalRegistrationLib.register.search.bounds import Bounds

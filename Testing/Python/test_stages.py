@@ -24,10 +24,9 @@ from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.handover import EngineVolume
-from MultimodalRegistrationLib.engines.presets.model import Preset, preset_content
-from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.jobs import EngineVolume
+from MultimodalRegistrationLib.engines.presets.preset import Preset, find_preset, preset_content
+from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
 from MultimodalRegistrationLib.io.roi import read_roi, write_roi
@@ -383,7 +382,10 @@ def test_linear_stages_are_one_run_where_their_intensities_are_the_same():
         return make_plan(RegisterRequest(fixed="F", moving="M", preset=first, engine="elastix", then=stages)).parts
 
     assert [part.preset.name for part in parts_of(second)] == ["rigid, affine"]
-    for other in (replace(second, equalised_shares={}), replace(second, winsorize_percentiles=(1.0, 99.0))):
+    for other in (
+        replace(second, histogram_equalization_shares={}),
+        replace(second, winsorize_percentiles=(1.0, 99.0)),
+    ):
         parts = parts_of(other)
         assert [part.preset.name for part in parts] == ["rigid", "affine"]
         assert parts[1].preset == other

@@ -15,8 +15,8 @@ from conftest import centered_grid, rigid
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core.errors import EngineError, InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, sitk_from_matrix
-from MultimodalRegistrationLib.engines.presets.store import find_preset
-from MultimodalRegistrationLib.engines.sessions import EngineSessions
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
+from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.io.segmentations import Segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.polyrigid import register_one as register_one_module

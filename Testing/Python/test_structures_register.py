@@ -19,7 +19,7 @@ from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core.errors import Cancelled, EngineError, InputError
 from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, rotation_angle_deg, sitk_from_matrix
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
 from MultimodalRegistrationLib.io.segmentations import Segmentation, read_segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform, read_transform
 from MultimodalRegistrationLib.io.volumes import read_volume

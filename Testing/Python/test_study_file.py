@@ -17,8 +17,7 @@ from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.request import fields_of
 from MultimodalRegistrationLib.engines import catalogue
 from MultimodalRegistrationLib.engines.catalogue import ENGINES, EngineStatus
-from MultimodalRegistrationLib.engines.presets.model import preset_content
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.preset import find_preset, preset_content
 from MultimodalRegistrationLib.register.request import DEFAULT_SEED, Stage
 from MultimodalRegistrationLib.study.cases import Study, case_content, case_of
 from MultimodalRegistrationLib.study.columns import NAME, REPORT, REQUESTS, all_columns

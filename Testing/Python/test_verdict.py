@@ -11,7 +11,7 @@ from conftest import CT_GRID, CT_POSE, MR_GRID, rigid
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.engines.handover import EngineVolume
+from MultimodalRegistrationLib.engines.jobs import EngineVolume
 from MultimodalRegistrationLib.register.prepare import engine_volume
 from MultimodalRegistrationLib.register.search.bounds import Bounds
 from MultimodalRegistrationLib.register.search.candidates import Candidate

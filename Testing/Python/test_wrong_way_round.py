@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import rigid
-from MultimodalRegistrationLib.engines.presets.store import find_preset
+from MultimodalRegistrationLib.engines.presets.preset import find_preset
 from MultimodalRegistrationLib.register.pair import make_pair
 from MultimodalRegistrationLib.register.similarity import mutual_information
 from MultimodalRegistrationLib.register.wrong_way_round import inverse_warning

@@ -21,8 +21,8 @@ from ..assess.request import AssessOutputs
 from ..core.errors import EngineError, RegistrationError
 from ..core.request import Request
 from ..core.volume import Volume
-from ..engines.sessions import EngineSessions
-from ..engines.worker import join_supervisor, tell_application
+from ..engines.session import EngineSessions
+from ..engines.supervisor import join_supervisor, tell_application
 from ..io.transforms import read_transform
 from ..io.volumes import read_unjudged
 from ..preprocess.request import PreprocessOutputs

@@ -14,7 +14,7 @@ import MultimodalRegistrationLib
 from ..core.cores import usable_cores
 from ..core.errors import EngineError
 from ..engines.catalogue import ENGINES, engine_status, engines_folder, install_command
-from ..engines.presets.store import user_preset_folder
+from ..engines.presets.preset import user_preset_folder
 from ..engines.session import EngineSession
 from ..io.memory import available_memory_bytes
 

@@ -11,8 +11,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.exit_codes import ExitCode
 from ..engines.presets.exchange import EXPORT_ENGINES, export_preset, import_presets
-from ..engines.presets.model import load_preset_file
-from ..engines.presets.store import find_preset, preset_files, save_presets, user_preset_folder
+from ..engines.presets.preset import find_preset, load_preset_file, preset_files, save_presets, user_preset_folder
 
 __all__ = ["add_parser"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.clock import TOTAL, stages_of
 from ..engines.catalogue import engine_status
-from ..engines.sessions import EngineSessions
+from ..engines.session import EngineSessions
 from ..register.job import FinishedJob, register_files
 from ..register.request import RegisterOutputs, RegisterRequest
 from ..register.result import DeformableStage, LinearStage, RegistrationResult

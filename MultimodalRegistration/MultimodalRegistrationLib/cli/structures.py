@@ -16,7 +16,7 @@ from ..core.exit_codes import ExitCode, exit_code_of_verdicts
 from ..core.progress import Progress
 from ..core.spatial import SpatialTransform
 from ..core.volume import Volume
-from ..engines.presets.store import find_preset
+from ..engines.presets.preset import find_preset
 from ..io.outputs import OutputFiles, output_folder, write_json, writing
 from ..io.segmentations import read_segmentation
 from ..io.transforms import read_linear_transform, write_linear_transform, write_transform

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +18,19 @@ __all__ = [
     "InputError",
     "RegistrationError",
     "install_remedy",
+    "suggest",
 ]
 
 
 def install_remedy(requirement: str) -> str:
     """How a missing package is put into this Python, which in Slicer is PythonSlicer."""
     return f'Install it: "{sys.executable}" -m pip install "{requirement}"'
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """A sentence with the closest known words, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=2, cutoff=0.6)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
 _E = TypeVar("_E", bound="RegistrationError")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import functools
 import inspect
 import math
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from .errors import FieldName, InputError
+from .errors import FieldName, InputError, suggest
 
 # What a value is: files of several kinds, names that may be files, or plain values.
 Kind = Literal[
@@ -228,7 +227,7 @@ class Request:
         for name in content:
             if name not in known:
                 raise InputError(
-                    where, f"'{name}' is no entry of such a request", f"Leave it out.{suggestion(name, known)}"
+                    where, f"'{name}' is no entry of such a request", f"Leave it out.{suggest(name, known)}"
                 )
         missing = [name for name, one in known.items() if one.default is dataclasses.MISSING and name not in content]
         if missing:
@@ -327,12 +326,6 @@ def _decoded_one(one: RequestField, value: Any, where: str) -> Any:
     return value
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """A question with the most similar known name, to end a message with; empty where none is similar."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]}?" if close else ""
-
-
 # --- the command line ---
 
 
@@ -398,9 +391,7 @@ def accepts_fields(request: type[Request], *, without: Collection[str] = ()) -> 
         def checked(*given: Any, **options: Any) -> Any:
             for name in options:
                 if name not in fields and name not in own:
-                    raise TypeError(
-                        f"{function.__name__}() has no parameter '{name}'.{suggestion(name, [*fields, *own])}"
-                    )
+                    raise TypeError(f"{function.__name__}() has no parameter '{name}'.{suggest(name, [*fields, *own])}")
             return function(*given, **options)
 
         signature = inspect.signature(function)

@@ -1,4 +1,8 @@
-"""Engines as packages: what one needs, and installing it into a folder of its own, whole or not at all."""
+"""Engines as packages: what one needs, and installing it into a folder of its own, whole or not at all.
+
+``python -m MultimodalRegistrationLib.engines.installation install ...``, with the arguments of pip, is the child
+process that installs: pip, which dies with the supervisor.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import importlib
 import importlib.metadata
 import os
 import re
+import runpy
 import shutil
 import sys
 import uuid
@@ -16,9 +21,7 @@ from pathlib import Path
 from ..core.errors import Cancelled, EngineNotInstalledError, InputError
 from .catalogue import ENGINES, Engine, EngineStatus, engine_folder, engine_status, require_engine
 from .supervised_child import SupervisedChild
-from .supervisor import is_running
-
-__all__ = ["Need", "download_command", "install", "missing", "remove"]
+from .supervisor import join_supervisor, remove_abandoned_folders
 
 _STAGED = ".installing-"
 _NO_NETWORK = re.compile(
@@ -104,9 +107,7 @@ def install(
     staged = _make_staged(final, engine)
     try:
         code, lines = _run_pip(engine, staged, wheels, on_line, should_stop)
-        if code != 0:
-            raise _failure(engine, wheels, lines, code)
-        if not list(importlib.metadata.distributions(name=engine.distribution, path=[str(staged)])):
+        if code != 0 or not list(importlib.metadata.distributions(name=engine.distribution, path=[str(staged)])):
             raise _failure(engine, wheels, lines, code)
         _replace(final, staged)
     finally:
@@ -130,7 +131,7 @@ def remove(name: str) -> None:
             f"the engine {name} was not installed here",
             "Engines that came with this Python stay where they are.",
         )
-    removed = folder.with_name(f"{_STAGED}{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    removed = _staged_folder(folder.parent)
     try:
         folder.rename(removed)
     except OSError as error:
@@ -149,15 +150,16 @@ def _checked_wheels(folder: Path, engine: Engine) -> Path:
     return folder.resolve()
 
 
+def _staged_folder(parent: Path) -> Path:
+    return parent / f"{_STAGED}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
 def _make_staged(final: Path, engine: Engine) -> Path:
     """Make the folder to install into, beside the final one; remove those of processes that died."""
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        for abandoned in final.parent.glob(f"{_STAGED}*"):
-            pid = abandoned.name[len(_STAGED) :].split("-")[0]
-            if pid.isdigit() and not is_running(int(pid)):
-                shutil.rmtree(abandoned, ignore_errors=True)
-        staged = final.parent / f"{_STAGED}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        remove_abandoned_folders(final.parent, _STAGED)
+        staged = _staged_folder(final.parent)
         staged.mkdir()
     except OSError as error:
         raise InputError(
@@ -187,7 +189,7 @@ def _run_pip(
     source = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
     options = ["--only-binary", ":all:", "--no-input", "--progress-bar", "off", "--retries", "2"]
     child = SupervisedChild(
-        "MultimodalRegistrationLib.engines.pip_process",
+        "MultimodalRegistrationLib.engines.installation",
         ["install", "--target", str(staged), *options, *source, engine.requirement],
         environment={
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -202,26 +204,26 @@ def _run_pip(
         while True:
             if should_stop is not None and should_stop():
                 raise Cancelled(f"Installation of {engine.name}")
-            heard = child.hear()
-            if heard is None:
+            line = child.next_line()
+            if line is None:
                 continue
-            if heard.printed.strip():
-                lines.append(heard.printed.rstrip())
+            if line.printed.strip():
+                lines.append(line.printed.rstrip())
                 if on_line is not None:
                     on_line(lines[-1])
-            if heard.event is not None and heard.event["event"] == "worker-ended":
-                return heard.event["code"], lines
+            if line.event is not None and line.event["event"] == "worker-ended":
+                return line.event["code"], lines
     finally:
         child.close()
 
 
 def _failure(engine: Engine, wheels: Path | None, lines: list[str], code: int | None) -> Exception:
-    said = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     python = f"Python {sys.version_info.major}.{sys.version_info.minor} on {sys.platform}"
-    if wheels is not None and any("No matching distribution" in line for line in said):
+    if wheels is not None and any("No matching distribution" in line for line in errors):
         return InputError(
             wheels,
-            f"the engine {engine.name} cannot be installed for {python} from these wheels ({said[-1]})",
+            f"the engine {engine.name} cannot be installed for {python} from these wheels ({errors[-1]})",
             f"Fill the folder on a computer with a network: {download_command(engine.name)}",
         )
     remedies = [f"Or give a folder of wheels, filled elsewhere with: {download_command(engine.name)}"]
@@ -230,7 +232,7 @@ def _failure(engine: Engine, wheels: Path | None, lines: list[str], code: int | 
     if wheels is None and any(_NO_NETWORK.search(line) for line in lines):
         found, first = "the package index cannot be reached", "Check the network and the proxy."
     else:
-        last = (said or lines or [f"pip ended with the code {code}"])[-1]
+        last = (errors or lines or [f"pip ended with the code {code}"])[-1]
         found, first = f"it cannot be installed for {python} ({last})", "Try again, or see pip's lines in the log."
     return EngineNotInstalledError(f"Engine {engine.name}", found, " ".join([first, *remedies]))
 
@@ -238,14 +240,12 @@ def _failure(engine: Engine, wheels: Path | None, lines: list[str], code: int | 
 def _replace(final: Path, staged: Path) -> None:
     """Put the new folder in the place of the old one, or leave the old one."""
     previous = staged.with_name(f"{staged.name}-previous")
-    moved = False
     try:
         if final.exists():
             final.rename(previous)
-            moved = True
         staged.rename(final)
     except OSError as error:
-        if moved:
+        if previous.exists():
             previous.rename(final)
         raise InputError(
             final,
@@ -253,3 +253,8 @@ def _replace(final: Path, staged: Path) -> None:
             "End the registrations that still run, then try again.",
         ) from error
     shutil.rmtree(previous, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    join_supervisor()
+    runpy.run_module("pip", run_name="__main__", alter_sys=True)

@@ -1,13 +1,14 @@
-"""What the engines print, read line by line as progress."""
+"""What the engines print: progress, read line by line, and errors as cause and remedy."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Iteration", "LogReader"]
+from ..core.errors import EngineError
+from .catalogue import ENGINES
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,6 @@ class Iteration:
     metric: float
 
 
-# elastix: "12<TAB>-0.35<TAB>..." under a header line, after "Resolution: 1".
-_ELASTIX_LEVEL = re.compile(r"Resolution: (\d+)")
-_ELASTIX_ITERATION = re.compile(r"(\d+)\t(\S+)\t")
-# ANTs: "*** Running Euler3DTransform registration ***", then for each level a line of headings and its iterations,
-# " 2DIAGNOSTIC,    12, -3.5e-01, ..." (counted from 1). Of SyN the headings begin with XX.
-_ANTS_STAGE = re.compile(r"\*\*\* Running \w+ registration")
-_ANTS_LEVEL = re.compile(r"\s*(XX)?DIAGNOSTIC,Iteration,")
-_ANTS_ITERATION = re.compile(r"\s*\dDIAGNOSTIC,\s*(\d+),\s*([^,\s]+),")
-# SimpleITK: printed by run_simpleitk itself.
-_SIMPLEITK_STOP = re.compile(r"STOPPED (.+)")
-_SIMPLEITK_ITERATION = re.compile(r"STAGE (\d+) LEVEL (\d+) ITERATION (\d+) METRIC (\S+)")
-
-
 class LogReader:
     """Reads an engine's output as it comes.
 
@@ -48,7 +36,7 @@ class LogReader:
     ----------
     engine : str
         Name of the engine.
-    stages : list of mapping
+    stages : sequence of mapping
         The settings that it runs with: they tell how many iterations there will be at most.
 
     Attributes
@@ -57,69 +45,104 @@ class LogReader:
         Why the optimiser ended the last level, in its own words; empty when the engine does not say.
     """
 
-    def __init__(self, engine: str, stages: list[dict[str, Any]]) -> None:
-        self._read = _READERS[engine]
-        planned = [_planned_iterations(engine, stage) for stage in stages]
-        self._level_offset: dict[tuple[int, int], int] = {}
+    def __init__(self, engine: str, stages: Sequence[Mapping[str, Any]]) -> None:
+        self._patterns = ENGINES[engine].log
+        self._done_before: dict[tuple[int, int], int] = {}
         total = 0
-        for stage, levels in enumerate(planned):
-            for level, count in enumerate(levels):
-                self._level_offset[stage, level] = total
+        for stage, settings in enumerate(stages):
+            for level, count in enumerate(ENGINES[engine].iterations_per_level(settings)):
+                self._done_before[stage, level] = total
                 total += count
         self._total = max(total, 1)
-        self.stage = -1
-        self.level = 0
+        self._stage = self._level = -1
         self.stop_reason = ""
 
     def feed(self, line: str) -> Iteration | None:
         """Take one line; returns the iteration that it reports, if any."""
-        return self._read(self, line)
+        patterns = self._patterns
+        if patterns.stage is not None and re.match(patterns.stage, line):
+            self._stage, self._level = self._stage + 1, -1
+        if patterns.level is not None and re.match(patterns.level, line):
+            self._level += 1
+        elif match := re.match(patterns.iteration, line):
+            found = {"stage": self._stage, "level": self._level, **match.groupdict()}
+            number = int(found["number"]) - patterns.first_number
+            return Iteration(int(found["stage"]), int(found["level"]), number, float(found["metric"]))
+        elif line.startswith(_STOPPED):
+            self.stop_reason = line.removeprefix(_STOPPED)
+        return None
 
     def fraction(self, iteration: Iteration) -> float:
         """Share of the planned iterations that are done, 0 to 1."""
-        done = self._level_offset.get((iteration.stage, iteration.level), self._total) + iteration.number + 1
+        done = self._done_before.get((iteration.stage, iteration.level), self._total) + iteration.number + 1
         return min(done / self._total, 1.0)
 
 
-def _planned_iterations(engine: str, stage: Mapping[str, Any]) -> list[int]:
-    if engine == "elastix":
-        levels, iterations = stage["NumberOfResolutions"], stage["MaximumNumberOfIterations"]
-        return iterations if isinstance(iterations, list) else [iterations] * levels
-    if engine == "ants":
-        return list(stage["iterations"])
-    return [stage["iterations"]] * len(stage["resolutions_mm"])
+# Printed by the files run_NAME.py that report the progress by themselves.
+_STOPPED = "STOPPED "
+_DESCRIPTION = re.compile(r"Description: (?:ITK ERROR: )?(.+)")
+_ERROR_LINE = re.compile(r"error|exception|terminate|bad_alloc", re.IGNORECASE)
+
+_NOT_OVERLAPPING = (
+    "Check in the slice views that the start puts the two volumes roughly onto each other; give a better initial "
+    "transform, or crop both volumes to the region that they share."
+)
+_EXPLANATIONS = (
+    (
+        r"[Tt]oo many samples map outside",
+        "the volumes hardly overlap: most points of one fall outside the other",
+        _NOT_OVERLAPPING,
+    ),
+    (
+        r"[Jj]oint PDF summed to zero|All samples map outside|VirtualSampledPointSet must have 1 or more points",
+        "no point of one volume falls inside the other, or inside its mask, so there is nothing to compare",
+        _NOT_OVERLAPPING,
+    ),
+    (
+        r"Could not find enough image samples|No valid voxels",
+        "the region left by the masks is too small to draw samples from",
+        "Enlarge the masks, or check that they lie where the volumes overlap.",
+    ),
+    (
+        r"(std::bad_alloc|MemoryError|[Oo]ut of memory|Failed to allocate memory)",
+        "there was not enough memory",
+        "Close other programs, or crop or downsample the volumes first.",
+    ),
+    (
+        r"ImportError|ModuleNotFoundError",
+        "the engine's package is damaged or does not fit this Python",
+        "Run 'multimodal-registration doctor', and install the engine again.",
+    ),
+)
 
 
-def _read_elastix(reader: LogReader, line: str) -> Iteration | None:
-    if match := _ELASTIX_LEVEL.match(line):
-        reader.level = int(match[1])
-        reader.stage += reader.level == 0
-    elif match := _ELASTIX_ITERATION.match(line):
-        return Iteration(reader.stage, reader.level, int(match[1]), float(match[2]))
-    return None
+def engine_error(engine: str, printed: str, log: str) -> EngineError:
+    """Translate a failure.
 
+    Parameters
+    ----------
+    engine : str
+        Name of the engine.
+    printed : str
+        The error message or the end of the log.
+    log : str
+        Everything that it printed, kept with the error.
 
-def _read_ants(reader: LogReader, line: str) -> Iteration | None:
-    if _ANTS_STAGE.match(line):
-        reader.stage += 1
-        reader.level = -1
-    elif _ANTS_LEVEL.match(line):
-        reader.level += 1
-    elif match := _ANTS_ITERATION.match(line):
-        return Iteration(reader.stage, reader.level, int(match[1]) - 1, float(match[2]))
-    return None
-
-
-def _read_simpleitk(reader: LogReader, line: str) -> Iteration | None:
-    if match := _SIMPLEITK_ITERATION.match(line):
-        return Iteration(int(match[1]), int(match[2]), int(match[3]), float(match[4]))
-    if match := _SIMPLEITK_STOP.match(line):
-        reader.stop_reason = match[1]
-    return None
-
-
-_READERS: Mapping[str, Callable[[LogReader, str], Iteration | None]] = {
-    "elastix": _read_elastix,
-    "ants": _read_ants,
-    "simpleitk": _read_simpleitk,
-}
+    Returns
+    -------
+    EngineError
+        With the cause and the remedy if they are known, otherwise with the engine's own last words.
+    """
+    subject = f"Engine {engine}"
+    # Of the log only lines that tell of an error: its ordinary lines use the same words.
+    told = [line for line in log.splitlines() if _ERROR_LINE.search(line)]
+    text = "\n".join([printed, *told])
+    for pattern, cause, remedy in _EXPLANATIONS:
+        if re.search(pattern, text):
+            return EngineError(subject, cause, remedy, log=log)
+    lines = [line.strip() for line in printed.strip().splitlines() if line.strip()]
+    if "See elastix log" in printed:
+        # elastix says only that; what happened is the last description in its log.
+        lines = [match[1] for line in told if (match := _DESCRIPTION.search(line))] or lines
+    last = lines[-1] if lines else "it printed nothing"
+    return EngineError(subject, f"it stopped with: {last}", "The log holds what it printed before.", log=log)

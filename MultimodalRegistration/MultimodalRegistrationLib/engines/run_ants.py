@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 
 from ..core.grid import VolumeGrid
 from ..io.transforms import read_linear_transform
-from .handover import EngineJob, EngineVolume
-from .presets.ants_stages import stage_arguments
-from .presets.specification import any_bends
-
-__all__ = ["run"]
+from .catalogue import is_deformable
+from .jobs import EngineJob
+from .presets.ants_files import stage_arguments
 
 
 def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
@@ -31,14 +29,14 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
     Parameters
     ----------
     job : EngineJob
-        Stages as in :data:`~MultimodalRegistrationLib.engines.presets.specification.STAGE_SETTINGS`.
+        Stages hold the settings of :data:`~MultimodalRegistrationLib.engines.catalogue.ENGINES`.
     folder : Path
         Where ANTs may write its transform.
 
     Returns
     -------
     array, shape (4, 4), or SimpleITK.Transform
-        ``fixed_to_moving_lps``; a transform where a stage bends.
+        ``metric_fixed_to_metric_moving_lps``; a transform where a stage is deformable.
 
     Raises
     ------
@@ -46,26 +44,28 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64] | sitk.Transform:
         antsRegistration returned a non-zero code.
     """
     _print_line_by_line()
-    fixed, moving = _image(job.fixed.voxels, job.fixed.grid), _image(job.moving.voxels, job.moving.grid)
-    masks = [_mask(job.fixed), _mask(job.moving)]
+    volumes = (job.metric_fixed, job.metric_moving)
+    images = [_image(volume.voxels, volume.grid) for volume in volumes]
+    # Masks as 8-bit images: antsRegistration takes the memory for one, whatever it is.
+    masks = [None if volume.mask is None else _image(volume.mask, volume.grid) for volume in volumes]
     prefix = folder / "ants"
     arguments = ["--dimensionality", "3", "--float", "1", "--verbose", "1", "--random-seed", str(job.seed)]
     # Without this, antsRegistration starts from the centres of mass.
     arguments += ["--initial-moving-transform", "Identity", "--collapse-output-transforms", "1"]
-    bent = any_bends("ants", job.stages)
-    arguments += ["--output", f"[{prefix}]", "--write-composite-transform", "1" if bent else "0"]
+    deformable = any(is_deformable("ants", stage) for stage in job.stages)
+    arguments += ["--output", f"[{prefix}]", "--write-composite-transform", "1" if deformable else "0"]
     arguments += ["--use-histogram-matching", "0"]
     mask_option = ",".join("NA" if mask is None else get_pointer_string(mask) for mask in masks)
     for stage in job.stages:
-        arguments += stage_arguments(stage, get_pointer_string(fixed), get_pointer_string(moving))
+        arguments += stage_arguments(stage, *map(get_pointer_string, images))
         arguments += ["--masks", f"[{mask_option}]"]
     code = get_lib_fn("antsRegistration")(arguments)
     if code != 0:
         raise RuntimeError(f"antsRegistration returned the code {code}")
-    return _bent(f"{prefix}Composite.h5") if bent else read_linear_transform(f"{prefix}0GenericAffine.mat")
+    return _checked(f"{prefix}Composite.h5") if deformable else read_linear_transform(f"{prefix}0GenericAffine.mat")
 
 
-def _bent(path: str) -> sitk.Transform:
+def _checked(path: str) -> sitk.Transform:
     composite = sitk.CompositeTransform(sitk.ReadTransform(path))
     parts = [composite.GetNthTransform(number).Downcast() for number in range(composite.GetNumberOfTransforms())]
     for part in parts:
@@ -83,11 +83,6 @@ def _image(voxels: NDArray[Any], grid: VolumeGrid) -> Any:
         spacing=grid.spacing_mm,
         direction=np.asarray(grid.direction).reshape(3, 3),
     )
-
-
-def _mask(volume: EngineVolume) -> Any:
-    # As 8-bit image: antsRegistration takes the memory for one, whatever it is.
-    return None if volume.mask is None else _image(volume.mask, volume.grid)
 
 
 def _print_line_by_line() -> None:

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.grid import VolumeGrid
 from ..core.linear import matrix_from_sitk, sitk_from_matrix
-from .handover import EngineJob
-
-__all__ = ["run"]
+from .jobs import EngineJob
 
 _TRANSFORMS: dict[str, Callable[[], Any]] = {
     "rigid": sitk.Euler3DTransform,
@@ -22,7 +20,7 @@ _TRANSFORMS: dict[str, Callable[[], Any]] = {
     "affine": lambda: sitk.AffineTransform(3),
 }
 # Line searches get stuck on the ridges of a sampled metric: they are begun anew, with new directions, while it helps.
-_MOST_SEARCHES = 4
+_MAX_SEARCHES = 4
 _WORTH_ANOTHER = 1e-5
 
 
@@ -32,24 +30,22 @@ def run(job: EngineJob, folder: Path) -> NDArray[np.float64]:
     Parameters
     ----------
     job : EngineJob
-        Stages as in :data:`~MultimodalRegistrationLib.engines.presets.specification.STAGE_SETTINGS`.
+        Stages hold the settings of :data:`~MultimodalRegistrationLib.engines.catalogue.ENGINES`.
     folder : Path
         Unused: nothing is written.
 
     Returns
     -------
     array, shape (4, 4)
-        ``fixed_to_moving_lps``.
+        ``metric_fixed_to_metric_moving_lps``.
     """
-    fixed, moving = _image(job.fixed.voxels, job.fixed.grid), _image(job.moving.voxels, job.moving.grid)
-    masks = (
-        None if job.fixed.mask is None else _image(job.fixed.mask, job.fixed.grid),
-        None if job.moving.mask is None else _image(job.moving.mask, job.moving.grid),
-    )
+    volumes = (job.metric_fixed, job.metric_moving)
+    images = [_image(volume.voxels, volume.grid) for volume in volumes]
+    masks = [None if volume.mask is None else _image(volume.mask, volume.grid) for volume in volumes]
     matrix = np.eye(4)
     for number, stage in enumerate(job.stages):
         for level, resolution_mm in enumerate(stage["resolutions_mm"]):
-            matrix = matrix @ _run_level(number, level, stage, resolution_mm, job, matrix, (fixed, moving), masks)
+            matrix = matrix @ _run_level(number, level, stage, resolution_mm, job, matrix, images, masks)
     return matrix
 
 
@@ -60,27 +56,27 @@ def _run_level(
     resolution_mm: float,
     job: EngineJob,
     previous: NDArray[np.float64],
-    volumes: tuple[sitk.Image, sitk.Image],
-    masks: tuple[sitk.Image | None, sitk.Image | None],
+    images: list[sitk.Image],
+    masks: list[sitk.Image | None],
 ) -> NDArray[np.float64]:
-    """Refine ``previous``; the result is applied before it, so that the centre of rotation is the fixed volume's."""
-    fixed, moving = (_coarsen(volume, resolution_mm) for volume in volumes)
+    """Refine ``previous``; the result is applied before it, so that the center of rotation is the fixed volume's."""
+    fixed_mask, moving_mask = masks
+    fixed, moving = (_coarsen(image, resolution_mm) for image in images)
     transform = _TRANSFORMS[stage["transform"]]()
-    transform.SetCenter(job.fixed.grid.center_lps.tolist())
+    transform.SetCenter(job.metric_fixed.grid.center_lps.tolist())
     method = sitk.ImageRegistrationMethod()
     method.SetMovingInitialTransform(sitk_from_matrix(previous))
     method.SetInitialTransform(transform, inPlace=True)
     method.SetMetricAsMattesMutualInformation(stage["histogram_bins"])
     # The share is drawn from the whole grid and then loses what the mask leaves out.
     voxels = fixed.GetNumberOfPixels()
-    if masks[0] is not None:
-        voxels = max(1, round(voxels * float(sitk.GetArrayViewFromImage(masks[0]).mean())))
+    if fixed_mask is not None:
+        voxels = max(1, round(voxels * float(sitk.GetArrayViewFromImage(fixed_mask).mean())))
+        method.SetMetricFixedMask(fixed_mask)
+    if moving_mask is not None:
+        method.SetMetricMovingMask(moving_mask)
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(min(1.0, stage["samples"] / voxels), job.seed)
-    if masks[0] is not None:
-        method.SetMetricFixedMask(masks[0])
-    if masks[1] is not None:
-        method.SetMetricMovingMask(masks[1])
     method.SetInterpolator(sitk.sitkLinear)
     # Gradient descent is robust far from the answer but creeps along the flat rotations of round heads; Powell's line
     # searches do not, and finish the work on the last level.
@@ -98,7 +94,7 @@ def _run_level(
         method.SetOptimizerScalesFromPhysicalShift()
 
     def report() -> None:
-        # The same columns as engines.logs reads.
+        # The same columns as engines.catalogue.LogPatterns describes.
         print(
             f"STAGE {number} LEVEL {level} ITERATION {method.GetOptimizerIteration()} "
             f"METRIC {method.GetMetricValue():.6f}",
@@ -107,7 +103,7 @@ def _run_level(
 
     method.AddCommand(sitk.sitkIterationEvent, report)
     method.Execute(fixed, moving)
-    for _ in range(_MOST_SEARCHES - 1 if last else 0):
+    for _ in range(_MAX_SEARCHES - 1 if last else 0):
         before = method.GetMetricValue()
         _use_powell(method, resolution_mm / 2, stage["convergence_threshold"] / 10)
         method.Execute(fixed, moving)

@@ -1,4 +1,4 @@
-"""The application's side of an engine: start it, hand over volumes, follow it, cancel it."""
+"""The application's side of engines: start them, send jobs, follow them, cancel them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ import SimpleITK as sitk
 from ..core.errors import Cancelled, EngineError, RegistrationError
 from ..core.spatial import SpatialTransform
 from .catalogue import ENGINES, engine_folder, require_engine
-from .failures import engine_error
-from .handover import JOB_FILE, RESULT_FILE, EngineJob, EngineResult, save_job
-from .supervised_child import SupervisedChild, asked_to_end, end_words
+from .jobs import JOB_FILE, RESULT_FILE, EngineJob, EngineResult, save_job
+from .logs import engine_error
+from .supervised_child import SupervisedChild, asked_to_end, end_message
 
-__all__ = ["EngineSession"]
-
-_LONGEST_START_SECONDS = 120.0
+_MAX_START_SECONDS = 120.0
 
 
 class EngineSession:
@@ -131,11 +129,8 @@ class EngineSession:
                 if self.folder is not None and folder is None:
                     self._jobs += 1
                     folder = self.folder / f"job-{self._jobs}"
-                    self._hand_over(job, folder)
+                    self._send(job, folder)
                 event = self._next_event(log, on_line, cancel)
-                if event["event"] == "worker-ended":
-                    self.close()
-                    raise self._crashed(event["code"], "".join(log))
                 if folder is None or event.get("job") != str(folder / JOB_FILE):
                     continue
                 if event["event"] == "failed":
@@ -148,7 +143,7 @@ class EngineSession:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _found(self, event: dict[str, Any], folder: Path, log: list[str]) -> SpatialTransform:
-        matrix = event["fixed_to_moving_lps"]
+        matrix = event["matrix"]
         if matrix is None:
             return SpatialTransform(self.engine, sitk.ReadTransform(str(folder / RESULT_FILE)))
         if not np.all(np.isfinite(matrix)):
@@ -167,37 +162,29 @@ class EngineSession:
         """
         log: list[str] = []
         late = threading.Event()
-        timer = threading.Timer(_LONGEST_START_SECONDS, late.set)
+        timer = threading.Timer(_MAX_START_SECONDS, late.set)
         timer.start()
         try:
-            self._wait_until_ready(log, late)
+            while self._next_event(log, None, late)["event"] != "ready":
+                pass
         except Cancelled as error:
             if not late.is_set():
                 raise
             raise EngineError(
                 f"Engine {self.engine}",
-                f"it did not load within {_LONGEST_START_SECONDS:.0f} s",
+                f"it did not load within {_MAX_START_SECONDS:.0f} s",
                 "Install the engine again.",
                 log="".join(log),
             ) from error
         finally:
             timer.cancel()
 
-    def _wait_until_ready(self, log: list[str], late: threading.Event) -> None:
-        while True:
-            event = self._next_event(log, None, late)
-            if event["event"] == "ready":
-                return
-            if event["event"] == "worker-ended":
-                self.close()
-                raise self._crashed(event["code"], "".join(log))
-
     def close(self) -> None:
         """Kill the engine if it still runs and remove the temporary folder."""
         self._closed = True
         self._child.close()
 
-    def _hand_over(self, job: EngineJob, folder: Path) -> None:
+    def _send(self, job: EngineJob, folder: Path) -> None:
         try:
             path = save_job(job, folder)
         except OSError as error:
@@ -211,19 +198,23 @@ class EngineSession:
     def _next_event(
         self, log: list[str], on_line: Callable[[str], None] | None, cancel: threading.Event | None
     ) -> dict[str, Any]:
+        """Read the log up to the next event; the end of the process is an error."""
         while True:
             if cancel is not None and cancel.is_set():
                 self.close()
                 raise Cancelled()
-            heard = self._child.hear()
-            if heard is None:
+            line = self._child.next_line()
+            if line is None:
                 continue
-            if heard.printed:
-                log.append(heard.printed)
+            if line.printed:
+                log.append(line.printed)
                 if on_line is not None:
-                    on_line(heard.printed.rstrip("\r\n"))
-            if heard.event is not None:
-                return heard.event
+                    on_line(line.printed.rstrip("\r\n"))
+            if line.event is not None and line.event["event"] == "worker-ended":
+                self.close()
+                raise self._crashed(line.event["code"], "".join(log))
+            if line.event is not None:
+                return line.event
 
     def _crashed(self, code: int | None, log: str) -> RegistrationError:
         if asked_to_end(code):
@@ -236,9 +227,49 @@ class EngineSession:
             return error
         last = [line for line in log.splitlines() if line.strip()][-1:]
         told = f"; its last line was: {last[0].strip()}" if last else ""
-        return EngineError(
-            f"Engine {self.engine}",
-            f"{end_words(code)}{told}",
-            remedy,
-            log=log,
-        )
+        return EngineError(f"Engine {self.engine}", f"{end_message(code)}{told}", remedy, log=log)
+
+
+class EngineSessions:
+    """Engines that start when they are first asked for and stay.
+
+    Parameters
+    ----------
+    threads : int, optional
+        For each engine; by default as many as leave the result reproducible.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads
+        self._running: dict[str, EngineSession] = {}
+
+    def __enter__(self) -> EngineSessions:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all engines."""
+        for session in self._running.values():
+            session.close()
+
+    def of(self, engine: str) -> EngineSession:
+        """The running engine; a new one where the last one died, which takes no more jobs.
+
+        Raises
+        ------
+        EngineNotInstalledError
+            The engine is not installed.
+        """
+        session = self._running.get(engine)
+        if session is None or session.closed:
+            session = self._running[engine] = EngineSession(engine, threads=self.threads)
+        return session
+
+    def has_died(self, engine: str) -> bool:
+        """Whether the process of an engine ended by itself, and nobody has asked for a new one."""
+        session = self._running.get(engine)
+        return session is not None and session.closed

@@ -1,4 +1,4 @@
-"""A child process under the supervisor, as a conversation: lines to it, what it prints and its events from it."""
+"""A child process under the supervisor: lines are sent to it, and its output and events are read."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import supervisor
-from .supervisor import RECORD_SEPARATOR
-
-__all__ = ["Heard", "SupervisedChild", "asked_to_end", "end_words"]
+from .supervisor import RECORD_SEPARATOR, kill_if_running
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.05
 _REQUESTS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
-@dataclass(frozen=True)
-class Heard:
+class OutputLine(NamedTuple):
     """One line of a child.
 
     Parameters
@@ -74,7 +70,7 @@ class SupervisedChild:
         self._reader.start()
 
     def send(self, line: str) -> None:
-        """Write one line to its standard input; that it is gone is told by :meth:`hear`."""
+        """Write one line to its standard input; that it is gone is told by :meth:`next_line`."""
         assert self.supervisor.stdin is not None
         try:
             self.supervisor.stdin.write(f"{line}\n")
@@ -82,7 +78,7 @@ class SupervisedChild:
         except OSError:
             pass  # The supervisor is gone, which the end of its output will tell.
 
-    def hear(self) -> Heard | None:
+    def next_line(self) -> OutputLine | None:
         """The next line; None when there was none for a moment."""
         try:
             line = self._lines.get(timeout=_POLL_SECONDS)
@@ -91,21 +87,31 @@ class SupervisedChild:
         if line is None:
             # Told again to whoever asks again.
             self._lines.put(None)
-            return Heard("", {"event": "worker-ended", "code": None})
+            return OutputLine("", {"event": "worker-ended", "code": None})
         printed, separator, record = line.partition(RECORD_SEPARATOR)
         event: dict[str, Any] | None = json.loads(record) if separator else None
         if event is not None and event["event"] == "started":
             self.folder = Path(event["folder"])
         elif event is not None and "pid" in event:
             self.pid = event["pid"]
-        return Heard(printed, event)
+        return OutputLine(printed, event)
 
     def close(self) -> None:
         """Kill the child if it still runs and remove its temporary folder."""
         if self.supervisor.poll() is not None and self.pid is not None:
             # The supervisor was killed: the child may still run.
-            _kill_if_running(self.pid)
-        _end(self.supervisor)
+            kill_if_running(self.pid)
+        assert self.supervisor.stdin is not None
+        try:
+            # On which the supervisor kills the child and removes the folder.
+            self.supervisor.stdin.close()
+        except OSError:
+            pass  # The supervisor is gone already.
+        try:
+            self.supervisor.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.supervisor.kill()
+            self.supervisor.wait()
         self._reader.join(timeout=10)
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -122,20 +128,13 @@ def asked_to_end(code: int | None) -> bool:
     return code is not None and -code in _REQUESTS
 
 
-def end_words(code: int | None) -> str:
+def end_message(code: int | None) -> str:
     """How a child ended, from the code of its event."""
     if code is None or code == -9:
         return "its process was killed, as the system does when memory runs out"
     if code < 0:
         return f"its process crashed ({signal.Signals(-code).name})"
     return f"its process ended with the code {code}"
-
-
-def _kill_if_running(pid: int) -> None:
-    try:
-        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    except OSError:
-        pass  # It ended by itself; Windows has no error of its own for that.
 
 
 def _started(
@@ -171,17 +170,3 @@ def _started(
         start_new_session=True,
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Kill the child if it still runs, and wait until its temporary folder is gone."""
-    if process.stdin is not None and not process.stdin.closed:
-        try:
-            process.stdin.close()
-        except OSError:
-            pass  # The supervisor is gone already.
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -31,10 +31,29 @@ FOLDER_PREFIX = "multimodal-registration-"
 WORKER_PID_FILE = "worker.pid"
 
 
-def emit(event: dict[str, Any]) -> None:
-    """Write one line for the application."""
-    line = (RECORD_SEPARATOR + json.dumps(event) + "\n").encode("ascii")
-    os.write(1, line)
+def tell_application(event: dict[str, Any]) -> None:
+    """Write one event for the application; the key ``event`` says which."""
+    sys.stdout.flush()
+    # One write, so that the line is not torn apart by what an engine's own threads print.
+    os.write(1, (RECORD_SEPARATOR + json.dumps(event) + "\n").encode("ascii"))
+
+
+def join_supervisor() -> None:
+    """Tie the process that calls this to the supervisor that started it in the current folder.
+
+    From now on it can be killed even where a launcher started it, and on Linux it dies with the supervisor.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        set_parent_death_signal = 1
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit("the supervisor ended while the engine started")
+    Path(WORKER_PID_FILE).write_text(str(os.getpid()), encoding="ascii")
+    # Ctrl-C is the application's business; it ends this process through the supervisor.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> None:
@@ -48,8 +67,8 @@ def main() -> None:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), end_on_request)
         worker = start_worker(config, folder)
-        emit({"event": "started", "folder": str(folder)})
-        threading.Thread(target=report_end, args=(worker,), daemon=True).start()
+        tell_application({"event": "started", "folder": str(folder)})
+        threading.Thread(target=tell_end, args=(worker,), daemon=True).start()
         pass_on(sys.stdin.buffer, worker)
     finally:
         if worker is not None:
@@ -61,7 +80,7 @@ def main() -> None:
 
 def end_on_request(number: int, _frame: FrameType | None) -> None:
     """Tell why before the worker is killed; as SystemExit, the request runs the clean-up that it would skip."""
-    emit({"event": "worker-ended", "code": -number})
+    tell_application({"event": "worker-ended", "code": -number})
     sys.exit(1)
 
 
@@ -72,20 +91,15 @@ def own_prefix() -> str:
 
 def start_worker(config: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
     """Start the worker in the temporary folder; what it prints goes straight to the application."""
-    environment = dict(os.environ)
+    environment: dict[str, str | None] = dict(os.environ)
     # Temporary files of the engine itself go where they will be removed.
-    changes = {**config["environment"], "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
-    for name, value in changes.items():
-        if value is None:
-            environment.pop(name, None)
-        else:
-            environment[name] = value
+    environment |= {**config["environment"], "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
     return subprocess.Popen(
         config["command"],
         stdin=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=folder,
-        env=environment,
+        env={name: value for name, value in environment.items() if value is not None},
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )
 
@@ -98,13 +112,13 @@ def pass_on(commands: IO[bytes], worker: subprocess.Popen[bytes]) -> None:
             worker.stdin.write(line)
             worker.stdin.flush()
         except OSError:
-            # The worker is gone, which report_end has told; go on reading, to notice the application's end.
+            # The worker is gone, which tell_end has told; go on reading, to notice the application's end.
             continue
 
 
-def report_end(worker: subprocess.Popen[bytes]) -> None:
+def tell_end(worker: subprocess.Popen[bytes]) -> None:
     """Tell the application that the worker has ended, and how."""
-    emit({"event": "worker-ended", "code": worker.wait()})
+    tell_application({"event": "worker-ended", "code": worker.wait()})
 
 
 def kill(worker: subprocess.Popen[bytes], folder: Path) -> None:
@@ -112,11 +126,16 @@ def kill(worker: subprocess.Popen[bytes], folder: Path) -> None:
     worker.kill()
     pid_file = folder / WORKER_PID_FILE
     if pid_file.exists() and (text := pid_file.read_text(encoding="ascii")) and int(text) != worker.pid:
-        try:
-            os.kill(int(text), getattr(signal, "SIGKILL", signal.SIGTERM))
-        except OSError:
-            pass  # It ended together with its launcher; Windows has no error of its own for that.
+        kill_if_running(int(text))
     worker.wait()
+
+
+def kill_if_running(pid: int) -> None:
+    """Kill a process."""
+    try:
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    except OSError:
+        pass  # It ended by itself, or with its launcher; Windows has no error of its own for that.
 
 
 def remove(folder: Path) -> None:
@@ -127,10 +146,11 @@ def remove(folder: Path) -> None:
         time.sleep(0.01)
 
 
-def remove_abandoned_folders(parent: Path) -> None:
-    """Remove folders whose supervisor was itself killed, so that they do not pile up."""
-    for folder in parent.glob(f"{glob.escape(own_prefix())}*-*"):
-        pid = folder.name[len(own_prefix()) :].split("-")[0]
+def remove_abandoned_folders(parent: Path, prefix: str | None = None) -> None:
+    """Remove folders ``PREFIX<pid>-*`` whose process was itself killed, so that they do not pile up."""
+    prefix = own_prefix() if prefix is None else prefix
+    for folder in parent.glob(f"{glob.escape(prefix)}*-*"):
+        pid = folder.name.removeprefix(prefix).split("-")[0]
         if pid.isdigit() and not is_running(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 

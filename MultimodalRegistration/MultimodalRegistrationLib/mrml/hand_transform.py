@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.frames import flip_matrix_lps_ras, flip_points_lps_ras
 from ..core.grid import VolumeGrid
-from ..engines.handover import EngineVolume
+from ..engines.jobs import EngineVolume
 from ..io.box_mean import coarse_copy
 from ..register.prepare import engine_volume, orthogonal_volume
 from ..register.search.live_agreement import LiveAgreement

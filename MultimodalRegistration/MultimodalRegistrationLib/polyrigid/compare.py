@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engines.handover import EngineVolume
+from ..engines.jobs import EngineVolume
 from ..register.search.agreement import Agreement
 from ..register.search.lattice import lattice_of
 

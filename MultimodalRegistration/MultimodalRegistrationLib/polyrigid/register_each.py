@@ -17,8 +17,8 @@ from ..core.linear import is_rigid
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..engines.catalogue import ENGINES
-from ..engines.presets.model import Preset
-from ..engines.sessions import EngineSessions
+from ..engines.presets.preset import Preset
+from ..engines.session import EngineSessions
 from ..io.large_volumes import default_memory_limit_bytes
 from ..register.memory_need import needed_memory_bytes
 from ..register.plan import select_engine

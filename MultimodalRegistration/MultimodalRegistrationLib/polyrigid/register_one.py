@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..core.errors import EngineError
 from ..core.linear import apply_matrix, displacement_mm, rotation_angle_deg
 from ..core.volume import Volume
-from ..engines.presets.model import Preset
+from ..engines.presets.preset import Preset
 from ..preprocess.steps import AUTOMATIC
 from ..register import prepare
 from ..register.apply_steps import Prepared, apply_steps

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.request import Request, option
-from ..engines.presets.model import Preset
-from ..engines.presets.store import DEFAULT_PRESET
+from ..engines.presets.preset import DEFAULT_PRESET, Preset
 from ..io.request import VolumePairFields
 from ..landmarks.request import LandmarkFields
 from ..register.request import SeedField, VerdictFields, engine_option, preset_option

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..core.box import OrientedBox
 from ..core.grid import VolumeGrid
 from ..core.linear import apply_matrix
-from ..engines.handover import EngineVolume
+from ..engines.jobs import EngineVolume
 from ..preprocess.region import common_region, voxels_in_box
 
 __all__ = ["crop_pair"]

@@ -14,7 +14,7 @@ from ..core.linear import apply_matrix
 from ..core.marked import some_marked
 from ..core.spatial import SpatialTransform
 from ..core.volume import Volume
-from ..engines.handover import EngineJob, EngineVolume
+from ..engines.jobs import EngineJob, EngineVolume
 from ..preprocess.foreground import foreground
 from ..transforms.distance_statistics import DistanceStatistics
 from ..transforms.health.health import jacobian_statistics

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..core.coarse_voxels import has_thick_slices
 from ..core.errors import EngineError
-from ..engines.handover import EngineJob, EngineResult, EngineVolume
+from ..engines.jobs import EngineJob, EngineResult, EngineVolume
 from ..engines.logs import Iteration, LogReader
-from ..engines.presets.model import Preset
+from ..engines.presets.preset import Preset
 from ..engines.session import EngineSession
 from .crop_pair import crop_pair
 from .pair import Pair, equalised_volume, moved
@@ -108,7 +108,7 @@ def run_fine_stage(
                 break
             run.warn(f"From candidate {number + 1} of {count} the engine stopped: {error.found}.")
         else:
-            pose = pose_lps @ found.fixed_to_moving_lps
+            pose = pose_lps @ found.metric_fixed_to_metric_moving_lps
             results.append(FineResult(pose_lps, pose, convergence, found.seconds, found.log))
     if not results and first_error is not None:
         raise first_error
@@ -126,7 +126,7 @@ def _engine_volumes(
     # Measured with elastix alone, which then samples at the voxels of the thick slices.
     if engine == "elastix" and has_thick_slices(sampled.grid, other.grid):
         other = averaged_over_slices(other, sampled.grid)
-    share = preset.equalised_shares.get(engine, 0.0)
+    share = preset.histogram_equalization_shares.get(engine, 0.0)
     with ThreadPoolExecutor(2) as pool:
         sampled, other = pool.map(equalised_volume, (sampled, other), (share, share))
     return sampled, other

@@ -14,7 +14,7 @@ from ..core.errors import Cancelled, EngineError, FieldName, InputError
 from ..core.exit_codes import ExitCode
 from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
-from ..engines.presets.model import preset_content
+from ..engines.presets.preset import preset_content
 from ..io.outputs import OutputFiles, write_json, writing
 from ..io.transforms import NONLINEAR_SUFFIXES, TRANSFORM_SUFFIXES, write_transform
 from ..io.volumes import OUTPUT_VOLUME_SUFFIXES

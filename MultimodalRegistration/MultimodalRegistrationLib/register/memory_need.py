@@ -6,15 +6,12 @@ import math
 from collections.abc import Collection
 
 from ..core.grid import VolumeGrid
+from ..engines.catalogue import ENGINES
 from ..io.memory import available_memory_bytes
 from ..preprocess.steps import AUTOMATIC, Role, Steps
 
 __all__ = ["memory_warning", "needed_memory_bytes"]
 
-# Peak of the engine's process above its start-up, in bytes per voxel of both volumes together, and the start-up
-# itself; measured on 256 x 256 x 150 float pairs with the preset "rigid" (Testing/Benchmarks/overhead.py).
-_ENGINE_BYTES_PER_VOXEL = {"elastix": 24, "ants": 27, "simpleitk": 15}
-_ENGINE_START_BYTES = {"elastix": 250_000_000, "ants": 300_000_000, "simpleitk": 100_000_000}
 # This process: the engine's 32-bit copy, one working copy, and a resampled result.
 _OWN_BYTES_PER_VOXEL = 12
 # A mask as read or made, its copy for the engine, and the worker's two.
@@ -44,10 +41,10 @@ def needed_memory_bytes(
     int
         In bytes, all processes.
     """
-    needed = _ENGINE_START_BYTES[engine]
+    needed = ENGINES[engine].start_bytes
     grids: dict[Role, VolumeGrid] = {"fixed": fixed, "moving": moving}
     for role, grid in grids.items():
-        each = _ENGINE_BYTES_PER_VOXEL[engine] + _OWN_BYTES_PER_VOXEL
+        each = ENGINES[engine].bytes_per_voxel + _OWN_BYTES_PER_VOXEL
         if role in given_masks or steps.mask != "none":
             each += _MASK_BYTES_PER_VOXEL
         if role in steps.bias_correct:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..core.linear import is_rigid
 from ..core.volume import Volume
-from ..engines.handover import EngineVolume
+from ..engines.jobs import EngineVolume
 from ..preprocess.equalise import equalised
 from . import prepare
 

@@ -9,10 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from ..core.errors import InputError
-from ..engines.catalogue import PREFERENCE, choose_engine
-from ..engines.presets.model import Preset
-from ..engines.presets.specification import bends
-from ..engines.presets.store import find_preset
+from ..engines.catalogue import PREFERENCE, choose_engine, is_deformable
+from ..engines.presets.preset import Preset, find_preset
 from ..preprocess.steps import Steps, find_steps
 from .masks import Masks
 from .request import RegisterRequest
@@ -137,7 +135,7 @@ def fallback_warning(preset: Preset, asked: str | None, engine: str) -> str | No
 def _parts_of(preset: Preset, engine: str, masks: Masks) -> list[Part]:
     parts: list[Part] = []
     for stage in preset.engines[engine]:
-        deformable = bends(engine, stage)
+        deformable = is_deformable(engine, stage)
         if parts and parts[-1].is_deformable == deformable:
             together = [*parts[-1].preset.engines[engine], stage]
             parts[-1] = Part(_only(preset, engine, together), engine, deformable, masks)
@@ -159,7 +157,7 @@ def _joined(before: Part, after: Part) -> list[Part]:
 
 
 def _intensities(part: Part) -> tuple[tuple[float, float], float]:
-    return part.preset.winsorize_percentiles, part.preset.equalised_shares.get(part.engine, 0.0)
+    return part.preset.winsorize_percentiles, part.preset.histogram_equalization_shares.get(part.engine, 0.0)
 
 
 def _only(preset: Preset, engine: str, stages: list[dict[str, Any]]) -> Preset:

@@ -22,7 +22,7 @@ from ..core.errors import InputError
 from ..core.grid import VolumeGrid
 from ..core.linear import is_rigid, sitk_from_matrix
 from ..core.volume import Volume
-from ..engines.handover import EngineVolume
+from ..engines.jobs import EngineVolume
 
 __all__ = [
     "engine_copy",

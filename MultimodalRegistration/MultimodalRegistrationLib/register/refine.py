@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import EngineError
 from ..core.linear import displacement_mm
-from ..engines.presets.model import Preset
+from ..engines.presets.preset import Preset
 from .fine import FineResult, run_fine_stage
 from .pair import Pair
 from .run import Run

@@ -26,7 +26,7 @@ from ..core.errors import InputError
 from ..core.linear import apply_matrix
 from ..core.points import Pairs
 from ..core.volume import Volume
-from ..engines.handover import EngineVolume
+from ..engines.jobs import EngineVolume
 from ..landmarks.expected_error import localisation_error_from_fit
 from ..landmarks.models import PARAMETERS, LinearFit, fit_model, is_determined
 from .pair import Pair, make_pair

@@ -56,7 +56,7 @@ def result_content(result: RegistrationResult, *, inputs: dict[str, str | None])
         "settings": {
             "preset_file": str(result.preset.path),
             "winsorize_percentiles": list(result.preset.winsorize_percentiles),
-            "equalised_share": result.preset.equalised_shares.get(result.engine, 0.0),
+            "equalised_share": result.preset.histogram_equalization_shares.get(result.engine, 0.0),
             "stages": result.preset.engines[result.engine],
         },
         "seed": result.seed,
@@ -105,7 +105,7 @@ def _stage_content(stage: LinearStage | DeformableStage) -> dict[str, Any]:
         "engine_version": engine_status(stage.engine).version,
         "settings": stage.preset.engines[stage.engine],
         "winsorize_percentiles": list(stage.preset.winsorize_percentiles),
-        "equalised_share": stage.preset.equalised_shares.get(stage.engine, 0.0),
+        "equalised_share": stage.preset.histogram_equalization_shares.get(stage.engine, 0.0),
         "convergence": {"settled": stage.convergence.settled, "words": stage.convergence.words},
     }
     if isinstance(stage, LinearStage):

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..core.errors import FieldName, InputError
-from ..core.request import Request, option, suggestion
+from ..core.errors import FieldName, InputError, suggest
+from ..core.request import Request, option
 from ..engines.catalogue import ENGINES
-from ..engines.presets.model import Preset, preset_content, preset_of
-from ..engines.presets.store import DEFAULT_PRESET
+from ..engines.presets.preset import DEFAULT_PRESET, Preset, preset_content, preset_of
 from ..io.request import VolumePairFields
 from ..landmarks.request import LandmarkFields
 from ..preprocess.steps import Steps, steps_content, steps_of
@@ -90,7 +89,7 @@ class Stage(Request):
                 raise InputError(
                     f"--then {text}",
                     f"'{setting}' is no setting of a stage",
-                    f"Use {', '.join(f'{known}=...' for known in keys)}.{suggestion(key, keys)}",
+                    f"Use {', '.join(f'{known}=...' for known in keys)}.{suggest(key, keys)}",
                 )
             given[keys[key]] = value
         if given.get("engine") not in (None, *ENGINES):

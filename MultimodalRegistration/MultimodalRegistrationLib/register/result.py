@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..core.frames import modelling_ras_from_resampling_lps
 from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
-from ..engines.presets.model import Preset
+from ..engines.presets.preset import Preset
 from ..preprocess.steps import Steps
 from ..transforms.distance_statistics import DistanceStatistics
 from .landmark_start import LandmarkErrors

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..core.clock import Clock
 from ..core.errors import Cancelled
 from ..core.progress import Progress
-from ..engines.sessions import EngineSessions
+from ..engines.session import EngineSessions
 
 
 def _ignore(_: object) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.volume import Volume
-from ..engines.presets.store import DEFAULT_PRESET, find_preset
+from ..engines.presets.preset import DEFAULT_PRESET, find_preset
 from .pair import make_pair
 from .request import DEFAULT_SEED
 from .search.bounds import Bounds

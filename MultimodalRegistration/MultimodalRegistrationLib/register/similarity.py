@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.linear import apply_matrix
 from ..core.marked import some_marked
 from ..core.spatial import SpatialTransform
-from ..engines.handover import EngineVolume
+from ..engines.jobs import EngineVolume
 
 __all__ = [
     "compared_information",

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.grid import VolumeGrid
-from ..engines.handover import EngineVolume
+from ..engines.jobs import EngineVolume
 
 __all__ = ["averaged_over_slices"]
 

@@ -12,7 +12,7 @@ from ..core.errors import InputError, RegistrationError
 from ..core.grid import VolumeGrid
 from ..core.request import RequestField
 from ..engines.catalogue import require_engine
-from ..engines.presets.store import find_preset, names_preset_file
+from ..engines.presets.preset import find_preset, names_preset_file
 from ..io.image_files import VOLUME_SUFFIXES, open_image_file
 from ..io.special_files import refuse_special_files
 from ..io.volume_checks import check_pair, check_placement

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.errors import FieldName, RegistrationError
 from ..core.request import value_of_text
-from ..engines.presets.store import DEFAULT_PRESET, find_preset, names_preset_file
+from ..engines.presets.preset import DEFAULT_PRESET, find_preset, names_preset_file
 from .cases import Case, Step, Study
 from .columns import NAME, PREPROCESS_PREFIX, REPORT, REQUESTS, Column, all_columns, measuring_columns
 from .file_checks import StudyFiles, same_outputs

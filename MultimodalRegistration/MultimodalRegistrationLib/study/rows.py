@@ -9,8 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..core.errors import InputError
-from ..core.request import suggestion
+from ..core.errors import InputError, suggest
 from ..io.text_files import read_text
 from .columns import NAME, REPORT, all_columns
 from .problems import Problems
@@ -133,7 +132,7 @@ def _header(cells: list[str], where: str, problems: Problems) -> list[str]:
 def _check_names(names: list[str], where: str, problems: Problems, *, kind: str) -> None:
     for name in names:
         if name and name not in _known():
-            problems.add(where, f"unknown {kind} '{name[:80]}'.{suggestion(name[:80].lower().lstrip('-'), _known())}")
+            problems.add(where, f"unknown {kind} '{name[:80]}'.{suggest(name[:80].lower().lstrip('-'), _known())}")
 
 
 def _from_cell(column: str, cell: str, where: str, problems: Problems) -> Value | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 
-from ...engines.presets.model import Preset
+from ...engines.presets.preset import Preset
 from ...mrml.registration_job import Inputs, Settings
 from ...register.request import Stage
 from . import texts

@@ -12,10 +12,17 @@ import slicer
 
 from ...core.errors import InputError
 from ...engines.catalogue import ENGINES, PREFERENCE, engine_status
-from ...engines.presets.elastix_stages import in_usual_order
+from ...engines.presets.elastix_files import in_usual_order
 from ...engines.presets.exchange import import_presets
-from ...engines.presets.model import Preset, changed_preset
-from ...engines.presets.store import DEFAULT_PRESET, find_preset, preset_files, save_presets, user_preset_folder
+from ...engines.presets.preset import (
+    DEFAULT_PRESET,
+    Preset,
+    changed_preset,
+    find_preset,
+    preset_files,
+    save_presets,
+    user_preset_folder,
+)
 from ..common.choice_box import ChoiceBox
 from ..common.texts import problem_words
 from . import texts

@@ -10,8 +10,8 @@ from typing import Any
 import qt
 
 from ...core.errors import InputError
-from ...engines.presets.meanings import meaning_of
-from ...engines.presets.model import Preset, changed_preset
+from ...engines.catalogue import meaning_of
+from ...engines.presets.preset import Preset, changed_preset
 from ..common.messages import MessageLine
 from ..common.texts import problem_words
 from . import texts

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...core.cores import usable_cores
 from ...core.linear import apply_matrix
 from ...core.rotations import even_rotations
-from ...engines.handover import EngineVolume
+from ...engines.jobs import EngineVolume
 from .agreement import Agreement, Poses
 from .bounds import Bounds
 from .lattice import content_extent_mm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...engines.handover import EngineVolume
+from ...engines.jobs import EngineVolume
 from .lattice import Lattice, lattice_of
 
 __all__ = ["Lattices"]

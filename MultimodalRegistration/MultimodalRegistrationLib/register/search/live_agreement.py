@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engines.handover import EngineVolume
+from ...engines.jobs import EngineVolume
 from .agreement import Agreement
 from .lattice import lattice_of
 

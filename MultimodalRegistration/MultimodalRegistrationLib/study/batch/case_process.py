@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from ...core.errors import Cancelled, EngineError, InputError, install_remedy
-from ...engines.supervised_child import SupervisedChild, asked_to_end, end_words
+from ...engines.supervised_child import SupervisedChild, asked_to_end, end_message
 from ..cases import Case, case_content
 from .limits import PROCESS_BYTES
 from .outcome import CaseError
@@ -145,20 +145,20 @@ class CaseProcess:
             if cancel is not None and cancel.is_set():
                 self._end()
                 raise Cancelled("The study", STUDY_STAYS)
-            heard = self._child.hear()
-            if heard is not None and heard.printed:
-                _take(heard.printed, log, on_fraction)
-            if heard is not None and heard.event is not None:
-                if heard.event["event"] == "case-ended":
-                    return _attempt(heard.event["error"], "".join(log))
-                if heard.event["event"] == "ready":
+            line = self._child.next_line()
+            if line is not None and line.printed:
+                _take(line.printed, log, on_fraction)
+            if line is not None and line.event is not None:
+                if line.event["event"] == "case-ended":
+                    return _attempt(line.event["error"], "".join(log))
+                if line.event["event"] == "ready":
                     self._failed_starts = 0
-                if heard.event["event"] == "worker-ended":
+                if line.event["event"] == "worker-ended":
                     self._end()
-                    if asked_to_end(heard.event["code"]):
+                    if asked_to_end(line.event["code"]):
                         raise Cancelled("The study", STUDY_STAYS)
                     self._check_start("".join(log))
-                    return self._ended(end_words(heard.event["code"]), "Run it again; if it repeats, report it.", log)
+                    return self._ended(end_message(line.event["code"]), "Run it again; if it repeats, report it.", log)
             now = time.monotonic()
             if now > deadline:
                 self._end()

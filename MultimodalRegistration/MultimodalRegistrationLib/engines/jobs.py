@@ -1,4 +1,4 @@
-"""Volumes and jobs as files between this process and the worker.
+"""What an engine is asked and what it found, and the files in which the worker is told.
 
 A volume is a NumPy file, which is written and read at the speed of the disk cache, with its grid beside it. A job
 is a JSON file. All of them live in the session's temporary folder, which the supervisor removes.
@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 
 from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
-
-__all__ = ["JOB_FILE", "RESULT_FILE", "EngineJob", "EngineResult", "EngineVolume", "load_job", "save_job"]
-
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.h5"
@@ -45,20 +42,22 @@ class EngineVolume:
 
 @dataclass(frozen=True)
 class EngineJob:
-    """What an engine is asked to do: start at the identity and find the transform from fixed to moving.
+    """What an engine is asked to do: start at the identity and find the transform between two volumes.
 
     Parameters
     ----------
-    fixed, moving : EngineVolume
-        In the engine's sense: the metric is sampled in ``fixed``.
+    metric_fixed : EngineVolume
+        What ITK calls the fixed volume: the metric is sampled in it. It may be the user's moving volume.
+    metric_moving : EngineVolume
+        The other one, which is interpolated.
     stages : list of mapping
         Settings from the preset, for this engine.
     seed : int
         Of every random draw.
     """
 
-    fixed: EngineVolume
-    moving: EngineVolume
+    metric_fixed: EngineVolume
+    metric_moving: EngineVolume
     stages: list[dict[str, Any]]
     seed: int
 
@@ -70,7 +69,7 @@ class EngineResult:
     Parameters
     ----------
     transform : SpatialTransform
-        Maps points of the job's fixed volume to its moving volume.
+        Maps points of the job's ``metric_fixed`` to its ``metric_moving`` volume, LPS, mm.
     seconds : float
         The engine's own time: from volumes in memory to the transform.
     log : str
@@ -82,7 +81,7 @@ class EngineResult:
     log: str
 
     @property
-    def fixed_to_moving_lps(self) -> NDArray[np.float64]:
+    def metric_fixed_to_metric_moving_lps(self) -> NDArray[np.float64]:
         """Matrix of a linear transform, shape (4, 4), mm."""
         assert self.transform.matrix is not None, "the stages of this job were not linear"
         return self.transform.matrix
@@ -92,7 +91,7 @@ def save_job(job: EngineJob, folder: Path) -> Path:
     """Write a job with its volumes into an empty folder; returns the job file."""
     folder.mkdir()
     content: dict[str, Any] = {"stages": job.stages, "seed": job.seed}
-    for role, volume in (("fixed", job.fixed), ("moving", job.moving)):
+    for role, volume in (("fixed", job.metric_fixed), ("moving", job.metric_moving)):
         np.save(folder / f"{role}.npy", np.ascontiguousarray(volume.voxels, dtype=np.float32))
         if volume.mask is not None:
             np.save(folder / f"{role}-mask.npy", np.ascontiguousarray(volume.mask, dtype=np.uint8))
@@ -105,12 +104,13 @@ def save_job(job: EngineJob, folder: Path) -> Path:
 def load_job(path: Path) -> EngineJob:
     """Read a job that :func:`save_job` wrote."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    volumes = {}
-    for role in ("fixed", "moving"):
-        mask = path.parent / f"{role}-mask.npy"
-        volumes[role] = EngineVolume(
-            voxels=np.load(path.parent / f"{role}.npy"),
+
+    def volume(role: str) -> EngineVolume:
+        mask = path.with_name(f"{role}-mask.npy")
+        return EngineVolume(
+            voxels=np.load(path.with_name(f"{role}.npy")),
             grid=VolumeGrid(**{key: tuple(value) for key, value in content[role].items()}),
             mask=np.load(mask) if mask.exists() else None,
         )
-    return EngineJob(volumes["fixed"], volumes["moving"], content["stages"], content["seed"])
+
+    return EngineJob(volume("fixed"), volume("moving"), content["stages"], content["seed"])
