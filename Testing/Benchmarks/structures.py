@@ -27,10 +27,9 @@ from moved_bones import KINDS, LEGS, BoneProblem, bones_of, make_problem
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.engines.presets.preset import DEFAULT_PRESET, find_preset
-from MultimodalRegistrationLib.polyrigid.outcome import in_view
 from MultimodalRegistrationLib.polyrigid.register_each import register_structures
 from MultimodalRegistrationLib.polyrigid.register_one import RegisteredStructure
-from MultimodalRegistrationLib.polyrigid.structure import Structure
+from MultimodalRegistrationLib.polyrigid.structure import Structure, in_view
 from numpy.typing import NDArray
 from resumable import run_or_print
 

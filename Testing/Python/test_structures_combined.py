@@ -13,11 +13,8 @@ from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.segmentations import Segmentation
 from MultimodalRegistrationLib.polyrigid.combine import combine_rigid
-from MultimodalRegistrationLib.polyrigid.field_quality import field_jacobian
-from MultimodalRegistrationLib.polyrigid.flow import DistanceMap, Flow
-from MultimodalRegistrationLib.polyrigid.motions import RigidPath, common_motion
-from MultimodalRegistrationLib.polyrigid.nodes import carrying_nodes, field_grid
-from MultimodalRegistrationLib.polyrigid.sampling import sample_displacements
+from MultimodalRegistrationLib.polyrigid.field import field_grid, field_jacobian, sample_displacements, structure_nodes
+from MultimodalRegistrationLib.polyrigid.flow import DistanceMap, Flow, RigidPath, common_motion
 from MultimodalRegistrationLib.polyrigid.structure import structures_of
 from scipy.linalg import expm, logm
 
@@ -152,7 +149,7 @@ def test_a_coarse_field_and_a_segmentation_on_another_grid():
     fine = centered_grid([60, 50, 50], [1.0, 1.1, 0.9], rotation([0.2, 1, -0.2], 60), list(grid.center_lps))
     masks = [box(fine, [-17, 0, 0], [7, 9, 9]), box(fine, [15, 4, 0], [7, 9, 9])]
     motions = [rigid([1, 0, 0], 3, [1, 2, 0]), rigid([0.2, 1, 0], -2, [0, -3, 3])]
-    found = combine_rigid(grid, structures(fine, masks), motions, most_nodes=20_000)
+    found = combine_rigid(grid, structures(fine, masks), motions, max_nodes=20_000)
     assert 10_000 < np.prod(found.nodes.size) <= 20_000
     assert max(one.deviation_max_mm for one in found.structures) < 1e-6
     assert found.jacobian.minimum > 0
@@ -252,13 +249,13 @@ def test_nodes_carry_the_points_in_their_cells():
     nodes = centered_grid([9, 8, 7], [2.0, 3.0, 4.0], rotation([1, 1, 0], 30), [3, 4, 5])
     rng = np.random.default_rng(0)
     points = apply_matrix(nodes.ijk_to_lps, rng.uniform(2, 5, (20, 3)))
-    marked = carrying_nodes(nodes, points)
+    marked = structure_nodes(nodes, points)
     field = np.where(marked[..., None], 0.0, rng.normal(size=(*marked.shape, 3)))
     image = sitk.GetImageFromArray(field, isVector=True)
     nodes.place(image)
     mapped = SpatialTransform("", sitk.DisplacementFieldTransform(image)).to_moving(points)
     np.testing.assert_allclose(mapped, points, atol=1e-12)
-    assert carrying_nodes(nodes, apply_matrix(nodes.ijk_to_lps, [[2, 3, 4]])).sum() == 1
+    assert structure_nodes(nodes, apply_matrix(nodes.ijk_to_lps, [[2, 3, 4]])).sum() == 1
 
 
 @pytest.mark.parametrize("most", [300, 5_000, 40_000, 10**6])

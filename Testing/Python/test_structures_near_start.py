@@ -20,23 +20,21 @@ from MultimodalRegistrationLib.engines.session import EngineSessions
 from MultimodalRegistrationLib.io.segmentations import Segmentation
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.polyrigid import register_one as register_one_module
-from MultimodalRegistrationLib.polyrigid.bounds import (
+from MultimodalRegistrationLib.polyrigid.combine import combine_rigid
+from MultimodalRegistrationLib.polyrigid.field import field_jacobian, share_text
+from MultimodalRegistrationLib.polyrigid.near_start import (
     OWN_MOTION_DEG,
     OWN_MOTION_MM,
     MotionBounds,
+    Surroundings,
     bounds_of_start,
+    near_start_candidates,
     start_error_mm,
 )
-from MultimodalRegistrationLib.polyrigid.combine import combine_rigid
-from MultimodalRegistrationLib.polyrigid.compare import Surroundings
-from MultimodalRegistrationLib.polyrigid.field_quality import field_jacobian, share_words
-from MultimodalRegistrationLib.polyrigid.near_start import near_start_candidates
-from MultimodalRegistrationLib.polyrigid.outcome import in_view, is_trusted, kept_verdict
-from MultimodalRegistrationLib.polyrigid.regions import structure_region
 from MultimodalRegistrationLib.polyrigid.register_each import register_structures
-from MultimodalRegistrationLib.polyrigid.register_one import register_one
-from MultimodalRegistrationLib.polyrigid.structure import structures_of
-from MultimodalRegistrationLib.polyrigid.summary import joint_content
+from MultimodalRegistrationLib.polyrigid.register_one import is_trusted, kept_verdict, register_one
+from MultimodalRegistrationLib.polyrigid.report import joint_content
+from MultimodalRegistrationLib.polyrigid.structure import in_view, structure_region, structures_of
 from MultimodalRegistrationLib.register import prepare
 from MultimodalRegistrationLib.register.pair import make_pair
 from MultimodalRegistrationLib.register.run import Run
@@ -405,7 +403,7 @@ def test_folds_are_counted_in_one_place(inputs, run, tmp_path, monkeypatch, caps
         folded[5, 5, 5] += 1.5 * nodes.ijk_to_lps[:3, 0]
         return real(folded, nodes)
 
-    monkeypatch.setattr("MultimodalRegistrationLib.polyrigid.carrying.field_jacobian", folding)
+    monkeypatch.setattr("MultimodalRegistrationLib.polyrigid.combine.field_jacobian", folding)
     monkeypatch.setattr("MultimodalRegistrationLib.cli.structures.register_structures", lambda *v, **options: both)
     assert main(command(inputs, tmp_path / "out")) == 0
     printed = capsys.readouterr()
@@ -413,7 +411,7 @@ def test_folds_are_counted_in_one_place(inputs, run, tmp_path, monkeypatch, caps
     jacobian, nodes = content["combined"]["jacobian"], np.prod(content["combined"]["size"])
     assert jacobian["folded_nodes"] > 0
     assert jacobian["folded_share"] == pytest.approx(jacobian["folded_nodes"] / nodes)
-    told = share_words(jacobian["folded_share"])
+    told = share_text(jacobian["folded_share"])
     assert told != "0.00%"
     assert f"folds at {jacobian['folded_nodes']} of its {nodes} nodes ({told})" in printed.err
     assert f"{told} folded" in printed.out
@@ -424,7 +422,7 @@ def test_folds_are_counted_in_one_place(inputs, run, tmp_path, monkeypatch, caps
     ("share", "words"), [(0.0, "0.00%"), (1e-7, "less than 0.01%"), (0.0011, "0.11%"), (1, "100.00%")]
 )
 def test_no_fold_reads_like_nothing(share, words):
-    assert share_words(share) == words
+    assert share_text(share) == words
 
 
 def test_a_bone_alone_is_one_rigid_transform(three):

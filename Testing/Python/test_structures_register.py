@@ -30,11 +30,9 @@ from MultimodalRegistrationLib.mrml.structures_job import StructuresJob
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE, start_from_node
 from MultimodalRegistrationLib.polyrigid import register_each
 from MultimodalRegistrationLib.polyrigid.combine import combine_rigid
-from MultimodalRegistrationLib.polyrigid.files import file_names
-from MultimodalRegistrationLib.polyrigid.regions import structure_region
 from MultimodalRegistrationLib.polyrigid.register_each import register_structures, worker_count
-from MultimodalRegistrationLib.polyrigid.structure import structures_of
-from MultimodalRegistrationLib.polyrigid.summary import joint_content
+from MultimodalRegistrationLib.polyrigid.report import file_names, joint_content
+from MultimodalRegistrationLib.polyrigid.structure import structure_region, structures_of
 from panel_helpers import add_voxels
 from scipy import ndimage
 from scipy.spatial import cKDTree
@@ -192,7 +190,7 @@ def test_nodes_in_and_nodes_out(files, run, job, tmp_path, name):
         np.testing.assert_allclose(start_from_node(one), found, atol=1e-9)
     told = json.loads(node.GetAttribute(SETTINGS_ATTRIBUTE))
     assert (told["verdict"]["word"], told["transform"]["type"]) == ("verified", "composite")
-    assert [words.split(":")[0] for words in told["verdict"]["facts"]] == ["3", "7", "Together they bend"]
+    assert [words.split(":")[0] for words in told["verdict"]["facts"]] == ["3", "7", "Together they deform"]
     record, warnings = record_of(node, spatial_transform_of_node(node, FIXED_GRID)[0], FIXED_GRID)
     assert (record.content, warnings) == (told, ())
     points = points_of(FIXED_GRID)[::500]
@@ -239,7 +237,7 @@ def test_the_joint_verdict_is_no_better_than_the_worst(run):
     [
         ({"folded_share": 0.1}, "Together they fold space, in 10.00% of it"),
         ({"folded_cell_share": 0.002}, "Together they fold space, in 0.20% of it"),
-        ({"deviation_max_mm": 7.5}, "7 is carried up to 7.5 mm off its own transform."),
+        ({"deviation_max_mm": 7.5}, "7 ends up to 7.5 mm off its own transform."),
     ],
 )
 def test_a_combination_that_folds_or_does_not_carry_is_not_verified(run, changes, against):

@@ -22,15 +22,12 @@ from ..io.segmentations import read_segmentation
 from ..io.transforms import read_linear_transform, write_linear_transform, write_transform
 from ..io.volumes import read_volume
 from ..polyrigid.combine import CombinedTransform, combine_rigid
-from ..polyrigid.field_quality import share_words
-from ..polyrigid.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE, file_names
-from ..polyrigid.outcome import SkippedStructure, in_view
+from ..polyrigid.field import share_text
 from ..polyrigid.register_each import register_structures
 from ..polyrigid.register_one import RegisteredStructure
-from ..polyrigid.report import structures_content
+from ..polyrigid.report import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE, file_names, joint_content, structures_content
 from ..polyrigid.request import PolyrigidOutputs, PolyrigidRequest
-from ..polyrigid.structure import structures_of
-from ..polyrigid.summary import joint_content
+from ..polyrigid.structure import SkippedStructure, in_view, structures_of
 from ..register.judged_outputs import verdict_suffix
 from ..register.landmark_start import landmark_start
 from ..register.plan import fallback_warning, select_engine
@@ -82,7 +79,7 @@ def run_job(request: PolyrigidRequest, outputs: PolyrigidOutputs, context: Conte
         start, landmark_error_mm = _prealignment(request, fixed, moving, printer, warn)
         shown, skipped = in_view(structures, moving, start)
         for unseen in skipped:
-            warn(unseen.words)
+            warn(unseen.message)
         if not shown:
             raise InputError(
                 segmentation.name,
@@ -237,7 +234,7 @@ def _words(
         jacobian = combined.jacobian
         lines.append(
             f"Combined: {COMBINED_FILE}, within {worst:.2f} mm of each structure's own transform; smallest Jacobian "
-            f"determinant {jacobian.minimum:.2f}, {share_words(jacobian.folded_share)} folded; comes back to "
+            f"determinant {jacobian.minimum:.2f}, {share_text(jacobian.folded_share)} folded; comes back to "
             f"{combined.round_trip.p95_mm:.2g} mm (95th percentile)."
         )
     return [*lines, f"Folder: {folder}"]

@@ -122,11 +122,6 @@ class Engine:
     log: LogPatterns = LogPatterns()
 
     @property
-    def download_and_installed_mb(self) -> int:
-        """Disk space that installing takes for a while: the packages as downloaded and as installed."""
-        return self.size_mb + self.installed_mb
-
-    @property
     def default_threads(self) -> int:
         """Threads where the user does not say: all usable cores if the result does not depend on it, else one."""
         return usable_cores() if self.reproducible_in_parallel else 1
@@ -188,11 +183,6 @@ class EngineStatus:
 def _elastix_iterations(stage: Mapping[str, Any]) -> list[int]:
     iterations = stage["MaximumNumberOfIterations"]
     return iterations if isinstance(iterations, list) else [iterations] * stage["NumberOfResolutions"]
-
-
-def _choice(meaning: str, *options: str) -> Setting:
-    *others, last = options
-    return Setting(meaning, f"{', '.join(others)} or {last}", lambda value: value in options)
 
 
 def _transform(*models: str) -> Setting:
@@ -258,7 +248,11 @@ ENGINES: Mapping[str, Engine] = {
                     "Likewise of the whole displacement field; 0 lets it deform most", 0, 100, only_for="syn"
                 ),
                 "histogram_bins": _BINS,
-                "sampling": _choice("How voxels are chosen; None for all of them", "Regular", "Random", "None"),
+                "sampling": Setting(
+                    "How voxels are chosen; None for all of them",
+                    "Regular, Random or None",
+                    lambda value: value in ("Regular", "Random", "None"),
+                ),
                 "sampling_rate": _number("Share of voxels that the metric uses", 1e-6, 1),
                 "iterations": _number("Maximum iterations, per level", 0, 100_000, whole=True, per_level=True),
                 "convergence_threshold": _number("Slope of the metric below which a level ends", 0, 1),

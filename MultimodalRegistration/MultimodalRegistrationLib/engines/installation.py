@@ -102,7 +102,13 @@ def install(
         ``should_stop`` said so.
     """
     engine = ENGINES[name]
-    wheels = None if wheels_folder is None else _checked_wheels(Path(wheels_folder), engine)
+    wheels = None if wheels_folder is None else Path(wheels_folder)
+    if wheels is not None and not any(wheels.glob("*.whl")):
+        raise InputError(
+            wheels,
+            "there are no wheels (.whl) in this folder" if wheels.is_dir() else "this folder of wheels does not exist",
+            f"Fill one on a computer with a network: {download_command(name)}",
+        )
     final = engine_folder(name).absolute()
     staged = _make_staged(final, engine)
     try:
@@ -141,15 +147,6 @@ def remove(name: str) -> None:
     shutil.rmtree(removed, ignore_errors=True)
 
 
-def _checked_wheels(folder: Path, engine: Engine) -> Path:
-    remedy = f"Fill one on a computer with a network: {download_command(engine.name)}"
-    if not folder.is_dir():
-        raise InputError(folder, "this folder of wheels does not exist", remedy)
-    if not any(folder.glob("*.whl")):
-        raise InputError(folder, "there are no wheels (.whl) in this folder", remedy)
-    return folder.resolve()
-
-
 def _staged_folder(parent: Path) -> Path:
     return parent / f"{_STAGED}{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
@@ -167,12 +164,14 @@ def _make_staged(final: Path, engine: Engine) -> Path:
             f"the engine {engine.name} cannot be installed here: the folder cannot be written to ({error.strerror})",
             "Set MULTIMODAL_REGISTRATION_ENGINES to a folder that can be.",
         ) from error
+    # The packages as downloaded and as installed.
+    needed_mb = engine.size_mb + engine.installed_mb
     free_mb = shutil.disk_usage(staged).free // 1_000_000
-    if free_mb < engine.download_and_installed_mb:
+    if free_mb < needed_mb:
         staged.rmdir()
         raise InputError(
             final.parent,
-            f"{free_mb} MB are free, and the engine {engine.name} needs {engine.download_and_installed_mb} MB",
+            f"{free_mb} MB are free, and the engine {engine.name} needs {needed_mb} MB",
             "Free disk space, or set MULTIMODAL_REGISTRATION_ENGINES to a folder on another disk.",
         )
     return staged
@@ -186,7 +185,7 @@ def _run_pip(
     should_stop: Callable[[], bool] | None,
 ) -> tuple[int | None, list[str]]:
     """Exit code of pip, and what it printed."""
-    source = [] if wheels is None else ["--no-index", "--find-links", str(wheels)]
+    source = [] if wheels is None else ["--no-index", "--find-links", str(wheels.resolve())]
     options = ["--only-binary", ":all:", "--no-input", "--progress-bar", "off", "--retries", "2"]
     child = SupervisedChild(
         "MultimodalRegistrationLib.engines.installation",

@@ -1,4 +1,4 @@
-"""What an engine is asked and what it found, and the files in which the worker is told.
+"""Jobs of engines and their results, and the files in which jobs reach the worker.
 
 A volume is a NumPy file, which is written and read at the speed of the disk cache, with its grid beside it. A job
 is a JSON file. All of them live in the session's temporary folder, which the supervisor removes.

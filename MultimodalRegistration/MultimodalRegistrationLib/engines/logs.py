@@ -131,18 +131,18 @@ def engine_error(engine: str, printed: str, log: str) -> EngineError:
     Returns
     -------
     EngineError
-        With the cause and the remedy if they are known, otherwise with the engine's own last words.
+        With the cause and the remedy if they are known, otherwise with the last line that the engine printed.
     """
     subject = f"Engine {engine}"
-    # Of the log only lines that tell of an error: its ordinary lines use the same words.
-    told = [line for line in log.splitlines() if _ERROR_LINE.search(line)]
-    text = "\n".join([printed, *told])
+    # Of the log only lines that tell of an error: the same words are in its ordinary lines.
+    errors = [line for line in log.splitlines() if _ERROR_LINE.search(line)]
+    text = "\n".join([printed, *errors])
     for pattern, cause, remedy in _EXPLANATIONS:
         if re.search(pattern, text):
             return EngineError(subject, cause, remedy, log=log)
     lines = [line.strip() for line in printed.strip().splitlines() if line.strip()]
     if "See elastix log" in printed:
         # elastix says only that; what happened is the last description in its log.
-        lines = [match[1] for line in told if (match := _DESCRIPTION.search(line))] or lines
+        lines = [match[1] for line in errors if (match := _DESCRIPTION.search(line))] or lines
     last = lines[-1] if lines else "it printed nothing"
     return EngineError(subject, f"it stopped with: {last}", "The log holds what it printed before.", log=log)

@@ -29,6 +29,7 @@ from ..core.marked import box_of_marked
 from ..io.tools.elastix_bspline import elastix_bspline, moved_bspline
 from .catalogue import is_deformable
 from .jobs import EngineJob
+from .presets.elastix_files import RUN_PARAMETERS
 
 _SPARSE_MASK = 0.25
 # Steps of the spacing until no voxel is lost. Eleven were the most that any of 9,000 random grids needed; beyond them
@@ -124,18 +125,7 @@ def _for_coarse_voxels(stage: dict[str, Any], job: EngineJob) -> dict[str, Any]:
 
 
 def _parameter_map(stage: dict[str, Any], seed: int) -> dict[str, tuple[str, ...]]:
-    parameters = {
-        # By default elastix would shrink the masks at coarse levels, and thin ones to nothing.
-        "ErodeMask": False,
-        **stage,
-        "FixedImageDimension": 3,
-        "MovingImageDimension": 3,
-        "UseDirectionCosines": True,
-        "AutomaticTransformInitialization": False,
-        "WriteResultImage": False,
-        "WriteFinalTransformParameters": False,
-        "RandomSeed": seed,
-    }
+    parameters = {**RUN_PARAMETERS, **stage, "WriteFinalTransformParameters": False, "RandomSeed": seed}
     lists = {key: value if isinstance(value, list) else [value] for key, value in parameters.items()}
     return {
         key: tuple(str(v).lower() if isinstance(v, bool) else str(v) for v in values) for key, values in lists.items()

@@ -59,7 +59,7 @@ def _run_level(
     images: list[sitk.Image],
     masks: list[sitk.Image | None],
 ) -> NDArray[np.float64]:
-    """Refine ``previous``; the result is applied before it, so that the center of rotation is the fixed volume's."""
+    """Refine ``previous``; the result is applied before it, so that the centre of rotation is the fixed volume's."""
     fixed_mask, moving_mask = masks
     fixed, moving = (_coarsen(image, resolution_mm) for image in images)
     transform = _TRANSFORMS[stage["transform"]]()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,7 @@ class EngineSession:
     def __enter__(self) -> EngineSession:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -106,36 +105,26 @@ class EngineSession:
         if self._closed:
             raise EngineError(f"Engine {self.engine}", "the session is closed", "Start a new one.")
         log: list[str] = []
-        try:
-            return self._run(job, log, on_line, cancel, keep)
-        except EngineError:
-            raise
-        # Cancelled, an interrupt, or an error in the caller's own on_line: the job must not run on unseen.
-        except BaseException:
-            self.close()
-            raise
-
-    def _run(
-        self,
-        job: EngineJob,
-        log: list[str],
-        on_line: Callable[[str], None] | None,
-        cancel: threading.Event | None,
-        keep: Path | None,
-    ) -> EngineResult:
         folder: Path | None = None
+        stop = None if cancel is None else cancel.is_set
         try:
             while True:
                 if self.folder is not None and folder is None:
                     self._jobs += 1
                     folder = self.folder / f"job-{self._jobs}"
                     self._send(job, folder)
-                event = self._next_event(log, on_line, cancel)
+                event = self._next_event(log, on_line, stop)
                 if folder is None or event.get("job") != str(folder / JOB_FILE):
                     continue
                 if event["event"] == "failed":
                     raise engine_error(self.engine, event["message"], "".join(log) + event["message"])
                 return EngineResult(self._found(event, folder, log), float(event["seconds"]), "".join(log))
+        except EngineError:
+            raise
+        # Cancelled, an interrupt, or an error in the caller's own on_line: the job must not go on by itself.
+        except BaseException:
+            self.close()
+            raise
         finally:
             if folder is not None and folder.exists():
                 if keep is not None:
@@ -161,14 +150,12 @@ class EngineSession:
             Its process was asked to end.
         """
         log: list[str] = []
-        late = threading.Event()
-        timer = threading.Timer(_MAX_START_SECONDS, late.set)
-        timer.start()
+        deadline = time.monotonic() + _MAX_START_SECONDS
         try:
-            while self._next_event(log, None, late)["event"] != "ready":
+            while self._next_event(log, None, lambda: time.monotonic() > deadline)["event"] != "ready":
                 pass
         except Cancelled as error:
-            if not late.is_set():
+            if time.monotonic() <= deadline:
                 raise
             raise EngineError(
                 f"Engine {self.engine}",
@@ -176,8 +163,6 @@ class EngineSession:
                 "Install the engine again.",
                 log="".join(log),
             ) from error
-        finally:
-            timer.cancel()
 
     def close(self) -> None:
         """Kill the engine if it still runs and remove the temporary folder."""
@@ -196,11 +181,11 @@ class EngineSession:
         self._child.send(str(path))
 
     def _next_event(
-        self, log: list[str], on_line: Callable[[str], None] | None, cancel: threading.Event | None
+        self, log: list[str], on_line: Callable[[str], None] | None, should_stop: Callable[[], bool] | None
     ) -> dict[str, Any]:
         """Read the log up to the next event; the end of the process is an error."""
         while True:
-            if cancel is not None and cancel.is_set():
+            if should_stop is not None and should_stop():
                 self.close()
                 raise Cancelled()
             line = self._child.next_line()
@@ -226,12 +211,12 @@ class EngineSession:
         if "it stopped with" not in error.found:
             return error
         last = [line for line in log.splitlines() if line.strip()][-1:]
-        told = f"; its last line was: {last[0].strip()}" if last else ""
-        return EngineError(f"Engine {self.engine}", f"{end_message(code)}{told}", remedy, log=log)
+        last_line = f"; its last line was: {last[0].strip()}" if last else ""
+        return EngineError(f"Engine {self.engine}", f"{end_message(code)}{last_line}", remedy, log=log)
 
 
-class EngineSessions:
-    """Engines that start when they are first asked for and stay.
+class EngineSessions(ExitStack):
+    """Engines that start when they are first asked for and stay until the end of the ``with`` block.
 
     Parameters
     ----------
@@ -240,21 +225,9 @@ class EngineSessions:
     """
 
     def __init__(self, threads: int | None = None) -> None:
+        super().__init__()
         self.threads = threads
         self._running: dict[str, EngineSession] = {}
-
-    def __enter__(self) -> EngineSessions:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End all engines."""
-        for session in self._running.values():
-            session.close()
 
     def of(self, engine: str) -> EngineSession:
         """The running engine; a new one where the last one died, which takes no more jobs.
@@ -266,7 +239,7 @@ class EngineSessions:
         """
         session = self._running.get(engine)
         if session is None or session.closed:
-            session = self._running[engine] = EngineSession(engine, threads=self.threads)
+            session = self._running[engine] = self.enter_context(EngineSession(engine, threads=self.threads))
         return session
 
     def has_died(self, engine: str) -> bool:

@@ -9,9 +9,8 @@ from typing import Any
 
 from ..cli.jobs import Job
 from ..core.request import fields_of
-from ..polyrigid.files import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE
+from ..polyrigid.report import COMBINED_FILE, RESAMPLED_FILE, RESULT_FILE, joint_content, worst_structure
 from ..polyrigid.request import PolyrigidOutputs, PolyrigidRequest
-from ..polyrigid.summary import joint_content, worst_structure
 from .node_files import SegmentFile
 from .placement import placement_in_world
 from .registration_job import Inputs, RegistrationJob, Settings, add_registration_node, result_name

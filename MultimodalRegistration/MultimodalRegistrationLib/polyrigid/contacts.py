@@ -1,8 +1,8 @@
 """Structures that come close to each other on their way.
 
-Where two structures overlap, before, after or on the way between, no smooth map can carry both. An overlap of up to two
-millimetres is what segmentations and registrations leave at a joint: there the nodes of both yield, which means that
-they are carried no more but go between. A deeper one is an error.
+Where two structures overlap, before, after or on the way between, no smooth map moves both rigidly. An overlap of up
+to two millimetres is what segmentations and registrations leave at a joint: there the nodes of both yield, which means
+that they no longer move rigidly but go between. A deeper one is an error.
 """
 
 from __future__ import annotations
@@ -10,32 +10,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
-from ..core.grid import VolumeGrid
 from ..core.linear import apply_matrix, displacement_mm
-from .flow import DistanceMap
-from .motions import RigidPath
-
-__all__ = ["CONTACT_MM", "Closeness", "closest_approaches"]
+from .flow import DistanceMap, RigidPath
 
 CONTACT_MM = 2.0
 # Structures that move alike may touch.
 _ALIKE_MM = 0.05
-_MOST_TIMES = 100
+_MAX_TIMES = 100
 
 
 @dataclass(frozen=True, eq=False)
 class Closeness:
-    """How close the nodes that carry a structure come to others that move differently.
+    """How close the nodes of a structure come to others that move differently.
 
     Parameters
     ----------
     gap_mm : array, shape (K, J, I)
-        Least distance on the way; infinite where it stays far, or no structure is carried.
+        Least distance on the way; infinite where it stays far, or no node is the structure's.
     room : array, shape (K, J, I)
         That distance as a share of how far the two structures move past each other there.
     """
@@ -44,8 +41,7 @@ class Closeness:
     room: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class _Meeting:
+class _Meeting(NamedTuple):
     """How deep one structure gets into another, and when."""
 
     depth_mm: float
@@ -55,9 +51,7 @@ class _Meeting:
 def closest_approaches(
     names: Sequence[str],
     paths: Sequence[RigidPath],
-    carried: Sequence[NDArray[np.bool_]],
     distances: Sequence[DistanceMap],
-    nodes: VolumeGrid,
 ) -> list[Closeness]:
     """Follow all structures on their way.
 
@@ -67,12 +61,8 @@ def closest_approaches(
         Of the structures.
     paths : sequence of RigidPath
         Their ways.
-    carried : sequence of array of bool, shape (K, J, I)
-        Nodes that carry each structure at time 0.
     distances : sequence of DistanceMap
-        To these nodes.
-    nodes : VolumeGrid
-        The grid.
+        To the nodes of each at time 0.
 
     Returns
     -------
@@ -84,32 +74,31 @@ def closest_approaches(
     InputError
         Two structures overlap by more than :data:`CONTACT_MM`.
     """
-    shape = nodes.size[::-1]
+    shape = distances[0].inside.shape
     found = [Closeness(np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)) for _ in names]
     for a, b in combinations(range(len(names)), 2):
         meetings = []
         for one, other in ((a, b), (b, a)):
-            meetings += _follow(
-                paths[one], paths[other], carried[one], carried[other], distances[other], nodes, found[one]
-            )
+            meetings += _follow(paths[one], paths[other], distances[one], distances[other], found[one])
         too_deep = [meeting for meeting in meetings if meeting.depth_mm > CONTACT_MM]
         if too_deep:
             # What is there before or after the motion is easier to see than what happens on the way.
-            raise _collision(names[a], names[b], max(too_deep, key=_plainest))
+            raise _collision(
+                names[a], names[b], max(too_deep, key=lambda meeting: (meeting.time in (0.0, 1.0), meeting.depth_mm))
+            )
     return found
 
 
 def _follow(
     path: RigidPath,
     other_path: RigidPath,
-    carried: NDArray[np.bool_],
-    other_carried: NDArray[np.bool_],
+    distance: DistanceMap,
     other_distance: DistanceMap,
-    nodes: VolumeGrid,
     closeness: Closeness,
 ) -> list[_Meeting]:
     """Note how close the nodes of a structure come to another one; tell where they get into it."""
-    index = np.argwhere(carried)
+    nodes = distance.nodes
+    index = np.argwhere(distance.inside)
     points = apply_matrix(nodes.ijk_to_lps, index[:, ::-1])
     apart = displacement_mm(path.at(1.0), other_path.at(1.0), points)
     # Half as much again, as two screw motions can be farther from each other on the way than at its end.
@@ -118,7 +107,7 @@ def _follow(
     index, points, apart = index[near], points[near], apart[near]
     if len(points) == 0:
         return []
-    count = int(np.clip(np.ceil(reach / (0.5 * min(nodes.spacing_mm))), 2, _MOST_TIMES))
+    count = int(np.clip(np.ceil(reach / (0.5 * min(nodes.spacing_mm))), 2, _MAX_TIMES))
     gap = np.full(len(points), np.inf)
     inner: DistanceMap | None = None
     meetings = []
@@ -127,17 +116,13 @@ def _follow(
         gap = np.minimum(gap, now)
         inside = now <= 0
         if inside.any():
-            inner = inner or DistanceMap.to(~other_carried, nodes)
+            inner = inner or DistanceMap.to(~other_distance.inside, nodes)
             deep = inner.at(apply_matrix(path.at(time), points[inside]), other_path.at(time))
             meetings.append(_Meeting(float(deep.max()), time))
     place = tuple(index.T)
     closeness.gap_mm[place] = np.minimum(closeness.gap_mm[place], gap)
     closeness.room[place] = np.minimum(closeness.room[place], gap / apart)
     return meetings
-
-
-def _plainest(meeting: _Meeting) -> tuple[bool, float]:
-    return meeting.time in (0.0, 1.0), meeting.depth_mm
 
 
 def _collision(first: str, second: str, meeting: _Meeting) -> InputError:
@@ -152,7 +137,7 @@ def _collision(first: str, second: str, meeting: _Meeting) -> InputError:
     when = "after their motions" if meeting.time == 1.0 else "on the way to where they end"
     return InputError(
         subject,
-        f"they would overlap by {meeting.depth_mm:.1f} mm {when}, so no smooth transform carries both",
+        f"they would overlap by {meeting.depth_mm:.1f} mm {when}, so no smooth transform moves both rigidly",
         "Look at their two transforms, one of which may be wrong. Each can still be used on its own.",
         code="collision",
     )

@@ -4,7 +4,7 @@ A point at :math:`y` moves at time :math:`t` with the velocity
 
 .. math:: \dot y = \sum_i w_i(y, t)\, v_i(y, t), \qquad \sum_i w_i = 1,
 
-where :math:`v_i` is the velocity of structure :math:`i` on its way :math:`A_i(t)` (see :mod:`.motions`). The weights
+where :math:`v_i` is the velocity of structure :math:`i` on its way :math:`A_i(t)` (see below). The weights
 travel with the structures: :math:`w_i` depends on the distances :math:`d_j(A_j(t)^{-1} y)` to where the structures
 *are*, not to where they were. In a structure its own weight is one, so its points move with it all the way and arrive
 at its rigid transform. Velocities that stay where they are, as in polyaffine transforms (Arsigny 2005, 2009), lose this
@@ -15,6 +15,17 @@ weight is one up to :math:`s_i = \beta`, zero from :math:`1 - \beta`, a ramp wit
 a straight ramp spreads shear and compression most evenly over the gap. Far from all structures the weights are equal,
 where only the motion that they have in common is left. The velocity is continuous and Lipschitz, so its flow is one to
 one and its Jacobian determinant above zero, as long as no two structures meet on the way.
+
+The motion of a structure is divided into what all structures have in common, and its own rest, which is small. The
+common motion :math:`M` is the mean of the motions in their own group, at which the logarithms of the rests
+:math:`M^{-1} T_i = \exp \xi_i` add up to zero; unlike a mean of matrices it does not depend on the origin or on which
+volume is called fixed (Pennec and Arsigny 2013, doi:10.1007/978-3-642-30232-9_7). The rest is a screw, carried out
+evenly in the time from 0 to 1:
+
+.. math:: A_i(t) = \exp(t \xi_i), \qquad v_i(y) = \omega_i \times y + u_i.
+
+Of two structures, one moves by :math:`\xi` and the other by :math:`-\xi`. A bone that turns about a joint then does
+so all the way; on a straight way of its centroid, far from the joint, it would be pressed into its socket.
 
 References
 ----------
@@ -30,25 +41,104 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from ..core.grid import VolumeGrid
-from .motions import RigidPath
-
-__all__ = ["DistanceMap", "Flow"]
+from ..core.linear import closest_rotation
 
 # Share of the way to the neighbour that still moves with the structure.
 _RIGID_SHARE = 0.05
 # Share of the ramp that is rounded, at each end.
 _ROUNDED = 0.2
 _POINTS_AT_ONCE = 30_000
-_FEWEST_STEPS = 4
-_MOST_STEPS = 256
-_SMALLEST_MM = 1e-9
+_MIN_STEPS = 4
+_MAX_STEPS = 256
+_MIN_MM = 1e-9
+
+
+_MAX_ROUNDS = 50
+_AT_REST = 1e-12
+_SMALL_ANGLE = 1e-4
+
+
+@dataclass(frozen=True)
+class RigidPath:
+    """The way of one structure: a screw motion.
+
+    Parameters
+    ----------
+    turn : array, shape (3,)
+        Rotation vector, LPS, radians.
+    slide_mm : array, shape (3,)
+        Velocity at the origin, LPS, mm in the unit of time.
+    """
+
+    turn: NDArray[np.float64]
+    slide_mm: NDArray[np.float64]
+
+    @classmethod
+    def to(cls, matrix: NDArray[np.float64]) -> RigidPath:
+        """The way that ends at a rigid transform, shape (4, 4), LPS, mm: its logarithm."""
+        turn = Rotation.from_matrix(closest_rotation(matrix)).as_rotvec()
+        return cls(turn, np.asarray(np.linalg.solve(_mean_rotation(turn), matrix[:3, 3])))
+
+    def at(self, time: float) -> NDArray[np.float64]:
+        """Where the structure is at a time from 0 to 1: rigid transform, shape (4, 4)."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = Rotation.from_rotvec(time * self.turn).as_matrix()
+        matrix[:3, 3] = _mean_rotation(time * self.turn) @ self.slide_mm * time
+        return matrix
+
+    @property
+    def velocity(self) -> NDArray[np.float64]:
+        """Matrix that takes points to their velocity, shape (3, 4), LPS, mm in the unit of time."""
+        return np.column_stack([_across(self.turn), self.slide_mm])
+
+
+def common_motion(fixed_to_moving_lps: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean of rigid transforms.
+
+    Parameters
+    ----------
+    fixed_to_moving_lps : sequence of array, shape (4, 4)
+        One or more.
+
+    Returns
+    -------
+    array, shape (4, 4)
+        ``fixed_to_moving_lps``; of equal transforms the transform itself.
+    """
+    common = np.array(fixed_to_moving_lps[0])
+    for _ in range(_MAX_ROUNDS):
+        rests = [RigidPath.to(np.linalg.inv(common) @ matrix) for matrix in fixed_to_moving_lps]
+        turn = np.asarray(np.mean([rest.turn for rest in rests], axis=0))
+        slide = np.asarray(np.mean([rest.slide_mm for rest in rests], axis=0))
+        if np.linalg.norm(turn) < _AT_REST and np.linalg.norm(slide) < _AT_REST:
+            break
+        common = common @ RigidPath(turn, slide).at(1.0)
+    return common
+
+
+def _across(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matrix of the cross product with a vector."""
+    x, y, z = vector
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def _mean_rotation(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the time from 0 to 1 of the rotation on its way, shape (3, 3)."""
+    angle = float(np.linalg.norm(turn))
+    first, second = 0.5, 1 / 6
+    if angle > _SMALL_ANGLE:
+        first = (1 - np.cos(angle)) / angle**2
+        second = (angle - np.sin(angle)) / angle**3
+    across = _across(turn)
+    return np.asarray(np.eye(3) + first * across + second * across @ across)
 
 
 @dataclass(frozen=True, eq=False)
 class DistanceMap:
-    """Distance to the nodes that carry one structure.
+    """Distance to the nodes of one structure.
 
     Parameters
     ----------
@@ -62,10 +152,15 @@ class DistanceMap:
     distances_mm: NDArray[np.float32]
 
     @classmethod
-    def to(cls, carried: NDArray[np.bool_], nodes: VolumeGrid) -> DistanceMap:
+    def to(cls, inside: NDArray[np.bool_], nodes: VolumeGrid) -> DistanceMap:
         """Measure the distance to marked nodes, shape (K, J, I)."""
-        distances = ndimage.distance_transform_edt(~carried, sampling=nodes.spacing_mm[::-1])
+        distances = ndimage.distance_transform_edt(~inside, sampling=nodes.spacing_mm[::-1])
         return cls(nodes, np.asarray(distances, dtype=np.float32))
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """The nodes of the structure, shape (K, J, I)."""
+        return np.asarray(self.distances_mm == 0)
 
     def at(self, points_lps: NDArray[np.float64], moved_by: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Distances of points.
@@ -103,7 +198,7 @@ class DistanceMap:
 
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """The motion of space that carries all structures.
+    """The motion of space in which all structures move rigidly.
 
     Parameters
     ----------
@@ -137,15 +232,15 @@ class Flow:
             next_one = np.minimum(next_one, np.maximum(nearest, one))
             nearest = np.minimum(nearest, one)
         other = np.where(apart == nearest, next_one, nearest)
-        share = apart / np.maximum(apart + other, _SMALLEST_MM)
+        share = apart / np.maximum(apart + other, _MIN_MM)
         weights = 1 - _ramp(np.clip((share - _RIGID_SHARE) / (1 - 2 * _RIGID_SHARE), 0.0, 1.0))
         return np.asarray(weights / weights.sum(axis=0))
 
     def steps_for(self, probes_lps: NDArray[np.float64], tolerance_mm: float) -> int:
         """Number of time steps of which half would move no probe, shape (N, 3), by more than a tolerance."""
-        steps = _FEWEST_STEPS
+        steps = _MIN_STEPS
         coarse = self.end(probes_lps, steps)
-        while steps < _MOST_STEPS:
+        while steps < _MAX_STEPS:
             steps *= 2
             fine = self.end(probes_lps, steps)
             if np.linalg.norm(fine - coarse, axis=1).max(initial=0.0) <= tolerance_mm:

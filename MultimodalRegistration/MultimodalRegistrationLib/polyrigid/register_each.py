@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,12 +25,9 @@ from ..register.memory_need import needed_memory_bytes
 from ..register.plan import select_engine
 from ..register.request import DEFAULT_SEED
 from ..register.run import Run
-from .bounds import bounds_of_start, start_error_mm
-from .regions import DEFAULT_MARGIN_MM, StructureRegion, structure_region
+from .near_start import bounds_of_start, start_error_mm
 from .register_one import RegisteredStructure, register_one
-from .structure import Structure
-
-__all__ = ["register_structures", "worker_count"]
+from .structure import DEFAULT_MARGIN_MM, Structure, StructureRegion, structure_region
 
 _RIGID_TOLERANCE = 1e-4
 # Between looks at whether the user asked to stop; a wait without end would not hear it on every system.
@@ -86,7 +84,7 @@ def register_structures(
     workers: int | None = None,
     seed: int = DEFAULT_SEED,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-    on_warning: Callable[[str], None] = lambda words: None,
+    on_warning: Callable[[str], None] = lambda message: None,
     cancel: threading.Event | None = None,
 ) -> tuple[RegisteredStructure, ...]:
     """Register structures separately.
@@ -104,7 +102,7 @@ def register_structures(
         Settings; a rigid one.
     fixed_to_moving_lps : array, shape (4, 4)
         The start that all have in common, rigid, mm. It must put each structure into the moving volume: see
-        :func:`~MultimodalRegistrationLib.polyrigid.outcome.in_view`.
+        :func:`~MultimodalRegistrationLib.polyrigid.structure.in_view`.
     neighbours : sequence of Structure, optional
         More of them that move differently and are to be masked.
     engine : str, optional
@@ -169,7 +167,18 @@ def register_structures(
     count = worker_count(workers, regions, name)
     threads = max(1, usable_cores() // count)
     stop = _Stop(cancel)
-    telling = _Telling([one.name for one in structures], on_progress, on_warning)
+    shares = np.zeros(len(structures))
+    lock = threading.Lock()
+
+    def tell(number: int, progress: Progress) -> None:
+        with lock:
+            shares[number] = progress.fraction
+            on_progress(Progress(f"{structures[number].name}: {progress.stage}", float(shares.mean())))
+
+    def warn(number: int, message: str) -> None:
+        with lock:
+            on_warning(f"{structures[number].name}: {message}")
+
     with ExitStack() as stack:
         free: queue.SimpleQueue[EngineSessions] = queue.SimpleQueue()
         for _ in range(count):
@@ -183,8 +192,8 @@ def register_structures(
             run = Run(
                 engines,
                 threads,
-                on_progress=lambda progress: telling.progress(number, progress),
-                on_warning=lambda words: telling.warning(number, words),
+                on_progress=partial(tell, number),
+                on_warning=partial(warn, number),
                 cancel=stop,
             )
             try:
@@ -229,24 +238,3 @@ class _Stop(threading.Event):
 
     def is_set(self) -> bool:
         return super().is_set() or (self._asked is not None and self._asked.is_set())
-
-
-class _Telling:
-    """Progress and warnings of all workers as those of one run."""
-
-    def __init__(
-        self, names: Sequence[str], on_progress: Callable[[Progress], None], on_warning: Callable[[str], None]
-    ) -> None:
-        self._names = names
-        self._shares = np.zeros(len(names))
-        self._on_progress, self._on_warning = on_progress, on_warning
-        self._lock = threading.Lock()
-
-    def progress(self, number: int, progress: Progress) -> None:
-        with self._lock:
-            self._shares[number] = progress.fraction
-            self._on_progress(Progress(f"{self._names[number]}: {progress.stage}", float(self._shares.mean())))
-
-    def warning(self, number: int, words: str) -> None:
-        with self._lock:
-            self._on_warning(f"{self._names[number]}: {words}")

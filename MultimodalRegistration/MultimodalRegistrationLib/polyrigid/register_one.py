@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -27,21 +28,19 @@ from ..register.similarity import mutual_information
 from ..register.verdict.convergence import Convergence
 from ..register.verdict.evidence import Examiner
 from ..register.verdict.polish import Polisher, fine_lattices
-from ..register.verdict.rule import judge, verdict_warning, with_doubts
+from ..register.verdict.rule import SHARP, Verdict, judge, verdict_warning, with_doubts
 from ..register.views import View
-from .bounds import MotionBounds
-from .compare import Surroundings
-from .near_start import near_start_candidates
-from .outcome import Outcome, is_trusted, kept_verdict
-from .regions import StructureRegion
-from .structure import Structure
+from .near_start import MotionBounds, Surroundings, near_start_candidates
+from .structure import Structure, StructureRegion
 
-__all__ = ["RegisteredStructure", "register_one"]
-
+Outcome = Literal["registered", "kept", "failed"]
+# By which share a pose must agree better than the common start to show that a structure has left it; volumes that
+# share nothing differ by some hundredths of a nat as well.
+_CLEARLY, _CHANCE_NATS = 0.09, 0.04
 # The engine starts from the best poses near the common start: those that agree nearly as well as the best.
-_WORTH_THE_ENGINE, _MOST_STARTS = 0.96, 2
+_WORTH_THE_ENGINE, _MAX_STARTS = 0.96, 2
 # How many poses of the search are compared with the engine's.
-_MOST_POSES = 4
+_MAX_POSES = 4
 # What agrees so much better is another pose, not the same one sampled anew.
 _NOISE = 0.03
 
@@ -67,7 +66,7 @@ class RegisteredStructure:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the combined transform may carry it: what failed is somewhere else."""
+        """Whether the combined transform may move it so: what failed is somewhere else."""
         return self.result.verdict is not None and self.result.verdict.word != "failed"
 
 
@@ -140,10 +139,10 @@ def register_one(
     with clock.stage("search"):
         tell("searching near the common start", 0.1)
         candidates = near_start_candidates(view.lattices, view.bounds, seed=seed)
-        found = [candidate.sampled_to_other_lps for candidate in candidates[:_MOST_POSES]]
+        found = [candidate.sampled_to_other_lps for candidate in candidates[:_MAX_POSES]]
         scores = agreements(found)
         order = np.argsort(-scores, kind="stable")
-        starts = [found[i] for i in order if scores[i] >= _WORTH_THE_ENGINE * scores.max()][:_MOST_STARTS]
+        starts = [found[i] for i in order if scores[i] >= _WORTH_THE_ENGINE * scores.max()][:_MAX_STARTS]
     tell("waiting for the engine", 0.3)
     fine: list[FineResult] = []
     stopped: EngineError | None = None
@@ -279,3 +278,54 @@ def _moved_mm(pair: Pair, pose_lps: NDArray[np.float64], structure: Structure) -
     points = structure.points_lps
     found, start = pair.fixed_to_moving_lps(pose_lps), pair.start_fixed_to_moving_lps
     return float(displacement_mm(found, start, points).mean())
+
+
+def is_trusted(verdict: Verdict, at_start: float, agreement: float, moved_mm: float) -> bool:
+    """Whether a pose is taken for the common start.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        On the pose.
+    at_start, agreement : float
+        Of the structure and its surroundings, in nats, at the start and at the pose.
+    moved_mm : float
+        Between the two.
+    """
+    if verdict.word != "uncertain":
+        return verdict.word == "verified"
+    # What is in doubt must show at least: an optimum, which agrees clearly better if it is another one.
+    is_near = moved_mm <= verdict.evidence.step_mm / 2
+    return verdict.evidence.sharpness >= SHARP and (is_near or _agrees_clearly_better(agreement, at_start))
+
+
+def kept_verdict(found: Verdict, at_start: float, agreement: float) -> Verdict:
+    """The verdict on the common start, where the best pose near it cannot be trusted.
+
+    Parameters
+    ----------
+    found : Verdict
+        On that pose.
+    at_start, agreement : float
+        As for :func:`is_trusted`.
+
+    Returns
+    -------
+    Verdict
+        Failed where that pose is a clear optimum, so that the structure is not where the start puts it, and where it is
+        instead is not known; otherwise uncertain.
+    """
+    gone = _agrees_clearly_better(agreement, at_start) and found.evidence.sharpness >= SHARP
+    compared = f"{agreement:.2f} nat near it, {at_start:.2f} at the start"
+    if gone:
+        message = f"It is not where the common start puts it ({compared}), but no pose near it can be trusted."
+    elif agreement > at_start:
+        message = f"Kept at the common start: nothing near it agrees clearly better ({compared})."
+    else:
+        message = f"Kept at the common start, which agrees best ({at_start:.2f} nat) but shows too little to go by."
+    against = (message, *(f"Of the best pose near it: {sentence}" for sentence in found.against))
+    return replace(found, word="failed" if gone else "uncertain", against=against, facts=(), estimated_error_mm=None)
+
+
+def _agrees_clearly_better(agreement: float, at_start: float) -> bool:
+    return agreement > max((1 + _CLEARLY) * at_start, at_start + _CHANCE_NATS)

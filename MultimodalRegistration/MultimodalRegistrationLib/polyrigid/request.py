@@ -9,8 +9,8 @@ from ..engines.presets.preset import DEFAULT_PRESET, Preset
 from ..io.request import VolumePairFields
 from ..landmarks.request import LandmarkFields
 from ..register.request import SeedField, VerdictFields, engine_option, preset_option
-from .files import RESULT_FILE
-from .regions import DEFAULT_MARGIN_MM
+from .report import RESULT_FILE
+from .structure import DEFAULT_MARGIN_MM
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,12 +55,13 @@ _WORDS: Mapping[str, bool] = {"true": True, "false": False}
 # What ends a comment, a value or a line for elastix, in quotes or not.
 _UNWRITABLE = ("//", '"', "\n", "\r", "\t")
 
-# What this library sets for every run and elastix alone needs.
-_FOR_ELASTIX = {
+# For every run.
+RUN_PARAMETERS = {
     "FixedImageDimension": 3,
     "MovingImageDimension": 3,
     "UseDirectionCosines": True,
     "AutomaticTransformInitialization": False,
+    # By default elastix would shrink the masks at coarse levels, and thin ones to nothing.
     "ErodeMask": False,
     "WriteResultImage": False,
 }
@@ -310,7 +311,7 @@ def elastix_text(stage: Mapping[str, Any]) -> str:
     """
     return "".join(
         f"({name} {' '.join(_written(name, each) for each in (value if isinstance(value, list) else [value]))})\n"
-        for name, value in {**_FOR_ELASTIX, **stage}.items()
+        for name, value in {**RUN_PARAMETERS, **stage}.items()
     )
 
 

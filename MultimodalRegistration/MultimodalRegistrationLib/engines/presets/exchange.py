@@ -283,11 +283,11 @@ def _import_set(content: ElementTree.Element, number: int, path: Path) -> Import
     for file, name in zip(files, names, strict=True):
         if not file.resolve().is_relative_to(path.parent.resolve()):
             raise InputError(subject, f"names the file {name}", "Put it beside the list.")
-    told = [content.get(key, "").strip().rstrip(".") for key in ("description", "publications")]
+    sentences = [content.get(key, "").strip().rstrip(".") for key in ("description", "publications")]
     label = {
         "title": f"{content.get('modality', '')} ({content.get('content', '')})".replace("()", "").strip()
         or identifier,
-        "description": "".join(f"{each}. " for each in told if each).strip() or f"Imported from {path.name}.",
+        "description": "".join(f"{each}. " for each in sentences if each).strip() or f"Imported from {path.name}.",
     }
     try:
         return _import_elastix(files, name=_name_from(identifier), label=label)
