@@ -62,7 +62,35 @@ class SupervisedChild:
         first_on_path: Path | None = None,
         environment: Mapping[str, str | None] | None = None,
     ) -> None:
-        self.supervisor = _started([sys.executable, "-u", "-m", module, *arguments], first_on_path, environment or {})
+        paths = [str(_PACKAGE_PARENT)]
+        if first_on_path is not None and first_on_path.is_dir():
+            paths.insert(0, str(first_on_path))
+        if inherited := os.environ.get("PYTHONPATH"):
+            paths += [str(Path(path).absolute()) for path in inherited.split(os.pathsep) if path]
+        config = {
+            "command": [sys.executable, "-u", "-m", module, *arguments],
+            "environment": {
+                "PYTHONPATH": os.pathsep.join(paths),
+                "PYTHONUTF8": "1",
+                # Set by Slicer's launcher; it would make the engine's own ITK load Slicer's plugins and crash.
+                "ITK_AUTOLOAD_PATH": None,
+                **(environment or {}),
+            },
+        }
+        self.supervisor = subprocess.Popen(
+            [sys.executable, "-S", "-u", str(Path(supervisor.__file__)), json.dumps(config)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # Not the folder of the caller, which on Windows could then be neither renamed nor removed.
+            cwd=tempfile.gettempdir(),
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            # Its own session: Ctrl-C in the terminal reaches the application alone, which then ends it in order.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
         self.folder: Path | None = None
         self.pid: int | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -135,38 +163,3 @@ def end_message(code: int | None) -> str:
     if code < 0:
         return f"its process crashed ({signal.Signals(-code).name})"
     return f"its process ended with the code {code}"
-
-
-def _started(
-    command: Sequence[str], first_on_path: Path | None, environment: Mapping[str, str | None]
-) -> subprocess.Popen[str]:
-    """The supervisor; its output holds the child's lines and its own events."""
-    paths = [str(_PACKAGE_PARENT)]
-    if first_on_path is not None and first_on_path.is_dir():
-        paths.insert(0, str(first_on_path))
-    if inherited := os.environ.get("PYTHONPATH"):
-        paths += [str(Path(path).absolute()) for path in inherited.split(os.pathsep) if path]
-    config = {
-        "command": command,
-        "environment": {
-            "PYTHONPATH": os.pathsep.join(paths),
-            "PYTHONUTF8": "1",
-            # Set by Slicer's launcher; it would make the engine's own ITK load Slicer's plugins and crash.
-            "ITK_AUTOLOAD_PATH": None,
-            **environment,
-        },
-    }
-    return subprocess.Popen(
-        [sys.executable, "-S", "-u", str(Path(supervisor.__file__)), json.dumps(config)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        # Not the folder of the caller, which on Windows could then be neither renamed nor removed.
-        cwd=tempfile.gettempdir(),
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        # Its own session: Ctrl-C in the terminal reaches the application alone, which then ends it in order.
-        start_new_session=True,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )

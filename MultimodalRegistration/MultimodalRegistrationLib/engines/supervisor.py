@@ -7,6 +7,8 @@ closes, because the application closed it or died, it kills the worker and remov
 Run as ``python supervisor.py CONFIG`` with CONFIG a JSON text: ``command`` (list) and ``environment`` (what to set;
 null to unset). It imports only the standard library and starts in some 20 ms. Lines for the application
 start with a record separator and hold one JSON object; everything else is the engine's log.
+
+The worker imports :func:`join_supervisor` and :func:`tell_application` from here.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from ..core.linear import displacement_mm
 from ..core.volume import Volume
 from ..engines.jobs import EngineVolume
 from ..preprocess.steps import AUTOMATIC
-from ..register.apply_steps import apply_steps
+from ..register.apply_steps import Prepared, apply_steps
 from ..register.masks import Masks
-from ..register.pair import make_pair
+from ..register.pair import Pair, make_pair
 from ..register.run import Run
 from ..register.search.agreement import Agreement, Poses
 from ..register.search.bounds import Bounds
@@ -112,14 +112,7 @@ def start_error_mm(
         A volume without contrast.
     """
     prepared = apply_steps(AUTOMATIC, fixed, moving, Masks(), Run())
-    pair = make_pair(
-        prepared.fixed,
-        prepared.moving,
-        fixed_to_moving_lps,
-        fixed_mask=prepared.masks.fixed,
-        moving_mask=prepared.masks.moving,
-        winsorize_percentiles=winsorize_percentiles,
-    )
+    pair = prepared_pair(prepared, fixed_to_moving_lps, winsorize_percentiles)
     fine = fine_lattices(Lattices(pair.sampled, pair.other))
     ends_mm = []
     for number in range(_RESTARTS):
@@ -128,6 +121,20 @@ def start_error_mm(
             return None
         ends_mm.append(displacement_mm(polisher.climb(np.zeros(6)), np.eye(4), polisher.points_lps).mean())
     return float(np.sqrt(np.mean(np.square(ends_mm))))
+
+
+def prepared_pair(
+    prepared: Prepared, fixed_to_moving_lps: NDArray[np.float64], winsorize_percentiles: tuple[float, float]
+) -> Pair:
+    """Prepared volumes in the position of the common start."""
+    return make_pair(
+        prepared.fixed,
+        prepared.moving,
+        fixed_to_moving_lps,
+        fixed_mask=prepared.masks.fixed,
+        moving_mask=prepared.masks.moving,
+        winsorize_percentiles=winsorize_percentiles,
+    )
 
 
 def near_start_candidates(lattices: Lattices, bounds: Bounds, *, seed: int) -> list[Candidate]:

@@ -19,7 +19,7 @@ from ..register.apply_steps import Prepared, apply_steps
 from ..register.fine import FineResult, run_fine_stage
 from ..register.masks import Masks
 from ..register.overlap import overlap_fraction
-from ..register.pair import Pair, make_pair
+from ..register.pair import Pair
 from ..register.result import RegistrationResult
 from ..register.run import Run
 from ..register.search.bounds import Bounds
@@ -30,7 +30,7 @@ from ..register.verdict.evidence import Examiner
 from ..register.verdict.polish import Polisher, fine_lattices
 from ..register.verdict.rule import SHARP, Verdict, judge, verdict_warning, with_doubts
 from ..register.views import View
-from .near_start import MotionBounds, Surroundings, near_start_candidates
+from .near_start import MotionBounds, Surroundings, near_start_candidates, prepared_pair
 from .structure import Structure, StructureRegion
 
 Outcome = Literal["registered", "kept", "failed"]
@@ -232,14 +232,7 @@ def _view(
     bounds: MotionBounds,
 ) -> View:
     """The pair in the position of the common start, bounded at the centre of the structure."""
-    pair = make_pair(
-        prepared.fixed,
-        prepared.moving,
-        fixed_to_moving_lps,
-        fixed_mask=prepared.masks.fixed,
-        moving_mask=prepared.masks.moving,
-        winsorize_percentiles=preset.winsorize_percentiles,
-    )
+    pair = prepared_pair(prepared, fixed_to_moving_lps, preset.winsorize_percentiles)
     center_lps = region.structure.points_lps.mean(axis=0)
     if pair.sampled_is_moving:
         center_lps = apply_matrix(fixed_to_moving_lps, center_lps)

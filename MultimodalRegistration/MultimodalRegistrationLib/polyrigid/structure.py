@@ -245,8 +245,16 @@ def structure_region(
             f"it is too thin for the voxels of {fixed.name}",
             "Segment more of it, or leave it out.",
         )
-    marked = _around(own, [_marked(one, wide) for one in neighbours if not one.is_same_as(structure)], wide, margin_mm)
-    mask = mask_like(wide, marked, f"around {structure.name}")
+    k, j, i = wide.grid.spacing_mm[::-1]
+    near = distance_to(own, (k, j, i))
+    marked = near <= margin_mm
+    other = np.zeros_like(own)
+    for one in neighbours:
+        if not one.is_same_as(structure):
+            other |= _marked(one, wide)
+    if other.any():
+        marked &= near < distance_to(other, (k, j, i))
+    mask = mask_like(wide, marked | own, f"around {structure.name}")
     turned_mm = 2 * np.sin(np.radians(min(max_rotation_deg, 180.0)) / 2) * float(np.linalg.norm(box.size_mm)) / 2
     seen = box.seen_from(fixed_to_moving_lps, _axes(moving))
     reach = OrientedBox(seen.center_lps, seen.axes, seen.size_mm + 2 * (max_translation_mm + turned_mm))
@@ -269,17 +277,3 @@ def _marked(structure: Structure, reference: Volume) -> NDArray[np.bool_]:
     """Voxels of a volume that lie in a structure, shape (K, J, I)."""
     image = sitk.Resample(structure.mask.image, reference.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
     return np.asarray(sitk.GetArrayViewFromImage(image) > 0)
-
-
-def _around(
-    own: NDArray[np.bool_], others: Sequence[NDArray[np.bool_]], reference: Volume, margin_mm: float
-) -> NDArray[np.bool_]:
-    """The structure and what is near to it, and nearer than to its neighbours."""
-    k, j, i = reference.grid.spacing_mm[::-1]
-    sampling = (k, j, i)
-    near = distance_to(own, sampling)
-    marked = near <= margin_mm
-    other = np.logical_or.reduce(others) if others else np.zeros_like(own)
-    if other.any():
-        marked &= near < distance_to(other, sampling)
-    return np.asarray(marked | own)
