@@ -294,7 +294,7 @@ class MultimodalRegistrationLogic(ScriptedLoadableModuleLogic):
         Returns
         -------
         int
-            Of :class:`~MultimodalRegistrationLib.core.exit_codes.ExitCode`: 0 all verified, 6 some failed, 7 others
+            Of :class:`~MultimodalRegistrationLib.core.errors.ExitCode`: 0 all verified, 6 some failed, 7 others
             are not verified, 8 some have no result; 2 bad study file or folder, 4 cancelled.
         """
         from MultimodalRegistrationLib.cli.main import main

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .core.box import OrientedBox
+from .core.grid import OrientedBox
 from .core.points import Pairs
 from .core.progress import Progress
 from .core.request import accepts_fields
 from .core.volume import Volume
 from .engines.presets.preset import Preset
 from .engines.session import EngineSessions
-from .io.roi import read_roi
+from .io.markups import read_roi
 from .io.transforms import read_linear_transform
 from .io.volumes import read_mask, read_volume
 from .register.inputs import Inputs

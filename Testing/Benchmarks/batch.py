@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from measure import machine_line
-from MultimodalRegistrationLib.core.exit_codes import ExitCode
+from MultimodalRegistrationLib.core.errors import ExitCode
 
 _DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 _CASES = 20

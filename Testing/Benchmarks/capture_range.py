@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from MultimodalRegistrationLib.api import register
-from MultimodalRegistrationLib.core.cores import usable_cores
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import displacement_mm
+from MultimodalRegistrationLib.core.machine import usable_cores
 from MultimodalRegistrationLib.engines.presets.preset import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.engines.session import EngineSessions
 

@@ -22,7 +22,7 @@ import numpy as np
 import SimpleITK as sitk
 from deformed_pair import DeformedPair, bend_from_rigid, deformed_pair
 from measure import machine_line
-from MultimodalRegistrationLib.core.cores import usable_cores
+from MultimodalRegistrationLib.core.machine import usable_cores
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.session import EngineSessions

@@ -25,7 +25,7 @@ MOVING_SIZE = [216, 256, 96]
 LIMIT_GIB = 3
 READ = """
 import sys, time
-from MultimodalRegistrationLib.io.large_volumes import read_downsampled
+from MultimodalRegistrationLib.io.downsample import read_downsampled
 from MultimodalRegistrationLib.io.voxel_source import open_source
 if sys.argv[2] == "header":
     open_source(sys.argv[1])

@@ -25,9 +25,9 @@ from capture_plan import OURS, PlannedRun
 from capture_volumes import make_problem
 from measure import machine_line
 from MultimodalRegistrationLib.api import register
-from MultimodalRegistrationLib.core.cores import usable_cores
 from MultimodalRegistrationLib.core.errors import RegistrationError
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
+from MultimodalRegistrationLib.core.machine import usable_cores
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.presets.preset import DEFAULT_PRESET, find_preset
 from MultimodalRegistrationLib.engines.session import EngineSessions

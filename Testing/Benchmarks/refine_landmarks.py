@@ -16,8 +16,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 from conftest import REAL_DATA, real_cases
 from MultimodalRegistrationLib.core.errors import InputError
-from MultimodalRegistrationLib.core.linear import apply_matrix
-from MultimodalRegistrationLib.core.point_fit import fit_rigid
+from MultimodalRegistrationLib.core.linear import apply_matrix, fit_rigid
 from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.register.refine_landmarks import refine_landmarks

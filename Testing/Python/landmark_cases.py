@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from MultimodalRegistrationLib.core.linear import apply_matrix
-from MultimodalRegistrationLib.io.landmarks.reading import read_landmarks
+from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.io.volumes import read_volume
 from MultimodalRegistrationLib.landmarks.accuracy import leave_one_out
 from MultimodalRegistrationLib.landmarks.error_bounds import Region, error_bounds, region_around, region_of_volume

@@ -15,10 +15,9 @@ from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.linear import sitk_from_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.ants import ants_items
-from MultimodalRegistrationLib.io.tools.choose import files_of, write_as
-from MultimodalRegistrationLib.io.tools.context import Context, Scan
-from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.io.tools.common import Context, Scan
+from MultimodalRegistrationLib.io.tools.itk import ants_items
+from MultimodalRegistrationLib.io.transforms import files_of, read_transform, write_as
 
 SCRIPT = Path(__file__).with_name("ants_reference.py")
 EXACT_MM = 1e-4

@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import target_points_lps
 from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
-from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
+from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 
 POSE_LPS = rigid([0.3, 1, -0.5], 130, [40, -220, 75])

@@ -10,15 +10,14 @@ import pytest
 import SimpleITK as sitk
 from conftest import CT_POSE, rigid
 from MultimodalRegistrationLib.cli.main import main
-from MultimodalRegistrationLib.core.box import OrientedBox
 from MultimodalRegistrationLib.core.errors import InputError
-from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.grid import OrientedBox, VolumeGrid
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.core.phantom import target_points_lps
 from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.landmarks import write_landmarks
-from MultimodalRegistrationLib.io.roi import read_roi, write_roi
+from MultimodalRegistrationLib.io.markups import read_roi, write_roi
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 from MultimodalRegistrationLib.preprocess.steps import AUTOMATIC, NOTHING, Steps, find_steps
 from MultimodalRegistrationLib.register.apply_steps import apply_steps

@@ -13,7 +13,7 @@ from MultimodalRegistrationLib.cli import prealign_shapes
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
-from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
+from MultimodalRegistrationLib.io.landmarks import write_landmarks
 from MultimodalRegistrationLib.io.surfaces import read_surface
 from MultimodalRegistrationLib.io.transforms import read_linear_transform
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from MultimodalRegistrationLib.core.cores import usable_cores
+from MultimodalRegistrationLib.core.machine import usable_cores
 from MultimodalRegistrationLib.engines.catalogue import ENGINES
 
 

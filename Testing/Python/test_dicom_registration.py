@@ -14,9 +14,8 @@ from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.linear import displacement_mm
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.choose import read_as, write_as
-from MultimodalRegistrationLib.io.tools.context import Context, Scan, open_scan
-from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.io.tools.common import Context, Scan, open_scan
+from MultimodalRegistrationLib.io.transforms import read_as, read_transform, write_as
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 FIXED_TO_MOVING_LPS = rigid([0.3, -0.8, 0.5], 37, [12, -45, 78])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from conftest import rigid, rotation
 from MultimodalRegistrationLib.core.linear import apply_matrix
-from MultimodalRegistrationLib.io.tools.elastix_bspline import elastix_bspline, moved_bspline
+from MultimodalRegistrationLib.io.tools.elastix import elastix_bspline, moved_bspline
 
 AXES = rotation([0.2, -1, 0.6], 40) @ np.diag([1, 1, -1])
 SPACING, ORIGIN, INDEX = np.array([9.0, 7.0, 11.0]), np.array([-30.0, 12.0, 55.0]), np.array([2, -1, 3])

@@ -19,11 +19,10 @@ from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.core.linear import sitk_from_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.choose import files_of, read_as, write_as
-from MultimodalRegistrationLib.io.tools.context import Context, Scan
+from MultimodalRegistrationLib.io.tools.common import Context, Scan
+from MultimodalRegistrationLib.io.tools.elastix import KERNELS, KernelSpline
 from MultimodalRegistrationLib.io.tools.elastix_file import read_elastix_file
-from MultimodalRegistrationLib.io.tools.elastix_kernels import KERNELS, KernelSpline
-from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.io.transforms import files_of, read_as, read_transform, write_as
 
 SCRIPT = Path(__file__).with_name("elastix_reference.py")
 EXACT_MM = 1e-4

@@ -16,8 +16,8 @@ from MultimodalRegistrationLib import run_batch
 from MultimodalRegistrationLib.cli import main as entry
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core import errors
-from MultimodalRegistrationLib.core.exit_codes import ExitCode, exit_code_of_verdicts
-from MultimodalRegistrationLib.io.file_names import with_word
+from MultimodalRegistrationLib.core.errors import ExitCode, exit_code_of_verdicts
+from MultimodalRegistrationLib.io.outputs import with_word
 from MultimodalRegistrationLib.io.run_records import find_record
 from MultimodalRegistrationLib.io.transforms import read_transform
 from MultimodalRegistrationLib.register import job as register_job

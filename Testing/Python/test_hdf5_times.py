@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from conftest import rigid
 from MultimodalRegistrationLib.core.linear import sitk_from_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
-from MultimodalRegistrationLib.io.tools.hdf5_times import erase_times, lookup3
-from MultimodalRegistrationLib.io.transforms import read_transform, write_transform
+from MultimodalRegistrationLib.io.tools.itk import erase_times, lookup3, write_transform
+from MultimodalRegistrationLib.io.transforms import read_transform
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.io.large_volumes import read_downsampled
+from MultimodalRegistrationLib.io.downsample import read_downsampled
 from MultimodalRegistrationLib.preprocess import check as check_module
 from MultimodalRegistrationLib.preprocess.check import check_file, check_volume
 from MultimodalRegistrationLib.preprocess.findings import describe_orientation, placement_findings, shear_angle_deg

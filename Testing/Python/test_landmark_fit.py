@@ -9,8 +9,14 @@ import vtk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.core.errors import InputError, RegistrationError
-from MultimodalRegistrationLib.core.linear import apply_matrix, matrix_from_sitk
-from MultimodalRegistrationLib.core.point_fit import fit_affine, fit_rigid, fit_similarity, fit_translation
+from MultimodalRegistrationLib.core.linear import (
+    apply_matrix,
+    fit_affine,
+    fit_rigid,
+    fit_similarity,
+    fit_translation,
+    matrix_from_sitk,
+)
 from MultimodalRegistrationLib.landmarks.accuracy import errors_at, leave_one_out
 from MultimodalRegistrationLib.landmarks.confidence import Confidence
 from MultimodalRegistrationLib.landmarks.models import (

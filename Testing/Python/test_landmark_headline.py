@@ -11,7 +11,7 @@ from landmark_cases import SHAPES, bent, judge, noisy, of_two_people
 from landmark_sets import body_points, pairs_of
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core.linear import apply_matrix
-from MultimodalRegistrationLib.io.landmarks.reading import read_landmarks
+from MultimodalRegistrationLib.io.landmarks import read_landmarks
 from MultimodalRegistrationLib.landmarks.accuracy import leave_one_out
 from MultimodalRegistrationLib.landmarks.confidence import Confidence
 from MultimodalRegistrationLib.landmarks.error_bounds import Region, error_bounds, region_around

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from conftest import rigid
 from MultimodalRegistrationLib.core.errors import InputError
-from MultimodalRegistrationLib.core.linear import apply_matrix
-from MultimodalRegistrationLib.core.point_fit import fit_rigid
+from MultimodalRegistrationLib.core.linear import apply_matrix, fit_rigid
 from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.landmarks.confidence import Confidence, read_confidence
 from MultimodalRegistrationLib.landmarks.pairing import pair_landmarks

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, centered_grid, rigid, rotation
 from MultimodalRegistrationLib.api import NextStage, register
 from MultimodalRegistrationLib.cli.register import _summary
-from MultimodalRegistrationLib.core.exit_codes import ExitCode
+from MultimodalRegistrationLib.core.errors import ExitCode
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.phantom import target_points_lps
 from MultimodalRegistrationLib.core.points import LandmarkList

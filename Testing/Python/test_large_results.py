@@ -12,7 +12,7 @@ pytest.importorskip("PySide6.QtWidgets")
 
 import slicer
 from conftest import PROJECT, rotation
-from MultimodalRegistrationLib.core.box import OrientedBox
+from MultimodalRegistrationLib.core.grid import OrientedBox
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.mrml.prepared_nodes import add_prepared
 from MultimodalRegistrationLib.mrml.quality_nodes import add_map_node

@@ -15,10 +15,17 @@ from hypothesis import strategies as st
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, matrix_from_sitk
-from MultimodalRegistrationLib.io import large_volumes
-from MultimodalRegistrationLib.io.box_mean import axis_weights, box_mean, coarse_grid, coarse_size
-from MultimodalRegistrationLib.io.large_volumes import finest_spacing_mm, read_downsampled, read_mask_downsampled
-from MultimodalRegistrationLib.io.raw_layouts import find_layout
+from MultimodalRegistrationLib.io import downsample
+from MultimodalRegistrationLib.io.downsample import (
+    axis_weights,
+    box_mean,
+    coarse_grid,
+    coarse_size,
+    finest_spacing_mm,
+    read_downsampled,
+    read_mask_downsampled,
+)
+from MultimodalRegistrationLib.io.raw_files import find_layout
 from MultimodalRegistrationLib.io.volumes import VOLUME_SUFFIXES, read_volume
 from MultimodalRegistrationLib.register.inputs import read_inputs
 from MultimodalRegistrationLib.register.memory_need import needed_memory_bytes
@@ -211,10 +218,10 @@ def test_the_target_must_fit_the_limit(tmp_path):
 def test_by_default_half_of_the_free_memory_is_used(tmp_path, monkeypatch):
     path = save(scan(LARGE_GRID, np.uint16), tmp_path / "scan.nrrd")
     assert read_downsampled(path).grid.size == LARGE_GRID.size
-    monkeypatch.setattr(large_volumes, "available_memory_bytes", lambda: 2 * LIMIT)
+    monkeypatch.setattr(downsample, "available_memory_bytes", lambda: 2 * LIMIT)
     expected = read_downsampled(path, memory_limit_bytes=LIMIT).grid.size
     assert read_downsampled(path).grid.size == expected != LARGE_GRID.size
-    monkeypatch.setattr(large_volumes, "available_memory_bytes", lambda: 3_000)
+    monkeypatch.setattr(downsample, "available_memory_bytes", lambda: 3_000)
     with pytest.raises(InputError, match="too little"):
         read_downsampled(path)
 

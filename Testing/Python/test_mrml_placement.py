@@ -10,11 +10,11 @@ import vtk
 from conftest import CT_GRID, centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.core.displacement_grid import displacement_grid
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_points_lps_ras
 from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.spatial import displacement_grid
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.mrml.landmarks import landmarks_of_node

@@ -7,12 +7,12 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from conftest import CT_GRID, MR_GRID, rigid, rotation
-from MultimodalRegistrationLib.core.box import OrientedBox
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_matrix_lps_ras
+from MultimodalRegistrationLib.core.grid import OrientedBox
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.io.roi import read_roi
+from MultimodalRegistrationLib.io.markups import read_roi
 from MultimodalRegistrationLib.mrml.roi import add_roi_node, box_of_roi_node
 from MultimodalRegistrationLib.mrml.volumes import volume_from_node
 from MultimodalRegistrationLib.preprocess.region import crop_to_box

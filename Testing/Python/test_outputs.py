@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from MultimodalRegistrationLib.core.errors import InputError
-from MultimodalRegistrationLib.io.file_names import is_device, plain_file_name
-from MultimodalRegistrationLib.io.outputs import OutputFiles
+from MultimodalRegistrationLib.io.outputs import OutputFiles, is_device, plain_file_name
 
 
 def test_nothing_is_left_when_the_work_fails(tmp_path):

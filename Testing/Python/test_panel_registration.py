@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from MultimodalRegistrationLib.io.roi import read_roi
+from MultimodalRegistrationLib.io.markups import read_roi
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
 from MultimodalRegistrationLib.mrml.transforms import SETTINGS_ATTRIBUTE
 from MultimodalRegistrationLib.mrml.volumes import slabs_of_node

@@ -12,8 +12,7 @@ import pytest
 import slicer
 import vtk
 from conftest import PROJECT, SCREENSHOTS
-from MultimodalRegistrationLib.core.errors import FieldName, InputError
-from MultimodalRegistrationLib.core.exit_codes import ExitCode
+from MultimodalRegistrationLib.core.errors import ExitCode, FieldName, InputError
 from panel_helpers import (
     FakeProcess,
     add_scan,

@@ -29,7 +29,7 @@ from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import sitk_from_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.io.transforms import write_linear_transform
+from MultimodalRegistrationLib.io.tools.itk import write_linear_transform
 from PIL import Image, ImageDraw
 
 RADIUS_MM = 14.0

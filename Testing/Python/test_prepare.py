@@ -8,12 +8,11 @@ import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.core.coarse_voxels import has_coarse_voxels, has_thick_slices
 from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.grid import has_coarse_voxels, has_thick_slices
 from MultimodalRegistrationLib.core.linear import apply_matrix
-from MultimodalRegistrationLib.core.marked import box_of_marked, some_marked
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
-from MultimodalRegistrationLib.core.volume import Volume
+from MultimodalRegistrationLib.core.volume import Volume, box_of_marked, some_marked
 from MultimodalRegistrationLib.engines.jobs import EngineVolume
 from MultimodalRegistrationLib.register import prepare
 from MultimodalRegistrationLib.register.overlap import check_overlap, overlap_fraction

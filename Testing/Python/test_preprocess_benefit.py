@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from conftest import CT_POSE
 from MultimodalRegistrationLib.api import register
-from MultimodalRegistrationLib.core.box import OrientedBox
+from MultimodalRegistrationLib.core.grid import OrientedBox
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.phantom import target_points_lps
 from MultimodalRegistrationLib.core.volume import Volume

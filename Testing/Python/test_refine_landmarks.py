@@ -10,9 +10,8 @@ import SimpleITK as sitk
 from conftest import CT_POSE, real_cases
 from MultimodalRegistrationLib.cli.main import main
 from MultimodalRegistrationLib.core.errors import InputError
-from MultimodalRegistrationLib.core.linear import apply_matrix
+from MultimodalRegistrationLib.core.linear import apply_matrix, fit_rigid
 from MultimodalRegistrationLib.core.phantom import target_points_lps
-from MultimodalRegistrationLib.core.point_fit import fit_rigid
 from MultimodalRegistrationLib.core.points import LandmarkList, Pairs
 from MultimodalRegistrationLib.io.landmarks import read_landmarks, write_landmarks
 from MultimodalRegistrationLib.io.volumes import read_volume

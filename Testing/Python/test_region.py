@@ -10,11 +10,11 @@ import SimpleITK as sitk
 from conftest import CT_GRID, MR_GRID, centered_grid, rigid, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.core.box import OrientedBox
 from MultimodalRegistrationLib.core.errors import InputError
+from MultimodalRegistrationLib.core.grid import OrientedBox
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.io.roi import read_roi
+from MultimodalRegistrationLib.io.markups import read_roi
 from MultimodalRegistrationLib.preprocess.region import (
     common_region,
     crop_to_box,

@@ -8,9 +8,8 @@ import SimpleITK as sitk
 from conftest import CT_GRID, CT_POSE, MR_GRID, MR_POSE, centered_grid, rigid, rotation
 from hypothesis import given
 from hypothesis import strategies as st
-from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, rotation_angle_deg
+from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, even_rotations, rotation_angle_deg
 from MultimodalRegistrationLib.core.phantom import make_head, target_points_lps
-from MultimodalRegistrationLib.core.rotations import even_rotations
 from MultimodalRegistrationLib.engines.jobs import EngineVolume
 from MultimodalRegistrationLib.register.prepare import engine_volume
 from MultimodalRegistrationLib.register.search.agreement import Agreement

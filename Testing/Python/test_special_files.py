@@ -12,9 +12,8 @@ import SimpleITK as sitk
 from conftest import run_command
 from MultimodalRegistrationLib.assess.report.marks import read_mark
 from MultimodalRegistrationLib.core.errors import InputError
-from MultimodalRegistrationLib.io.detached_headers import data_files
+from MultimodalRegistrationLib.io.input_files import data_files, refuse_special_files
 from MultimodalRegistrationLib.io.run_records import find_record
-from MultimodalRegistrationLib.io.special_files import refuse_special_files
 from MultimodalRegistrationLib.io.transforms import read_transform
 from MultimodalRegistrationLib.io.volumes import read_volume
 

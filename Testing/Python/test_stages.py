@@ -16,10 +16,9 @@ import slicer
 import vtk
 from conftest import real_cases, rigid, rotation, run_command
 from MultimodalRegistrationLib.api import NextStage, register
-from MultimodalRegistrationLib.core.box import OrientedBox
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
-from MultimodalRegistrationLib.core.grid import VolumeGrid
+from MultimodalRegistrationLib.core.grid import OrientedBox, VolumeGrid
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
@@ -27,11 +26,11 @@ from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.engines.jobs import EngineVolume
 from MultimodalRegistrationLib.engines.presets.preset import Preset, find_preset, preset_content
 from MultimodalRegistrationLib.engines.session import EngineSessions
-from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
-from MultimodalRegistrationLib.io.roi import read_roi, write_roi
+from MultimodalRegistrationLib.io.landmarks import read_landmarks, write_landmarks
+from MultimodalRegistrationLib.io.markups import read_roi, write_roi
 from MultimodalRegistrationLib.io.run_records import RunRecord, find_record
-from MultimodalRegistrationLib.io.transforms import read_transform, write_transform
+from MultimodalRegistrationLib.io.tools.itk import write_transform
+from MultimodalRegistrationLib.io.transforms import read_transform
 from MultimodalRegistrationLib.mrml.moved_nodes import SceneChange
 from MultimodalRegistrationLib.mrml.quality import record_of
 from MultimodalRegistrationLib.mrml.spatial import spatial_transform_of_node
@@ -44,8 +43,8 @@ from MultimodalRegistrationLib.register.plan import make_plan
 from MultimodalRegistrationLib.register.report import result_content
 from MultimodalRegistrationLib.register.request import RegisterRequest, Stage
 from MultimodalRegistrationLib.register.verdict.deformable import DeformableEvidence, judge_deformation
-from MultimodalRegistrationLib.transforms.distance_statistics import DistanceStatistics
-from MultimodalRegistrationLib.transforms.health.health import JacobianStatistics
+from MultimodalRegistrationLib.transforms.health import JacobianStatistics
+from MultimodalRegistrationLib.transforms.working_grid import DistanceStatistics
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "Benchmarks"))
 from deformed_pair import bend_from_rigid, deformed_pair

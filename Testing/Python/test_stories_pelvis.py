@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from conftest import rigid
 from MultimodalRegistrationLib.core.linear import apply_matrix
-from MultimodalRegistrationLib.io.roi import read_roi
+from MultimodalRegistrationLib.io.markups import read_roi
 from story_cases import Case, about, command, register, write_points
 
 pytestmark = pytest.mark.slow

@@ -17,9 +17,7 @@ from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_points_lps_ras
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, translation_matrix
 from MultimodalRegistrationLib.core.points import Landmark, LandmarkList
-from MultimodalRegistrationLib.core.shapes import PointSet
-from MultimodalRegistrationLib.core.surface import Surface
-from MultimodalRegistrationLib.core.triangles import TriangleIndex, nearest_on_triangles
+from MultimodalRegistrationLib.core.surface import PointSet, Surface, TriangleIndex, nearest_on_triangles
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.surfaces import read_surface, surface_of_mask, surface_of_threshold
 from MultimodalRegistrationLib.io.volumes import read_volume

@@ -17,9 +17,8 @@ from MultimodalRegistrationLib.core.frames import flip_ijk_to_space, flip_matrix
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.choose import read_as, recognised_format, write_as
-from MultimodalRegistrationLib.io.tools.context import Context, Scan
-from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.io.tools.common import Context, Scan
+from MultimodalRegistrationLib.io.transforms import read_as, read_transform, recognised_format, write_as
 from nitransforms.io.fsl import FSLLinearTransform
 from nitransforms.io.lta import FSLinearTransform
 from scipy.io import loadmat, savemat

@@ -15,8 +15,8 @@ from MultimodalRegistrationLib.core.frames import flip_points_lps_ras, modelling
 from MultimodalRegistrationLib.core.linear import sitk_from_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.io.outputs import OutputFiles
-from MultimodalRegistrationLib.io.tools.choose import write_as
-from MultimodalRegistrationLib.io.tools.context import Context, Scan
+from MultimodalRegistrationLib.io.tools.common import Context, Scan
+from MultimodalRegistrationLib.io.transforms import write_as
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk, transform_points
 
 MATRIX = rigid([0.3, -0.8, 0.5], 37, [12, -45, 78])

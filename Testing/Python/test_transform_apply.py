@@ -15,12 +15,11 @@ from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.points import LandmarkList
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.io.landmarks import read_landmarks
-from MultimodalRegistrationLib.io.landmarks.writing import write_landmarks
+from MultimodalRegistrationLib.io.landmarks import read_landmarks, write_landmarks
 from MultimodalRegistrationLib.io.models import Model, read_whole_model, write_model
 from MultimodalRegistrationLib.io.segmentations import read_segmentation
-from MultimodalRegistrationLib.io.transforms import write_transform
-from MultimodalRegistrationLib.transforms.resample import resample
+from MultimodalRegistrationLib.io.tools.itk import write_transform
+from MultimodalRegistrationLib.transforms.propagate import resample
 from scipy.spatial import cKDTree
 from transform_cases import AFFINE, POSE, field
 

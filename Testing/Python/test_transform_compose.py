@@ -15,9 +15,9 @@ from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.linear import apply_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.io.transforms import read_transform, write_linear_transform, write_transform
-from MultimodalRegistrationLib.transforms.compare import compare
-from MultimodalRegistrationLib.transforms.compose import compose, sample_on_grid
+from MultimodalRegistrationLib.io.tools.itk import write_linear_transform, write_transform
+from MultimodalRegistrationLib.io.transforms import read_transform
+from MultimodalRegistrationLib.transforms.operations import compare, compose, sample_on_grid
 from transform_cases import AFFINE, GRIDS, POSE, blank, field, points_in, posed, spline
 
 

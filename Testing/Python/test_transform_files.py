@@ -11,12 +11,8 @@ from conftest import rigid
 from MultimodalRegistrationLib.core.errors import InputError
 from MultimodalRegistrationLib.core.frames import flip_points_lps_ras, modelling_ras_from_resampling_lps
 from MultimodalRegistrationLib.core.linear import apply_matrix
-from MultimodalRegistrationLib.io.transforms import (
-    TRANSFORM_SUFFIXES,
-    read_linear_transform,
-    read_transform,
-    write_linear_transform,
-)
+from MultimodalRegistrationLib.io.tools.itk import TRANSFORM_SUFFIXES, write_linear_transform
+from MultimodalRegistrationLib.io.transforms import read_linear_transform, read_transform
 from MultimodalRegistrationLib.mrml.vtk_arrays import matrix_from_vtk
 
 FIXED_TO_MOVING_LPS = rigid([0.3, -0.8, 0.5], 37, [12, -45, 78]) @ np.diag([1.1, 0.9, 1.05, 1])

@@ -13,13 +13,8 @@ from MultimodalRegistrationLib.core.grid import VolumeGrid
 from MultimodalRegistrationLib.core.linear import apply_matrix, displacement_mm, sitk_from_matrix
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
-from MultimodalRegistrationLib.transforms.health.derivatives import (
-    bending_density,
-    determinants,
-    displacement_gradients,
-)
-from MultimodalRegistrationLib.transforms.health.health import displacement_difference, transform_health
-from MultimodalRegistrationLib.transforms.health.structures import structure_motions
+from MultimodalRegistrationLib.transforms.derivatives import bending_density, determinants, displacement_gradients
+from MultimodalRegistrationLib.transforms.health import displacement_difference, structure_motions, transform_health
 from MultimodalRegistrationLib.transforms.working_grid import node_grid
 
 OBLIQUE = rotation([1, 0.3, -0.2], 33)

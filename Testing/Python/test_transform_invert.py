@@ -16,7 +16,7 @@ from MultimodalRegistrationLib.core.phantom import make_head
 from MultimodalRegistrationLib.core.spatial import SpatialTransform
 from MultimodalRegistrationLib.core.volume import Volume
 from MultimodalRegistrationLib.io.transforms import read_transform
-from MultimodalRegistrationLib.transforms.invert import invert
+from MultimodalRegistrationLib.transforms.operations import invert
 from transform_cases import AFFINE, GRIDS, POSE, blank, field, points_in, posed, spline
 
 

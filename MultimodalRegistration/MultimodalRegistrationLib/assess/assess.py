@@ -16,7 +16,7 @@ from ..core.spatial import SpatialTransform
 from ..core.volume import Volume
 from ..io.run_records import RunRecord
 from ..io.segmentations import Segmentation
-from ..transforms.health.health import displacement_difference, transform_health
+from ..transforms.health import displacement_difference, transform_health
 from .comparison import Comparison, compare_methods
 from .images.evidence import pair_evidence, prepare_pair
 from .structures.compare import compare_structures

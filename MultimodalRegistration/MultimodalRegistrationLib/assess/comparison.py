@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ..core.grid import VolumeGrid
 from ..core.volume import Volume
-from ..transforms.distance_statistics import DistanceStatistics
-from ..transforms.health.health import displacement_difference
+from ..transforms.health import displacement_difference
+from ..transforms.working_grid import DistanceStatistics
 from .targets import MIN_VALUES, Interval, mean_interval
 from .verdict import MethodQuality
 

@@ -17,8 +17,8 @@ import MultimodalRegistrationLib
 
 from ..core.frames import flip_points_lps_ras
 from ..core.volume import Volume
-from ..transforms.distance_statistics import DistanceStatistics
-from ..transforms.health.health import TransformHealth
+from ..transforms.health import TransformHealth
+from ..transforms.working_grid import DistanceStatistics
 from .assess import Assessment
 from .comparison import EFFECT, TEST, Comparison
 from .images.evidence import ImageEvidence

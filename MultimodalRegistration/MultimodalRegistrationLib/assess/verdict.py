@@ -14,8 +14,8 @@ import numpy as np
 
 from ..core.spatial import SpatialTransform
 from ..io.run_records import RunRecord
-from ..transforms.distance_statistics import DistanceStatistics
-from ..transforms.health.health import TransformHealth
+from ..transforms.health import TransformHealth
+from ..transforms.working_grid import DistanceStatistics
 from .images.evidence import ImageEvidence
 from .structures.compare import StructureAgreement
 from .targets import MIN_VALUES, TargetErrors, Tolerance

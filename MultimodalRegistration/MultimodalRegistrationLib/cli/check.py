@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
-from ..core.exit_codes import ExitCode
+from ..core.errors import ExitCode
 from ..core.progress import Progress
 from ..io.outputs import OutputFiles
 from ..preprocess.check import VolumeReport, check_file

@@ -11,12 +11,11 @@ import numpy as np
 
 import MultimodalRegistrationLib
 
-from ..core.cores import usable_cores
 from ..core.errors import EngineError
+from ..core.machine import available_memory_bytes, usable_cores
 from ..engines.catalogue import ENGINES, engine_status, engines_folder, install_command
 from ..engines.presets.preset import user_preset_folder
 from ..engines.session import EngineSession
-from ..io.memory import available_memory_bytes
 
 __all__ = ["add_parser"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..io.input_files import refuse_special_files
 from ..io.run_records import RunRecord
-from ..io.special_files import refuse_special_files
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.request import Request, add_options, arguments_of, json_schema
 from ..engines.session import EngineSessions
-from ..io.special_files import refuse_special_files
+from ..io.input_files import refuse_special_files
 from .progress import CallbackPrinter, Printer, make_printer
 from .signals import signals_cancel
 

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 import MultimodalRegistrationLib
 
-from ..core.errors import FieldName, RegistrationError
-from ..core.exit_codes import exit_code_words
+from ..core.errors import FieldName, RegistrationError, exit_code_words
 from ..core.request import flag_of_field
 from .guarded import run_guarded
 from .parent import end_with_standard_input, step_back
@@ -71,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code, of :class:`~MultimodalRegistrationLib.core.exit_codes.ExitCode`.
+        Exit code, of :class:`~MultimodalRegistrationLib.core.errors.ExitCode`.
     """
     parser = argparse.ArgumentParser(
         prog="multimodal-registration",

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from ..core.exit_codes import ExitCode
+from ..core.errors import ExitCode
 from ..io.outputs import discard_unfinished
 
 __all__ = ["end_with_standard_input", "step_back"]

@@ -11,7 +11,7 @@ from ..core.errors import FieldName, InputError
 from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
 from ..io.outputs import OutputFiles, write_json, writing
-from ..io.transforms import TRANSFORM_SUFFIXES, write_linear_transform, write_transform
+from ..io.tools.itk import TRANSFORM_SUFFIXES, write_linear_transform, write_transform
 from ..io.volumes import read_volume
 from ..landmarks.confidence import read_confidence
 from ..landmarks.models import LinearFit

@@ -10,7 +10,8 @@ from ..core.surface import Surface
 from ..io.landmarks import read_landmarks
 from ..io.outputs import OutputFiles, write_json, writing
 from ..io.surfaces import read_surface
-from ..io.transforms import TRANSFORM_SUFFIXES, read_linear_transform, write_linear_transform
+from ..io.tools.itk import TRANSFORM_SUFFIXES, write_linear_transform
+from ..io.transforms import read_linear_transform
 from ..landmarks.icp import SURFACE_MODELS, Overlap
 from ..landmarks.request import PrealignOutputs, PrealignRequest
 from ..landmarks.surface_registration import register_surface

@@ -15,9 +15,10 @@ from ..core.errors import FieldName, InputError
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..io.landmarks import read_landmarks
+from ..io.markups import read_roi, write_roi
 from ..io.outputs import OutputFiles, output_folder, write_json
-from ..io.roi import read_roi, write_roi
-from ..io.transforms import read_linear_transform, write_linear_transform
+from ..io.tools.itk import write_linear_transform
+from ..io.transforms import read_linear_transform
 from ..io.volumes import read_label_map, read_mask, read_segment, read_volume
 from ..preprocess.check import volume_warnings
 from ..preprocess.masks import dilate_mm, from_labels

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError
-from ..core.exit_codes import ExitCode
+from ..core.errors import ExitCode, InputError
 from ..engines.presets.exchange import EXPORT_ENGINES, export_preset, import_presets
 from ..engines.presets.preset import find_preset, load_preset_file, preset_files, save_presets, user_preset_folder
 

@@ -11,15 +11,15 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..core.errors import Cancelled, InputError
-from ..core.exit_codes import ExitCode, exit_code_of_verdicts
+from ..core.errors import Cancelled, ExitCode, InputError, exit_code_of_verdicts
 from ..core.progress import Progress
 from ..core.spatial import SpatialTransform
 from ..core.volume import Volume
 from ..engines.presets.preset import find_preset
 from ..io.outputs import OutputFiles, output_folder, write_json, writing
 from ..io.segmentations import read_segmentation
-from ..io.transforms import read_linear_transform, write_linear_transform, write_transform
+from ..io.tools.itk import write_linear_transform, write_transform
+from ..io.transforms import read_linear_transform
 from ..io.volumes import read_volume
 from ..polyrigid.combine import CombinedTransform, combine_rigid
 from ..polyrigid.field import share_text

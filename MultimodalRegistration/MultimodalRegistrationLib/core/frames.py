@@ -18,14 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 Space = Literal["LPS", "RAS"]
 
-__all__ = [
-    "Space",
-    "flip_ijk_to_space",
-    "flip_matrix_lps_ras",
-    "flip_points_lps_ras",
-    "modelling_ras_from_resampling_lps",
-    "resampling_lps_from_modelling_ras",
-]
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 

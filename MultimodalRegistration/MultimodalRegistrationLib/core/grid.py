@@ -1,8 +1,9 @@
-"""The voxel grid of a volume in space."""
+"""The voxel grid of a volume in space, and boxes along any axes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import SimpleITK as sitk
@@ -10,7 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .linear import apply_matrix
 
-__all__ = ["VolumeGrid"]
+# Spacings of oblique grids come out of matrices, some units in the last place off.
+_ROUNDED = 1 - 1e-6
+_THICK_MM = 5.0 * _ROUNDED
+_TIMES_THICKER = 2.0 * _ROUNDED
+_TIMES_LARGER = 8.0 * _ROUNDED
 
 
 @dataclass(frozen=True)
@@ -124,3 +129,73 @@ class VolumeGrid:
         image.SetSpacing(self.spacing_mm)
         image.SetOrigin(self.origin_lps)
         image.SetDirection(self.direction)
+
+
+@dataclass(frozen=True)
+class OrientedBox:
+    """A box in world coordinates.
+
+    Parameters
+    ----------
+    center_lps : array, shape (3,)
+        Middle, LPS, mm.
+    axes : array, shape (3, 3)
+        Unit vectors along its edges, as columns, at right angles; left-handed ones are allowed.
+    size_mm : array, shape (3,)
+        Edge lengths along the axes.
+    """
+
+    center_lps: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    size_mm: NDArray[np.float64]
+
+    @classmethod
+    def around(cls, points_lps: ArrayLike, axes: ArrayLike, margin_mm: float = 0.0) -> OrientedBox:
+        """Smallest box along given axes, shape (3, 3), around points, shape (N, 3), LPS, mm, with a margin."""
+        directions = np.asarray(axes, dtype=np.float64)
+        along = np.asarray(points_lps, dtype=np.float64) @ directions
+        low, high = along.min(axis=0) - margin_mm, along.max(axis=0) + margin_mm
+        return cls(directions @ ((low + high) / 2), directions, high - low)
+
+    @property
+    def corners_lps(self) -> NDArray[np.float64]:
+        """The eight corners, shape (8, 3), LPS, mm."""
+        signs = np.array(list(product((-0.5, 0.5), repeat=3)))
+        return np.asarray(self.center_lps + (signs * self.size_mm) @ self.axes.T)
+
+    def contains(self, points_lps: ArrayLike) -> NDArray[np.bool_]:
+        """Which points, shape (N, 3), LPS, mm, lie inside."""
+        along = (np.asarray(points_lps, dtype=np.float64) - self.center_lps) @ self.axes
+        return np.asarray((np.abs(along) <= self.size_mm / 2 + 1e-9).all(axis=1))
+
+    def seen_from(self, matrix: ArrayLike, axes: ArrayLike) -> OrientedBox:
+        """The box along other axes that holds this one after a linear transform, shape (4, 4)."""
+        return OrientedBox.around(apply_matrix(matrix, self.corners_lps), axes)
+
+
+def has_thick_slices(grid: VolumeGrid, other: VolumeGrid) -> bool:
+    """Whether slices of a grid are at least 5 mm, and at least twice as thick as any spacing of another grid.
+
+    A metric is then best sampled at the voxels of the first volume: between its slices there is nothing but
+    interpolation, which blurs, and by different amounts at different places.
+
+    Parameters
+    ----------
+    grid, other : VolumeGrid
+        Of the two volumes.
+    """
+    thickness_mm = max(grid.spacing_mm)
+    return thickness_mm >= _THICK_MM and thickness_mm >= _TIMES_THICKER * max(other.spacing_mm)
+
+
+def has_coarse_voxels(grid: VolumeGrid, other: VolumeGrid) -> bool:
+    """Whether the voxels of a grid have at least the volume of eight of another, whatever their shape.
+
+    So are those of PET beside CT. A metric is then best sampled in the first volume.
+
+    Parameters
+    ----------
+    grid, other : VolumeGrid
+        Of the two volumes.
+    """
+    return bool(np.prod(grid.spacing_mm) >= _TIMES_LARGER * np.prod(other.spacing_mm))

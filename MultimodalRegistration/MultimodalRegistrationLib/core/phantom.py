@@ -17,8 +17,6 @@ from .grid import VolumeGrid
 from .linear import apply_matrix
 from .volume import Volume
 
-__all__ = ["HEAD_POINTS_LPS", "MODALITIES", "HeadPart", "make_head", "target_points_lps"]
-
 
 @dataclass(frozen=True)
 class HeadPart:

@@ -8,8 +8,6 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PAIRINGS", "Landmark", "LandmarkList", "Pairing", "Pairs", "plain_label"]
-
 # By position in the lists, by label, or found from the distances between the points.
 Pairing = Literal["order", "label", "auto"]
 PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)

@@ -1,4 +1,4 @@
-"""A scalar volume in world coordinates."""
+"""A scalar volume in world coordinates, and the marked voxels of a mask."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .grid import VolumeGrid
-
-__all__ = ["Volume"]
 
 
 @dataclass(frozen=True)
@@ -49,3 +47,43 @@ class _VoxelView(np.ndarray[Any, Any]):
 
     def __array_finalize__(self, parent: Any) -> None:
         self.image = getattr(parent, "image", None)
+
+
+def some_marked(mask: NDArray[Any], count: int) -> NDArray[np.intp]:
+    """Take about as many marked voxels as are wanted, at even strides.
+
+    Parameters
+    ----------
+    mask : array, shape (K, J, I)
+        Marked where it is not zero.
+    count : int
+        From so many to twice as many are taken; all, if there are fewer.
+
+    Returns
+    -------
+    array, shape (N, 3)
+        In I, J, K.
+    """
+    marked = np.flatnonzero(mask)
+    chosen = marked[:: max(1, len(marked) // count)]
+    return np.stack(np.unravel_index(chosen, mask.shape)[::-1], axis=1)
+
+
+def box_of_marked(mask: NDArray[Any]) -> tuple[slice, slice, slice]:
+    """The smallest box that holds all marked voxels.
+
+    Parameters
+    ----------
+    mask : array, shape (K, J, I)
+        Marked where it is not zero, at least in one voxel.
+
+    Returns
+    -------
+    tuple of 3 slice
+        Along K, J, I.
+    """
+    sides = []
+    for axis in range(3):
+        marked = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+        sides.append(slice(int(marked[0]), int(marked[-1]) + 1))
+    return sides[0], sides[1], sides[2]

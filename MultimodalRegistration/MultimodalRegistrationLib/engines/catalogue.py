@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.cores import usable_cores
 from ..core.errors import EngineNotInstalledError, suggest
-from ..io.user_folder import user_folder
+from ..core.machine import usable_cores, user_folder
 from .presets.elastix_files import LINEAR_TRANSFORMS, elastix_meaning, elastix_problems
 
 

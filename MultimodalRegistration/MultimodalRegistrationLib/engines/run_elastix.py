@@ -22,11 +22,10 @@ from itk import itkPyBufferPython as itk_buffer
 from itk import vnl_matrix_fixedPython as vnl_matrix
 from numpy.typing import NDArray
 
-from ..core.coarse_voxels import has_coarse_voxels, has_thick_slices
-from ..core.grid import VolumeGrid
+from ..core.grid import VolumeGrid, has_coarse_voxels, has_thick_slices
 from ..core.linear import closest_rotation
-from ..core.marked import box_of_marked
-from ..io.tools.elastix_bspline import elastix_bspline, moved_bspline
+from ..core.volume import box_of_marked
+from ..io.tools.elastix import elastix_bspline, moved_bspline
 from .catalogue import is_deformable
 from .jobs import EngineJob
 from .presets.elastix_files import RUN_PARAMETERS

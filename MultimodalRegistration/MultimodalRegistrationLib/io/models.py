@@ -17,8 +17,6 @@ from ..core.errors import InputError
 from ..core.frames import Space, flip_points_lps_ras
 from .surfaces import MODEL_SUFFIXES, load_vtk, mm_per_unit_of_model, read_model, space_of_model
 
-__all__ = ["Model", "read_whole_model", "write_model"]
-
 _WRITERS = {
     ".stl": "vtkSTLWriter",
     ".ply": "vtkPLYWriter",

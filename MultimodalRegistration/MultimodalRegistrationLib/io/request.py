@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.request import Request, option
-from .image_files import VOLUME_SUFFIXES
+from .volumes import VOLUME_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from ..core.frames import resampling_lps_from_modelling_ras
 from ..core.spatial import SpatialTransform
 
-__all__ = ["RunRecord", "describes", "find_record"]
-
 _MOST_FILES = 5000
 _MOST_BYTES = 20_000_000
 _SAME = 1e-6

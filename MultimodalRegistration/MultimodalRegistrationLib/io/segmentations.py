@@ -21,10 +21,7 @@ from ..core.errors import InputError
 from ..core.grid import VolumeGrid
 from ..core.points import plain_label
 from ..core.volume import Volume
-from .image_files import open_image_file, unreadable
-from .volumes import read_label_map
-
-__all__ = ["Segment", "Segmentation", "layers_of", "read_segmentation", "read_segmentation_image"]
+from .volumes import open_image_file, read_label_map, unreadable
 
 Box = tuple[slice, slice, slice]
 # Atlases have labels beyond 10^8, of which a table by label would fill the memory.

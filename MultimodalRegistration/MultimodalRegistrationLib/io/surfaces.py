@@ -19,22 +19,8 @@ from ..core.frames import Space, flip_points_lps_ras
 from ..core.linear import translation_matrix
 from ..core.surface import Surface
 from ..core.volume import Volume
-from .special_files import refuse_special_files
+from .input_files import refuse_special_files
 from .volumes import VOLUME_SUFFIXES, read_segment
-
-__all__ = [
-    "MODEL_SUFFIXES",
-    "load_vtk",
-    "mm_per_unit_of_model",
-    "polydata_of_surface",
-    "read_model",
-    "read_surface",
-    "simplified",
-    "space_of_model",
-    "surface_of_mask",
-    "surface_of_polydata",
-    "surface_of_threshold",
-]
 
 MODEL_SUFFIXES = (".stl", ".ply", ".obj", ".vtk", ".vtp")
 # Slicer's defaults for the closed surface of a segment (smoothing factor 0.5).

@@ -12,17 +12,6 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.grid import VolumeGrid
 
-__all__ = [
-    "VoxelRange",
-    "check_header",
-    "check_label_map",
-    "check_pair",
-    "check_placement",
-    "check_scalar_volume",
-    "check_values",
-    "looks_like_label_map",
-]
-
 # A clinical scan is at most about 2 m long (whole-body CT or PET) and 1 m across (the bore).
 _LONGEST_EXTENT_MM = 2500.0
 _WIDEST_EXTENT_MM = 1000.0

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..core.grid import VolumeGrid
-from .image_files import check_slices, open_image_file, series_files, unreadable
-from .raw_layouts import RawLayout, find_layout
+from .raw_files import RawLayout, find_layout
 from .volume_checks import check_header
-
-__all__ = ["VoxelSource", "grid_of_header", "open_source", "voxel_bytes"]
+from .volumes import check_slices, open_image_file, series_files, unreadable
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..core.points import Pairs, plain_label
-from ..io.text_files import read_text
+from ..io.input_files import read_text
 
 _SIDES = {
     side: [f"{side}_sd_{axis}_mm" for axis in ("left_right", "front_back", "head_foot")] for side in ("fixed", "moving")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist, pdist, squareform
 
+from ..core.linear import superpose
 from ..core.points import Pairs, plain_label
-from ..core.superpose import superpose
 from .matching import find_candidates
 from .models import MIN_PAIRS, PARAMETERS, ModelName
 from .outliers import Linear, exchange, misfit, outliers, reflection_gain

@@ -26,10 +26,18 @@ from scipy.fft import irfftn, next_fast_len, rfftn
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial.transform import Rotation
 
-from ..core.linear import LARGEST_CONDITION, apply_matrix, condition_number, displacement_mm, translation_matrix
-from ..core.point_fit import fit_affine, fit_rigid, fit_similarity
-from ..core.rotations import even_rotations
-from ..core.shapes import Shape
+from ..core.linear import (
+    LARGEST_CONDITION,
+    apply_matrix,
+    condition_number,
+    displacement_mm,
+    even_rotations,
+    fit_affine,
+    fit_rigid,
+    fit_similarity,
+    translation_matrix,
+)
+from ..core.surface import Shape
 
 Overlap = float | Literal["auto"]
 _FITS = {"rigid": fit_rigid, "similarity": fit_similarity, "affine": fit_affine}

@@ -27,8 +27,8 @@ from scipy.spatial.distance import cdist
 from scipy.special import gammaln, logsumexp
 
 from ..core.errors import InputError
+from ..core.linear import superpose
 from ..core.points import LandmarkList
-from ..core.superpose import superpose
 
 _MIN_LANDMARKS, _MAX_LANDMARKS = 4, 100
 # Largest root-mean-square distance of partners after alignment. Smaller noise is recognised as such.

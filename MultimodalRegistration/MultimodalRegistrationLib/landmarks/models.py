@@ -10,8 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 from ..core.errors import InputError, RegistrationError
-from ..core.linear import LARGEST_CONDITION, apply_matrix, condition_number
-from ..core.point_fit import fit_affine, fit_rigid, fit_similarity, fit_translation
+from ..core.linear import (
+    LARGEST_CONDITION,
+    apply_matrix,
+    condition_number,
+    fit_affine,
+    fit_rigid,
+    fit_similarity,
+    fit_translation,
+)
 from .confidence import Confidence
 from .thin_plate import ThinPlateSpline
 

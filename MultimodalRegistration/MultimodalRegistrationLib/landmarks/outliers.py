@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 # The tails of these distributions without all of scipy.stats, which would slow the start of every command.
 from scipy.special import chdtrc, fdtrc
 
-from ..core.superpose import superpose
+from ..core.linear import superpose
 from .models import PARAMETERS
 
 _LEVEL = 0.006

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError, RegistrationError
-from ..core.point_fit import fit_affine
+from ..core.linear import fit_affine
 from ..core.points import Pairs
 from .accuracy import PointErrors, Recommendation, errors_at, leave_one_out, leave_one_out_both_directions, recommend
 from .confidence import Confidence

@@ -21,8 +21,7 @@ from ..core.linear import (
     rotation_angle_deg,
 )
 from ..core.points import LandmarkList
-from ..core.shapes import PointSet, Shape
-from ..core.surface import Surface
+from ..core.surface import PointSet, Shape, Surface
 from .icp import MIN_POINTS, Matching, Model, Overlap, Pose, iterate, principal_axis_starts, searched_starts
 from .surface_result import Distances, Rival, SurfaceRegistration
 

@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
-from ..core.displacement_grid import DisplacementGrid, displacement_grid
 from ..core.errors import InputError, RegistrationError
 from ..core.grid import VolumeGrid
-from ..core.point_fit import fit_affine
+from ..core.linear import fit_affine
+from ..core.spatial import DisplacementGrid, displacement_grid
 
 _INVERSE_TOLERANCE_MM = 1e-7
 _MAX_ITERATIONS = 100

@@ -12,8 +12,7 @@ import vtk
 
 from ..cli.jobs import Context, Job
 from ..cli.progress import CallbackPrinter
-from ..core.errors import FieldName, InputError, RegistrationError
-from ..core.exit_codes import ExitCode
+from ..core.errors import ExitCode, FieldName, InputError, RegistrationError
 from .steps import drained, in_turn
 
 # A result is of these, or about them; what else is handed over is not needed once it is written.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..core.frames import flip_matrix_lps_ras, flip_points_lps_ras
 from ..core.grid import VolumeGrid
 from ..engines.jobs import EngineVolume
-from ..io.box_mean import coarse_copy
+from ..io.downsample import coarse_copy
 from ..register.prepare import engine_volume, orthogonal_volume
 from ..register.search.live_agreement import LiveAgreement
 from .scene_nodes import remove_present

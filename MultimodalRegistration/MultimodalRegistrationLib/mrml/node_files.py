@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
-from ..io.transforms import write_transform
+from ..io.tools.itk import write_transform
 from .placement import Placement
 from .segments import LABEL_MAP, all_segments, common_grid, label_names, label_slabs, with_label_maps
 from .spatial import spatial_transform_steps

@@ -10,8 +10,8 @@ from typing import Any
 import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
-from ..core.box import OrientedBox
 from ..core.frames import modelling_ras_from_resampling_lps
+from ..core.grid import OrientedBox
 from ..core.volume import Volume
 from ..io.volume_checks import check_scalar_volume
 from ..preprocess.bias import BiasPreview, preview_bias

@@ -18,13 +18,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..cli.jobs import Context, Job
-from ..core.box import OrientedBox
-from ..core.errors import InputError
-from ..core.exit_codes import ExitCode
+from ..core.errors import ExitCode, InputError
+from ..core.grid import OrientedBox
 from ..core.points import Pairing
 from ..core.progress import Progress
 from ..core.volume import Volume
-from ..io.roi import write_roi
+from ..io.markups import write_roi
 from ..io.voxel_source import grid_of_header
 from ..preprocess.findings import Finding
 from ..preprocess.region import DEFAULT_MARGIN_MM, Region

@@ -20,7 +20,7 @@ from ..cli.jobs import Context, Job
 from ..core.errors import EngineError, InputError
 from ..core.grid import VolumeGrid
 from ..io.landmarks import write_landmarks
-from ..io.transforms import write_linear_transform
+from ..io.tools.itk import write_linear_transform
 from ..landmarks.icp import Model, Overlap
 from ..landmarks.request import PrealignOutputs, PrealignRequest
 from ..landmarks.surface_result import SurfaceRegistration, surface_registration_of

@@ -16,14 +16,13 @@ import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from ..cli.jobs import Job
-from ..core.errors import InputError
-from ..core.exit_codes import ExitCode
+from ..core.errors import ExitCode, InputError
 from ..core.frames import flip_ijk_to_space
 from ..core.grid import VolumeGrid
 from ..core.points import Pairing
 from ..io.landmarks import write_landmarks
-from ..io.roi import write_roi
-from ..io.transforms import write_linear_transform
+from ..io.markups import write_roi
+from ..io.tools.itk import write_linear_transform
 from ..io.volume_checks import check_pair, check_placement
 from ..register.plan import make_plan
 from ..register.request import RegisterOutputs, RegisterRequest

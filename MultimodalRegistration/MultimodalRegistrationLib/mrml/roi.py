@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.box import OrientedBox
 from ..core.errors import InputError
 from ..core.frames import flip_ijk_to_space, flip_points_lps_ras
+from ..core.grid import OrientedBox
 from ..core.linear import apply_matrix, closest_rotation
 from .landmarks import active_list_kept
 from .placement import placement_in_world

@@ -10,12 +10,11 @@ import SimpleITK as sitk
 import vtk
 from numpy.typing import NDArray
 
-from ..core.displacement_grid import displacement_grid_steps
 from ..core.errors import InputError
 from ..core.frames import flip_points_lps_ras
 from ..core.grid import VolumeGrid
 from ..core.linear import LARGEST_CONDITION, apply_matrix, condition_number, sitk_from_matrix
-from ..core.spatial import SpatialTransform
+from ..core.spatial import SpatialTransform, displacement_grid_steps
 from .placement import step_between
 from .steps import drained
 from .transforms import start_from_node

@@ -15,7 +15,6 @@ import vtk
 from numpy.typing import ArrayLike, NDArray
 from vtk.util.numpy_support import numpy_to_vtk
 
-from ..core.displacement_grid import DisplacementGrid
 from ..core.errors import InputError, RegistrationError
 from ..core.frames import (
     flip_ijk_to_space,
@@ -24,8 +23,9 @@ from ..core.frames import (
     resampling_lps_from_modelling_ras,
 )
 from ..core.linear import LARGEST_CONDITION, condition_number
-from ..io.tools.choose import recognised_format
-from ..io.transforms import approximation, read_transform, write_transform
+from ..core.spatial import DisplacementGrid
+from ..io.tools.itk import write_transform
+from ..io.transforms import approximation, read_transform, recognised_format
 from ..landmarks.thin_plate import ThinPlateSpline
 from .placement import OLD_PARENT_ROLE, RESULT_ROLE, placement_in_world, step_between
 from .vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points

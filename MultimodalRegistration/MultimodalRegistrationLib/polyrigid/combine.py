@@ -14,9 +14,9 @@ from scipy import ndimage
 from ..core.errors import InputError
 from ..core.grid import VolumeGrid
 from ..core.linear import apply_matrix, is_rigid
-from ..core.marked import some_marked
 from ..core.spatial import SpatialTransform
-from ..transforms.distance_statistics import DistanceStatistics
+from ..core.volume import some_marked
+from ..transforms.working_grid import DistanceStatistics
 from .contacts import closest_approaches
 from .field import FieldJacobian, field_grid, field_jacobian, sample_displacements, share_text, structure_nodes
 from .flow import DistanceMap, Flow, RigidPath, common_motion

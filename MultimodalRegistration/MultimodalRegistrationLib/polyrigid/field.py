@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from ..core.grid import VolumeGrid
 from ..core.linear import apply_matrix, translation_matrix
-from ..transforms.health.derivatives import determinants, displacement_gradients
+from ..transforms.derivatives import determinants, displacement_gradients
 
 _STRIDES = (4, 2, 1)
 # The error of linear interpolation is an eighth of the second difference.

@@ -12,15 +12,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..core.cores import usable_cores
 from ..core.errors import FieldName, InputError
 from ..core.linear import is_rigid
+from ..core.machine import usable_cores
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..engines.catalogue import ENGINES
 from ..engines.presets.preset import Preset
 from ..engines.session import EngineSessions
-from ..io.large_volumes import default_memory_limit_bytes
+from ..io.downsample import default_memory_limit_bytes
 from ..register.memory_need import needed_memory_bytes
 from ..register.plan import select_engine
 from ..register.request import DEFAULT_SEED

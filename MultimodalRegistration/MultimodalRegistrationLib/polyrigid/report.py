@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.frames import modelling_ras_from_resampling_lps
 from ..core.spatial import SpatialTransform
-from ..io.file_names import plain_file_name
+from ..io.outputs import plain_file_name
 from ..register.report import probes_content, result_content
 from ..register.verdict.trust import least_trusted
 from .combine import CombinedTransform

@@ -9,9 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..core.box import OrientedBox
 from ..core.errors import FieldName, InputError
-from ..core.grid import VolumeGrid
+from ..core.grid import OrientedBox, VolumeGrid
 from ..core.linear import apply_matrix, translation_matrix
 from ..core.volume import Volume
 from ..io.segmentations import Segment, Segmentation

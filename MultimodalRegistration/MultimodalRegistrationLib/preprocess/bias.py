@@ -23,8 +23,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..core.cores import usable_cores
 from ..core.errors import Cancelled, EngineError, InputError
+from ..core.machine import usable_cores
 from ..core.volume import Volume
 from .intensities import guess_modality
 

@@ -11,8 +11,8 @@ import SimpleITK as sitk
 
 from ..core.errors import InputError
 from ..core.volume import Volume
-from ..io.large_volumes import read_downsampled
-from ..io.special_files import refuse_special_files
+from ..io.downsample import read_downsampled
+from ..io.input_files import refuse_special_files
 from ..io.volumes import read_unjudged
 from ..io.voxel_source import grid_of_header, voxel_bytes
 from .findings import (

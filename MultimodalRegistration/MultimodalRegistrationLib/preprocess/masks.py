@@ -14,8 +14,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..core.box import OrientedBox
 from ..core.errors import InputError
+from ..core.grid import OrientedBox
 from ..core.linear import apply_matrix
 from ..core.volume import Volume
 

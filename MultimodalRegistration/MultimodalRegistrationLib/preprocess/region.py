@@ -11,9 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.box import OrientedBox
 from ..core.errors import InputError
-from ..core.grid import VolumeGrid
+from ..core.grid import OrientedBox, VolumeGrid
 from ..core.linear import apply_matrix
 from ..core.volume import Volume
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..core.errors import InputError
-from ..io.special_files import refuse_special_files
+from ..io.input_files import refuse_special_files
 
 Role = Literal["fixed", "moving"]
 MaskKind = Literal["none", "metal", "foreground"]

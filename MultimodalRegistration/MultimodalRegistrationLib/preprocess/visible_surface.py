@@ -13,7 +13,7 @@ from ..core.errors import InputError
 from ..core.grid import VolumeGrid
 from ..core.surface import Surface
 from ..core.volume import Volume
-from ..io.box_mean import coarse_copy
+from ..io.downsample import coarse_copy
 from ..io.surfaces import simplified, surface_of_mask, surface_of_threshold
 from .foreground import find_foreground
 from .intensities import Modality, guess_modality, hounsfield_offset, padded_voxels

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.box import OrientedBox
-from ..core.grid import VolumeGrid
+from ..core.grid import OrientedBox, VolumeGrid
 from ..core.linear import apply_matrix
 from ..engines.jobs import EngineVolume
 from ..preprocess.region import common_region, voxels_in_box

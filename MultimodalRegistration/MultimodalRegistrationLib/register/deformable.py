@@ -11,16 +11,13 @@ from ..core.clock import Clock, stages_of
 from ..core.errors import EngineError, InputError
 from ..core.grid import VolumeGrid
 from ..core.linear import apply_matrix
-from ..core.marked import some_marked
 from ..core.spatial import SpatialTransform
-from ..core.volume import Volume
+from ..core.volume import Volume, some_marked
 from ..engines.jobs import EngineJob, EngineVolume
 from ..preprocess.foreground import foreground
-from ..transforms.distance_statistics import DistanceStatistics
-from ..transforms.health.health import jacobian_statistics
-from ..transforms.health.inverse import return_errors_mm
-from ..transforms.resample import resample
-from ..transforms.working_grid import node_grid
+from ..transforms.health import jacobian_statistics, return_errors_mm
+from ..transforms.propagate import resample
+from ..transforms.working_grid import DistanceStatistics, node_grid
 from . import prepare
 from .fine import follow_engine
 from .masks import Masks

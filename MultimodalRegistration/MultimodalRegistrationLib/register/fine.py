@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.coarse_voxels import has_thick_slices
 from ..core.errors import EngineError
+from ..core.grid import has_thick_slices
 from ..engines.jobs import EngineJob, EngineResult, EngineVolume
 from ..engines.logs import Iteration, LogReader
 from ..engines.presets.preset import Preset

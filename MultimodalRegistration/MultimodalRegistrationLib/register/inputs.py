@@ -12,9 +12,14 @@ from ..core.errors import InputError
 from ..core.grid import VolumeGrid
 from ..core.points import Pairs
 from ..core.volume import Volume
-from ..io.box_mean import coarse_size
-from ..io.large_volumes import default_memory_limit_bytes, finest_spacing_mm, read_downsampled, read_mask_downsampled
-from ..io.roi import read_roi
+from ..io.downsample import (
+    coarse_size,
+    default_memory_limit_bytes,
+    finest_spacing_mm,
+    read_downsampled,
+    read_mask_downsampled,
+)
+from ..io.markups import read_roi
 from ..io.transforms import read_linear_transform
 from ..io.volume_checks import check_pair, check_placement
 from ..io.volumes import read_mask, read_volume

@@ -10,16 +10,15 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from ..core.errors import Cancelled, EngineError, FieldName, InputError
-from ..core.exit_codes import ExitCode
+from ..core.errors import Cancelled, EngineError, ExitCode, FieldName, InputError
 from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
 from ..engines.presets.preset import preset_content
 from ..io.outputs import OutputFiles, write_json, writing
-from ..io.transforms import NONLINEAR_SUFFIXES, TRANSFORM_SUFFIXES, write_transform
+from ..io.tools.itk import NONLINEAR_SUFFIXES, TRANSFORM_SUFFIXES, write_transform
 from ..io.volumes import OUTPUT_VOLUME_SUFFIXES
 from ..transforms.apply import Plan as PropagationPlan
-from ..transforms.carrier import Carrier
+from ..transforms.propagate import Carrier
 from ..transforms.propagate_files import Carried, plan_carried
 from .inputs import Inputs, read_inputs
 from .judged_outputs import JudgedFiles, JudgedOutputs

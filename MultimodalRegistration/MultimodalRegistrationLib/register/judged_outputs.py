@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import InputError
-from ..core.exit_codes import ExitCode, exit_code_of_verdicts
-from ..io.file_names import with_word
-from ..io.outputs import OutputFiles
+from ..core.errors import ExitCode, InputError, exit_code_of_verdicts
+from ..io.outputs import OutputFiles, with_word
 from .request import RegisterRequest, VerdictFields
 
 _NAMES_TOLD = 5

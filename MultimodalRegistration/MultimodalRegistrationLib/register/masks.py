@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..core.box import OrientedBox
 from ..core.errors import InputError
+from ..core.grid import OrientedBox
 from ..core.volume import Volume
 from ..preprocess.masks import mask_of_box
 from ..preprocess.steps import Role

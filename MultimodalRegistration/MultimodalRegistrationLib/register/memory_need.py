@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection
 
 from ..core.grid import VolumeGrid
+from ..core.machine import available_memory_bytes
 from ..engines.catalogue import ENGINES
-from ..io.memory import available_memory_bytes
 from ..preprocess.steps import AUTOMATIC, Role, Steps
 
 __all__ = ["memory_warning", "needed_memory_bytes"]

@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import InputError
 from ..core.linear import apply_matrix
-from ..core.marked import some_marked
 from ..core.spatial import SpatialTransform, closest_affine
-from ..core.volume import Volume
+from ..core.volume import Volume, some_marked
 
 __all__ = ["check_overlap", "overlap_fraction"]
 

@@ -17,9 +17,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.coarse_voxels import has_coarse_voxels, has_thick_slices
 from ..core.errors import InputError
-from ..core.grid import VolumeGrid
+from ..core.grid import VolumeGrid, has_coarse_voxels, has_thick_slices
 from ..core.linear import is_rigid, sitk_from_matrix
 from ..core.volume import Volume
 from ..engines.jobs import EngineVolume

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.spatial import SpatialTransform
 from ..core.volume import Volume
-from ..transforms.resample import resample
+from ..transforms.propagate import resample
 
 __all__ = ["resample_to_fixed"]
 

@@ -13,7 +13,7 @@ from ..core.grid import VolumeGrid
 from ..core.spatial import SpatialTransform
 from ..engines.presets.preset import Preset
 from ..preprocess.steps import Steps
-from ..transforms.distance_statistics import DistanceStatistics
+from ..transforms.working_grid import DistanceStatistics
 from .landmark_start import LandmarkErrors
 from .verdict.convergence import Convergence
 from .verdict.deformable import DeformableVerdict

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.linear import apply_matrix
-from ..core.marked import some_marked
 from ..core.spatial import SpatialTransform
+from ..core.volume import some_marked
 from ..engines.jobs import EngineVolume
 
 __all__ = [

@@ -13,9 +13,9 @@ from ..core.grid import VolumeGrid
 from ..core.request import RequestField
 from ..engines.catalogue import require_engine
 from ..engines.presets.preset import find_preset, names_preset_file
-from ..io.image_files import VOLUME_SUFFIXES, open_image_file
-from ..io.special_files import refuse_special_files
+from ..io.input_files import refuse_special_files
 from ..io.volume_checks import check_pair, check_placement
+from ..io.volumes import VOLUME_SUFFIXES, open_image_file
 from ..io.voxel_source import open_source
 from ..preprocess.steps import find_steps
 from ..register.plan import select_engine

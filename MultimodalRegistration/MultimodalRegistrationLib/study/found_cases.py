@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..io.image_files import VOLUME_SUFFIXES
 from ..io.outputs import OutputFiles
+from ..io.volumes import VOLUME_SUFFIXES
 from .columns import NAME
 from .names import name_problem
 from .problems import one_line

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from itertools import takewhile
 from pathlib import Path
 
-from ..io.file_names import is_device
-from ..io.image_files import VOLUME_SUFFIXES
+from ..io.outputs import is_device
+from ..io.volumes import VOLUME_SUFFIXES
 
 __all__ = ["derived_name", "name_problem", "unique_name"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..core.errors import InputError, suggest
-from ..io.text_files import read_text
+from ..io.input_files import read_text
 from .columns import NAME, REPORT, all_columns
 from .problems import Problems
 

@@ -22,8 +22,6 @@ from scipy.ndimage import map_coordinates
 
 from ..core.linear import apply_matrix
 
-__all__ = ["MOTIONS", "IntensityFit", "Motion", "Samples", "Source", "fit_motion"]
-
 Motion = Literal["rigid", "similarity", "affine"]
 MOTIONS: tuple[Motion, ...] = get_args(Motion)
 _PARAMETERS = {"rigid": 6, "similarity": 7, "affine": 12}

@@ -1,7 +1,8 @@
-"""Grids of bounded size on which a registration is judged."""
+"""Grids of bounded size on which a registration is judged, and statistics of the distances found there."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -12,9 +13,7 @@ from ..core.errors import InputError
 from ..core.grid import VolumeGrid
 from ..core.linear import apply_matrix, translation_matrix
 from ..core.volume import Volume
-from ..io.box_mean import Size, coarse_grid, coarse_size
-
-__all__ = ["bounded_size", "mask_on", "node_grid", "region_points", "volume_of"]
+from ..io.downsample import Size, coarse_grid, coarse_size
 
 _HALVINGS = 40
 # Second derivatives need three nodes along each axis.
@@ -165,3 +164,37 @@ def _box_around(grid: VolumeGrid, region: Volume) -> VolumeGrid:
         )
     size = last - first + 1
     return VolumeGrid.of_matrix((int(size[0]), int(size[1]), int(size[2])), grid.ijk_to_lps @ translation_matrix(first))
+
+
+@dataclass(frozen=True)
+class DistanceStatistics:
+    """Distances in mm.
+
+    Parameters
+    ----------
+    mean_mm, rms_mm, median_mm, p95_mm, max_mm : float
+        Mean, root of the mean square, median, 95th percentile and largest.
+    count : int
+        How many there are.
+    """
+
+    mean_mm: float
+    rms_mm: float
+    median_mm: float
+    p95_mm: float
+    max_mm: float
+    count: int
+
+    @classmethod
+    def of(cls, distances_mm: NDArray[np.floating]) -> DistanceStatistics:
+        """Sum up distances, any shape, at least one."""
+        d = np.asarray(distances_mm, dtype=np.float64).ravel()
+        median, p95 = np.percentile(d, [50, 95])
+        return cls(
+            mean_mm=float(d.mean()),
+            rms_mm=float(np.sqrt(np.mean(d**2))),
+            median_mm=float(median),
+            p95_mm=float(p95),
+            max_mm=float(d.max()),
+            count=d.size,
+        )

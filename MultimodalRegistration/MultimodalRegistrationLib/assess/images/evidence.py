@@ -22,12 +22,11 @@ from ...core.errors import InputError
 from ...core.grid import VolumeGrid
 from ...core.spatial import SpatialTransform
 from ...core.volume import Volume
-from ...io.box_mean import box_mean, coarse_grid
+from ...io.downsample import box_mean, coarse_grid
 from ...preprocess.foreground import foreground
 from ...register.overlap import overlap_fraction
 from ...register.search.lattice import class_centers
-from ...transforms.distance_statistics import DistanceStatistics
-from ...transforms.working_grid import bounded_size, mask_on, volume_of
+from ...transforms.working_grid import DistanceStatistics, bounded_size, mask_on, volume_of
 from ..pictures.planes import resampled
 from .gradients import (
     Edges,

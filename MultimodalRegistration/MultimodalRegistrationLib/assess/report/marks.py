@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError
+from ...io.input_files import refuse_special_files
 from ...io.outputs import OutputFiles, write_json
-from ...io.special_files import refuse_special_files
 from .markup import Html, element, join, name, script_json
 
 MARKS = ("approved", "doubtful", "rejected")

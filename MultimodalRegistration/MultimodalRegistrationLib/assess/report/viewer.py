@@ -24,7 +24,7 @@ from ...core.frames import flip_ijk_to_space
 from ...core.grid import VolumeGrid
 from ...core.spatial import SpatialTransform
 from ...core.volume import Volume
-from ...io.box_mean import box_mean, coarse_grid, coarse_size
+from ...io.downsample import box_mean, coarse_grid, coarse_size
 from ..pictures.planes import display_window, finite_sample, resampled
 
 MAX_SIDE = 176

@@ -10,10 +10,9 @@ from ...core.progress import Progress
 from ...io.outputs import OutputFiles, write_json
 from ...io.volumes import read_unjudged
 from ...transforms.apply import Plan
-from ...transforms.carrier import Carrier
-from ...transforms.compose import compose
+from ...transforms.operations import compose
+from ...transforms.propagate import INTERPOLATIONS, Carrier
 from ...transforms.propagate_files import plan_carried
-from ...transforms.resample import INTERPOLATIONS
 from ..progress import make_printer
 from .common import add_result_options, command_content, read_stages, transform_content
 

@@ -12,16 +12,11 @@ from typing import Any
 from ...core.grid import VolumeGrid
 from ...core.spatial import SpatialTransform
 from ...core.volume import Volume
-from ...io.transforms import (
-    NONLINEAR_SUFFIXES,
-    OUTPUT_FIELD_SUFFIXES,
-    TRANSFORM_SUFFIXES,
-    approximation,
-    read_transform,
-)
+from ...io.tools.itk import NONLINEAR_SUFFIXES, OUTPUT_FIELD_SUFFIXES, TRANSFORM_SUFFIXES
+from ...io.transforms import approximation, read_transform
 from ...io.volume_checks import looks_like_label_map
 from ...io.volumes import read_unjudged
-from ...transforms.distance_statistics import DistanceStatistics
+from ...transforms.working_grid import DistanceStatistics
 from ..progress import Printer
 
 __all__ = [

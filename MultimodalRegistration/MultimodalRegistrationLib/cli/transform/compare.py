@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...io.outputs import OutputFiles, write_json
-from ...transforms.compare import TransformDifference, compare
+from ...transforms.operations import TransformDifference, compare
 from ..progress import make_printer
 from .common import add_result_options, command_content, read_region, read_stages, statistics_words
 

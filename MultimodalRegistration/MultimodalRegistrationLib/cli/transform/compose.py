@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ...io.outputs import OutputFiles, write_json
-from ...io.transforms import write_transform
+from ...io.tools.itk import write_transform
 from ...io.volumes import read_unjudged
-from ...transforms.compose import compose, sample_on_grid
+from ...transforms.operations import compose, sample_on_grid
 from ..progress import make_printer
 from .common import (
     OUTPUT_SUFFIXES,

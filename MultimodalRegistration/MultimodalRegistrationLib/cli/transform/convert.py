@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...io.outputs import OutputFiles
-from ...io.tools.choose import FORMATS, files_of, read_as, write_as
-from ...io.tools.context import DIRECTIONS, Context, open_scan
-from ...io.transforms import approximation
+from ...io.tools.common import DIRECTIONS, Context, open_scan
+from ...io.transforms import FORMATS, approximation, files_of, read_as, write_as
 from ..progress import make_printer
 
 __all__ = ["add_parser"]

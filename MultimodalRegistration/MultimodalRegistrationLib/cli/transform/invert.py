@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ...io.outputs import OutputFiles, write_json
-from ...io.transforms import write_transform
-from ...transforms.invert import DEFAULT_TOLERANCE_MM, Inverse, invert
+from ...io.tools.itk import write_transform
+from ...transforms.operations import DEFAULT_TOLERANCE_MM, Inverse, invert
 from ..progress import make_printer
 from .common import (
     OUTPUT_SUFFIXES,

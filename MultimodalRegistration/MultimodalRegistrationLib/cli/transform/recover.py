@@ -8,7 +8,7 @@ from typing import Any
 from ...core.linear import rotation_angle_deg
 from ...core.progress import Progress
 from ...io.outputs import OutputFiles, write_json
-from ...io.transforms import TRANSFORM_SUFFIXES, write_transform
+from ...io.tools.itk import TRANSFORM_SUFFIXES, write_transform
 from ...io.volumes import read_volume
 from ...register.recover import Recovered, recover
 from ..progress import make_printer

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...core.errors import InputError, suggest
-from ...io.text_files import read_text
+from ...io.input_files import read_text
 
 ELASTIX_FILE = "parameter file of elastix"
 LINEAR_TRANSFORMS = ("EulerTransform", "SimilarityTransform", "AffineTransform")

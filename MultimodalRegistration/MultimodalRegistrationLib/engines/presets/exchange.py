@@ -17,8 +17,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ...core.errors import InputError
+from ...io.input_files import read_text
 from ...io.outputs import OutputFiles, write_json
-from ...io.text_files import read_text
 from .ants_files import (
     AntsStages,
     ants_command,

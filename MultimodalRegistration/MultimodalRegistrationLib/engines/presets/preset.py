@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError, suggest
-from ...io.file_names import is_device
-from ...io.outputs import OutputFiles, write_json
-from ...io.text_files import read_text
-from ...io.user_folder import user_folder
+from ...core.machine import user_folder
+from ...io.input_files import read_text
+from ...io.outputs import OutputFiles, is_device, write_json
 from ..catalogue import ENGINES, is_deformable
 
 SCHEMA_VERSION = 1

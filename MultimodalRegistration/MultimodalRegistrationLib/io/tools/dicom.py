@@ -20,12 +20,9 @@ import MultimodalRegistrationLib
 from ...core.errors import InputError, install_remedy
 from ...core.linear import is_rigid
 from ...core.spatial import SpatialTransform
-from ..image_files import series_files
 from ..outputs import OutputFiles
-from .context import Context, Scan
-from .text import AGAIN, checked_inverse, checked_matrix, linear_matrix
-
-__all__ = ["read_dicom", "write_dicom"]
+from ..volumes import series_files
+from .common import AGAIN, Context, Scan, checked_inverse, checked_matrix, linear_matrix
 
 _SPATIAL_REGISTRATION = "1.2.840.10008.5.1.4.1.1.66.1"
 _PATIENT_AND_STUDY = (

@@ -4,35 +4,44 @@ A file may build on an initial transform :math:`T_0`: composed, :math:`T_1(T_0(p
 p`. A sum with a linear part is exact as a composite: with :math:`T_0(p) = L p + b` and :math:`T_1(p) = p + u(p)`, it is
 :math:`T_0(p + L^{-1} u(p))`, and the coefficients of a B-spline or the vectors of a field are those of :math:`L^{-1}
 u`. Other sums, and splines through landmarks, become grids of displacements with a stated error.
+
+Spline kernel transforms are :math:`f(p) = p + A p + b + \sum_i G(p - p_i)\,d_i`, with :math:`\sum_i d_i = 0` and
+:math:`\sum_i d_i p_i^T = 0`, through the landmarks, or with the stiffness :math:`\lambda` added to the diagonal of the
+kernel matrix near them. The kernels in three dimensions are :math:`|r| I` (thin plate), :math:`|r|^3 I` (volume
+spline), :math:`\alpha |r|^3 I - 3 |r| r r^T` (elastic body) and :math:`\alpha |r| I - r r^T / |r|` (reciprocal elastic
+body), see Davis et al. 1997, doi:10.1109/42.585767.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ...core.displacement_grid import Mapping
 from ...core.grid import VolumeGrid
 from ...core.linear import matrix_from_sitk, sitk_from_matrix
-from ...core.spatial import SpatialTransform
-from .context import Context
-from .elastix_bspline import elastix_bspline
+from ...core.spatial import Mapping, SpatialTransform
+from .common import AGAIN, Context, gridded
 from .elastix_file import ElastixFile, beside, read_chain
-from .elastix_kernels import KERNELS, KernelSpline
-from .fields import gridded
 from .itk import read_field, read_itk
-from .text import AGAIN
-
-__all__ = ["read_elastix"]
 
 _AS_FIELD = "Let transformix write its deformation field (transformix -def all -tp FILE), and give that."
 _BSPLINES = ("BSplineTransform", "RecursiveBSplineTransform")
 _FIELD = "DisplacementFieldTransform"
+_LINEAR = {
+    "TranslationTransform": 3,
+    "EulerTransform": 6,
+    "SimilarityTransform": 7,
+    "AffineTransform": 12,
+    "AffineLogTransform": 12,
+}
+# Of the kernels that are a power of the distance.
+_POWERS = {"ThinPlateSpline": 1, "VolumeSpline": 3}
 
 
 @dataclass(frozen=True)
@@ -100,15 +109,6 @@ def _stage(file: ElastixFile) -> _Mapped:
         known = ", ".join((*_LINEAR, *_BSPLINES, "SplineKernelTransform", "DeformationFieldTransform"))
         raise file.error("Transform", f"a {kind} cannot be read, only {known}", _AS_FIELD)
     return _of_sitk(_linear(file, kind))
-
-
-_LINEAR = {
-    "TranslationTransform": 3,
-    "EulerTransform": 6,
-    "SimilarityTransform": 7,
-    "AffineTransform": 12,
-    "AffineLogTransform": 12,
-}
 
 
 def _parameters(file: ElastixFile, count: int) -> list[float]:
@@ -288,3 +288,150 @@ def _about_origin(grid: VolumeGrid) -> NDArray[np.float64]:
     matrix[:3, :3] = np.reshape(grid.direction, (3, 3))
     matrix[:3, 3] = np.asarray(grid.origin_lps) - matrix[:3, :3] @ np.asarray(grid.origin_lps)
     return matrix
+
+
+def elastix_bspline(
+    order: int,
+    *,
+    size: Sequence[int],
+    spacing_mm: ArrayLike,
+    origin_lps: ArrayLike,
+    direction_columns: ArrayLike,
+    coefficients: ArrayLike,
+    index: ArrayLike = (0, 0, 0),
+) -> sitk.BSplineTransform:
+    """Make the transform that elastix' parameters describe.
+
+    Parameters
+    ----------
+    order : int
+        Of the spline, 1 to 3.
+    size : sequence of 3 int
+        Nodes of the grid along each axis.
+    spacing_mm, origin_lps : array_like, shape (3,)
+        Of the grid; the origin belongs to the index zero.
+    direction_columns : array_like, shape (9,)
+        As elastix tells matrices: column by column.
+    coefficients : array_like, shape (3 * nodes,)
+        All of x, then those of y and z.
+    index : array_like, shape (3,)
+        Of the first node.
+    """
+    direction = np.reshape(direction_columns, (3, 3)).T
+    spacing = np.asarray(spacing_mm, dtype=np.float64)
+    first_lps = np.asarray(origin_lps) + direction @ (spacing * np.asarray(index))
+    transform = sitk.BSplineTransform(3, order)
+    transform.SetFixedParameters([*size, *first_lps.tolist(), *spacing.tolist(), *direction.ravel().tolist()])
+    transform.SetParameters(np.asarray(coefficients, dtype=np.float64).tolist())
+    return transform
+
+
+def moved_bspline(transform: sitk.BSplineTransform, matrix: ArrayLike) -> sitk.BSplineTransform:
+    """The same bending in another frame: what ``matrix @ transform @ inv(matrix)`` would be.
+
+    Parameters
+    ----------
+    transform : SimpleITK.BSplineTransform
+        Three-dimensional; not changed.
+    matrix : array_like, shape (4, 4)
+        Rigid, from the frame of the transform to the new one, mm.
+
+    Returns
+    -------
+    SimpleITK.BSplineTransform
+        With the grid moved and the coefficients, which are displacements, turned.
+    """
+    to_new = np.asarray(matrix, dtype=np.float64)
+    rotation = to_new[:3, :3]
+    size, origin, spacing, direction = np.split(np.asarray(transform.GetFixedParameters()), [3, 6, 9])
+    origin = rotation @ origin + to_new[:3, 3]
+    direction = rotation @ direction.reshape(3, 3)
+    moved = sitk.BSplineTransform(3, transform.GetOrder())
+    moved.SetFixedParameters(np.concatenate([size, origin, spacing, direction.ravel()]).tolist())
+    moved.SetParameters((rotation @ np.reshape(transform.GetParameters(), (3, -1))).ravel().tolist())
+    return moved
+
+
+def _radial(power: int) -> Callable[[NDArray[np.float64], float], NDArray[np.float64]]:
+    def kernel(offsets: NDArray[np.float64], poisson_ratio: float) -> NDArray[np.float64]:
+        radius = np.linalg.norm(offsets, axis=-1)
+        return np.asarray((radius**power)[..., None, None] * np.eye(3))
+
+    return kernel
+
+
+def _elastic(offsets: NDArray[np.float64], poisson_ratio: float) -> NDArray[np.float64]:
+    alpha = 12.0 * (1.0 - poisson_ratio) - 1.0
+    radius = np.linalg.norm(offsets, axis=-1)[..., None, None]
+    return np.asarray(alpha * radius**3 * np.eye(3) - 3.0 * radius * offsets[..., :, None] * offsets[..., None, :])
+
+
+def _reciprocal(offsets: NDArray[np.float64], poisson_ratio: float) -> NDArray[np.float64]:
+    alpha = 8.0 * (1.0 - poisson_ratio) - 1.0
+    radius = np.linalg.norm(offsets, axis=-1)[..., None, None]
+    with np.errstate(divide="ignore"):
+        share = np.where(radius > 1e-8, 1.0 / radius, 0.0)
+    return np.asarray(alpha * radius * np.eye(3) - share * offsets[..., :, None] * offsets[..., None, :])
+
+
+KERNELS = {
+    **{kind: _radial(power) for kind, power in _POWERS.items()},
+    "ElasticBodySpline": _elastic,
+    "ElasticBodyReciprocalSpline": _reciprocal,
+}
+
+
+@dataclass(frozen=True)
+class KernelSpline:
+    """A spline through pairs of landmarks.
+
+    Parameters
+    ----------
+    kernel : str
+        One of :data:`KERNELS`.
+    fixed_lps, moving_lps : array, shape (N, 3)
+        Landmarks, LPS, mm; at least four that are not in a plane.
+    stiffness : float
+        0 passes through the landmarks.
+    poisson_ratio : float
+        Of the elastic bodies.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        The landmarks lie in a plane, or one is given twice.
+    """
+
+    kernel: str
+    fixed_lps: NDArray[np.float64]
+    moving_lps: NDArray[np.float64]
+    stiffness: float
+    poisson_ratio: float
+    _weights: NDArray[np.float64] = field(init=False, repr=False)
+    _affine: NDArray[np.float64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        count = len(self.fixed_lps)
+        blocks = KERNELS[self.kernel](self.fixed_lps[:, None] - self.fixed_lps[None], self.poisson_ratio)
+        blocks[np.arange(count), np.arange(count)] = self.stiffness * np.eye(3)
+        kernel = blocks.swapaxes(1, 2).reshape(3 * count, 3 * count)
+        homogeneous = np.column_stack([self.fixed_lps, np.ones(count)])
+        polynomial = np.kron(homogeneous, np.eye(3))
+        system = np.block([[kernel, polynomial], [polynomial.T, np.zeros((12, 12))]])
+        displacements = np.concatenate([(self.moving_lps - self.fixed_lps).ravel(), np.zeros(12)])
+        found = np.linalg.solve(system, displacements)
+        object.__setattr__(self, "_weights", found[: 3 * count].reshape(count, 3))
+        object.__setattr__(self, "_affine", found[3 * count :].reshape(4, 3))
+
+    def to_moving(self, fixed_lps: ArrayLike) -> NDArray[np.float64]:
+        """Map fixed points, shape (N, 3), LPS, mm, to moving ones."""
+        points = np.asarray(fixed_lps, dtype=np.float64)
+        if self.kernel in _POWERS:
+            # Few files need it, and the import would slow the start of every command.
+            from scipy.spatial.distance import cdist
+
+            bent = cdist(points, self.fixed_lps) ** _POWERS[self.kernel] @ self._weights
+        else:
+            blocks = KERNELS[self.kernel](points[:, None] - self.fixed_lps[None], self.poisson_ratio)
+            bent = np.einsum("nmij,mj->ni", blocks, self._weights)
+        return np.asarray(points + np.column_stack([points, np.ones(len(points))]) @ self._affine + bent)

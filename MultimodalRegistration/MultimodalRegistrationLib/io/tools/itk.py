@@ -1,7 +1,21 @@
-"""Transforms in ITK files and displacement fields in images, LPS, resampling direction."""
+"""Transforms of ITK and ANTs: ITK files, displacement fields in images, and lists as for ``antsApplyTransforms``.
+
+All are LPS, mm, resampling direction. A list of ANTs maps fixed to moving points in its order:
+``1Warp.nii.gz 0GenericAffine.mat`` takes a fixed point through the warp and then through the affine transform.
+``[0GenericAffine.mat,1]`` is the inverse of a linear one, so that ``[0GenericAffine.mat,1] 1InverseWarp.nii.gz`` maps
+back.
+
+ITK lets the HDF5 library note four times in the header of each object, which nothing reads; without them the same
+content makes the same file. Version 2 of these headers (HDF5 file format specification 3.0, section IV.A.1.b) ends with
+a checksum, Jenkins' lookup3.
+"""
 
 from __future__ import annotations
 
+import mmap
+import re
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +23,27 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
 from ...core.errors import InputError
-from ...core.linear import sitk_from_matrix
+from ...core.linear import matrix_from_sitk, sitk_from_matrix
 from ...core.spatial import SpatialTransform
+from ..input_files import refuse_special_files
 from ..outputs import OutputFiles, writing
-from .context import Context
-from .fields import field_of_transform
-from .hdf5_times import erase_times
-from .matlab import loadmat_or_error
-from .text import AGAIN, read_lines
-
-__all__ = [
-    "FIELD_SUFFIXES",
-    "NONLINEAR_SUFFIXES",
-    "OUTPUT_FIELD_SUFFIXES",
-    "TRANSFORM_SUFFIXES",
-    "read_field",
-    "read_itk",
-    "write_field",
-    "write_itk",
-    "write_linear_transform",
-    "write_transform",
-]
+from .common import AGAIN, Context, checked_inverse, field_of_transform, loadmat_or_error, read_lines
 
 TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
 NONLINEAR_SUFFIXES = (".h5", ".tfm")
 FIELD_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 # Without those that keep their voxels in a second file, which would have to be renamed with the first.
 OUTPUT_FIELD_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha")
-
 _REMEDY = "Give a transform that Slicer, ANTs or SimpleITK saved as .h5, .tfm, .txt or .mat, or a displacement field."
+_SIGNATURE = b"OHDR\x02"
+_TIMES = 0x20
+_LIMITS = 0x10
+_MASK = 0xFFFFFFFF
+# Of a header with times: signature, flags, times, size, checksum.
+_SHORTEST = 27
+_ITEM = re.compile(
+    r"""\s*(?:\[\s*(?P<inner>[^\[\]]+?)\s*,\s*(?P<flag>[01])\s*\]|"(?P<quoted>[^"]+)"|(?P<plain>[^\s"\[\]]+))"""
+)
 
 
 def read_itk(path: Path) -> sitk.Transform:
@@ -189,3 +195,200 @@ def write_field(outputs: OutputFiles, path: Path, transform: SpatialTransform, c
     with writing(path):
         sitk.WriteImage(image, str(staged), True)
     return error_mm
+
+
+def erase_times(path: Path) -> None:
+    """Set the times of all objects in an HDF5 file to zero.
+
+    Parameters
+    ----------
+    path : Path
+        Changed in place; something that only looks like a header, but whose checksum is wrong, is left alone.
+    """
+    if path.stat().st_size < _SHORTEST:
+        return
+    # Fields are large; only their headers are touched.
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        start = data.find(_SIGNATURE)
+        while 0 <= start <= len(data) - _SHORTEST:
+            end = _end_of_header(data, start)
+            if data[start + 5] & _TIMES and end is not None:
+                (checksum,) = struct.unpack("<I", data[end : end + 4])
+                if lookup3(data[start:end]) == checksum:
+                    data[start + 6 : start + 22] = bytes(16)
+                    data[end : end + 4] = struct.pack("<I", lookup3(data[start:end]))
+            start = data.find(_SIGNATURE, start + 1)
+
+
+def _end_of_header(data: mmap.mmap, start: int) -> int | None:
+    """Where the checksum is; None where the file ends before."""
+    flags = data[start + 5]
+    at = start + 6 + (16 if flags & _TIMES else 0) + (4 if flags & _LIMITS else 0)
+    width = 1 << (flags & 3)
+    end = at + width + int.from_bytes(data[at : at + width], "little")
+    return end if end + 4 <= len(data) else None
+
+
+def lookup3(data: bytes) -> int:
+    """Bob Jenkins' hash of 2006, ``hashlittle`` with the initial value zero."""
+    a = b = c = (0xDEADBEEF + len(data)) & _MASK
+    blocks = max(0, (len(data) - 1) // 12)
+    for number in range(blocks):
+        x, y, z = struct.unpack_from("<III", data, 12 * number)
+        a, b, c = (a + x) & _MASK, (b + y) & _MASK, (c + z) & _MASK
+        a = ((a - c) & _MASK) ^ _turned(c, 4)
+        c = (c + b) & _MASK
+        b = ((b - a) & _MASK) ^ _turned(a, 6)
+        a = (a + c) & _MASK
+        c = ((c - b) & _MASK) ^ _turned(b, 8)
+        b = (b + a) & _MASK
+        a = ((a - c) & _MASK) ^ _turned(c, 16)
+        c = (c + b) & _MASK
+        b = ((b - a) & _MASK) ^ _turned(a, 19)
+        a = (a + c) & _MASK
+        c = ((c - b) & _MASK) ^ _turned(b, 4)
+        b = (b + a) & _MASK
+    rest = data[12 * blocks :]
+    if not rest:
+        return c
+    x, y, z = struct.unpack("<III", rest.ljust(12, b"\0"))
+    a, b, c = (a + x) & _MASK, (b + y) & _MASK, (c + z) & _MASK
+    c = ((c ^ b) - _turned(b, 14)) & _MASK
+    a = ((a ^ c) - _turned(c, 11)) & _MASK
+    b = ((b ^ a) - _turned(a, 25)) & _MASK
+    c = ((c ^ b) - _turned(b, 16)) & _MASK
+    a = ((a ^ c) - _turned(c, 4)) & _MASK
+    b = ((b ^ a) - _turned(a, 14)) & _MASK
+    return ((c ^ b) - _turned(b, 24)) & _MASK
+
+
+def _turned(value: int, bits: int) -> int:
+    return ((value << bits) | (value >> (32 - bits))) & _MASK
+
+
+@dataclass(frozen=True)
+class AntsItem:
+    """One transform of a list.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    inverted : bool
+        Whether its inverse is meant.
+    """
+
+    path: Path
+    inverted: bool
+
+
+def ants_items(text: str) -> list[AntsItem]:
+    """Take a list apart; a path that exists is one item, spaces and all.
+
+    Raises
+    ------
+    InputError
+        Brackets or quotes that do not match, or a flag other than 0 or 1.
+    """
+    if _exists(text):
+        return [AntsItem(Path(text), inverted=False)]
+    items, position = [], 0
+    stripped = text.rstrip()
+    while position < len(stripped):
+        found = _ITEM.match(stripped, position)
+        if found is None:
+            raise InputError(
+                text,
+                f"the list cannot be understood from {stripped[position : position + 30]!r} on",
+                "Write it as for antsApplyTransforms: '1Warp.nii.gz 0GenericAffine.mat' or '[0GenericAffine.mat,1]'.",
+            )
+        name = found["inner"] or found["quoted"] or found["plain"]
+        items.append(AntsItem(Path(name.strip('"')), inverted=found["flag"] == "1"))
+        position = found.end()
+    return items
+
+
+def looks_like_ants_list(text: str) -> bool:
+    """Whether a text that is not the path of a file can only be a list of ANTs."""
+    if _exists(text):
+        return False
+    if re.match(r"\s*\[.+,\s*[01]\s*\]", text):
+        return True
+    words = text.split()
+    return len(words) > 1 and all(_exists(word.strip('"')) or word.startswith("[") for word in words)
+
+
+def read_ants(text: str | Path, context: Context) -> SpatialTransform:
+    """Read a file or a list of files of ANTs.
+
+    Parameters
+    ----------
+    text : str or Path
+        In the notation of ``antsApplyTransforms``.
+    context : Context
+        Not used.
+
+    Returns
+    -------
+    SpatialTransform
+        ``fixed_to_moving_lps``, if the list is the one that warps the moving image to the fixed one.
+
+    Raises
+    ------
+    InputError
+        A file is missing or unreadable, or a warp is to be inverted.
+    """
+    items = ants_items(str(text))
+    if len(items) == 1 and not items[0].inverted:
+        return SpatialTransform(items[0].path.name, _read_item(items[0]))
+    parts = [_read_item(item) for item in items]
+    if not parts:
+        raise InputError(str(text), "the list is empty", "Give the files as for antsApplyTransforms.")
+    # SimpleITK applies the last of a composite first.
+    whole = parts[0] if len(parts) == 1 else sitk.CompositeTransform(parts[::-1])
+    return SpatialTransform(str(text), whole)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:
+        # A list may be longer than any path.
+        return False
+
+
+def _read_item(item: AntsItem) -> sitk.Transform:
+    refuse_special_files(item.path)
+    if not item.path.is_file():
+        raise InputError(item.path, "no such file", "Check the spelling and the folder.")
+    if item.path.name.lower().endswith(FIELD_SUFFIXES):
+        if item.inverted:
+            raise InputError(
+                item.path,
+                "a warp cannot be inverted by a flag",
+                "Give the inverse that ANTs wrote (1InverseWarp.nii.gz).",
+            )
+        return read_field(item.path)
+    transform = read_itk(item.path)
+    if not item.inverted:
+        return transform
+    if not transform.IsLinear():
+        raise InputError(item.path, "only a linear transform can be inverted by a flag", "Give the list of its parts.")
+    return sitk_from_matrix(checked_inverse(item.path, matrix_from_sitk(transform)))
+
+
+def write_ants(outputs: OutputFiles, path: Path, transform: SpatialTransform, context: Context) -> float:
+    """Write a linear transform as ``.mat``, any as a warp on the grid of the fixed volume.
+
+    Returns
+    -------
+    float
+        ``error_mm`` between the nodes of a warp, 0 where it is exact.
+    """
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        return write_field(outputs, path, transform, context)
+    if path.suffix.lower() not in (".mat", ".txt"):
+        raise InputError(path, "this file type cannot be written for ANTs", "Use .mat for linear ones, or .nii.gz.")
+    if transform.matrix is None:
+        raise InputError(path, "a non-linear transform", "Write it as a warp, .nii.gz, with --fixed.")
+    return write_itk(outputs, path, SpatialTransform.of_matrix(transform.name, transform.matrix), context)

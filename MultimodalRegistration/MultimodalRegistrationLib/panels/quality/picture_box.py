@@ -12,7 +12,7 @@ import slicer
 from ...application.slice_views import views_cross_at
 from ...assess.pictures.picture import MODES
 from ...core.errors import InputError, RegistrationError
-from ...io.file_names import plain_file_name
+from ...io.outputs import plain_file_name
 from ...mrml.picture_job import PictureJob, PictureSettings
 from ..common.buttons import offer
 from ..common.choice_box import ChoiceBox

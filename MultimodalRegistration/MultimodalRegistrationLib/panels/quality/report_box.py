@@ -13,7 +13,7 @@ import qt
 
 from ...assess.report.marks import MARKS, write_mark
 from ...core.errors import InputError, RegistrationError
-from ...io.file_names import plain_file_name
+from ...io.outputs import plain_file_name
 from ...mrml.quality_nodes import CONTENT_ATTRIBUTE
 from ..common.buttons import offer
 from ..common.stepper import Stepper

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.cores import usable_cores
-from ...core.linear import apply_matrix
-from ...core.rotations import even_rotations
+from ...core.linear import apply_matrix, even_rotations
+from ...core.machine import usable_cores
 from ...engines.jobs import EngineVolume
 from .agreement import Agreement, Poses
 from .bounds import Bounds

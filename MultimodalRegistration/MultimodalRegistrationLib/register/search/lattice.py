@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.grid import VolumeGrid
 from ...core.linear import apply_matrix
-from ...core.marked import box_of_marked
+from ...core.volume import box_of_marked
 from ...engines.jobs import EngineVolume
 
 __all__ = ["Lattice", "content_extent_mm", "class_coordinates", "classes_of", "lattice_of"]

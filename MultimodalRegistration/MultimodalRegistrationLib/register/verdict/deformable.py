@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ...transforms.distance_statistics import DistanceStatistics
-from ...transforms.health.health import JacobianStatistics
+from ...transforms.health import JacobianStatistics
+from ...transforms.working_grid import DistanceStatistics
 
 __all__ = ["DeformableEvidence", "DeformableVerdict", "DeformableWord", "judge_deformation"]
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ...core.cores import usable_cores
 from ...core.linear import apply_matrix, closest_rotation, displacement_mm, rotation_angle_deg
+from ...core.machine import usable_cores
 from ..search.agreement import Agreement, Poses
 from ..search.bounds import Bounds
 from ..search.candidates import Candidate, search_step_mm

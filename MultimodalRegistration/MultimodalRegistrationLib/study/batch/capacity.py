@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.cores import usable_cores
 from ...core.errors import InputError
-from ...io.memory import available_memory_bytes
+from ...core.machine import available_memory_bytes, usable_cores
 from ...io.voxel_source import open_source
 from ...register.memory_need import needed_memory_bytes
 from ..cases import Study

@@ -10,8 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
 from ...core.errors import InputError
-from ...io.file_names import with_word
-from ...io.outputs import write_json
+from ...io.outputs import with_word, write_json
 
 __all__ = [
     "CASES_FOLDER",

@@ -13,8 +13,7 @@ import MultimodalRegistrationLib
 from ...assess.content import csv_table
 from ...assess.report.marks import read_mark
 from ...assess.report.study_page import study_page
-from ...core.errors import InputError
-from ...core.exit_codes import ExitCode, exit_code_of_verdicts
+from ...core.errors import ExitCode, InputError, exit_code_of_verdicts
 from ...io.outputs import OutputFiles, write_json
 from .outcome import (
     CASE_FILE,

@@ -13,9 +13,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.grid import VolumeGrid
-
-__all__ = ["bending_density", "determinants", "displacement_gradients"]
+from ..core.grid import VolumeGrid
 
 
 def displacement_gradients(displacements_mm: NDArray[np.float64], grid: VolumeGrid) -> NDArray[np.float64]:

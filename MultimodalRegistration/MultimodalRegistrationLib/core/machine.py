@@ -1,4 +1,4 @@
-"""How much memory is free, asked of the operating system."""
+"""What the machine offers: cores, free memory, and the folder of the user's data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["available_memory_bytes"]
+
+def usable_cores() -> int:
+    """Cores that this process may use: on a cluster, or where a job was pinned, fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def available_memory_bytes() -> int | None:
@@ -45,3 +50,12 @@ def _windows_available() -> int:
     status.length = ctypes.sizeof(status)
     ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]
     return int(status.available)
+
+
+def user_folder() -> Path:
+    """Folder of the user's data: ``MULTIMODAL_REGISTRATION_HOME`` if set, else one in the home folder.
+
+    It is outside the extension, so updating or removing the extension leaves it alone.
+    """
+    override = os.environ.get("MULTIMODAL_REGISTRATION_HOME")
+    return Path(override) if override else Path.home() / ".multimodal-registration"

@@ -1,26 +1,24 @@
-"""The inverse of a transform: its matrix, or a grid of displacements that is as fine as a tolerance asks for."""
+"""Composing, inverting and comparing transforms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..core.box import OrientedBox
-from ..core.displacement_grid import displacement_grid
 from ..core.errors import InputError
-from ..core.grid import VolumeGrid
-from ..core.linear import apply_matrix, closest_rotation
-from ..core.spatial import SpatialTransform
+from ..core.grid import OrientedBox, VolumeGrid
+from ..core.linear import apply_matrix, closest_rotation, rotation_angle_deg
+from ..core.spatial import SpatialTransform, displacement_grid
 from ..core.stages import affine_of_points
 from ..core.volume import Volume
-from .distance_statistics import DistanceStatistics
-from .working_grid import region_points
+from .health import displacement_difference
+from .working_grid import DistanceStatistics, region_points
 
-__all__ = ["DEFAULT_TOLERANCE_MM", "Inverse", "invert"]
-
+_SAMPLED_PROBES = 100_000
 DEFAULT_TOLERANCE_MM = 0.1
 _MOST_POINTS = 125_000
 _PROBES = 20_000
@@ -36,6 +34,85 @@ _ALL_POINTS_FACTOR = 5
 _SOLVED = 0.02
 # Whoever comes back further away was at another point that is mapped to the same place.
 _OWN_MM = 0.5
+_CENTER_POINTS = 100_000
+
+
+@dataclass(frozen=True)
+class SampledTransform:
+    """A transform as one grid of displacements.
+
+    Parameters
+    ----------
+    transform : SpatialTransform
+        ``fixed_to_moving_lps``; beyond the grid points stay where they are.
+    error : DistanceStatistics
+        Distance from what was sampled, at random points between the nodes.
+    """
+
+    transform: SpatialTransform
+    error: DistanceStatistics
+
+
+def compose(transforms: Sequence[SpatialTransform]) -> SpatialTransform:
+    """Put transforms one after the other, exactly.
+
+    Parameters
+    ----------
+    transforms : sequence of SpatialTransform
+        The one that points go through first comes first. With ``fixed_to_moving_lps`` transforms that is the one of the
+        last registration: points of the fixed volume go through it into the prealigned moving volume, and from there
+        through the prealignment into the moving volume itself.
+
+    Returns
+    -------
+    SpatialTransform
+        As exact as what it is made of. One matrix where all are linear, else a ``SimpleITK.CompositeTransform`` with
+        all stages as they are; it lists them the other way round, since ITK applies the last one first.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
+    if not transforms:
+        raise InputError("The composite", "no transforms were given", "Give at least one.")
+    name = ", then ".join(one.name for one in transforms)
+    matrices = [one.matrix for one in transforms]
+    product = np.eye(4)
+    for matrix in matrices:
+        if matrix is None:
+            stages = [stage.transform for one in transforms for stage in one.stages]
+            return SpatialTransform(
+                name, sitk.CompositeTransform(stages[::-1]), sum(one.error_mm for one in transforms)
+            )
+        product = matrix @ product
+    return SpatialTransform.of_matrix(name, product)
+
+
+def sample_on_grid(transform: SpatialTransform, grid: VolumeGrid, *, seed: int = 0) -> SampledTransform:
+    """Sample a transform at the voxel centres of a volume.
+
+    Parameters
+    ----------
+    transform : SpatialTransform
+        ``fixed_to_moving_lps``, of any kind.
+    grid : VolumeGrid
+        Of the fixed volume.
+    seed : int
+        Of the points at which the result is compared with the transform.
+
+    Returns
+    -------
+    SampledTransform
+        Exact for points at voxel centres, by linear interpolation elsewhere.
+    """
+    image = sitk.GetImageFromArray(transform.displacements_mm(grid), isVector=True)
+    grid.place(image)
+    sampled = SpatialTransform(f"{transform.name} on a grid", sitk.DisplacementFieldTransform(image))
+    index = np.random.default_rng(seed).uniform(0, np.asarray(grid.size) - 1, (_SAMPLED_PROBES, 3))
+    points = apply_matrix(grid.ijk_to_lps, index)
+    apart = np.linalg.norm(sampled.to_moving(points) - transform.to_moving(points), axis=1)
+    return SampledTransform(sampled, DistanceStatistics.of(apart))
 
 
 @dataclass(frozen=True)
@@ -168,3 +245,69 @@ def _grids(fixed: VolumeGrid, fixed_lps: NDArray[np.float64], moving_lps: NDArra
         matrix[:3, :3] = axes * (box.size_mm / (size - 1))
         matrix[:3, 3] = box.center_lps - axes @ (box.size_mm / 2)
         yield VolumeGrid.of_matrix((int(size[0]), int(size[1]), int(size[2])), matrix)
+
+
+@dataclass(frozen=True)
+class LinearDifference:
+    """What leads from where one linear transform puts the region to where the other does.
+
+    Parameters
+    ----------
+    rotation_deg : float
+        Angle of the rotation nearest to ``B A^-1``.
+    translation_mm : float
+        Distance between where the two put the centre of the region; unlike the entries of the matrices it does not
+        depend on where the origin of the coordinates lies.
+    volume_ratio : float
+        Volume under ``B`` over that under ``A``.
+    """
+
+    rotation_deg: float
+    translation_mm: float
+    volume_ratio: float
+
+
+@dataclass(frozen=True)
+class TransformDifference:
+    """Two transforms over the same region.
+
+    Parameters
+    ----------
+    first, second : str
+        Their names.
+    displacement : DistanceStatistics
+        Distances between where they put the same points of the region.
+    linear : LinearDifference or None
+        None unless both are linear.
+    """
+
+    first: str
+    second: str
+    displacement: DistanceStatistics
+    linear: LinearDifference | None
+
+
+def compare(a: SpatialTransform, b: SpatialTransform, *, over: Volume | VolumeGrid) -> TransformDifference:
+    """Compare two transforms by where they put points, in mm.
+
+    Parameters
+    ----------
+    a, b : SpatialTransform
+        ``fixed_to_moving_lps``, with the same fixed and moving volumes.
+    over : Volume or VolumeGrid
+        Voxels above zero, or a whole grid, in the frame of the fixed volume.
+
+    Raises
+    ------
+    InputError
+        The region marks nothing.
+    """
+    linear = None
+    if a.matrix is not None and b.matrix is not None:
+        center = region_points(over, _CENTER_POINTS).mean(axis=0)
+        between = b.matrix @ np.linalg.inv(a.matrix)
+        shift = apply_matrix(b.matrix, center) - apply_matrix(a.matrix, center)
+        linear = LinearDifference(
+            rotation_angle_deg(between), float(np.linalg.norm(shift)), float(np.linalg.det(between[:3, :3]))
+        )
+    return TransformDifference(a.name, b.name, displacement_difference(a, b, region=over), linear)

@@ -1,1 +1,0 @@
-"""Whether a transform is one that a body could undergo."""
