@@ -139,7 +139,7 @@ def test_the_engine_gets_them_and_the_verdict_does_not(head_ct, head_mr, share):
     engines._running["elastix"] = Asked()
     poses = [rigid([1, 2, 3], 20, [4, 5, 6])]
     run_fine_stage(narrow, poses, preset, "elastix", Run(engines), seed=1, crop_margin_mm=None)
-    in_job, kept, masks = (jobs[0].fixed, jobs[0].moving), (narrow.sampled, narrow.other), (mask, None)
+    in_job, kept, masks = (jobs[0].metric_fixed, jobs[0].metric_moving), (narrow.sampled, narrow.other), (mask, None)
     for one, same, was, where in zip(in_job, kept, before, masks, strict=True):
         np.testing.assert_array_equal(same.voxels, was)
         np.testing.assert_array_equal(one.voxels, equalised(was, share, mask=where))

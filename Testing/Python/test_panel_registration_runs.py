@@ -177,7 +177,6 @@ def test_a_second_run_is_refused(slicer_app, ready):
     finish(slicer_app, ready)
 
 
-@pytest.mark.story("U23")
 def test_an_error_names_the_control_of_a_field(slicer_app, ready):
     process = start(slicer_app, ready)
     process.tell_error(InputError(FieldName("max_rotation_deg", "max_translation_mm"), "given together", "Leave one."))
@@ -185,6 +184,7 @@ def test_an_error_names_the_control_of_a_field(slicer_app, ready):
     assert ready.ui.messageLabel.text == text
 
 
+@pytest.mark.story("U23")
 def test_an_error_names_the_node(slicer_app, ready):
     process = start(slicer_app, ready)
     subject = str(process.file("--fixed"))
