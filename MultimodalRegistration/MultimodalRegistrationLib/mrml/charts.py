@@ -12,6 +12,13 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
+# Those of the report: told apart with any kind of colour vision on a white ground, the grey one for "before".
+_COLORS = ("#5f6a75", "#0072b2", "#c25400", "#008663", "#a8508a", "#7a6a00")
+_GOLDEN_RATIO = 0.618034
+_BLACK = (0.0, 0.0, 0.0)
+# Errors before the registration that are larger than the others by this factor would squeeze them to a line.
+_OFF_SCALE = 3.0
+
 
 def add_table_node(scene: Any, columns: Mapping[str, Sequence[Any]], *, name: str) -> Any:
     """Add a table to a scene.
@@ -57,11 +64,6 @@ def _column(name: str, values: Sequence[Any]) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-# Those of the report: told apart with any kind of colour vision on a white ground, the grey one for "before".
-_COLORS = ("#5f6a75", "#0072b2", "#c25400", "#008663", "#a8508a", "#7a6a00")
-_GOLDEN_RATIO = 0.618034
 
 
 @dataclass(frozen=True)
@@ -179,9 +181,6 @@ def _add_line(scene: Any, line: Line, chart: Chart, *, name: str) -> tuple[Any, 
     return table, series
 
 
-_BLACK = (0.0, 0.0, 0.0)
-# Errors before the registration that are larger than the others by this factor would squeeze them to a line.
-_OFF_SCALE = 3.0
 # Room for the legend, which Slicer puts into the upper right corner: a share of the height, and one for each line.
 _HEADROOM, _HEADROOM_A_LINE = 1.15, 0.1
 

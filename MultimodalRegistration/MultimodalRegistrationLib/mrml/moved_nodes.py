@@ -20,6 +20,8 @@ from .scene_nodes import add_hidden, nodes_of_class, remove_present, window_of_c
 from .transforms import apply_to_moving, inverted_copy
 from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
+_WARM_COLORS = 256
+
 
 def _follows(result_node: Any, parent: Any) -> bool:
     """Whether a transform was made of a former parent followed by this result."""
@@ -114,9 +116,6 @@ def check_output(node: Any, *inputs: Any) -> None:
                 f"it lies under the output transform, '{node.GetName()}', and would move when the result is written",
                 "Choose another output transform, or take it out.",
             )
-
-
-_WARM_COLORS = 256
 
 
 class MovedCopy:

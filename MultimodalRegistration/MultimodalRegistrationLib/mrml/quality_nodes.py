@@ -24,6 +24,16 @@ _DIVERGING = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
 _PLAIN = "vtkMRMLColorTableNodeGrey"
 _TOP_PERCENTILE = 99.0
 _VALUES_LOOKED_AT = 100_000
+_GREEN = (0.1, 0.6, 0.3)
+_LABELLED = 3
+_RED = (0.85, 0.1, 0.1)
+RUN_ATTRIBUTE = "MultimodalRegistration.QualityRun"
+# Everything that was measured, as JSON, in the table of methods.
+CONTENT_ATTRIBUTE = "MultimodalRegistration.Quality"
+# What a map shows: its name among the maps.
+MAP_ATTRIBUTE = "MultimodalRegistration.QualityMap"
+# Of the table of methods: the segmentation of the moving volume.
+SEGMENTATION_ROLE = "MultimodalRegistration.MovingSegmentation"
 
 
 def add_map_node(scene: Any, volume: Volume, kind: str, *, name: str) -> Any:
@@ -71,11 +81,6 @@ def add_map_node(scene: Any, volume: Volume, kind: str, *, name: str) -> Any:
     node.SetAndObserveDisplayNodeID(display.GetID())
     fill_volume_node(node, volume)
     return node
-
-
-_GREEN = (0.1, 0.6, 0.3)
-_LABELLED = 3
-_RED = (0.85, 0.1, 0.1)
 
 
 def add_error_points(scene: Any, targets: Mapping[str, Any], *, name: str) -> Any:
@@ -145,15 +150,6 @@ def add_error_lines(scene: Any, targets: Mapping[str, Any], *, name: str) -> lis
         display.SetPropertiesLabelVisibility(False)
         nodes.append(node)
     return nodes
-
-
-RUN_ATTRIBUTE = "MultimodalRegistration.QualityRun"
-# Everything that was measured, as JSON, in the table of methods.
-CONTENT_ATTRIBUTE = "MultimodalRegistration.Quality"
-# What a map shows: its name among the maps.
-MAP_ATTRIBUTE = "MultimodalRegistration.QualityMap"
-# Of the table of methods: the segmentation of the moving volume.
-SEGMENTATION_ROLE = "MultimodalRegistration.MovingSegmentation"
 
 
 @dataclass(frozen=True)

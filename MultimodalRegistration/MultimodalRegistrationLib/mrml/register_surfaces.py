@@ -38,6 +38,8 @@ from .vtk_arrays import matrix_from_vtk
 
 # Slicer's own name.
 CLOSED_SURFACE = "Closed surface"
+# Corners of a cube, mm: where a transform puts these tells it from another one.
+_PROBES_RAS = np.array(np.meshgrid([-80, 90], [-100, 70], [-60, 110])).reshape(3, -1).T.astype(np.float64)
 
 
 def polydata_of_model(node: Any) -> Any:
@@ -120,10 +122,6 @@ def _in_world(node: Any, data: Any) -> Any:
     move.SetTransform(placement_in_world(node).to_world)
     move.Update()
     return move.GetOutput()
-
-
-# Corners of a cube, mm: where a transform puts these tells it from another one.
-_PROBES_RAS = np.array(np.meshgrid([-80, 90], [-100, 70], [-60, 110])).reshape(3, -1).T.astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,8 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..assess.pictures.planes import display_window, finite_sample
 from ..core.volume import Volume
 
+_VOXELS_LOOKED_AT = 100_000
+
 
 def add_hidden(scene: Any, kind: str, name: str) -> Any:
     """Add a node of a class that users do not see in lists, and that is not saved with the scene."""
@@ -58,9 +60,6 @@ def scans(scene: Any) -> list[Any]:
     return [
         node for node in nodes_of_class(scene, kind) if node.GetClassName() == kind and not node.GetHideFromEditors()
     ]
-
-
-_VOXELS_LOOKED_AT = 100_000
 
 
 def add_display_node(node: Any, like: Any = None) -> Any:

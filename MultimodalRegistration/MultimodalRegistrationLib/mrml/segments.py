@@ -32,6 +32,8 @@ from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 # Slicer's own name.
 LABEL_MAP = "Binary labelmap"
 _VOXELS_A_STEP = 200_000
+# What Slicer calls a label without a name.
+_NO_NAMES = ("", "(none)")
 
 
 def mask_of_volume(
@@ -355,10 +357,6 @@ def _outside(mask: Volume, name: str) -> Volume:
     if not marked.any():
         raise InputError(name, "nothing lies outside of it", "Leave out a segment, or the mask.")
     return Volume(mask_like(mask, marked, "outside").image, f"outside {name}")
-
-
-# What Slicer calls a label without a name.
-_NO_NAMES = ("", "(none)")
 
 
 def common_grid(segmentation: Any, name: str) -> VolumeGrid:

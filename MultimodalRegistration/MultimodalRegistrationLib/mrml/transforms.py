@@ -31,6 +31,9 @@ from .placement import OLD_PARENT_ROLE, RESULT_ROLE, placement_in_world, step_be
 from .vtk_arrays import matrix_from_vtk, vtk_from_matrix, vtk_from_points
 
 SETTINGS_ATTRIBUTE = "MultimodalRegistration.Settings"
+# In every file of elastix that holds a transform, and in none that says how to register.
+_HOLDS_TRANSFORM = re.compile(rb"^\s*\(?(NumberOfParameters|TransformParameters)\b", re.MULTILINE)
+_HEAD_BYTES = 65536
 
 
 def add_linear_transform_node(
@@ -314,11 +317,6 @@ def start_from_node(node: Any) -> NDArray[np.float64]:
             "Choose a transform that does not flatten space.",
         )
     return resampling_lps_from_modelling_ras(moving_to_fixed_ras)
-
-
-# In every file of elastix that holds a transform, and in none that says how to register.
-_HOLDS_TRANSFORM = re.compile(rb"^\s*\(?(NumberOfParameters|TransformParameters)\b", re.MULTILINE)
-_HEAD_BYTES = 65536
 
 
 def is_tool_transform(path: Path) -> bool:

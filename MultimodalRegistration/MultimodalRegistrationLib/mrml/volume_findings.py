@@ -28,6 +28,15 @@ _REMEDY_OF: dict[str, Remedy] = {
     "label-map": "mask",
     "ct-without-rescale": "hounsfield",
 }
+# What scanners add to Hounsfield units to store them without sign.
+_CT_OFFSET = 1024
+_SUFFIX: dict[Remedy, str] = {
+    "scalar": "scalar",
+    "baseline": "baseline",
+    "frame": "frame",
+    "mask": "mask",
+    "hounsfield": "HU",
+}
 
 
 @dataclass(frozen=True)
@@ -172,17 +181,6 @@ def refuse_wrong_kinds(fixed_node: Any, moving_node: Any) -> None:
     for each in check_kinds(fixed_node, moving_node):
         if each.finding.severity == "error":
             raise InputError(each.name, each.finding.message, each.finding.remedy, code=each.finding.code)
-
-
-# What scanners add to Hounsfield units to store them without sign.
-_CT_OFFSET = 1024
-_SUFFIX: dict[Remedy, str] = {
-    "scalar": "scalar",
-    "baseline": "baseline",
-    "frame": "frame",
-    "mask": "mask",
-    "hounsfield": "HU",
-}
 
 
 def add_remedy(scene: Any, node: Any, remedy: Remedy) -> Any:

@@ -22,6 +22,10 @@ from .steps import drained
 from .volume_kinds import check_kind, check_voxels
 from .vtk_arrays import matrix_from_vtk, vtk_from_matrix
 
+_BYTES_A_STEP = 4_000_000
+# A non-linear parent takes microseconds a voxel.
+_WARPED_VOXELS_A_STEP = 4_000
+
 
 def volume_from_node(node: Any, placement: Placement | None = None) -> Volume:
     """Read a scalar volume node where it lies in the world, parent transforms included.
@@ -192,11 +196,6 @@ def _warped(data: Any, grid: VolumeGrid, placement: Placement, in_world: VolumeG
         reslice.SetInterpolationModeToLinear()
     reslice.SetBackgroundLevel(0.0 if nearest else data.GetScalarRange()[0])
     return reslice
-
-
-_BYTES_A_STEP = 4_000_000
-# A non-linear parent takes microseconds a voxel.
-_WARPED_VOXELS_A_STEP = 4_000
 
 
 @dataclass(frozen=True, eq=False)
