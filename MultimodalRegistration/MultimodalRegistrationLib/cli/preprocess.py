@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import MultimodalRegistrationLib
 
-from ..core.errors import FieldName, InputError
+from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.volume import Volume
 from ..io.landmarks import read_landmarks
@@ -150,8 +150,6 @@ def _automatic_masks(request: PreprocessRequest) -> tuple[Role, ...]:
 def _prealignment(request: PreprocessRequest, fixed: Volume, moving: Volume) -> tuple[NDArray[np.float64], str]:
     pairs = request.read_pairs()
     if request.initial_transform is not None:
-        if pairs is not None:
-            raise InputError(FieldName("initial_transform"), "given together with landmarks", "Leave one of them out.")
         return read_linear_transform(request.initial_transform), f"the initial transform {request.initial_transform}"
     if pairs is not None:
         start = landmark_start(pairs, fixed.grid, moving.grid)

@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import FieldName, InputError, suggest
 
@@ -183,8 +183,6 @@ def at_most_one(given: Mapping[str, Any], *names: str) -> Iterator[InputError]:
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """Base of all requests."""
-
-    schema: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         given = {}
