@@ -225,7 +225,7 @@ def test_little_overlap_is_explained_by_cause_and_remedy(head_ct, head_mr):
     with EngineSession("elastix") as session, pytest.raises(EngineError) as caught:
         session.run(EngineJob(good.metric_fixed, far, [stage], 1))
     assert "most points of one fall outside the other" in str(caught.value)
-    assert "initial transform" in str(caught.value)
+    assert "give a better initial transform" in str(caught.value)
     assert "oo many samples map outside" in caught.value.log
 
 
